@@ -1,0 +1,39 @@
+"""fastnn itself, by its public interface."""
+
+import fastnn
+
+LOSSES = {"mae": "mae", "mse": "mse", "softmax": "softmax_cross_entropy"}
+OPTIMIZERS = {"sgd": fastnn.SGD, "adam": fastnn.Adam}
+
+
+def make(problem, threads):
+    return FastnnTrainer(problem, threads)
+
+
+class FastnnTrainer:
+    def __init__(self, problem, threads):
+        work = problem.work
+        self.problem = problem
+        last = "softmax" if work.loss == "softmax" else None
+        self.network = fastnn.Network(
+            [fastnn.Dense(n, activation="relu") for n in work.sizes[1:-1]]
+            + [fastnn.Dense(work.sizes[-1], activation=last)],
+            loss=LOSSES[work.loss],
+            optimizer=OPTIMIZERS[work.optimizer](learning_rate=work.learning_rate),
+            dtype=str(problem.dtype),
+            n_threads=threads,
+        )
+        self.network.build(work.sizes[0])
+        self.network.set_weights(problem.start)
+
+    def run(self, epochs):
+        self.network.fit(
+            self.problem.X,
+            self.problem.y,
+            epochs=epochs,
+            batch_size=self.problem.work.batch,
+            shuffle=False,
+        )
+
+    def weights(self):
+        return self.network.get_weights()

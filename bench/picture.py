@@ -1,0 +1,98 @@
+"""The picture of the training table: every contender's time beside fastnn's, a panel a thread."""
+
+from bench.peers import PEERS
+from bench.tables import WORK, digits
+
+# Okabe and Ito's colors, which stay apart for color-blind readers; shapes tell them apart in print.
+STYLES = {
+    "fastnn": ("#D55E00", "o"),
+    "numpy": ("#0072B2", "s"),
+    "sklearn": ("#E69F00", "^"),
+    "torch": ("#CC79A7", "D"),
+    "jax_step": ("#56B4E9", "v"),
+    "jax_scan": ("#009E73", "P"),
+}
+
+
+def draw(entries, path) -> None:
+    """Write the picture of the float32 training entries that hold a time of fastnn's."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    entries = [e for e in entries if e["dtype"] == "float32" and "fastnn" in e["peers"]]
+    panels = sorted({entry["threads"] for entry in entries})
+    works = [name for name in WORK if any(entry["work"] == name for entry in entries)]
+    # A fixed salt and no date: the file changes only when the numbers do.
+    with plt.rc_context({"svg.hashsalt": "fastnn", "svg.fonttype": "none", "font.size": 9}):
+        figure, axes = plt.subplots(
+            1,
+            len(panels),
+            figsize=(10, 1.4 + 0.62 * len(works)),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+        )
+        for axis, threads in zip(axes[0], panels, strict=True):
+            for entry in entries:
+                if entry["threads"] == threads:
+                    _row(axis, works.index(entry["work"]), entry["peers"])
+            axis.set_title(f"{threads} thread" + ("s" if threads != 1 else ""))
+            axis.set_xlabel("time of an epoch, fastnn = 1 (log scale; right is slower)")
+            axis.set_xscale("log")
+            ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+            axis.set_xticks(ticks, [f"{tick}x" for tick in ticks])
+            axis.minorticks_off()
+            axis.grid(axis="x", color="0.9", linewidth=0.6)
+            axis.set_axisbelow(True)
+            axis.spines[["top", "right", "left"]].set_visible(False)
+            axis.tick_params(axis="y", length=0)
+            axis.set_ylim(len(works) - 0.5, -0.5)
+            labels = [WORK[name].label.replace(", ", "\n", 1) for name in works]
+            axis.set_yticks(range(len(works)), labels)
+        ratios = [ratio for entry in entries for ratio in _ratios(entry["peers"]).values()]
+        axes[0][0].set_xlim(0.75 * min(ratios), 1.3 * max(ratios))
+        handles, names = axes[0][0].get_legend_handles_labels()
+        unique = dict(zip(names, handles, strict=True))
+        order = [peer.name for peer in PEERS.values() if peer.name in unique]
+        figure.legend(
+            [unique[name] for name in order], order, loc="upper center", ncols=6, frameon=False
+        )
+        figure.tight_layout(rect=(0, 0, 1, 0.94))
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
+def _ratios(peers) -> dict[str, float]:
+    """Return the contenders' times over fastnn's, of those that did the same work."""
+    own = peers["fastnn"]["median"]
+    return {name: entry["median"] / own for name, entry in peers.items() if entry["agrees"]}
+
+
+def _row(axis, place, peers) -> None:
+    """Draw a work's contenders on one line, fastnn last and largest, its time written above."""
+    ratios = _ratios(peers)
+    axis.plot([min(ratios.values()), max(ratios.values())], [place] * 2, color="0.75", linewidth=1)
+    for name in reversed(PEERS):
+        if name in ratios:
+            color, marker = STYLES[name]
+            axis.plot(
+                ratios[name],
+                place,
+                marker,
+                color=color,
+                markersize=9 if name == "fastnn" else 7,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                linestyle="none",
+                label=PEERS[name].name,
+            )
+    axis.annotate(
+        f"{digits(1e3 * peers['fastnn']['median'])} ms",
+        (1, place),
+        xytext=(0, 7),
+        textcoords="offset points",
+        ha="center",
+        color=STYLES["fastnn"][0],
+    )

@@ -1,0 +1,168 @@
+"""Run the benchmarks, print them, store them, and bring README and picture up to date."""
+
+import argparse
+import datetime
+import json
+import sys
+
+from bench import startup, tables
+from bench.measure import ROOT, cores_allowed, in_process, machine
+from bench.peers import PEERS
+from bench.workloads import WORKS
+
+SECTIONS = ("training", "matmul", "kernels", "startup")
+RESULTS = ROOT / "bench" / "results" / "report.json"
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "training.svg"
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(
+        prog="python -m fastnn bench",
+        description="Time fastnn beside NumPy and the other libraries that are installed, store "
+        "the results, and bring the README's numbers and picture up to date.",
+    )
+    names = [work.name for work in WORKS]
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--rows", nargs="+", choices=names, default=names, metavar="WORK",
+                        help="training rows: " + ", ".join(names))  # fmt: skip
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=11, help="measurements of each (default: 11)")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing stored")
+    parser.add_argument("--no-readme", action="store_true", help="leave README and picture alone")
+    arguments = parser.parse_args(argv)
+    if arguments.quick:
+        arguments.rounds = min(arguments.rounds, 3)
+    return arguments
+
+
+def load(description) -> dict:
+    """Return the stored results, or none where they came from another machine or version."""
+    if RESULTS.is_file():
+        results = json.loads(RESULTS.read_text())
+        if results["machine"] == description:
+            return results
+    return {"machine": description}
+
+
+def store(results, section, entry, key) -> None:
+    """Put an entry in place of the one that has the same values under the names in `key`."""
+    kept = [e for e in results.get(section, []) if any(e[k] != entry[k] for k in key)]
+    order = {work.name: place for place, work in enumerate(WORKS)}
+    results[section] = sorted(
+        [*kept, entry],
+        key=lambda e: (e["dtype"], order.get(e.get("work"), 0), e["threads"]),
+    )
+
+
+def run_training(arguments, threads, common, results) -> None:
+    peers = [name for name in arguments.peers if PEERS[name].installed]
+    for name in arguments.peers:
+        if name not in peers:
+            print(f"{PEERS[name].name} is not installed: left out")
+    print(
+        f"training, {arguments.dtype}: milliseconds an epoch, medians of {arguments.rounds}\n"
+        "next: how many times longer the fastest other takes than fastnn; GF/s: fastnn's products"
+    )
+    for count in threads:
+        print(f"\nthreads: {count}\n{tables.training_line()}", flush=True)
+        for work in arguments.rows:
+            found = in_process(
+                "bench.training",
+                count,
+                work=work,
+                dtype=arguments.dtype,
+                rounds=arguments.rounds,
+                peers=peers,
+                shortest=0.03 if arguments.quick else 0.2,
+            )
+            entry = {"work": work, "threads": count, **common, "peers": found}
+            store(results, "training", entry, ("work", "threads", "dtype"))
+            print(tables.training_line(entry), flush=True)
+
+
+def run_matmul(arguments, threads, common, results) -> None:
+    one = None
+    for count in threads:
+        entry = run_rows("matmul", arguments, count, common, results)
+        print(tables.plain(tables.matmul_cells(entry)))
+        ratios = tables.matmul_ratios(entry)
+        print(f"geometric mean {tables.geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
+        one = entry if count == 1 else one
+        if one and count > 1:
+            scaling = tables.matmul_scaling(one, entry)
+            print(f"times as fast as 1 thread, large shapes: {min(scaling):.2f} or more")
+
+
+def run_kernels(arguments, threads, common, results) -> None:
+    for count in threads:
+        entry = run_rows("kernels", arguments, count, common, results)
+        print(tables.plain(tables.kernel_cells(entry)), flush=True)
+
+
+def run_rows(section, arguments, count, common, results) -> dict:
+    """Run and store a section on one number of threads; print the heading of its table."""
+    rows = in_process(
+        f"bench.{section}",
+        count,
+        dtype=arguments.dtype,
+        rounds=arguments.rounds,
+        shortest=0.005 if arguments.quick else 0.02,
+    )
+    entry = {"threads": count, **common, "rows": rows}
+    store(results, section, entry, ("threads", "dtype"))
+    print(f"\n{section}, {arguments.dtype}, threads: {count}; ratio = NumPy's time / fastnn's")
+    return entry
+
+
+def run_startup(arguments, results) -> None:
+    rows = startup.measure(*((1, 1) if arguments.quick else (5, 2)))
+    results["startup"] = {"date": today(), "rows": rows}
+    print("\nseconds from a process's start to the end of its first epoch")
+    print(tables.plain(tables.startup_cells(results["startup"])), flush=True)
+
+
+def today() -> str:
+    return datetime.date.today().isoformat()
+
+
+def write_readme(results) -> None:
+    """Put the numbers into the README, and draw the picture."""
+    from bench.picture import draw
+
+    README.write_text(tables.between_markers(README.read_text(), tables.render(results)))
+    if results.get("training"):
+        draw(results["training"], PICTURE)
+
+
+def main(argv=None) -> int:
+    """Run what `argv` asks for; return 0, or 1 where a contender's weights disagreed."""
+    arguments = parse(argv)
+    description = machine()
+    results = load(description)
+    threads = [count for count in arguments.threads if count <= cores_allowed()]
+    if left_out := sorted(set(arguments.threads) - set(threads)):
+        print(f"this process may use {cores_allowed()} cores: left out {left_out} threads")
+    print(tables.machine_line(description), end="\n\n", flush=True)
+    common = {"dtype": arguments.dtype, "date": today(), "rounds": arguments.rounds}
+    if "training" in arguments.only:
+        run_training(arguments, threads, common, results)
+    if "matmul" in arguments.only:
+        run_matmul(arguments, threads, common, results)
+    if "kernels" in arguments.only:
+        run_kernels(arguments, threads, common, results)
+    if "startup" in arguments.only:
+        run_startup(arguments, results)
+    if not arguments.quick:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        if not arguments.no_readme:
+            write_readme(results)
+    peers = [peer for entry in results.get("training", []) for peer in entry["peers"].values()]
+    return 0 if all(peer["agrees"] for peer in peers) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""What the results look like: plain text for the terminal, Markdown for the README."""
+
+import math
+
+from bench.peers import PEERS
+from bench.workloads import WORKS
+
+WORK = {work.name: work for work in WORKS}
+LARGE = 4e7
+"""Multiplications from which a product should gain from every thread."""
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def digits(value: float) -> str:
+    """Return a number with three digits, and all that stand before the point."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
+
+
+def milliseconds(entry) -> str:
+    """Return a contender's time, or what stands in its place."""
+    if entry is None:
+        return "-"
+    return digits(1e3 * entry["median"]) if entry["agrees"] else "differs"
+
+
+def speedup(peers) -> str:
+    """Return how many times longer the fastest other contender takes."""
+    others = [e["median"] for name, e in peers.items() if name != "fastnn" and e["agrees"]]
+    if "fastnn" not in peers or not others:
+        return "-"
+    return f"{min(others) / peers['fastnn']['median']:.2f}"
+
+
+def training_cells(entries) -> list[list[str]]:
+    """Return the header and a row of cells for each training entry."""
+    names = [name for name in PEERS if any(name in entry["peers"] for entry in entries)]
+    cells = [["work", "threads", *(PEERS[name].name for name in names), "next / fastnn"]]
+    for entry in entries:
+        label = WORK[entry["work"]].label
+        if entry["dtype"] != "float32":
+            label += f", {entry['dtype']}"
+        times = [milliseconds(entry["peers"].get(name)) for name in names]
+        cells.append([label, str(entry["threads"]), *times, speedup(entry["peers"])])
+    return cells
+
+
+def training_line(entry=None) -> str:
+    """Return a line of the terminal's table, or its heading; 100 columns hold it."""
+    heads = [peer.name.replace("scikit-learn", "sklearn") for peer in PEERS.values()]
+    heads += ["next", "GF/s"]
+    cells = ["", *heads]
+    if entry:
+        work, peers = WORK[entry["work"]], entry["peers"]
+        own = peers.get("fastnn")
+        speed = digits(1e-9 * work.flops / own["median"]) if own else "-"
+        times = [milliseconds(peers.get(name)) for name in PEERS]
+        cells = [work.label.replace("batch ", "b"), *times, speedup(peers), speed]
+    widths = [max(6, len(head)) + 1 for head in heads]
+    numbers = (f"{cell:>{width}}" for cell, width in zip(cells[1:], widths, strict=True))
+    return f"{cells[0]:<38}" + "".join(numbers)
+
+
+def matmul_cells(entry) -> list[list[str]]:
+    """Return the header and a row for each shape: microseconds and ratios of the products."""
+    cells = [["shape", *(f"{p} {what}" for p in ("nn", "tn", "nt") for what in ("us", "ratio"))]]
+    rows: dict[str, list[str]] = {}
+    for row in entry["rows"]:
+        shape = "x".join(map(str, row["shape"]))
+        shape = "call overhead" if shape == "1x1x1" else shape
+        ours, ratio = row["fastnn"]["median"], row["numpy"]["median"] / row["fastnn"]["median"]
+        rows.setdefault(shape, [shape]).extend([digits(1e6 * ours), f"{ratio:.2f}"])
+    return cells + list(rows.values())
+
+
+def matmul_ratios(entry) -> list[float]:
+    """Return NumPy's time over fastnn's for each product of each shape."""
+    return [
+        row["numpy"]["median"] / row["fastnn"]["median"]
+        for row in entry["rows"]
+        if list(row["shape"]) != [1, 1, 1]
+    ]
+
+
+def matmul_scaling(one, many) -> list[float]:
+    """Return how many times faster `many` threads are than one, for each large product."""
+    return [
+        before["fastnn"]["median"] / after["fastnn"]["median"]
+        for before, after in zip(one["rows"], many["rows"], strict=True)
+        if math.prod(before["shape"]) >= LARGE
+    ]
+
+
+def geometric_mean(values) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def kernel_cells(entry) -> list[list[str]]:
+    """Return the header and a row for each kernel and size.
+
+    Microseconds, the ratio to NumPy, and the speed in moving memory as a share of a copy's.
+    """
+    cells = [["kernel", "elements", "NumPy us", "fastnn us", "ratio", "of copy"]]
+    for row in entry["rows"]:
+        theirs, ours, copy = (row[side]["median"] for side in ("reference", "fastnn", "copy"))
+        last = [f"{theirs / ours:.1f}", f"{copy / ours:.0%}"]
+        times = [digits(1e6 * theirs), digits(1e6 * ours)]
+        cells.append([row["kernel"], f"{row['elements']:,}", *times, *last])
+    return cells
+
+
+def startup_cells(entry) -> list[list[str]]:
+    """Return the header and a row for each network: seconds."""
+    cells = [["start", "import s", "warm s", "cold s"]]
+    for row in entry["rows"]:
+        times = [f"{row[what]['median']:.2f}" for what in ("import", "warm", "cold")]
+        cells.append([WORK[row["work"]].label, *times])
+    return cells
+
+
+def plain(cells) -> str:
+    """Lay cells out in columns, the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        lines.append(" ".join([row[0].ljust(widths[0]), *rest]).rstrip())
+    return "\n".join(lines)
+
+
+def markdown(cells) -> str:
+    """Lay cells out as a Markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    lines.insert(1, "|---" + "|---:" * (len(cells[0]) - 1) + "|")
+    return "\n".join(lines)
+
+
+def machine_line(machine) -> str:
+    versions = ", ".join(
+        f"{name} {machine[key]}"
+        for key, name in (
+            ("python", "Python"),
+            ("numpy", "NumPy"),
+            ("numba", "Numba"),
+            ("scikit-learn", "scikit-learn"),
+            ("torch", "PyTorch"),
+            ("jax", "JAX"),
+        )
+        if machine.get(key, "not installed") != "not installed"
+    )
+    cores = f"{machine['cores']} core" + ("s" if machine["cores"] != 1 else "")
+    return f"{machine['cpu']}, {machine['simd']}, {cores}, {machine['system']}; {versions}."
+
+
+def render(results) -> str:
+    """Return the README's part on speed, in Markdown, from stored results and nothing else."""
+    parts = []
+    if training := results.get("training"):
+        days = sorted({entry["date"] for entry in training})
+        rounds = sorted({entry["rounds"] for entry in training})
+        many = " to ".join(map(str, sorted({rounds[0], rounds[-1]})))
+        parts.append(
+            "Milliseconds an epoch: same data, start, batches and update for all, weights checked "
+            f"to agree; medians of {many} rounds taken in turns, threads pinned alike. "
+            "The last column is the fastest other's time over fastnn's."
+        )
+        parts.append(markdown(training_cells(training)))
+        notes = [
+            f"{peer.name}: {peer.note}"
+            for name, peer in PEERS.items()
+            if peer.note and any(name in entry["peers"] for entry in training)
+        ]
+        if notes:
+            parts.append("; ".join(notes) + ".")
+        span = " to ".join(sorted({days[0], days[-1]}))
+        parts.append("![Time of an epoch](docs/training.svg)")
+        parts.append(f"Measured {span} on {machine_line(results['machine'])}")
+    for entry in results.get("matmul", []):
+        ratios = matmul_ratios(entry)
+        threads = f"{entry['threads']} thread" + ("s" if entry["threads"] != 1 else "")
+        parts.append(
+            f"Matrix products on {threads}, {entry['dtype']}, against NumPy's BLAS in the same "
+            f"run, calls from Python: {geometric_mean(ratios):.2f} times as fast (geometric mean "
+            f"of {len(ratios)}), at least {min(ratios):.2f}."
+        )
+    if startup := results.get("startup"):
+        slowest = {
+            what: max(row[what]["median"] for row in startup["rows"])
+            for what in ("import", "warm", "cold")
+        }
+        parts.append(
+            f"A new process has imported fastnn after {slowest['import']:.2f} s and finished its "
+            f"first epoch after {slowest['warm']:.2f} s, or {slowest['cold']:.1f} s where nothing "
+            "was compiled before."
+        )
+    return "\n\n".join(parts)
+
+
+def between_markers(text: str, block: str | None = None) -> str:
+    """Return what stands between the markers, or the text with `block` put there."""
+    before, begin, rest = text.partition(BEGIN)
+    inside, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"README.md must hold the lines {BEGIN} and {END}")
+    if block is None:
+        return inside.strip()
+    return f"{before}{begin}\n{block}\n{end}{after}"

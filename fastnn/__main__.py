@@ -1,0 +1,193 @@
+"""The command line: ``python -m fastnn demo | train | predict | bench | warmup | info``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+EXAMPLES = """examples:
+  python -m fastnn demo
+  python -m fastnn train houses.csv --target price
+  python -m fastnn predict houses.fastnn new-houses.csv --output prices.csv
+"""
+TRAIN_EXAMPLES = """examples:
+  python -m fastnn train houses.csv --target price
+  python -m fastnn train mail.csv --target spam --task classification --epochs 20
+  python -m fastnn train houses.parquet --target price --loss mse --hidden 256,128 \\
+      --batch-size 200 --learning-rate 0.0005 --output model.fastnn
+
+The table is CSV with a header line, or Parquet. Columns of numbers are standardized;
+columns of text become one input for each text; missing values are allowed everywhere
+but in the target. A target of numbers means regression, any other classification.
+"""
+PREDICT_EXAMPLES = """examples:
+  python -m fastnn predict houses.fastnn new-houses.csv
+  python -m fastnn predict mail.fastnn inbox.csv --probabilities --output answers.csv
+
+The table needs the columns of the training table, in any order; others are ignored.
+"""
+
+
+def number(kind: type, low: float, high: float = float("inf")) -> Callable[[str], float]:
+    """Return a reader of an argument: a number above `low` (at least, for int), below `high`."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not (low <= value if kind is int else low < value < high):
+            wanted = f"at least {low}" if kind is int else f"above {low:g}"
+            wanted += f" and below {high:g}" if high < float("inf") else ""
+            raise argparse.ArgumentTypeError(f"{text} is out of range, wanted {wanted}")
+        return value
+
+    read.__name__ = {int: "whole number", float: "number"}[kind]  # argparse names it in errors
+    return read
+
+
+def hidden(text: str) -> list[int]:
+    """Read the units of the hidden layers: ``64,64``, or ``none``."""
+    return [] if text == "none" else [int(number(int, 1)(units)) for units in text.split(",")]
+
+
+hidden.__name__ = "list of layer sizes"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m fastnn",
+        description="Train neural networks on tables with compiled kernels, on the CPU.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    command("demo", "train two networks on real data, and time some kernels (under 20 seconds)")
+
+    train = command("train", "train a network on your own table", TRAIN_EXAMPLES)
+    train.add_argument("data", metavar="DATA", help="the table, .csv or .parquet")
+    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    train.add_argument(
+        "--task",
+        choices=["regression", "classification"],
+        help="what to learn (default: by the target's values)",
+    )
+    train.add_argument(
+        "--loss",
+        choices=["mae", "mse", "softmax_cross_entropy"],
+        help="default: mae for regression, softmax_cross_entropy for classification",
+    )
+    train.add_argument(
+        "--hidden",
+        type=hidden,
+        default=[64, 64],
+        metavar="N,N",
+        help="units of the hidden layers, or none (default: 64,64)",
+    )
+    train.add_argument(
+        "--epochs", type=number(int, 1), default=100, metavar="N", help="default: 100"
+    )
+    train.add_argument(
+        "--batch-size", type=number(int, 1), default=32, metavar="N", help="default: 32"
+    )
+    train.add_argument("--optimizer", choices=["adam", "sgd"], default="adam", help="default: adam")
+    train.add_argument(
+        "--learning-rate",
+        type=number(float, 0),
+        metavar="R",
+        help="default: 0.001 for adam, 0.01 for sgd",
+    )
+    train.add_argument(
+        "--test-size",
+        type=number(float, 0, 1),
+        default=0.2,
+        metavar="SHARE",
+        help="share of the rows held out to test on (default: 0.2)",
+    )
+    train.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="default: 0")
+    train.add_argument(
+        "--threads", type=number(int, 1), metavar="N", help="default: as many as are of use"
+    )
+    train.add_argument(
+        "--output", metavar="FILE", help="the model (default: the table's name, with .fastnn)"
+    )
+
+    predict = command("predict", "apply a trained network to a table", PREDICT_EXAMPLES)
+    predict.add_argument("model", metavar="MODEL", help="a file that train wrote")
+    predict.add_argument("data", metavar="DATA", help="the table, .csv or .parquet")
+    predict.add_argument("--output", metavar="FILE", help="a CSV file (default: print)")
+    predict.add_argument(
+        "--probabilities", action="store_true", help="add a column for each class's probability"
+    )
+
+    command("bench", "time kernels and training against NumPy and peers (from a checkout)")
+    command("warmup", "compile the kernels now, so that the first training starts at once")
+    command("info", "show versions, processor, cores, cache and threading layer")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status: 0, or 2 for a usage error or bad input."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if argv[:1] == ["bench"]:
+            from fastnn.cli.system import bench
+
+            return bench(argv[1:])
+        arguments = parser().parse_args(argv)
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+    except (ValueError, FloatingPointError, ModuleNotFoundError) as error:
+        return _fail(error)
+
+
+def _fail(message: object) -> int:
+    print(f"fastnn: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case None:
+            parser().print_help(sys.stderr)
+            return 2
+        case "demo":
+            from fastnn.cli.demo import demo
+
+            demo()
+        case "train":
+            from fastnn.cli.table import train
+
+            train(arguments)
+        case "predict":
+            from fastnn.cli.table import predict
+
+            predict(arguments)
+        case "warmup":
+            from fastnn.cli.system import warmup
+
+            warmup()
+        case "info":
+            from fastnn.cli.system import info
+
+            info()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

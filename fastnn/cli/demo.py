@@ -1,0 +1,113 @@
+"""``demo``: two networks on the data sets in the package, and kernels against NumPy."""
+
+import timeit
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import fastnn
+from fastnn.cli.report import classification_report, regression_report, speed_report
+from fastnn.datasets import load_diabetes, load_digits, train_test_split
+
+
+def demo() -> None:
+    """Train and test on the diabetes study and on the digits, then time kernels."""
+    regression()
+    classification()
+    kernels()
+
+
+def regression() -> None:
+    """Train a ReLU network under mean absolute error."""
+    diabetes = load_diabetes()
+    X_train, X_test, y_train, y_test = train_test_split(diabetes.X, diabetes.y)
+    mean, scale = X_train.mean(axis=0), X_train.std(axis=0)
+    y_mean, y_scale = y_train.mean(), y_train.std()
+    print("Regression: diabetes study, progression in a year from 10 measurements")
+    print(f"  {len(X_train)} patients to train on, {len(X_test)} to test on")
+    print("  network 10 - 64 - 64 - 1, ReLU, mean absolute error, Adam, batches of 32")
+    network = fastnn.Network(
+        [fastnn.Dense(64, "relu"), fastnn.Dense(64, "relu"), fastnn.Dense(1)],
+        loss="mae",
+        optimizer="adam",
+    )
+    history = network.fit(
+        (X_train - mean) / scale, (y_train - y_mean) / y_scale, epochs=40, verbose=1
+    )
+    predicted = network.predict((X_test - mean) / scale) * y_scale + y_mean
+    print(f"  {regression_report('mae', y_test, predicted, y_train)}")
+    print(f"  {speed_report(history)}\n")
+
+
+def classification() -> None:
+    """Train a softmax classifier."""
+    digits = load_digits()
+    X_train, X_test, y_train, y_test = train_test_split(digits.X / 16, digits.y, stratify=digits.y)
+    print("Classification: handwritten digits, 8x8 pixels")
+    print(f"  {len(X_train)} images to train on, {len(X_test)} to test on")
+    print("  network 64 - 128 - 64 - 10, ReLU, softmax, Adam, batches of 32")
+    network = fastnn.Network(
+        [fastnn.Dense(128, "relu"), fastnn.Dense(64, "relu"), fastnn.Dense(10, "softmax")],
+        loss="softmax_cross_entropy",
+        optimizer="adam",
+    )
+    history = network.fit(X_train, y_train, epochs=20, verbose=1)
+    predicted = network.predict(X_test).argmax(axis=1)
+    print(f"  {classification_report(y_test, predicted, y_train)}")
+    print(f"  {speed_report(history)}\n")
+
+
+def kernels() -> None:
+    """Print how long kernels and their NumPy references take on the same arrays."""
+    print("Kernels, float32: compiled against their NumPy reference, microseconds a call")
+    print(f"  {'kernel':<32}{'shape':<16}{'fastnn':>9}{'NumPy':>9}{'ratio':>8}")
+    for family, name, shape, arguments in _cases():
+        compiled, reference = (
+            _microseconds(getattr(_module(package, family), name), arguments)
+            for package in ("kernels", "reference")
+        )
+        ratio = f"{reference / compiled:.1f}x"
+        print(f"  {name:<32}{shape:<16}{compiled:>9.1f}{reference:>9.1f}{ratio:>8}")
+
+
+def _module(package: str, family: str) -> ModuleType:
+    return __import__(f"fastnn.{package}.{family}", fromlist=[family])
+
+
+def _cases() -> list[tuple[str, str, str, tuple[Any, ...]]]:
+    """Return (family, kernel, what shape, arguments).
+
+    The arrays are small enough that NumPy's temporaries are not fresh memory on every call.
+    """
+    generator = np.random.default_rng(0)
+
+    def some(*shape: int) -> np.ndarray:
+        return generator.standard_normal(shape, np.float32)
+
+    x, w, b, out = some(128, 784), some(784, 512), some(512), some(128, 512)
+    rows, rows_out = some(100, 256), some(100, 256)
+    logits, labels, row_loss = some(128, 10), generator.integers(10, size=128), some(128)
+    fitted, target, gradient = some(1000, 1), some(1000, 1), some(1000, 1)
+    row_scale = np.full(1000, 1 / 1000, np.float32)
+    dw, m, weights = some(20_000), some(20_000), some(20_000)
+    v = np.abs(some(20_000))
+    return [
+        ("matmul", "matmul_nn", "128x784x512", (x, w, out)),
+        ("matmul", "dense_forward", "128x784x512", (x, w, b, 0.0, out)),
+        ("activations", "relu_forward", "100x256", (rows, 0.0, rows_out)),
+        ("activations", "sigmoid_forward", "100x256", (rows, rows_out)),
+        ("activations", "tanh_forward", "100x256", (rows, rows_out)),
+        ("losses", "softmax_cross_entropy_forward", "128x10", (logits, labels, row_loss)),
+        ("losses", "mae_backward", "1000x1", (fitted, target, row_scale, gradient)),
+        ("updates", "adam_update", "20,000", (1e-3, 0.9, 0.999, 1e-8, 10, dw, m, v, weights)),
+    ]
+
+
+def _microseconds(function: Callable[..., None], arguments: tuple[Any, ...]) -> float:
+    """Return the best of several runs of about 20 ms each, the first call not counted."""
+    function(*arguments)
+    timer = timeit.Timer(lambda: function(*arguments))
+    calls = max(1, int(0.02 / max(timer.timeit(1), 1e-7)))
+    return min(timer.repeat(7, calls)) / calls * 1e6

@@ -1,0 +1,82 @@
+"""``warmup``, ``info`` and ``bench``: the machine and the installation."""
+
+import importlib
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import fastnn
+from fastnn.cli.report import duration
+from fastnn.engine import cores
+from fastnn.kernels.jit import cache_directory
+
+
+def warmup() -> None:
+    """Fill the cache of compiled code."""
+    from fastnn.engine.warmup import warmup as compile_all
+
+    started = time.perf_counter()
+    compile_all()
+    print(f"compiled in {duration(time.perf_counter() - started)}; cache: {cache_directory()}")
+
+
+def info() -> None:
+    """Print versions, processor, cores, cache and threading layer."""
+    import llvmlite.binding as llvm
+
+    from fastnn.kernels.tile import SHAPE
+
+    rows = [("fastnn", fastnn.__version__), ("Python", platform.python_version())]
+    for name in ("numpy", "numba", "llvmlite", "polars"):
+        rows.append((name, _version(name)))
+    rows += [
+        ("processor", f"{_processor()} ({llvm.get_host_cpu_name()})"),
+        ("instruction set", SHAPE.name),
+        ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
+        ("threading layer", _threading_layer()),
+        ("cache", str(cache_directory())),
+    ]
+    for name, value in rows:
+        print(f"{name:<16} {value}")
+
+
+def bench(argv: list[str]) -> int:
+    """Run the benchmarks, which lie beside the package in a checkout of the sources."""
+    checkout = Path(fastnn.__file__).resolve().parent.parent
+    if not (checkout / "bench" / "report.py").is_file():
+        raise FileNotFoundError(
+            "bench runs from a checkout of fastnn's sources; there is none around this package"
+        )
+    sys.path.insert(0, str(checkout))
+    return importlib.import_module("bench.report").main(argv) or 0
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _threading_layer() -> str:
+    """Return the first layer that Numba finds, in its own order."""
+    for layer, module in (("tbb", "tbbpool"), ("omp", "omppool"), ("workqueue", "workqueue")):
+        try:
+            importlib.import_module(f"numba.np.ufunc.{module}")
+        except ImportError:
+            continue
+        return layer
+    return "none"

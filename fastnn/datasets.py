@@ -1,0 +1,185 @@
+"""Two small real data sets, read from the package, and a train-test split.
+
+Sources, citations and licences stand in ``fastnn/data/README.md``.
+"""
+
+import gzip
+from importlib import resources
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Dataset", "load_diabetes", "load_digits", "train_test_split"]
+
+
+class Dataset(NamedTuple):
+    """Rows to learn from, with names.
+
+    Attributes
+    ----------
+    X : float64 array of shape (n, n_features)
+        One row a sample.
+    y : array
+        Class labels, int64 of shape (n,), or regression targets, float64 of shape (n, 1).
+    feature_names : tuple of str
+        The columns of `X`.
+    target_names : tuple of str
+        The classes in the order of their labels, or the one regression target.
+    description : str
+        What it is, and whom to cite.
+    """
+
+    X: NDArray[np.float64]
+    y: NDArray[Any]
+    feature_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    description: str
+
+
+def _read(name: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    path = resources.files("fastnn") / "data" / name
+    with path.open("rb") as packed, gzip.open(packed, "rt", encoding="ascii") as text:
+        header = tuple(text.readline().rstrip().split(","))
+        return header, np.loadtxt(text, delimiter=",")
+
+
+def load_digits() -> Dataset:
+    """Return 1,797 handwritten digits, 8x8 pixels of 0 to 16, with labels 0 to 9.
+
+    The test part of UCI's Optical Recognition of Handwritten Digits, the rows of scikit-learn's
+    ``load_digits``.
+
+    Returns
+    -------
+    Dataset
+        `X` is (1797, 64), `y` int64 (1797,).
+
+    References
+    ----------
+    E. Alpaydin and C. Kaynak (1998). Optical Recognition of Handwritten Digits. UCI Machine
+    Learning Repository, https://doi.org/10.24432/C50P49. CC BY 4.0.
+
+    Examples
+    --------
+    >>> digits = load_digits()
+    >>> digits.X.shape, digits.X.max(), digits.y[:5]
+    ((1797, 64), np.float64(16.0), array([0, 1, 2, 3, 4]))
+    """
+    names, table = _read("digits.csv.gz")
+    return Dataset(
+        X=np.ascontiguousarray(table[:, :-1]),
+        y=table[:, -1].astype(np.int64),
+        feature_names=names[:-1],
+        target_names=tuple(str(digit) for digit in range(10)),
+        description="Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, 1998), "
+        "UCI Machine Learning Repository, CC BY 4.0",
+    )
+
+
+def load_diabetes() -> Dataset:
+    """Return 442 patients, 10 unscaled measurements each, and the disease's progression in a year.
+
+    Returns
+    -------
+    Dataset
+        `X` is (442, 10) in the units of the study; `y` is (442, 1), between 25 and 346.
+
+    References
+    ----------
+    B. Efron, T. Hastie, I. Johnstone and R. Tibshirani (2004). Least Angle Regression.
+    The Annals of Statistics 32(2), 407-499.
+
+    Examples
+    --------
+    >>> diabetes = load_diabetes()
+    >>> diabetes.X.shape, diabetes.y.shape, diabetes.feature_names[:4]
+    ((442, 10), (442, 1), ('age', 'sex', 'bmi', 'bp'))
+    """
+    names, table = _read("diabetes.csv.gz")
+    return Dataset(
+        X=np.ascontiguousarray(table[:, :-1]),
+        y=np.ascontiguousarray(table[:, -1:]),
+        feature_names=names[:-1],
+        target_names=names[-1:],
+        description="the diabetes study of Least Angle Regression (Efron, Hastie, Johnstone and "
+        "Tibshirani, 2004)",
+    )
+
+
+def split_rows(
+    n_rows: int, test_size: float = 0.2, seed: int = 0, stratify: ArrayLike | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the row numbers of a random training part and test part, each in random order.
+
+    Parameters and errors are those of :func:`train_test_split`.
+
+    Examples
+    --------
+    >>> train, test = split_rows(10, test_size=0.3)
+    >>> len(train), len(test), sorted([*train, *test]) == list(range(10))
+    (7, 3, True)
+    """
+    n_test = round(test_size * n_rows) if isinstance(test_size, float) else test_size
+    if not 0 < n_test < n_rows:
+        raise ValueError(
+            f"test_size={test_size} leaves {n_test} of {n_rows} rows for testing; "
+            "wanted at least one row to test on and one to train on"
+        )
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(n_rows)
+    if stratify is None:
+        return order[n_test:], order[:n_test]
+    groups = np.asarray(stratify)
+    if groups.shape != (n_rows,):
+        raise ValueError(f"stratify must have shape ({n_rows},), got {groups.shape}")
+    # With the rows laid out group by group, n_test evenly spaced ones take from each group its
+    # share, rounded down or up.
+    order = order[np.argsort(groups[order], kind="stable")]
+    start = generator.integers(n_rows)
+    is_test = np.diff((np.arange(n_rows + 1) * n_test + start) // n_rows).astype(bool)
+    return generator.permutation(order[~is_test]), generator.permutation(order[is_test])
+
+
+def train_test_split(
+    X: ArrayLike,
+    y: ArrayLike,
+    test_size: float = 0.2,
+    seed: int = 0,
+    stratify: ArrayLike | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Split rows at random into a part to train on and a part to test on.
+
+    Parameters
+    ----------
+    X, y : array-like
+        Inputs and targets, with the same number of rows.
+    test_size : float or int
+        The share of rows to test on, between 0 and 1, or as an int their number.
+    seed : int
+        The same seed gives the same split.
+    stratify : array-like of shape (n,), optional
+        Groups, usually the labels; each appears in both parts in its share, to within one row.
+
+    Returns
+    -------
+    X_train, X_test, y_train, y_test : arrays
+        Copies of the rows; `X` and `y` are left alone.
+
+    Raises
+    ------
+    ValueError
+        If `X`, `y` and `stratify` differ in rows, or one of the parts would be empty.
+
+    Examples
+    --------
+    >>> X, y = np.arange(20).reshape(10, 2), np.arange(10) % 2
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, stratify=y)
+    >>> X_train.shape, X_test.shape, y_test.sum()
+    ((6, 2), (4, 2), np.int64(2))
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    if len(X) != len(y):
+        raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
+    train, test = split_rows(len(X), test_size, seed, stratify)
+    return X[train], X[test], y[train], y[test]

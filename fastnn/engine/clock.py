@@ -1,0 +1,41 @@
+"""The layout of the small integer arrays that the workers, the steps and the watcher share."""
+
+from enum import IntEnum
+
+
+class Clock(IntEnum):
+    """Each worker's own: where it stands."""
+
+    THREAD = 0
+    N_THREADS = 1
+    EPOCH = 2
+    FIRST = 3
+    """Place in the epoch of the batch's first row."""
+    ROWS = 4
+    """Rows of this batch."""
+    STEP = 5
+    """Updates so far, this batch's included; counts on from fit to fit."""
+    TOTAL_ROWS = 6
+    """Rows of an epoch."""
+
+
+class Shared(IntEnum):
+    """One for all workers; the elements that are written often lie in cache lines of their own."""
+
+    ARRIVED = 0
+    """Arrivals at barriers since the start."""
+    STOP = 8
+    """Set by the watcher: stop at the next step."""
+    HALT = 16
+    """Thread 0's copy of STOP, the same for all threads within a step."""
+    DONE_ROWS = 24
+    """Rows done of this epoch, for progress."""
+    DONE_EPOCHS = 25
+    NOT_FINITE = 26
+    """1 when the run stopped because a loss was not finite."""
+    SIZE = 32
+
+
+def share(total, thread, n_threads):
+    """Return the first and one past the last of `total` items that fall to a thread."""
+    return total * thread // n_threads, total * (thread + 1) // n_threads

@@ -1,0 +1,70 @@
+"""How many cores this process may use, and how many a piece of work can use well."""
+
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_lock = threading.Lock()
+_running = 0
+
+
+def _quota() -> float:
+    """Return the cores that the control group grants (inf where it sets no limit)."""
+    try:
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        return float("inf") if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        quota_us = int((_CGROUP / "cpu/cpu.cfs_quota_us").read_text())
+        period_us = int((_CGROUP / "cpu/cpu.cfs_period_us").read_text())
+        return quota_us / period_us if quota_us > 0 else float("inf")
+    except (OSError, ValueError, ZeroDivisionError):
+        return float("inf")
+
+
+def available() -> int:
+    """Return the number of cores that this process is allowed: affinity and quota respected."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, int(min(cores, _quota())))
+
+
+@contextmanager
+def running():
+    """Count one more run for as long as the block lasts."""
+    global _running
+    with _lock:
+        _running += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _running -= 1
+
+
+def _forget():
+    global _running, _lock
+    _running, _lock = 0, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def threads_for(flops: float, rows: int) -> int:
+    """Return how many threads to give to batches of `rows` rows and `flops` operations each.
+
+    A thread is worth starting for `_FLOPS_PER_THREAD` operations between two barriers; below that
+    the barriers and the shorter tiles cost more than the second core brings.  Other runs of this
+    process are left their cores.
+    """
+    fair = available() // (_running + 1)
+    return max(1, min(fair, int(flops / _FLOPS_PER_THREAD), rows))
+
+
+_FLOPS_PER_THREAD = 1e6

@@ -1,0 +1,170 @@
+"""What the compiled loop needs and Numba does not offer: array views of raw addresses, calls by
+address, atomic counters and time.
+"""
+
+import ctypes
+import os
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+_INT64 = ir.IntType(64)
+_POINTER = ir.IntType(8).as_pointer()
+
+
+def _view(context, builder, kind, address, shape, strides):
+    array = make_array(kind)(context, builder)
+    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    populate_array(
+        array,
+        data=builder.inttoptr(address, array.data.type),
+        shape=shape,
+        strides=strides,
+        itemsize=ir.Constant(_INT64, item),
+        meminfo=None,
+    )
+    return array._getvalue()
+
+
+@intrinsic
+def vector(_, address, length, dtype):
+    """View `length` contiguous elements at an address as an array."""
+    kind = types.Array(dtype.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+        return _view(context, builder, kind, args[0], [args[1]], [ir.Constant(_INT64, item)])
+
+    return kind(types.int64, types.int64, dtype), codegen
+
+
+@intrinsic
+def matrix(_, address, rows, columns, dtype):
+    """View contiguous rows at an address as an array."""
+    kind = types.Array(dtype.dtype, 2, "C")
+
+    def codegen(context, builder, signature, args):
+        item = ir.Constant(_INT64, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+        strides = [builder.mul(args[2], item), item]
+        return _view(context, builder, kind, args[0], list(args[1:3]), strides)
+
+    return kind(types.int64, types.int64, types.int64, dtype), codegen
+
+
+@intrinsic
+def strided(_, address, rows, columns, row_stride, column_stride, dtype):
+    """View elements at any two strides (bytes) as an array."""
+    kind = types.Array(dtype.dtype, 2, "A")
+
+    def codegen(context, builder, signature, args):
+        return _view(context, builder, kind, args[0], list(args[1:3]), list(args[3:5]))
+
+    return kind(*[types.int64] * 5, dtype), codegen
+
+
+@intrinsic
+def call_step(_, address, integers, floats, clock):
+    """Call the compiled step at an address; all four are addresses."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(_POINTER, [_POINTER] * 3)
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        builder.call(function, [builder.inttoptr(arg, _POINTER) for arg in args[1:]])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), codegen
+
+
+def _element(context, builder, array_type, array, index):
+    data = make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index])
+
+
+@intrinsic
+def atomic_add(_, array, index, value):
+    """Add to an int64 element, seen by all threads in one order; return what it was."""
+
+    def codegen(context, builder, signature, args):
+        place = _element(context, builder, signature.args[0], args[0], args[1])
+        return builder.atomic_rmw("add", place, args[2], "acq_rel")
+
+    return types.int64(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(_, array, index):
+    """Read an int64 element, and after it everything that was written before it was."""
+
+    def codegen(context, builder, signature, args):
+        place = _element(context, builder, signature.args[0], args[0], args[1])
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(array, types.int64), codegen
+
+
+@intrinsic
+def atomic_store(_, array, index, value):
+    """Write an int64 element, after everything that was written before."""
+
+    def codegen(context, builder, signature, args):
+        place = _element(context, builder, signature.args[0], args[0], args[1])
+        builder.store_atomic(args[2], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def pause(_):
+    """Tell the processor that this is a spin loop, where it can be told."""
+
+    def codegen(context, builder, signature, args):
+        if llvm.get_process_triple().startswith(("x86_64", "i686")):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            name = "llvm.x86.sse2.pause"
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int)
+def _no_yield():
+    return 0
+
+
+def _yield_address():
+    library = ctypes.windll.kernel32 if os.name == "nt" else ctypes.CDLL(None)  # type: ignore[attr-defined]
+    function = getattr(library, "SwitchToThread" if os.name == "nt" else "sched_yield", _no_yield)
+    return ctypes.cast(function, ctypes.c_void_p).value
+
+
+llvm.add_symbol("fastnn_yield", _yield_address())
+
+
+@intrinsic
+def give_way(_):
+    """Let another thread have this core."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "fastnn_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def ticks(_):
+    """Return the processor's cycle counter (0 where there is none)."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(_INT64, [])
+        name = "llvm.readcyclecounter"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+
+    return types.int64(), codegen

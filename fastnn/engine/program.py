@@ -1,0 +1,117 @@
+"""A program: the buffers and the steps that a network is lowered to.  No arithmetic here."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from fastnn.engine.clock import Clock
+from fastnn.engine.steps import BATCH, EVERY, Batch, Mine, Step
+from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, PHASE
+
+
+class Phase(IntEnum):
+    """Threads meet between phases; a phase without steps costs nothing."""
+
+    FETCH = 0
+    """Fetching what every thread needs of the whole batch."""
+    ROWS = 1
+    """Forward and backward: each thread has its rows and needs no other's."""
+    UPDATE = 2
+    """After the backward pass: each thread has its weights and needs all rows."""
+
+
+def aligned(shape, dtype) -> np.ndarray:
+    """Return zeros that start at a cache line."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    room = np.zeros(size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size].view(dtype).reshape(shape)
+
+
+class Program:
+    """Buffers and steps for batches of up to `batch_size` rows, for `n_threads` threads."""
+
+    def __init__(self, dtype, batch_size: int, n_threads: int):
+        self.dtype, self.batch_size, self.n_threads = np.dtype(dtype), batch_size, n_threads
+        self.loss = aligned((n_threads, 8), np.float64)
+        """Sums of weighted losses and of weights of the batch, a row for each thread."""
+        self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
+        self.updates = 0
+        """Updates done; the optimizer's step counts from it."""
+        self._phases: list[list[Step | None]] = [[] for _ in Phase]
+
+    def buffer(self, columns: int | None = None, dtype=None) -> np.ndarray:
+        """Return a buffer for a batch: (batch_size,) or (batch_size, columns)."""
+        shape = (self.batch_size,) if columns is None else (self.batch_size, columns)
+        return aligned(shape, dtype or self.dtype)
+
+    def transposed(self, w: np.ndarray) -> np.ndarray:
+        """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it.
+
+        The transpose of a single column is the same memory.
+        """
+        if w.shape[1] == 1:
+            return w.reshape(1, -1)
+        self._transposed.append((w, aligned(w.shape[::-1], w.dtype)))
+        return self._transposed[-1][1]
+
+    def copy_of(self, w: np.ndarray) -> np.ndarray | None:
+        """Return the copy that :meth:`transposed` made of `w`, if it made one."""
+        return next((copy for kept, copy in self._transposed if kept is w), None)
+
+    def refresh(self) -> None:
+        """Make the transposed copies anew: the parameters may have been set between runs."""
+        for w, copy in self._transposed:
+            copy[...] = w.T
+
+    def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH) -> None:
+        """Append a step to a phase."""
+        self._phases[phase].append(Step(kernel, arguments, extent))
+
+    def add_check(self, row_loss=None, weight=None) -> None:
+        """Let the run end here when the batch's loss is not finite, or when it is told to stop."""
+        if row_loss is not None:
+            arguments = Batch(row_loss), Batch(weight), Mine(self.loss)
+            self.add("batch_loss", *arguments, phase=Phase.UPDATE, extent=EVERY)
+        self._phases[Phase.UPDATE].append(None)
+
+    def steps(self):
+        """Return (phase, step) in order; a step that is None is the check."""
+        return [(phase, step) for phase in Phase for step in self._phases[phase]]
+
+    def table(self):
+        """Return the step table and what must live as long as it does."""
+        steps = self.steps()
+        table = np.zeros((len(steps), 4), np.int64)
+        kept = []
+        for row, (phase, step) in zip(table, steps, strict=True):
+            row[PHASE] = phase
+            if step is not None:
+                integers, floats = step.numbers()
+                kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
+                row[ADDRESS] = step.address()
+                row[INTEGERS], row[FLOATS] = (numbers.ctypes.data for numbers in kept[-1])
+        return table, kept
+
+    def run_reference(self, clock, epochs) -> bool:
+        """Run the epochs of `epochs` in NumPy; return False if a loss was not finite.
+
+        The same order of things as :func:`fastnn.engine.worker.work`, for one thread.
+        """
+        first_epoch, n_rows = int(clock[Clock.EPOCH]), int(clock[Clock.TOTAL_ROWS])
+        for epoch in range(len(epochs)):
+            clock[Clock.EPOCH] = first_epoch + epoch
+            for first in range(0, n_rows, self.batch_size):
+                clock[Clock.FIRST] = first
+                clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
+                clock[Clock.STEP] += 1
+                for _, step in self.steps():
+                    if step is not None:
+                        step.run(clock)
+                    elif not np.isfinite(self.loss[0, 0]):
+                        clock[Clock.STEP] -= 1
+                        return False
+                    else:
+                        epochs[epoch] += self.loss[0, :2]
+        return True

@@ -1,0 +1,278 @@
+"""Steps: one kernel and its arguments, callable by address or in NumPy.
+
+A step's arguments are arrays wrapped in how the threads share them (:class:`Rows`, :class:`Part`,
+...), plain numbers, and fields of the clock.  From their kinds :func:`entry` writes the few lines
+that unpack a row of the step table, cut out this thread's share and call the kernel, and compiles
+them once: no kernel needs code of its own to become a step.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+
+from fastnn import reference
+from fastnn.engine import native
+from fastnn.engine.clock import Clock, share
+from fastnn.kernels import COMPILED
+from fastnn.kernels.jit import cfunc, inlined
+
+_share = inlined(share)
+
+
+@dataclass(frozen=True)
+class Arg:
+    """An array and how it is shared; the subclasses say how."""
+
+    array: np.ndarray
+
+    def numbers(self):
+        """The integers that describe the array in the step table."""
+        return [self.array.ctypes.data, *self.array.shape]
+
+    @property
+    def dtype(self):
+        return numba.from_dtype(self.array.dtype)
+
+
+class Rows(Arg):
+    """Rows of the batch, this thread's share of them."""
+
+    def code(self, i, dtype):
+        if self.array.ndim == 1:
+            return f"vector(i[{i}] + lo * {self.array.itemsize}, hi - lo, {dtype})"
+        row = f"lo * i[{i + 2}] * {self.array.itemsize}"
+        return f"matrix(i[{i}] + {row}, hi - lo, i[{i + 2}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array[lo:hi]
+
+
+class Batch(Arg):
+    """All rows of the batch."""
+
+    def code(self, i, dtype):
+        if self.array.ndim == 1:
+            return f"vector(i[{i}], c[{Clock.ROWS:d}], {dtype})"
+        return f"matrix(i[{i}], c[{Clock.ROWS:d}], i[{i + 2}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array[: clock[Clock.ROWS]]
+
+
+class Columns(Arg):
+    """All rows of the batch, this thread's share of the columns."""
+
+    def code(self, i, dtype):
+        size = self.array.itemsize
+        return (
+            f"strided(i[{i}] + lo * {size}, c[{Clock.ROWS:d}], hi - lo, "
+            f"i[{i + 2}] * {size}, {size}, {dtype})"
+        )
+
+    def view(self, clock, lo, hi):
+        return self.array[: clock[Clock.ROWS], lo:hi]
+
+
+class Whole(Arg):
+    """All of an array that does not depend on the batch."""
+
+    def code(self, i, dtype):
+        if self.array.ndim == 1:
+            return f"vector(i[{i}], i[{i + 1}], {dtype})"
+        return f"matrix(i[{i}], i[{i + 1}], i[{i + 2}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array
+
+
+class Part(Rows):
+    """This thread's share of the rows of an array that does not depend on the batch."""
+
+
+class PartColumns(Arg):
+    """This thread's share of the columns of an array that does not depend on the batch."""
+
+    def code(self, i, dtype):
+        size = self.array.itemsize
+        return (
+            f"strided(i[{i}] + lo * {size}, i[{i + 1}], hi - lo, "
+            f"i[{i + 2}] * {size}, {size}, {dtype})"
+        )
+
+    def view(self, clock, lo, hi):
+        return self.array[:, lo:hi]
+
+
+class FlatPart(Arg):
+    """The same share as :class:`Part`, as one vector: what an elementwise update wants."""
+
+    def code(self, i, dtype):
+        row = 1 if self.array.ndim == 1 else f"i[{i + 2}]"
+        size = self.array.itemsize
+        return f"vector(i[{i}] + lo * {row} * {size}, (hi - lo) * {row}, {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array[lo:hi].reshape(-1)
+
+
+class Mine(Arg):
+    """This thread's own row of an array with a row for each thread."""
+
+    def code(self, i, dtype):
+        row = f"c[{Clock.THREAD:d}] * i[{i + 2}] * {self.array.itemsize}"
+        return f"vector(i[{i}] + {row}, i[{i + 2}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array[clock[Clock.THREAD]]
+
+
+class Source(Arg):
+    """The whole of the user's data, of any strides."""
+
+    def numbers(self):
+        return [self.array.ctypes.data, *self.array.shape, *self.array.strides]
+
+    def code(self, i, dtype):
+        if self.array.ndim == 1:
+            return f"strided(i[{i}], i[{i + 1}], 1, i[{i + 2}], 0, {dtype})[:, 0]"
+        if self.array.flags.c_contiguous:
+            return f"matrix(i[{i}], i[{i + 1}], i[{i + 2}], {dtype})"
+        return (
+            f"strided(i[{i}], i[{i + 1}], i[{i + 2}], i[{i + 3}], i[{i + 4}], {dtype})"
+        )
+
+    def view(self, clock, lo, hi):
+        return self.array
+
+
+class Span(Arg):
+    """Rows of the whole data, those that this thread's share of the batch stands for."""
+
+    def code(self, i, dtype):
+        row = f"(c[{Clock.FIRST:d}] + lo) * i[{i + 2}] * {self.array.itemsize}"
+        return f"matrix(i[{i}] + {row}, hi - lo, i[{i + 2}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        first = clock[Clock.FIRST]
+        return self.array[first + lo : first + hi]
+
+
+class FirstRow:
+    """The place in the epoch of the first row of this thread's share."""
+
+    def code(self):
+        return f"c[{Clock.FIRST:d}] + lo"
+
+    def view(self, clock, lo):
+        return clock[Clock.FIRST] + lo
+
+
+BATCH = -1
+"""The extent of a step whose work is shared by rows of the batch."""
+EVERY = -2
+"""The extent of a step that every thread runs whole."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel with its arguments.
+
+    Attributes
+    ----------
+    kernel : str or (compiled, reference)
+        The name of a kernel in both `fastnn.kernels` and `fastnn.reference`, or a user's own pair.
+    arguments : tuple
+        Subclasses of :class:`Arg`, numbers, :class:`Clock` fields and :class:`FirstRow`.
+    extent : int
+        How many items the threads share: BATCH, EVERY, or a number (1: thread that gets it runs).
+    """
+
+    kernel: str | tuple[Callable[..., None], Callable[..., None]]
+    arguments: tuple[Any, ...]
+    extent: int = BATCH
+
+    def numbers(self) -> tuple[list[int], list[float]]:
+        """Return the integers and the floats of this step's row of the table."""
+        integers, floats = [self.extent], []
+        for argument in self.arguments:
+            if isinstance(argument, Arg):
+                integers += argument.numbers()
+            elif isinstance(argument, float):
+                floats.append(argument)
+            elif isinstance(argument, int) and not isinstance(argument, Clock):
+                integers.append(argument)
+        return integers, floats
+
+    def source(self) -> tuple[str, tuple[Any, ...]]:
+        """Return the code that unpacks a row and calls the kernel, and the dtypes it names."""
+        i, f, dtypes, calls = 1, 0, [], []
+        for argument in self.arguments:
+            if isinstance(argument, Arg):
+                if argument.dtype not in dtypes:
+                    dtypes.append(argument.dtype)
+                calls.append(argument.code(i, f"dtype{dtypes.index(argument.dtype)}"))
+                i += len(argument.numbers())
+            elif isinstance(argument, FirstRow):
+                calls.append(argument.code())
+            elif isinstance(argument, Clock):
+                calls.append(f"c[{argument:d}]")
+            elif isinstance(argument, float):
+                calls.append(f"f[{f}]")
+                f += 1
+            else:
+                calls.append(f"i[{i}]")
+                i += 1
+        if self.extent == EVERY:
+            lines = [f"    kernel({', '.join(calls)})"]
+        else:
+            extent = f"c[{Clock.ROWS:d}]" if self.extent == BATCH else "i[0]"
+            lines = [
+                f"    lo, hi = share({extent}, c[{Clock.THREAD:d}], c[{Clock.N_THREADS:d}])",
+                f"    if lo < hi:\n        kernel({', '.join(calls)})",
+            ]
+        return "\n".join(["def step(i, f, c):", *lines]), tuple(dtypes)
+
+    def address(self) -> int:
+        """Return the address of the compiled step, compiling it or loading it if need be."""
+        return entry(self.kernel, *self.source()).address
+
+    def run(self, clock) -> None:
+        """Run the NumPy twin on the same arrays, as the only thread."""
+        extent = {BATCH: clock[Clock.ROWS], EVERY: 0}.get(self.extent, self.extent)
+        values = []
+        for argument in self.arguments:
+            if isinstance(argument, Arg):
+                values.append(argument.view(clock, 0, extent))
+            elif isinstance(argument, FirstRow):
+                values.append(argument.view(clock, 0))
+            else:
+                values.append(clock[argument] if isinstance(argument, Clock) else argument)
+        twin = reference.TWINS[self.kernel] if isinstance(self.kernel, str) else self.kernel[1]
+        twin(*values)
+
+
+@functools.cache
+def entry(kernel, source, dtypes):
+    """Compile the code of :meth:`Step.source`; equal steps of all networks share it."""
+    named = isinstance(kernel, str)
+    name = kernel if named else kernel[0].__name__
+    space = {
+        "__name__": __name__,
+        "kernel": COMPILED[name] if named else kernel[0],
+        "share": _share,
+        "vector": native.vector,
+        "matrix": native.matrix,
+        "strided": native.strided,
+        **{f"dtype{n}": dtype for n, dtype in enumerate(dtypes)},
+    }
+    # The name carries the dtypes, since the cache tells functions apart by name and code alone.
+    title = "_".join([name, *map(str, dtypes)])
+    exec(compile(source.replace("def step", f"def {title}"), f"<step {title}>", "exec"), space)
+    integers, floats = types.CPointer(types.int64), types.CPointer(types.float64)
+    signature = types.void(integers, floats, integers)
+    return cfunc(signature, space[title], cached=named)

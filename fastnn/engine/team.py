@@ -1,0 +1,144 @@
+"""Run a program: start the worker threads, watch them, join them."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastnn.engine import cores
+from fastnn.engine.clock import Clock, Shared
+from fastnn.engine.program import Program, aligned
+from fastnn.engine.worker import work
+
+_POLL_SECONDS = 0.05
+
+
+@dataclass
+class Outcome:
+    """What a run did.
+
+    Attributes
+    ----------
+    sums : array, (epochs, 2)
+        Each epoch's sum of weighted losses and of weights.
+    seconds : array, (epochs,)
+    finite : bool
+        False if the run ended early, before the update of a batch whose loss was not finite.
+    epochs : int
+        Whole epochs done.
+    clock : array
+        Where the run stands (:class:`~fastnn.engine.clock.Clock`).
+    """
+
+    sums: np.ndarray
+    seconds: np.ndarray
+    finite: bool
+    epochs: int
+    clock: np.ndarray
+
+
+def run(
+    program: Program,
+    *,
+    n_rows: int,
+    epochs: int = 1,
+    first_epoch: int = 0,
+    backend: str = "numba",
+    watch: Callable[[int, int, np.ndarray], None] | None = None,
+) -> Outcome:
+    """Run `epochs` epochs of `n_rows` rows.
+
+    `watch(epochs done, rows done of this epoch, sums)` is called about 20 times a second from the
+    calling thread.  If it raises, or on Ctrl-C, the workers end at the next step boundary, and
+    only then does the exception go on.
+    """
+    clocks = aligned((program.n_threads, 16), np.int64)
+    clocks[:, Clock.THREAD] = np.arange(program.n_threads)
+    clocks[:, Clock.N_THREADS] = program.n_threads
+    clocks[:, Clock.EPOCH] = first_epoch
+    clocks[:, Clock.STEP] = program.updates
+    clocks[:, Clock.TOTAL_ROWS] = n_rows
+    sums = np.zeros((epochs, 2))
+    shared = aligned((Shared.SIZE,), np.int64)
+    stamps = np.zeros(epochs + 1, np.int64)
+    started = time.perf_counter()
+    program.refresh()
+    if backend == "numpy":
+        finite = program.run_reference(clocks[0], sums)
+        done = epochs if finite else int(clocks[0, Clock.EPOCH]) - first_epoch
+        seconds = np.full(epochs, (time.perf_counter() - started) / max(1, done))
+        program.updates = int(clocks[0, Clock.STEP])
+        return Outcome(sums, seconds, finite, done, clocks[0])
+    table, kept = program.table()
+
+    def job(thread):
+        loss = program.loss[thread]
+        work(table, clocks[thread], shared, loss, sums, stamps, program.batch_size)
+
+    try:
+        with cores.running():
+            _run_threads(job, program.n_threads, shared, watch, sums)
+    finally:
+        program.updates = int(clocks[0, Clock.STEP])
+        del kept  # the step table points into it
+    done = int(shared[Shared.DONE_EPOCHS])
+    elapsed = time.perf_counter() - started
+    return Outcome(
+        sums,
+        _epoch_seconds(stamps[: done + 1], elapsed, epochs),
+        not shared[Shared.NOT_FINITE],
+        done,
+        clocks[0],
+    )
+
+
+def _epoch_seconds(stamps, elapsed, epochs):
+    """Divide the time of a run among its epochs by the cycle counter, or equally without one."""
+    ticks = np.diff(stamps).astype(np.float64)
+    if len(ticks) == 0 or ticks.min() <= 0:
+        return np.full(epochs, elapsed / epochs)
+    return elapsed * ticks / ticks.sum()
+
+
+def _run_threads(job, n_threads, shared, watch, sums):
+    """Run job(0) ... job(n_threads - 1) at once; return or raise when all have ended."""
+    ready = threading.Event()
+    cancelled = False
+    failures: list[BaseException] = []
+
+    def body(thread):
+        ready.wait()
+        if cancelled:
+            return
+        try:
+            job(thread)
+        except BaseException as error:  # handed to the caller below
+            failures.append(error)
+
+    threads: list[threading.Thread] = []
+    try:
+        for thread in range(n_threads):
+            threads.append(threading.Thread(target=body, args=(thread,), daemon=True))
+            threads[-1].start()
+        ready.set()
+        while threads[0].is_alive():
+            threads[0].join(_POLL_SECONDS)
+            if watch is not None:
+                watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
+    except BaseException:
+        cancelled = not ready.is_set()
+        shared[Shared.STOP] = 1
+        ready.set()
+        raise
+    finally:
+        # The workers write to buffers that end with this call: nothing may cut the wait short.
+        for started in threads:
+            while started.is_alive():
+                try:
+                    started.join()
+                except KeyboardInterrupt:
+                    shared[Shared.STOP] = 1
+    if failures:
+        raise failures[0]

@@ -1,0 +1,106 @@
+"""The one compiled loop that walks a step table for whole epochs, and the barrier in it."""
+
+import numpy as np
+
+from fastnn.engine.clock import Clock, Shared
+from fastnn.engine.native import (
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    call_step,
+    give_way,
+    pause,
+    ticks,
+)
+from fastnn.kernels.jit import njit
+
+ADDRESS, INTEGERS, FLOATS, PHASE = range(4)
+"""Columns of the step table.  A row whose address is 0 is the check that the loss is finite."""
+
+_SPINS = 4000
+"""Turns of the spin loop before a waiting thread gives its core away."""
+
+_ARRIVED, _STOP, _HALT = int(Shared.ARRIVED), int(Shared.STOP), int(Shared.HALT)
+_DONE_ROWS, _DONE_EPOCHS = int(Shared.DONE_ROWS), int(Shared.DONE_EPOCHS)
+_NOT_FINITE = int(Shared.NOT_FINITE)
+_THREAD, _N_THREADS, _EPOCH = int(Clock.THREAD), int(Clock.N_THREADS), int(Clock.EPOCH)
+_FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
+_TOTAL_ROWS = int(Clock.TOTAL_ROWS)
+
+
+@njit
+def _barrier(shared, n_threads):
+    """Wait until all threads are here; what each wrote before, all see after."""
+    if n_threads == 1:
+        return
+    arrived = atomic_add(shared, _ARRIVED, 1)
+    goal = (arrived // n_threads + 1) * n_threads
+    spins = 0
+    while atomic_load(shared, _ARRIVED) < goal:
+        spins += 1
+        if spins > _SPINS:
+            give_way()
+        else:
+            pause()
+
+
+@njit
+def work(steps, clock, shared, loss, epochs, stamps, batch_size):
+    """Run epochs ``clock[EPOCH]`` ... + len(epochs) - 1 of a step table, as one of the threads.
+
+    Parameters
+    ----------
+    steps : int64 array, (steps, 4)
+        The table of a batch: see ADDRESS ... PHASE.  Threads meet between phases.
+    clock : int64 array
+        This thread's :class:`Clock`.
+    shared : int64 array
+        All threads' :class:`Shared`.
+    loss : float64 array, (2,)
+        Where this thread's steps leave the batch's sum of weighted losses and of weights.
+    epochs : float64 array, (epochs, 2)
+        Receives the epochs' sums of the same.
+    stamps : int64 array, (epochs + 1,)
+        Receives the cycle counter at the start and after each epoch.
+    batch_size : int
+    """
+    thread, n_threads, n_rows = clock[_THREAD], clock[_N_THREADS], clock[_TOTAL_ROWS]
+    place = clock.ctypes.data
+    first_epoch = clock[_EPOCH]
+    if thread == 0:
+        stamps[0] = ticks()
+    for epoch in range(epochs.shape[0]):
+        clock[_EPOCH] = first_epoch + epoch
+        for first in range(0, n_rows, batch_size):
+            if thread == 0:
+                atomic_store(shared, _HALT, atomic_load(shared, _STOP))
+            clock[_FIRST] = first
+            clock[_ROWS] = min(batch_size, n_rows - first)
+            clock[_STEP] += 1
+            phase = 0
+            for s in range(steps.shape[0]):
+                if steps[s, PHASE] != phase:
+                    phase = steps[s, PHASE]
+                    _barrier(shared, n_threads)
+                if steps[s, ADDRESS] != 0:
+                    call_step(
+                        steps[s, ADDRESS], steps[s, INTEGERS], steps[s, FLOATS], np.int64(place)
+                    )
+                else:
+                    # Every thread has computed the same loss: all go on or all stop, here, where
+                    # no parameter of this step has been touched.
+                    finite = np.isfinite(loss[0])
+                    if not finite or shared[_HALT] != 0:
+                        clock[_STEP] -= 1
+                        if thread == 0 and not finite:
+                            shared[_NOT_FINITE] = 1
+                        return
+                    if thread == 0:
+                        epochs[epoch, 0] += loss[0]
+                        epochs[epoch, 1] += loss[1]
+            if thread == 0:
+                shared[_DONE_ROWS] = first + clock[_ROWS]
+            _barrier(shared, n_threads)
+        if thread == 0:
+            stamps[epoch + 1] = ticks()
+            shared[_DONE_EPOCHS] += 1

@@ -1,0 +1,49 @@
+"""What the families of named things share: look-up by name, and configurations that JSON can hold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastnn.checks import one_of
+
+
+class Configured:
+    """Something made of plain settings, which are its attributes: comparable and storable."""
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the class name and the settings."""
+        return {"name": type(self).__name__, **vars(self)}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Configured) and self.to_config() == other.to_config()
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+
+def look_up(wanted: Any, name: str, kind: type, table: Mapping[str, Any]) -> Any:
+    """Return `wanted` itself, or what it names in `table`; a class or function there is called.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not in the table.
+    TypeError
+        For anything that is neither a name, a configuration, nor of this `kind`.
+    """
+    if isinstance(wanted, kind):
+        return wanted
+    if isinstance(wanted, Mapping):
+        settings = dict(wanted)
+        classes = {entry.__name__: entry for entry in table.values()}
+        return classes[settings.pop("name")](**settings)
+    if isinstance(wanted, str):
+        found = table[one_of(wanted.lower(), name, table)]
+        return found() if isinstance(found, type) else found
+    raise TypeError(
+        f"{name} must be a name ({', '.join(table)}) or a {kind.__name__}, "
+        f"got {type(wanted).__name__}"
+    )

@@ -1,0 +1,296 @@
+"""Where weights start.
+
+Every initializer is called as ``initializer(shape, rng, dtype)``, with a NumPy ``Generator``, and
+returns a new array.  Numbers are drawn in float64 and then rounded, so that a float32 and a
+float64 network with one seed start from the same weights.
+
+For a kernel of shape (n_in, n_out), `n_in` is the number of inputs of a unit (the fan-in) and
+`n_out` the number of units (the fan-out); for a bias of shape (n,) both are n.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastnn.checks import finite_float, non_negative_float, one_of, positive_float, positive_int
+
+
+class Initializer:
+    """Base of initializers: override :meth:`draw`; parameters are the object's attributes."""
+
+    name: ClassVar[str]
+
+    def __call__(
+        self, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike = np.float32
+    ) -> np.ndarray:
+        """Return a new array of `shape` and `dtype`."""
+        return np.ascontiguousarray(self.draw(tuple(shape), rng), dtype=dtype)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return a float64 array of `shape`."""
+        raise NotImplementedError
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the name and the parameters, from which :func:`get` makes an equal object."""
+        return {"name": self.name, **vars(self)}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        parameters = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
+        return f"{type(self).__name__}({parameters})"
+
+
+class Zeros(Initializer):
+    """All zeros: right for biases; kernels of equal weights never learn different units."""
+
+    name = "zeros"
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return np.zeros(shape)
+
+
+class Constant(Initializer):
+    """All `value`; a small one, such as 0.01, as bias lets every ReLU unit fire at the start."""
+
+    name = "constant"
+
+    def __init__(self, value: float = 0.01):
+        self.value = finite_float(value, "value")
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return np.full(shape, self.value)
+
+
+class Normal(Initializer):
+    """Gaussian with mean 0 and standard deviation `stddev`, whatever the shape."""
+
+    name = "normal"
+
+    def __init__(self, stddev: float = 0.05):
+        self.stddev = non_negative_float(stddev, "stddev")
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return rng.normal(0.0, self.stddev, shape)
+
+
+class Uniform(Initializer):
+    """Uniform on [-limit, limit], whatever the shape."""
+
+    name = "uniform"
+
+    def __init__(self, limit: float = 0.05):
+        self.limit = non_negative_float(limit, "limit")
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return rng.uniform(-self.limit, self.limit, shape)
+
+
+class _Scaled(Initializer):
+    """A distribution whose variance is set by the shape."""
+
+    def variance(self, n_in: int, n_out: int) -> float:
+        raise NotImplementedError
+
+
+class _ScaledNormal(_Scaled):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return rng.normal(0.0, math.sqrt(self.variance(*fans(shape))), shape)
+
+
+class _ScaledUniform(_Scaled):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        limit = math.sqrt(3.0 * self.variance(*fans(shape)))  # uniform: variance is limit^2 / 3
+        return rng.uniform(-limit, limit, shape)
+
+
+class LecunNormal(_ScaledNormal):
+    """Gaussian with standard deviation 1 / sqrt(n_in).
+
+    Keeps the variance of a linear unit's output equal to that of its inputs.
+    Source: LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, section 4.6.
+    """
+
+    name = "lecun_normal"
+
+    def variance(self, n_in: int, n_out: int) -> float:
+        return 1.0 / n_in
+
+
+class LecunUniform(_ScaledUniform):
+    """Uniform on [-b, b], b = sqrt(3 / n_in); the variance of :class:`LecunNormal`."""
+
+    name = "lecun_uniform"
+    variance = LecunNormal.variance
+
+
+class GlorotNormal(_ScaledNormal):
+    """Gaussian with standard deviation sqrt(2 / (n_in + n_out)).
+
+    A compromise between keeping the variance of activations forward and of gradients backward.
+    Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010.  (Keras cuts its normal distributions off at two deviations.)
+    """
+
+    name = "glorot_normal"
+
+    def variance(self, n_in: int, n_out: int) -> float:
+        return 2.0 / (n_in + n_out)
+
+
+class GlorotUniform(_ScaledUniform):
+    """Uniform on [-b, b], b = sqrt(6) / sqrt(n_in + n_out); see :class:`GlorotNormal`.
+
+    Examples
+    --------
+    >>> kernel = GlorotUniform()((200, 100), np.random.default_rng(0), np.float64)
+    >>> kernel.shape, bool(abs(kernel).max() <= np.sqrt(6 / 300))
+    ((200, 100), True)
+    """
+
+    name = "glorot_uniform"
+    variance = GlorotNormal.variance
+
+
+class HeNormal(_ScaledNormal):
+    """Gaussian with standard deviation sqrt(2 / n_in).
+
+    For units of the ReLU family: the 2 makes up for the half that they set to zero.
+    Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015.
+    """
+
+    name = "he_normal"
+
+    def variance(self, n_in: int, n_out: int) -> float:
+        return 2.0 / n_in
+
+
+class HeUniform(_ScaledUniform):
+    """Uniform on [-b, b], b = sqrt(6 / n_in); the variance of :class:`HeNormal`."""
+
+    name = "he_uniform"
+    variance = HeNormal.variance
+
+
+class Orthogonal(Initializer):
+    """`gain` times a random matrix with orthonormal columns, or rows where n_in < n_out.
+
+    Q of the QR decomposition of a Gaussian matrix, its signs set by the diagonal of R so that
+    every orthogonal matrix is equally likely.
+    Source: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning
+    in deep linear neural networks", 2014.
+    """
+
+    name = "orthogonal"
+
+    def __init__(self, gain: float = 1.0):
+        self.gain = positive_float(gain, "gain")
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        n_in, n_out = _matrix(shape, self.name)
+        q, r = np.linalg.qr(rng.standard_normal((max(n_in, n_out), min(n_in, n_out))))
+        q *= np.where(np.diagonal(r) < 0, -self.gain, self.gain)
+        return q if n_in >= n_out else q.T
+
+
+class Sparse(Initializer):
+    """Every unit has `k` inputs, chosen at random, with Gaussian weights; the others are zero.
+
+    Parameters
+    ----------
+    k : int
+        Inputs a unit; all of them where the layer has fewer.
+    stddev : float, optional
+        Of the weights that are not zero; 1 / sqrt(k) without it, which keeps the variance.
+
+    Notes
+    -----
+    Source: Martens, "Deep learning via Hessian-free optimization", ICML 2010, with 15 inputs and
+    standard deviation 1.
+    """
+
+    name = "sparse"
+
+    def __init__(self, k: int = 10, stddev: float | None = None):
+        self.k = positive_int(k, "k")
+        self.stddev = None if stddev is None else positive_float(stddev, "stddev")
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        n_in, n_out = _matrix(shape, self.name)
+        k = min(self.k, n_in)
+        stddev = 1.0 / math.sqrt(k) if self.stddev is None else self.stddev
+        chosen = np.argpartition(rng.random(shape), k - 1, axis=0)[:k]
+        weights = np.zeros(shape)
+        np.put_along_axis(weights, chosen, rng.normal(0.0, stddev, (k, n_out)), axis=0)
+        return weights
+
+
+INITIALIZERS: dict[str, type[Initializer]] = {
+    family.name: family
+    for family in (
+        Zeros,
+        Constant,
+        Normal,
+        Uniform,
+        LecunNormal,
+        LecunUniform,
+        GlorotNormal,
+        GlorotUniform,
+        HeNormal,
+        HeUniform,
+        Orthogonal,
+        Sparse,
+    )
+}
+"""Initializers by name."""
+
+_RELU_FAMILY = {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"}
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return (n_in, n_out) of a kernel's or a bias's shape."""
+    if len(shape) not in (1, 2) or min(shape) < 1:
+        raise ValueError(f"shape is {shape}, wanted (n_in, n_out) or (n,), none of them zero")
+    return shape[0], shape[-1]
+
+
+def get(initializer: Any, name: str = "initializer") -> Initializer:
+    """Return an initializer given as a name, as an object or as what ``to_config`` returned.
+
+    Examples
+    --------
+    >>> get("he_normal"), get(Normal(0.01)), get({"name": "constant", "value": 0.5})
+    (HeNormal(), Normal(stddev=0.01), Constant(value=0.5))
+    >>> get("he")
+    Traceback (most recent call last):
+    ValueError: initializer is 'he', wanted one of 'zeros', 'constant', 'normal', 'uniform', \
+'lecun_normal', 'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', \
+'orthogonal', 'sparse'
+    """
+    if isinstance(initializer, Initializer):
+        return initializer
+    if isinstance(initializer, type) and issubclass(initializer, Initializer):
+        kind = initializer.__name__
+        raise TypeError(f"{name} is the class {kind}, wanted an object: {kind}()")
+    if isinstance(initializer, Mapping):
+        parameters = dict(initializer)
+        known = one_of(parameters.pop("name", None), name, INITIALIZERS)
+        return INITIALIZERS[known](**parameters)
+    return INITIALIZERS[one_of(initializer, name, INITIALIZERS)]()
+
+
+def default_for(activation: str | None) -> Initializer:
+    """Return where a kernel starts unless told: He for the ReLU family, Glorot for all others."""
+    return HeUniform() if activation in _RELU_FAMILY else GlorotUniform()
+
+
+def _matrix(shape, name):
+    if len(shape) != 2:
+        raise ValueError(f"shape is {shape}, wanted (n_in, n_out) for the initializer {name!r}")
+    return shape

@@ -1,0 +1,137 @@
+"""The one place that decides how anything in fastnn is compiled and cached.
+
+Every compiled function is made by :func:`njit` or :func:`cfunc`, so the flags and the cache
+policy stand here and nowhere else:
+
+* ``error_model="numpy"``: a division by zero gives inf or NaN instead of raising, because an
+  exception inside a compiled step could not be delivered.
+* No fast-math by default.  ``REASSOCIATE`` lets the compiler reorder the additions of one sum so
+  that it vectorizes; no flag ever drops NaN or infinity.
+* The cache lies in a directory of its own, named after a hash of the package's sources: Numba
+  does not notice when a function that a cached function calls has changed, so any edit of a
+  kernel starts a fresh directory.  A directory that cannot be written is read, and not written.
+"""
+
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numba
+from numba.core import caching, sigutils
+from numba.core.ccallback import CFunc
+
+REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
+"""Fast-math flags for a loop that is one sum: order and contraction free, NaN and inf kept."""
+
+
+@functools.cache
+def cache_directory() -> Path:
+    """Return the directory of this version's compiled code.
+
+    ``FASTNN_CACHE_DIR`` names the parent; else it is ``$XDG_CACHE_HOME/fastnn`` or
+    ``~/.cache/fastnn``, and the system's temporary directory where no home can be used.
+    """
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for folder in ("kernels", "engine"):
+        for source in sorted((package / folder).glob("*.py")):
+            digest.update(source.read_bytes())
+    if "FASTNN_CACHE_DIR" in os.environ:
+        parent = Path(os.environ["FASTNN_CACHE_DIR"])
+    elif "XDG_CACHE_HOME" in os.environ:
+        parent = Path(os.environ["XDG_CACHE_HOME"]) / "fastnn"
+    elif os.path.expanduser("~") != "~":
+        parent = Path("~/.cache/fastnn").expanduser()
+    else:
+        parent = Path(tempfile.gettempdir()) / "fastnn"
+    return parent / digest.hexdigest()[:16]
+
+
+class _Locator(caching._CacheLocator):
+    """Point Numba at :func:`cache_directory` for every function of ours, generated ones too."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def ensure_cache_path(self):
+        try:
+            os.makedirs(self.get_cache_path(), exist_ok=True)
+        except OSError:
+            pass  # nothing can be stored; loading may still work
+
+    def get_cache_path(self):
+        return str(cache_directory())
+
+    def get_source_stamp(self):
+        return 0  # the directory's name is the stamp
+
+    def get_disambiguator(self):
+        code = self._function.__code__
+        return hashlib.sha256(repr((code.co_consts, code.co_names)).encode()).hexdigest()[:10]
+
+    @classmethod
+    def from_function(cls, py_func, py_file):
+        return cls(py_func)
+
+
+class _CacheImpl(caching.CompileResultCacheImpl):
+    _locator_classes = [_Locator]
+
+
+class _Cache(caching.FunctionCache):
+    """Numba's function cache, in our directory; a write that fails is a cache miss, no error."""
+
+    _impl_class = _CacheImpl
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            pass
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except (OSError, EOFError):
+            return None
+
+
+def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True):
+    """Compile a kernel on its first call with each set of argument types.
+
+    Parallel functions are not cached (doing so has crashed for others), nor are closures over
+    compiled functions (Numba would never find them again).
+    """
+    if function is None:
+        return functools.partial(njit, fastmath=fastmath, parallel=parallel, cached=cached)
+    dispatcher = numba.njit(
+        error_model="numpy",
+        fastmath=set(fastmath),
+        parallel=parallel,
+        nogil=True,
+    )(function)
+    if cached and not parallel and not numba.config.DISABLE_JIT:
+        dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
+def inlined(function):
+    """Make a helper whose loops become part of the kernel that calls it (one compilation)."""
+    return numba.njit(error_model="numpy", inline="always")(function)
+
+
+def cfunc(signature, function, *, cached=True):
+    """Compile `function` now, for one signature, as code that can be called by address."""
+    compiled = CFunc(
+        function,
+        sigutils.normalize_signature(signature),
+        locals={},
+        options={"error_model": "numpy"},
+    )
+    if cached:
+        compiled._cache = _Cache(function)
+    compiled.compile()
+    return compiled

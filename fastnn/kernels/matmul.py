@@ -1,0 +1,459 @@
+"""Matrix products on the register tile: ``a @ b``, ``a.T @ b``, ``a @ b.T`` and the dense layer.
+
+One routine, :func:`_gemm`, does them all: a transposition is a matter of strides, so the public
+kernels only pass views.  It is compiled once for each dtype and called through a table of
+addresses, because code that five kernels share should not be compiled five times.
+"""
+
+import ctypes
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic
+
+from fastnn.kernels.jit import REASSOCIATE, cfunc, inlined, njit
+from fastnn.kernels.tile import (
+    SHAPE,
+    address_of,
+    inner_add,
+    load_element,
+    outer_add,
+    stack_buffer,
+    store_element,
+    tile_add_to,
+    tile_leaky,
+    tile_load,
+    tile_store,
+    tile_sum,
+    tile_zero,
+    transpose_block,
+)
+
+DEPTH = 512
+"""Rows of `b` that are worked on together: a panel of them stays in the second-level cache."""
+HEIGHT = 96
+"""Rows of `a` that are packed together."""
+STRIP = DEPTH * SHAPE.vectors[0] * SHAPE.vector_bytes // 4
+"""Elements of a packed strip of `b`."""
+BLOCK = HEIGHT * DEPTH
+"""Elements of a packed block of `a`."""
+PACK_HEIGHT = 32
+PACK_WIDTH = 256
+PACK_DEPTH = 64
+NEAR = 2**15
+
+
+# The loops below pass addresses and strides in bytes, grouped:
+#   left = (a, row stride, column stride)     right = (b, row stride, lanes of the last vector)
+#   begin = (address, row stride) of the values that the sums start from; address 0 means zeros
+#   target = (out, row stride)                after = (slope, scale)
+
+
+@inlined
+def _micro(rows, vectors, depth, left, right, begin, target, after):
+    """Compute one tile; `rows` and `vectors` are literals."""
+    a, a_row, a_column = left
+    b, b_row, lanes = right
+    slope, scale = after
+    tile = tile_zero(slope, rows, vectors)
+    if begin[0] != 0:
+        tile = tile_load(tile, begin[0], begin[1], lanes)
+    for k in range(depth):
+        tile = outer_add(tile, a + k * a_column, a_row, b + k * b_row, lanes)
+    if slope != 1:
+        tile = tile_leaky(tile, slope)
+    if scale == 0:
+        tile_store(tile, target[0], target[1], lanes)
+    else:
+        tile_add_to(tile, scale, target[0], target[1], lanes)
+
+
+def _make_column(vectors):
+    """Return the loop over the rows of one column of tiles, `vectors` wide."""
+    most = SHAPE.rows
+
+    @njit(cached=False)
+    def column(m, depth, left, right, begin, target, after):
+        a, a_row, a_column = left
+        # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
+        blocks = (m + most - 1) // most
+        row = 0
+        for block in range(blocks):
+            count = (m - row + blocks - block - 1) // (blocks - block)
+            here = (a + row * a_row, a_row, a_column)
+            start = (begin[0] + row * begin[1], begin[1])
+            there = (target[0] + row * target[1], target[1])
+            if count == 6:
+                _micro(6, vectors, depth, here, right, start, there, after)
+            elif count == 5:
+                _micro(5, vectors, depth, here, right, start, there, after)
+            elif count == 4:
+                _micro(4, vectors, depth, here, right, start, there, after)
+            elif count == 3:
+                _micro(3, vectors, depth, here, right, start, there, after)
+            elif count == 2:
+                _micro(2, vectors, depth, here, right, start, there, after)
+            else:
+                _micro(1, vectors, depth, here, right, start, there, after)
+            row += count
+
+    return column
+
+
+_wide = _make_column(SHAPE.vectors[0])
+_half = _make_column(2)
+_edge = _make_column(1)
+
+
+@njit(cached=False)
+def _strip(m, width, depth, left, right, begin, target, after, size):
+    """Multiply by a strip of `b` that is at most as wide as the widest tile."""
+    lanes = SHAPE.vector_bytes // size
+    b, b_row = right
+    at = 0
+    while at < width:
+        here = (b + at * size, b_row, min(width - at, lanes))
+        start = (begin[0] + at * size if begin[0] != 0 else begin[0], begin[1])
+        there = (target[0] + at * size, target[1])
+        if width - at >= SHAPE.vectors[0] * lanes:
+            _wide(m, depth, left, here, start, there, after)
+            at += SHAPE.vectors[0] * lanes
+        elif width - at >= 2 * lanes:
+            _half(m, depth, left, here, start, there, after)
+            at += 2 * lanes
+        else:
+            _edge(m, depth, left, here, start, there, after)
+            at += lanes
+
+
+@njit(cached=False)
+def _transpose(like, size, rows, columns, source, source_row, out, out_row):
+    """Write the transpose of (rows, columns) at `source` to `out`, block by block."""
+    lanes = SHAPE.vector_bytes // size
+    for i in range(0, rows, lanes):
+        for j in range(0, columns, lanes):
+            block = source + i * source_row + j * size
+            there = out + j * out_row + i * size
+            if rows - i >= lanes and columns - j >= lanes:
+                transpose_block(like, 0, lanes, lanes, block, source_row, there, out_row)
+            else:
+                transpose_block(
+                    like,
+                    1,
+                    min(lanes, rows - i),
+                    min(lanes, columns - j),
+                    block,
+                    source_row,
+                    there,
+                    out_row,
+                )
+
+
+@njit(cached=False)
+def _pack_strip(one, size, depth, width, b, b_row, b_column, packed, packed_row):
+    """Copy a strip of `b` to where its rows are contiguous and aligned."""
+    if b_column == size:
+        # A product of depth 0 that starts from the strip.  (A literal 0 would be another type, and
+        # compile every tile again.)
+        zero = np.int64(0)
+        nothing, begin, target = (zero, zero, zero), (b, b_row), (packed, packed_row)
+        _strip(depth, width, zero, nothing, (b, zero), begin, target, (one, one - one), size)
+    elif b_row == size:
+        _transpose(one, size, width, depth, b, b_column, packed, packed_row)
+    else:
+        for k in range(depth):
+            for j in range(width):
+                value = load_element(one, b + k * b_row + j * b_column)
+                store_element(value, packed + k * packed_row + j * size)
+
+
+@njit(cached=False)
+def _matvec(m, k, left, b, begin, target, after, size):
+    """Multiply by one contiguous column: a sum along k for each row.
+
+    The rows are independent, so the processor overlaps their chains of additions.
+    """
+    a, a_row, _ = left
+    slope, scale = after
+    lanes = SHAPE.vector_bytes // size
+    for row in range(m):
+        here, there = a + row * a_row, target[0] + row * target[1]
+        tile = tile_zero(slope, 1, 1)
+        for p in range(0, k, lanes):
+            tile = inner_add(tile, here + p * size, 0, b + p * size, min(lanes, k - p))
+        total = tile_sum(tile, 0)
+        if begin[0] != 0:
+            total += load_element(slope, begin[0])
+        if slope != 1 and not total > 0:
+            zero = slope - slope
+            total = zero if slope == 0 and total <= 0 else slope * total + zero
+        if scale != 0:
+            total = load_element(slope, there) + scale * total
+        store_element(total, there)
+
+
+def _gemm(a, b, bias, slope, scale, out):
+    """out = leaky(a @ b + bias, slope), or out += scale * (a @ b) where scale is not 0.
+
+    `a` (m, k) and `b` (k, n) have any strides, the rows of `out` (m, n) are contiguous.  An empty
+    bias is none.  What is packed lies on the stack: nothing is allocated.
+    """
+    m, k = a.shape
+    n = out.shape[1]
+    size = out.itemsize
+    one = out.dtype.type(1)
+    a_row, a_column = a.strides
+    b_row, b_column = b.strides
+    out_row = out.strides[0]
+    widest = SHAPE.vectors[0] * SHAPE.vector_bytes // size
+    room = stack_buffer(slope, STRIP)
+    left_room = stack_buffer(slope, BLOCK)
+    a_at, b_at, out_at = address_of(a), address_of(b), address_of(out)
+    if n == 1 and b_row == size and a_column == size:
+        begin = (address_of(bias) if bias.size > 0 else np.int64(0), np.int64(0))
+        column = (out_at, out_row)
+        _matvec(m, k, (a_at, a_row, size), b_at, begin, column, (slope, scale), size)
+        return
+    if n == 1 and a_row == size and bias.size == 0 and slope == 1 and out_row == size:
+        # A column of out is a row of its transpose: out.T = b.T @ a.T runs along the rows of a.
+        m, n = n, m
+        a_at, b_at = b_at, a_at
+        a_row, a_column, b_row, b_column = b_column, b_row, a_column, a_row
+    pack_a = a_column != size and n >= PACK_WIDTH and k >= PACK_DEPTH
+    far = b_at % SHAPE.vector_bytes != 0 or (n > widest and min(k, DEPTH) * n * size > NEAR)
+    pack_b = b_column != size or (far and m >= PACK_HEIGHT)
+    height = HEIGHT if pack_a else max(m, 1)
+    for k0 in range(0, max(k, 1), DEPTH):
+        depth = min(DEPTH, k - k0)
+        last = k0 + depth == k
+        after = (slope if last else one, scale)
+        for i0 in range(0, m, height):
+            rows = min(height, m - i0)
+            source = a_at + i0 * a_row + k0 * a_column
+            left = (source, a_row, a_column)
+            if pack_a:
+                _transpose(one, size, depth, rows, source, a_column, left_room, depth * size)
+                left = (left_room, depth * size, size)
+            for j in range(0, n, widest):
+                width = min(widest, n - j)
+                there = (out_at + i0 * out_row + j * size, out_row)
+                begin = (np.int64(0), np.int64(0))
+                if scale == 0:
+                    if k0 > 0:
+                        begin = there
+                    elif bias.size > 0:
+                        begin = (address_of(bias) + j * size, np.int64(0))
+                right = (b_at + k0 * b_row + j * b_column, b_row)
+                if pack_b:
+                    _pack_strip(
+                        one, size, depth, width, right[0], b_row, b_column, room, widest * size
+                    )
+                    right = (room, widest * size)
+                _strip(rows, width, depth, left, right, begin, there, after, size)
+
+
+# The table of compiled _gemm, one place for each dtype.  Code that was compiled by another process
+# finds it by name; a place that is still empty calls back into Python, which fills it.
+_DTYPES = (types.float32, types.float64)
+_table = (ctypes.c_void_p * len(_DTYPES))()
+_compiled = []
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64)
+def _fill(place):
+    if not _table[place]:
+        dtype = _DTYPES[place]
+        matrix, vector = types.Array(dtype, 2, "A"), types.Array(dtype, 1, "A")
+        signature = types.void(matrix, matrix, vector, dtype, dtype, matrix)
+        _compiled.append(cfunc(signature, _gemm))
+        _table[place] = _compiled[-1].address
+
+
+llvm.add_symbol("fastnn_gemm_table", ctypes.addressof(_table))
+llvm.add_symbol("fastnn_gemm_fill", ctypes.cast(_fill, ctypes.c_void_p).value)
+
+
+@intrinsic
+def gemm(_, a, b, bias, slope, scale, out):
+    """Call :func:`_gemm` of the dtype of `out`."""
+    place = ir.Constant(ir.IntType(64), _DTYPES.index(out.dtype))
+
+    def codegen(context, builder, signature, args):
+        module = builder.module
+        pointer = ir.IntType(8).as_pointer()
+        table = cgutils.add_global_variable(module, pointer, "fastnn_gemm_table")
+        entry = builder.gep(table, [place])
+        empty = builder.icmp_unsigned("==", builder.load(entry), ir.Constant(pointer, None))
+        with builder.if_then(empty, likely=False):
+            kind = ir.FunctionType(ir.VoidType(), [place.type])
+            builder.call(cgutils.get_or_insert_function(module, kind, "fastnn_gemm_fill"), [place])
+        kind = ir.FunctionType(pointer, [arg.type for arg in args])
+        function = builder.bitcast(builder.load(entry), kind.as_pointer())
+        builder.call(function, args)
+        return context.get_dummy_value()
+
+    matrix, vector = types.Array(out.dtype, 2, "A"), types.Array(out.dtype, 1, "A")
+    return types.void(matrix, matrix, vector, out.dtype, out.dtype, matrix), codegen
+
+
+@intrinsic
+def _view(_, array):
+    """Return an array as one of any layout, which is how _gemm takes them all."""
+    kind = types.Array(array.dtype, array.ndim, "A")
+
+    def codegen(context, builder, signature, args):
+        return impl_ret_borrowed(context, builder, kind, args[0])
+
+    return kind(array), codegen
+
+
+@njit
+def matmul_nn(a, b, out):
+    """Write ``out = a @ b``.
+
+    Parameters
+    ----------
+    a : array, (m, k)
+    b : array, (k, n)
+    out : array, (m, n)
+        float32 or float64 like `a` and `b`; its rows are contiguous.
+
+    Notes
+    -----
+    Each element is summed in the order of k with fused multiply-adds, however the matrices are cut
+    into tiles, so the rows of a product do not depend on how many are computed together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> a, b = np.ones((2, 3)), np.arange(6.0).reshape(3, 2)
+    >>> out = np.empty((2, 2))
+    >>> kernels.matmul_nn(a, b, out)
+    >>> out
+    array([[6., 9.],
+           [6., 9.]])
+    """
+    one = out.dtype.type(1)
+    gemm(_view(a), _view(b), _view(b[0, :0]), one, one - one, _view(out))
+
+
+@njit
+def matmul_tn(a, b, out):
+    """Write ``out = a.T @ b`` for `a` (k, m), `b` (k, n), `out` (m, n).
+
+    This is the gradient of a dense layer's weights: inputs transposed times output gradients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty((1, 1))
+    >>> kernels.matmul_tn(np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]]), out)
+    >>> out
+    array([[11.]])
+    """
+    one = out.dtype.type(1)
+    gemm(_view(a.T), _view(b), _view(b[0, :0]), one, one - one, _view(out))
+
+
+@njit
+def matmul_nt(a, b, out):
+    """Write ``out = a @ b.T`` for `a` (m, k), `b` (n, k), `out` (m, n).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty((1, 1))
+    >>> kernels.matmul_nt(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), out)
+    >>> out
+    array([[11.]])
+    """
+    one = out.dtype.type(1)
+    gemm(_view(a), _view(b.T), _view(b[0, :0]), one, one - one, _view(out))
+
+
+@njit
+def matmul_tn_add(a, b, scale, out):
+    """Add ``scale * (a.T @ b)`` to `out`: a gradient step that never stores the gradient.
+
+    Parameters
+    ----------
+    a : array, (k, m)
+    b : array, (k, n)
+    scale : float
+        Minus the learning rate, for plain gradient descent.
+    out : array, (m, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> weights = np.ones((1, 1))
+    >>> kernels.matmul_tn_add(np.ones((2, 1)), np.ones((2, 1)), -0.5, weights)
+    >>> weights
+    array([[0.]])
+    """
+    one = out.dtype.type(1)
+    factor = out.dtype.type(scale)
+    if factor != 0:
+        gemm(_view(a.T), _view(b), _view(b[0, :0]), one, factor, _view(out))
+
+
+@njit
+def dense_forward(x, w, b, slope, out):
+    """Write ``out = f(x @ w + b)`` with ``f(t) = t if t > 0 else slope * t``.
+
+    Slope 1 is the linear layer, 0 the ReLU layer, anything between a leaky ReLU.
+
+    Parameters
+    ----------
+    x : array, (m, k)
+    w : array, (k, n)
+    b : array, (n,) or (0,)
+        Empty: no bias.
+    slope : float
+    out : array, (m, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty((1, 2))
+    >>> kernels.dense_forward(np.ones((1, 1)), np.array([[2.0, -2.0]]), np.ones(2), 0.0, out)
+    >>> out
+    array([[3., 0.]])
+    """
+    one = out.dtype.type(1)
+    gemm(_view(x), _view(w), _view(b), out.dtype.type(slope), one - one, _view(out))
+
+
+@njit
+def transpose(a, out):
+    """Write ``out = a.T`` for contiguous `a` (m, n) and `out` (n, m), block by block in registers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty((2, 1))
+    >>> kernels.transpose(np.array([[1.0, 2.0]]), out)
+    >>> out
+    array([[1.],
+           [2.]])
+    """
+    _transpose(
+        out.dtype.type(1),
+        out.itemsize,
+        a.shape[0],
+        a.shape[1],
+        address_of(a),
+        a.strides[0],
+        address_of(out),
+        out.strides[0],
+    )

@@ -1,0 +1,196 @@
+"""Moving rows: which rows a batch takes, fetching them, and sums over them."""
+
+import numpy as np
+
+from fastnn.kernels.jit import REASSOCIATE, njit
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
+_ROUNDS = 4
+
+
+@njit
+def _mix(x):
+    """Scramble 64 bits (the first half of splitmix64's finalizer)."""
+    x = (x ^ (x >> np.uint64(30))) * _MIX
+    return x ^ (x >> np.uint64(31))
+
+
+@njit
+def batch_rows(seed, epoch, n, shuffle, first, index):
+    """Write which rows of the data stand at places first, first + 1, ... of an epoch.
+
+    Unshuffled that is the place itself.  Shuffled it is a permutation of 0 .. n - 1 that is
+    computed place by place, so that threads need neither order nor a table: a Feistel network
+    over the bits of n, walked on while it leads outside.
+
+    Parameters
+    ----------
+    seed, epoch : int
+        The permutation's key.
+    n : int
+        Rows of data.
+    shuffle : int
+        0 or 1.
+    first : int
+        Place of index[0] in the epoch.
+    index : int64 array, (rows,)
+
+    References
+    ----------
+    Black and Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002 (cycle walking).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> index = np.empty(5, np.int64)
+    >>> kernels.batch_rows(0, 0, 5, 1, 0, index)
+    >>> sorted(index.tolist())
+    [0, 1, 2, 3, 4]
+    """
+    if shuffle == 0:
+        for i in range(index.shape[0]):
+            index[i] = first + i
+        return
+    bits = np.uint64(2)
+    while (np.uint64(1) << bits) < np.uint64(n):
+        bits += np.uint64(1)
+    low_bits = bits >> np.uint64(1)
+    low_mask = (np.uint64(1) << low_bits) - np.uint64(1)
+    high_mask = (np.uint64(1) << (bits - low_bits)) - np.uint64(1)
+    key = _mix(_mix(np.uint64(seed) + _GOLDEN) + np.uint64(epoch) * _GOLDEN)
+    for i in range(index.shape[0]):
+        place = np.uint64(first + i)
+        while True:
+            low = place & low_mask
+            high = place >> low_bits
+            turn = key
+            for _ in range(_ROUNDS):
+                high ^= _mix(low * _GOLDEN + turn) & high_mask
+                low ^= _mix(high * _GOLDEN + ~turn) & low_mask
+                turn += _GOLDEN
+            place = (high << low_bits) | low
+            if place < np.uint64(n):
+                break
+        index[i] = np.int64(place)
+
+
+@njit
+def gather_rows(source, index, out):
+    """Write ``out[i] = source[index[i]]``, cast to the dtype of `out`.
+
+    Parameters
+    ----------
+    source : array, (n, columns)
+        Any numeric dtype and strides.
+    index : int64 array, (rows,)
+    out : array, (rows, columns)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty((1, 2))
+    >>> kernels.gather_rows(np.array([[1, 2], [3, 4]]), np.array([1]), out)
+    >>> out
+    array([[3., 4.]])
+    """
+    for i in range(out.shape[0]):
+        row = source[index[i]]
+        target = out[i]
+        for j in range(target.shape[0]):
+            target[j] = row[j]
+
+
+@njit
+def gather(source, index, out):
+    """Write ``out[i] = source[index[i]]`` for one-dimensional arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty(2, np.int64)
+    >>> kernels.gather(np.array([5, 6, 7], np.uint8), np.array([2, 0]), out)
+    >>> out
+    array([7, 5])
+    """
+    for i in range(out.shape[0]):
+        out[i] = source[index[i]]
+
+
+@njit(fastmath=REASSOCIATE)
+def row_scales(batch_weight, weight, scale):
+    """Write ``scale = weight / sum(batch_weight)``, zeros where that sum is 0.
+
+    Parameters
+    ----------
+    batch_weight : array, (batch,)
+        The weights of all rows of the batch.
+    weight : array, (rows,)
+        Those of the rows at hand.
+    scale : array, (rows,)
+        What multiplies the loss of each row in the batch's mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> scale = np.empty(2)
+    >>> kernels.row_scales(np.array([1.0, 3.0]), np.array([1.0, 3.0]), scale)
+    >>> scale
+    array([0.25, 0.75])
+    """
+    total = batch_weight.dtype.type(0)
+    for i in range(batch_weight.shape[0]):
+        total += batch_weight[i]
+    factor = total
+    if total > 0:
+        factor = batch_weight.dtype.type(1) / total
+    for i in range(scale.shape[0]):
+        scale[i] = weight[i] * factor
+
+
+@njit
+def batch_loss(row_loss, weight, total):
+    """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> total = np.empty(2)
+    >>> kernels.batch_loss(np.array([1.0, 2.0]), np.array([1.0, 3.0]), total)
+    >>> total
+    array([7., 4.])
+    """
+    losses = 0.0
+    weights = 0.0
+    for i in range(row_loss.shape[0]):
+        if weight[i] != 0:  # a row without weight may have any loss, even an infinite one
+            losses += np.float64(row_loss[i]) * np.float64(weight[i])
+            weights += np.float64(weight[i])
+    total[0] = losses
+    total[1] = weights
+
+
+@njit
+def column_sums(a, out):
+    """Write ``out[j] = sum over i of a[i, j]``: the gradient of a bias.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty(2)
+    >>> kernels.column_sums(np.array([[1.0, 2.0], [3.0, 4.0]]), out)
+    >>> out
+    array([4., 6.])
+    """
+    for j in range(out.shape[0]):
+        out[j] = 0
+    for i in range(a.shape[0]):
+        row = a[i]
+        for j in range(out.shape[0]):
+            out[j] += row[j]

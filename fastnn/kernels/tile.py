@@ -1,0 +1,384 @@
+"""The register tile: a block of a matrix held in SIMD registers, and the few operations on it.
+
+A tile is ``rows`` x ``vectors`` SIMD vectors that LLVM keeps in registers, so that the inner loop
+of a matrix product is an ordinary Numba loop over k with one :func:`outer_add` in it.  This is the
+only file of the kernels that speaks LLVM IR for vectors.
+
+Addresses are integers (bytes) and so are strides; nothing is checked.  Of a tile that is one vector
+wide only the first ``lanes`` columns exist in memory: it is how the right edge of a matrix is read
+and written without touching its neighbours.
+"""
+
+from typing import NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic, models, register_model
+
+
+class Shape(NamedTuple):
+    """The tile of one instruction set."""
+
+    name: str
+    vector_bytes: int
+    rows: int
+    """Most rows of a tile."""
+    vectors: tuple[int, ...]
+    """Widths of a tile in vectors, widest first; the last is 1."""
+
+
+# rows * vectors accumulators, the vectors of one row of B and a broadcast must fit the registers
+# (32 for AVX-512 and NEON, 16 for AVX2 and SSE2): a tile that does not fit is 4 times slower.
+_SHAPES = (
+    ("+avx512f", Shape("AVX-512", 64, 6, (4, 2, 1))),
+    ("+avx2", Shape("AVX2", 32, 6, (2, 1))),
+    ("+neon", Shape("NEON", 16, 6, (4, 2, 1))),
+)
+_GENERIC = Shape("generic", 16, 4, (2, 1))
+
+
+def host_shape() -> Shape:
+    """Return the tile of the instruction set that Numba compiles for."""
+    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    return next((shape for feature, shape in _SHAPES if feature in features), _GENERIC)
+
+
+SHAPE = host_shape()
+
+
+class Tile(types.Type):
+    """The Numba type of a tile; a tile of one vector is masked."""
+
+    def __init__(self, dtype, rows, vectors):
+        self.dtype, self.rows, self.vectors = dtype, rows, vectors
+        self.lanes = SHAPE.vector_bytes * 8 // dtype.bitwidth
+        self.masked = vectors == 1
+        super().__init__(f"Tile({dtype}, {rows}, {vectors})")
+
+    @property
+    def element(self):
+        return ir.FloatType() if self.dtype == types.float32 else ir.DoubleType()
+
+    @property
+    def vector(self):
+        return ir.VectorType(self.element, self.lanes)
+
+    @property
+    def places(self):
+        """(index in the tile, row, vector) of every vector."""
+        return [
+            (row * self.vectors + v, row, v)
+            for row in range(self.rows)
+            for v in range(self.vectors)
+        ]
+
+
+@register_model(Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(tile.vector, tile.rows * tile.vectors))
+
+
+def _int32(value):
+    return ir.Constant(ir.IntType(32), value)
+
+
+def _splat(builder, value, lanes):
+    vector = ir.VectorType(value.type, lanes)
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, value, _int32(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [_int32(0)] * lanes)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+def _call(builder, name, result, *arguments):
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, arguments)
+
+
+class _Memory:
+    """Loads and stores the vectors of a tile at base + row * stride."""
+
+    def __init__(self, builder, tile, base, stride, lanes):
+        self.builder, self.tile = builder, tile
+        self.base, self.stride, self.lanes = base, stride, lanes
+        self.align = tile.dtype.bitwidth // 8
+        self.suffix = f"v{tile.lanes}f{tile.dtype.bitwidth}"
+
+    def _pointer(self, row, v):
+        builder = self.builder
+        offset = builder.mul(self.stride, ir.Constant(self.stride.type, row))
+        start = builder.inttoptr(
+            builder.add(self.base, offset), self.tile.vector.as_pointer()
+        )
+        return builder.gep(start, [_int32(v)])
+
+    def _mask(self):
+        lanes, int64 = self.tile.lanes, self.lanes.type
+        numbers = ir.Constant(ir.VectorType(int64, lanes), [ir.Constant(int64, i) for i in range(lanes)])
+        return self.builder.icmp_unsigned("<", numbers, _splat(self.builder, self.lanes, lanes))
+
+    def load(self, row, v, masked):
+        pointer = self._pointer(row, v)
+        if not masked:
+            value = self.builder.load(pointer)
+            value.align = self.align
+            return value
+        vector = self.tile.vector
+        return _call(
+            self.builder, f"llvm.masked.load.{self.suffix}.p0", vector,
+            pointer, _int32(self.align), self._mask(), ir.Constant(vector, None),
+        )
+
+    def store(self, value, row, v, masked):
+        pointer = self._pointer(row, v)
+        if not masked:
+            self.builder.store(value, pointer).align = self.align
+        else:
+            _call(
+                self.builder, f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(),
+                value, pointer, _int32(self.align), self._mask(),
+            )
+
+
+def _fma(builder, tile, x, y, z):
+    name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
+    return _call(builder, name, tile.vector, x, y, z)
+
+
+@intrinsic(prefer_literal=True)
+def tile_zero(_, like, rows, vectors):
+    """Return a tile of zeros with the dtype of the scalar `like`; the rest are literals."""
+    tile = Tile(like, rows.literal_value, vectors.literal_value)
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(tile), None)
+
+    return tile(like, rows, vectors), codegen
+
+
+@intrinsic
+def tile_load(_, tile, base, stride, lanes):
+    """Return the tile that stands in memory; stride 0 repeats one row (a bias)."""
+
+    def codegen(context, builder, signature, args):
+        memory = _Memory(builder, tile, *args[1:])
+        value = args[0]
+        for place, row, v in tile.places:
+            value = builder.insert_value(value, memory.load(row, v, tile.masked), place)
+        return value
+
+    return tile(tile, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def outer_add(_, tile, a, a_stride, b, lanes):
+    """Return tile[i, j] + a[i] * b[j], one fused multiply-add each.
+
+    Every element sees its additions in the order of the calls whatever the tile's size: results
+    do not depend on how a matrix is cut into tiles.
+    """
+
+    def codegen(context, builder, signature, args):
+        value, a, a_stride, b, lanes = args
+        memory = _Memory(builder, tile, b, a_stride, lanes)
+        row_of_b = [memory.load(0, v, tile.masked) for v in range(tile.vectors)]
+        for row in range(tile.rows):
+            offset = builder.mul(a_stride, ir.Constant(a_stride.type, row))
+            pointer = builder.inttoptr(builder.add(a, offset), tile.element.as_pointer())
+            factor = _splat(builder, builder.load(pointer), tile.lanes)
+            for v in range(tile.vectors):
+                place = row * tile.vectors + v
+                old = builder.extract_value(value, place)
+                new = _fma(builder, tile, factor, row_of_b[v], old)
+                value = builder.insert_value(value, new, place)
+        return value
+
+    return tile(tile, types.int64, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def tile_leaky(_, tile, slope):
+    """Return t where t > 0, else slope * t: 0 for slope 0 even at -inf, never -0; NaN stays."""
+
+    def codegen(context, builder, signature, args):
+        value, slope = args
+        factor = _splat(builder, slope, tile.lanes)
+        zero = ir.Constant(tile.vector, None)
+        flat = builder.fcmp_ordered("==", factor, zero)
+        for place, _row, _v in tile.places:
+            t = builder.extract_value(value, place)
+            low = builder.fadd(builder.fmul(factor, t), zero)
+            off = builder.and_(flat, builder.fcmp_ordered("<", t, zero))
+            low = builder.select(off, zero, low)
+            high = builder.fcmp_ordered(">", t, zero)
+            value = builder.insert_value(value, builder.select(high, t, low), place)
+        return value
+
+    return tile(tile, tile.dtype), codegen
+
+
+@intrinsic
+def tile_store(_, tile, base, stride, lanes):
+    """Write the tile to memory."""
+
+    def codegen(context, builder, signature, args):
+        memory = _Memory(builder, tile, *args[1:])
+        for place, row, v in tile.places:
+            memory.store(builder.extract_value(args[0], place), row, v, tile.masked)
+        return context.get_dummy_value()
+
+    return types.void(tile, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def tile_add_to(_, tile, scale, base, stride, lanes):
+    """Add scale * tile to what stands in memory (the update rides here)."""
+
+    def codegen(context, builder, signature, args):
+        memory = _Memory(builder, tile, *args[2:])
+        factor = _splat(builder, args[1], tile.lanes)
+        for place, row, v in tile.places:
+            t = builder.extract_value(args[0], place)
+            new = _fma(builder, tile, factor, t, memory.load(row, v, tile.masked))
+            memory.store(new, row, v, tile.masked)
+        return context.get_dummy_value()
+
+    return types.void(tile, tile.dtype, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def transpose_block(_, like, partial, rows, columns, source, source_stride, out, out_stride):
+    """Write the transpose of a (rows, columns) block of at most lanes x lanes elements.
+
+    With `partial` 0 (a literal) the block is whole and `rows` and `columns` are not looked at.
+    """
+    tile = Tile(like, SHAPE.vector_bytes * 8 // like.bitwidth, 1)
+    whole = partial.literal_value == 0
+
+    def codegen(context, builder, signature, args):
+        rows, columns, source, source_stride, out, out_stride = args[2:]
+        lanes = tile.lanes
+        full = ir.Constant(rows.type, lanes)
+        nothing = ir.Constant(rows.type, 0)
+
+        def memory(base, stride, line, lines, length):
+            # A line that does not exist has no lanes: a masked access to it touches nothing.
+            if whole:
+                return _Memory(builder, tile, base, stride, full)
+            exists = builder.icmp_signed("<", ir.Constant(lines.type, line), lines)
+            return _Memory(builder, tile, base, stride, builder.select(exists, length, nothing))
+
+        block = [
+            memory(source, source_stride, i, rows, columns).load(i, 0, not whole)
+            for i in range(lanes)
+        ]
+        # Swap the off-diagonal quarters of ever larger blocks: log2(lanes) rounds of shuffles.
+        width = 1
+        while width < lanes:
+            low = [lanes + i - width if i & width else i for i in range(lanes)]
+            high = [lanes + i if i & width else i + width for i in range(lanes)]
+            masks = [
+                ir.Constant(ir.VectorType(ir.IntType(32), lanes), [_int32(i) for i in order])
+                for order in (low, high)
+            ]
+            for i in range(lanes):
+                if not i & width:
+                    pair = block[i], block[i + width]
+                    block[i] = builder.shuffle_vector(*pair, masks[0])
+                    block[i + width] = builder.shuffle_vector(*pair, masks[1])
+            width *= 2
+        for i in range(lanes):
+            memory(out, out_stride, i, columns, rows).store(block[i], i, 0, not whole)
+        return context.get_dummy_value()
+
+    int64 = types.int64
+    return types.void(like, partial, *[int64] * 6), codegen
+
+
+@intrinsic(prefer_literal=True)
+def stack_buffer(_, like, count):
+    """Return the address of room for `count` (a literal) elements on the stack, cache-aligned."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.ArrayType(Tile(like, 1, 1).element, count.literal_value)
+        with builder.goto_entry_block():  # not alloca_once, which would fill it with zeros
+            room = builder.alloca(kind)
+        room.align = 64
+        return builder.ptrtoint(room, ir.IntType(64))
+
+    return types.int64(like, count), codegen
+
+
+@intrinsic
+def address_of(_, array):
+    """Return the address of an array's first element (signed, as all offsets are)."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.int64(array), codegen
+
+
+@intrinsic
+def load_element(_, like, source):
+    """Return the element at an address."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(builder.inttoptr(args[1], Tile(like, 1, 1).element.as_pointer()))
+
+    return like(like, types.int64), codegen
+
+
+@intrinsic
+def store_element(_, value, target):
+    """Write an element to an address."""
+
+    def codegen(context, builder, signature, args):
+        builder.store(args[0], builder.inttoptr(args[1], args[0].type.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(value, types.int64), codegen
+
+
+@intrinsic
+def inner_add(_, tile, a, a_stride, b, lanes):
+    """Return tile[i] + a[i] * b, lane by lane: rows times one column, summed by tile_sum."""
+
+    def codegen(context, builder, signature, args):
+        value, a, a_stride, b, lanes = args
+        left = _Memory(builder, tile, a, a_stride, lanes)
+        right = _Memory(builder, tile, b, a_stride, lanes).load(0, 0, True)
+        for row in range(tile.rows):
+            old = builder.extract_value(value, row)
+            new = _fma(builder, tile, left.load(row, 0, True), right, old)
+            value = builder.insert_value(value, new, row)
+        return value
+
+    return tile(tile, types.int64, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def tile_sum(_, tile, row):
+    """Return the sum of the lanes of one row (a literal), by halves: a fixed order."""
+    place = row.literal_value
+
+    def codegen(context, builder, signature, args):
+        value = builder.extract_value(args[0], place)
+        lanes = tile.lanes
+        while lanes > 1:
+            half = [
+                ir.Constant(ir.VectorType(ir.IntType(32), lanes // 2), [_int32(i) for i in part])
+                for part in (range(lanes // 2), range(lanes // 2, lanes))
+            ]
+            undefined = ir.Constant(value.type, ir.Undefined)
+            low, high = (builder.shuffle_vector(value, undefined, order) for order in half)
+            value = builder.fadd(low, high)
+            lanes //= 2
+        return builder.extract_element(value, _int32(0))
+
+    return tile.dtype(tile, row), codegen

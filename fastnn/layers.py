@@ -1,0 +1,170 @@
+"""Layers: their shapes, their parameters, and the steps each adds to a program."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastnn import activations, initializers, regularizers
+from fastnn.activations import Activation
+from fastnn.checks import boolean, positive_int
+from fastnn.engine.program import Phase, Program, aligned
+from fastnn.engine.steps import Batch, Columns, FlatPart, Part, PartColumns, Rows, Whole
+from fastnn.optimizers import Optimizer
+from fastnn.regularizers import Regularizer
+
+
+@dataclass
+class Parameter:
+    """One trained array, its penalty, and the optimizer's state for it."""
+
+    name: str
+    value: np.ndarray
+    regularizer: Regularizer | None
+    state: dict[str, np.ndarray]
+
+    def keep_state(self, optimizer: Optimizer) -> None:
+        """Make the arrays that the optimizer wants, keeping those that are there."""
+        self.state = {
+            name: self.state.get(name, aligned(self.value.shape, self.value.dtype))
+            for name in optimizer.state
+        }
+
+    def update_steps(self, program: Program, gradient: np.ndarray, optimizer: Optimizer) -> None:
+        """Add the penalty's gradient and the optimizer's update, shared by rows."""
+        extent = len(self.value)
+        for name, strength in self.regularizer.terms() if self.regularizer else ():
+            arguments = strength, FlatPart(self.value), FlatPart(gradient)
+            program.add(f"{name}_gradient", *arguments, phase=Phase.UPDATE, extent=extent)
+        kernel, settings = optimizer.update()
+        arrays = [FlatPart(array) for array in (gradient, *self.state.values(), self.value)]
+        program.add(kernel, *settings, *arrays, phase=Phase.UPDATE, extent=extent)
+
+
+class Dense:
+    """A fully-connected layer: ``activation(x @ W + b)``, W of shape (n_inputs, units).
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    activation : str or Activation or None
+        "relu", "sigmoid", "tanh", "softmax", or "linear" (None).
+    use_bias : bool
+    kernel_initializer : str or Initializer or None
+        Start of W.  None is He's for the ReLU family and Glorot's for the rest.
+    bias_initializer : str or Initializer
+    kernel_regularizer, bias_regularizer : str or Regularizer or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        For `units` below 1, unknown names, or objects of the wrong kind.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.Dense(64, activation="relu")
+    Dense(64, activation='relu')
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+    ):
+        self.units = positive_int(units, "units")
+        self.activation: Activation = activations.get(activation)
+        self.use_bias = boolean(use_bias, "use_bias")
+        if kernel_initializer is None:
+            self.kernel_initializer = initializers.default_for(self.activation.name)
+        else:
+            self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
+
+    def __repr__(self) -> str:
+        return f"Dense({self.units}, activation={self.activation.name!r})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return what :class:`Dense` takes, as JSON can hold it."""
+        penalties = self.kernel_regularizer, self.bias_regularizer
+        return {
+            "units": self.units,
+            "activation": self.activation.name,
+            "use_bias": self.use_bias,
+            "kernel_initializer": self.kernel_initializer.to_config(),
+            "bias_initializer": self.bias_initializer.to_config(),
+            "kernel_regularizer": penalties[0] and penalties[0].to_config(),
+            "bias_regularizer": penalties[1] and penalties[1].to_config(),
+        }
+
+    def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
+        """Return the layer's parameters at their start."""
+        kernel = aligned((n_inputs, self.units), dtype)
+        kernel[...] = self.kernel_initializer(kernel.shape, rng, dtype)
+        built = [Parameter("kernel", kernel, self.kernel_regularizer, {})]
+        if self.use_bias:
+            bias = aligned((self.units,), dtype)
+            bias[...] = self.bias_initializer(bias.shape, rng, dtype)
+            built.append(Parameter("bias", bias, self.bias_regularizer, {}))
+        return built
+
+    def forward(self, program: Program, parameters: list[Parameter], x, out, fused: bool) -> None:
+        """Add the steps from `x` to `out` (arguments of a step); `fused` leaves f to the loss."""
+        w = parameters[0].value
+        b = parameters[1].value if self.use_bias else w[0, :0]
+        slope = self.activation.slope
+        rides = 1.0 if fused or slope is None else slope
+        program.add("dense_forward", x, Whole(w), Whole(b), rides, out)
+        if slope is None and not fused:
+            program.add(self.activation.forward, out, out)
+
+    def backward(
+        self, program: Program, parameters: list[Parameter], y, dy, *, fused: bool, inputs: bool
+    ) -> np.ndarray | None:
+        """Add the steps from `dy`, which they turn into the gradient before f, to the inputs'.
+
+        Return the buffer of the gradient of the inputs, or None where `inputs` says it is not
+        needed.
+        """
+        slope = self.activation.slope
+        if not fused and slope is None:
+            program.add(self.activation.backward, Rows(y), Rows(y), Rows(dy), Rows(dy))
+        elif not fused and slope != 1:
+            program.add("relu_backward", Rows(y), Rows(y), slope, Rows(dy), Rows(dy))
+        if not inputs:
+            return None
+        w = parameters[0].value
+        dx = program.buffer(w.shape[0])
+        program.add("matmul_nn", Rows(dy), Whole(program.transposed(w)), Rows(dx))
+        return dx
+
+    def update(
+        self, program: Program, parameters: list[Parameter], x, dy, optimizer: Optimizer
+    ) -> None:
+        """Add the steps that change the parameters, given the gradient before f."""
+        kernel = parameters[0]
+        w = kernel.value
+        here = {"phase": Phase.UPDATE, "extent": len(w)}
+        if optimizer.rides and kernel.regularizer is None:
+            rate = -float(optimizer.learning_rate)
+            program.add("matmul_tn_add", Columns(x), Batch(dy), rate, Part(w), **here)
+        else:
+            gradient = aligned(w.shape, w.dtype)
+            program.add("matmul_tn", Columns(x), Batch(dy), Part(gradient), **here)
+            kernel.update_steps(program, gradient, optimizer)
+        copy = program.copy_of(w)
+        if copy is not None:
+            program.add("transpose", Part(w), PartColumns(copy), **here)
+        if self.use_bias:
+            gradient = aligned((self.units,), w.dtype)
+            here["extent"] = self.units
+            program.add("column_sums", Columns(dy), Part(gradient), **here)
+            parameters[1].update_steps(program, gradient, optimizer)

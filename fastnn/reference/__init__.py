@@ -1,0 +1,21 @@
+"""The kernels in NumPy: what each compiled kernel must compute, written independently.
+
+File for file, name for name and signature for signature as in :mod:`fastnn.kernels`.
+"""
+
+from types import FunctionType
+
+from fastnn.reference import activations, losses, matmul, regularizers, rows, updates
+
+_MODULES = (activations, losses, matmul, regularizers, rows, updates)
+
+TWINS = {
+    name: function
+    for module in _MODULES
+    for name, function in vars(module).items()
+    if isinstance(function, FunctionType) and not name.startswith("_")
+}
+"""Every reference kernel by name."""
+
+globals().update(TWINS)
+__all__ = sorted(TWINS)  # noqa: PLE0605

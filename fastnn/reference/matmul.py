@@ -1,0 +1,30 @@
+"""Matrix products in NumPy; see :mod:`fastnn.kernels.matmul` for what each computes."""
+
+import numpy as np
+
+
+def matmul_nn(a, b, out):
+    np.matmul(a, b, out=out)
+
+
+def matmul_tn(a, b, out):
+    np.matmul(a.T, b, out=out)
+
+
+def matmul_nt(a, b, out):
+    np.matmul(a, b.T, out=out)
+
+
+def matmul_tn_add(a, b, scale, out):
+    out += np.asarray(scale, out.dtype) * (a.T @ b)
+
+
+def dense_forward(x, w, b, slope, out):
+    np.matmul(x, w, out=out)
+    if b.size:
+        out += b
+    np.copyto(out, np.where(out > 0, out, np.asarray(slope, out.dtype) * out + 0))
+
+
+def transpose(a, out):
+    out[...] = a.T

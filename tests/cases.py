@@ -1,0 +1,226 @@
+"""The one table of kernel cases: it drives the parity, gradient, edge and guard-page tests.
+
+To add a kernel, write its compiled and its reference form and add one :class:`Case` to ``CASES``.
+Its `make` is ``make(rng, dtype, *shape)`` and returns every argument by name, in the order of the
+signature; arrays that the kernel only writes come from :func:`blank`.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+DTYPES = (np.float32, np.float64)
+SIZES = (1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 100)
+"""Lengths worth trying: below, at and above the widths of vectors, and odd."""
+
+
+class Case(NamedTuple):
+    """One kernel, and how to call and judge it."""
+
+    module: str
+    """File of the kernel, below ``fastnn.kernels`` and ``fastnn.reference``."""
+    name: str
+    make: Callable[..., dict[str, Any]]
+    outputs: tuple[str, ...]
+    """Arguments that the kernel writes; all others must come back unchanged."""
+    dimensions: int
+    """How many sizes make up a shape; the first is the one that threads split."""
+    tolerance: str | int = "absolute"
+    """What may differ from the reference: see :func:`assert_agree`."""
+    overlays: tuple[tuple[str, str], ...] = ()
+    """(output, input) pairs that may be one and the same array."""
+    whole: tuple[str, ...] = ()
+    """Arrays that are not cut, but given whole to every part of a split call."""
+    splits: bool = True
+    """Whether a call may be split: all its arrays cut alike along their first axes."""
+    float64: bool = False
+    """Whether the kernel computes in float64 for float32 arrays as well."""
+
+    @property
+    def compiled(self) -> Callable[..., None]:
+        """The kernel."""
+        return getattr(importlib.import_module(f"fastnn.kernels.{self.module}"), self.name)
+
+    @property
+    def reference(self) -> Callable[..., None]:
+        """Its NumPy twin."""
+        return getattr(importlib.import_module(f"fastnn.reference.{self.module}"), self.name)
+
+
+def blank(dtype, *shape):
+    """Return an array filled with what no result should be: NaN, or the least integer."""
+    dtype = np.dtype(dtype)
+    return np.full(shape, np.nan if dtype.kind == "f" else np.iinfo(dtype).min, dtype)
+
+
+def normal(rng, dtype, *shape):
+    """Return standard normal numbers."""
+    return rng.standard_normal(shape, np.float32).astype(dtype)
+
+
+def uniform(rng, dtype, *shape):
+    """Return numbers between 0 and 1."""
+    return rng.random(shape, np.float32).astype(dtype)
+
+
+def shapes(dimensions, seed=0, count=12):
+    """Return shapes that between them hold all of ``SIZES`` in every place, and zero rows."""
+    rng = np.random.default_rng(seed)
+    places = [np.resize(rng.permutation(SIZES), count) for _ in range(dimensions)]
+    listed = [tuple(int(size) for size in shape) for shape in zip(*places, strict=True)]
+    return [(1,) * dimensions, (0, *listed[0][1:]), *listed]
+
+
+def copied(arguments):
+    """Return the arguments with arrays of their own."""
+    return {
+        name: value.copy() if isinstance(value, np.ndarray) else value
+        for name, value in arguments.items()
+    }
+
+
+def assert_agree(case, shape, actual, expected):
+    """Fail unless `actual` agrees with `expected` to the tolerance of the case.
+
+    "exact": the same numbers.  "relative": every element to 8 eps of itself.  "absolute": to
+    8 eps of the largest finite element, or of 1.  A number d: as "absolute", but 8 + shape[d] eps,
+    for a sum over the size number d.  NaN and infinity must stand in the same places.
+    """
+    if case.tolerance == "exact" or actual.dtype.kind != "f":
+        np.testing.assert_array_equal(actual, expected)
+        return
+    info = np.finfo(actual.dtype)
+    terms = shape[case.tolerance] if isinstance(case.tolerance, int) else 0
+    eps = float((8 + terms) * info.eps)
+    finite = np.abs(expected[np.isfinite(expected)])
+    least = float(info.tiny) if case.tolerance == "relative" else eps * finite.max(initial=1.0)
+    np.testing.assert_allclose(actual, expected, rtol=eps, atol=least)
+
+
+def _forward(rng, dtype, rows, n):
+    return {"x": 2 * normal(rng, dtype, rows, n), "out": blank(dtype, rows, n)}
+
+
+def _backward(rng, dtype, rows, n):
+    return {
+        "x": normal(rng, dtype, rows, n),
+        "y": uniform(rng, dtype, rows, n),
+        "dy": normal(rng, dtype, rows, n),
+        "dx": blank(dtype, rows, n),
+    }
+
+
+def _with(place, extra, make):
+    """Return `make` with the arguments `extra` inserted before the one named `place`."""
+
+    def extended(rng, dtype, *shape):
+        made = {}
+        for name, value in make(rng, dtype, *shape).items():
+            made |= (extra if name == place else {}) | {name: value}
+        return made
+
+    return extended
+
+
+def _loss_forward(rng, dtype, rows, n):
+    return {
+        "prediction": normal(rng, dtype, rows, n),
+        "target": uniform(rng, dtype, rows, n),
+        "row_loss": blank(dtype, rows),
+    }
+
+
+def _loss_backward(rng, dtype, rows, n):
+    return {
+        "prediction": normal(rng, dtype, rows, n),
+        "target": uniform(rng, dtype, rows, n),
+        "row_scale": uniform(rng, dtype, rows),
+        "d": blank(dtype, rows, n),
+    }
+
+
+def _labeled(make):
+    """Return `make` with class labels as its targets."""
+
+    def labeled(rng, dtype, rows, n):
+        return make(rng, dtype, rows, n) | {"target": rng.integers(0, n, rows)}
+
+    return labeled
+
+
+def _penalty_value(rng, dtype, n):
+    return {"strength": 0.3, "w": normal(rng, dtype, n), "total": np.array([0.7])}
+
+
+def _penalty_gradient(rng, dtype, n):
+    return {"strength": 0.3, "w": normal(rng, dtype, n), "dw": normal(rng, dtype, n)}
+
+
+def _sgd(rng, dtype, n):
+    return {"rate": 0.1, "dw": normal(rng, dtype, n), "w": normal(rng, dtype, n)}
+
+
+def _momentum(rng, dtype, n):
+    velocity = normal(rng, dtype, n)
+    made = _with("dw", {"momentum": 0.9}, _sgd)(rng, dtype, n)
+    return made | {"velocity": velocity, "w": made.pop("w")}
+
+
+def _adam(rng, dtype, n):
+    made = {"rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "step": 3}
+    made |= {"dw": normal(rng, dtype, n), "m": normal(rng, dtype, n)}
+    return made | {"v": uniform(rng, dtype, n), "w": normal(rng, dtype, n)}
+
+
+def _activation(name, tolerance, extra=None):
+    extra = extra or {}
+    forward = Case(
+        "activations", f"{name}_forward", _with("out", extra, _forward), ("out",), 2,
+        tolerance=tolerance, overlays=(("out", "x"),),
+    )  # fmt: skip
+    backward = Case(
+        "activations", f"{name}_backward", _with("dy", extra, _backward), ("dx",), 2,
+        tolerance=tolerance, overlays=(("dx", "dy"),),
+    )  # fmt: skip
+    return forward, backward
+
+
+def _loss(name, backward_tolerance, change=lambda make: make):
+    forward = Case(
+        "losses", f"{name}_forward", change(_loss_forward), ("row_loss",), 2, tolerance=1
+    )
+    backward = Case(
+        "losses", f"{name}_backward", change(_loss_backward), ("d",), 2,
+        tolerance=backward_tolerance, overlays=(("d", "prediction"),),
+    )  # fmt: skip
+    return forward, backward
+
+
+def _penalty(name):
+    value = Case(
+        "regularizers", f"{name}_value", _penalty_value, ("total",), 1,
+        splits=False, float64=True,
+    )  # fmt: skip
+    return value, Case("regularizers", f"{name}_gradient", _penalty_gradient, ("dw",), 1)
+
+
+CASES = (
+    *_activation("identity", "exact"),
+    *_activation("relu", "exact", {"slope": 0.0}),
+    *_activation("sigmoid", "relative"),
+    *_activation("tanh", "absolute"),
+    *_activation("softmax", 1),
+    *_loss("mse", "relative"),
+    *_loss("mae", "exact"),
+    *_loss("softmax_cross_entropy", 1, _labeled),
+    *_loss("logistic", "absolute"),
+    *_penalty("l1"),
+    *_penalty("l2"),
+    Case("updates", "sgd_update", _sgd, ("w",), 1),
+    Case("updates", "momentum_update", _momentum, ("velocity", "w"), 1),
+    Case("updates", "nesterov_update", _momentum, ("velocity", "w"), 1),
+    Case("updates", "adam_update", _adam, ("m", "v", "w"), 1),
+)
+BY_NAME = {case.name: case for case in CASES}

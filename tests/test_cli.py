@@ -1,0 +1,232 @@
+"""The command line, as a user types it."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.__main__ import main
+from fastnn.cli.report import classification_report, duration, regression_report
+
+
+@pytest.fixture
+def houses(tmp_path, monkeypatch):
+    """Work in a directory that holds a small table; return its name."""
+    pytest.importorskip("polars")
+    generator = np.random.default_rng(0)
+    rows = ["size,city,garden,price"]
+    for _ in range(300):
+        size, city = generator.uniform(30, 200), generator.integers(3)
+        garden = generator.integers(2)
+        price = 2 * size + 60 * city + 40 * garden + generator.normal(0, 5)
+        shown = "" if generator.random() < 0.1 else f"{size:.1f}"
+        rows.append(f"{shown},{['Oslo', 'Bergen', ''][city]},{bool(garden)},{price:.2f}")
+    (tmp_path / "houses.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return "houses.csv"
+
+
+def numbers_after(text, *labels):
+    """Return the number that follows each label."""
+    return [float(text.split(label)[1].split()[0].rstrip(";%")) for label in labels]
+
+
+def refused(capsys, *argv):
+    """Run a command that fails; return its one line of explanation."""
+    assert main(list(argv)) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("fastnn: error: ")
+    return line.removeprefix("fastnn: error: ")
+
+
+def test_demo_beats_the_constants_and_stays_narrow(capsys):
+    assert main(["demo"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.isascii() and "\r" not in text and "\x1b" not in text
+    error, constant = numbers_after(text, "mean absolute error ", "always the median: ")
+    assert error < 0.8 * constant
+    error, constant = numbers_after(text, "error rate ", "most frequent class: ")
+    assert error < 5 and constant > 85
+    assert text.count("samples/s\n") >= 2 and "matmul_nn" in text and "adam_update" in text
+
+
+def test_train_and_predict_a_regression(houses, capsys):
+    assert main(["train", houses, "--target", "price", "--epochs", "60"]) == 0
+    text = capsys.readouterr().out
+    error, constant = numbers_after(text, "mean absolute error ", "always the median: ")
+    assert error < 0.5 * constant
+    assert "wrote houses.fastnn" in text
+
+    assert main(["predict", "houses.fastnn", houses, "--output", "prices.csv"]) == 0
+    with open(houses) as given, open("prices.csv") as predicted:
+        prices = [float(row["price"]) for row in csv.DictReader(given)]
+        answers = [float(row["price"]) for row in csv.DictReader(predicted)]
+    assert len(answers) == 300
+    assert np.corrcoef(prices, answers)[0, 1] > 0.9
+    assert capsys.readouterr().out == ""
+
+
+def test_train_and_predict_classes(houses, capsys):
+    argv = ["train", houses, "--target", "garden", "--hidden", "16", "--output", "g.model"]
+    assert main([*argv, "--optimizer", "sgd", "--learning-rate", "0.05", "--threads", "1"]) == 0
+    error, constant = numbers_after(capsys.readouterr().out, "error rate ", "most frequent class: ")
+    assert error < constant
+    assert main(["predict", "g.model", houses, "--probabilities"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert list(rows[0]) == ["garden", "probability of false", "probability of true"]
+    for row in rows:
+        false, true = float(row["probability of false"]), float(row["probability of true"])
+        assert false + true == pytest.approx(1, abs=1e-5)
+        assert row["garden"] == ("true" if true > false else "false")
+
+
+def test_a_linear_network_under_mse(houses, capsys):
+    assert main(["train", houses, "--target", "price", "--hidden", "none", "--loss", "mse"]) == 0
+    assert "root mean squared error" in capsys.readouterr().out
+
+
+def test_the_same_seed_gives_the_same_model(houses, capsys):
+    for name in ("one.model", "two.model"):
+        argv = ["train", houses, "--target", "price", "--epochs", "3", "--output", name]
+        assert main([*argv, "--seed", "4"]) == 0
+    one, two = (fastnn.load(name).get_weights() for name in ("one.model", "two.model"))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_predict_says_what_does_not_fit(houses, tmp_path, capsys):
+    assert main(["train", houses, "--target", "price", "--epochs", "1"]) == 0
+    capsys.readouterr()
+    model = "houses.fastnn"
+    (tmp_path / "narrow.csv").write_text("city,extra\nOslo,1\n")
+    message = refused(capsys, "predict", model, "narrow.csv")
+    assert message == "narrow.csv: missing columns: 'size', 'garden'"
+    (tmp_path / "texts.csv").write_text("size,city,garden\nlarge,Oslo,true\n")
+    message = refused(capsys, "predict", model, "texts.csv")
+    assert message == "texts.csv: column 'size' held numbers in training; data row 1 holds 'large'"
+    message = refused(capsys, "predict", model, houses, "--probabilities")
+    assert message == f"{model}: predicts numbers; --probabilities is for classes"
+    assert refused(capsys, "predict", houses, houses).startswith(houses)
+    assert refused(capsys, "predict", "no.fastnn", houses) == "no.fastnn: No such file or directory"
+
+    (tmp_path / "unseen.csv").write_text("garden,size,city\ntrue,50,Paris\n")
+    assert main(["predict", model, "unseen.csv"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("price\n")
+    assert "note: unseen.csv: column 'city' holds texts not seen in training" in captured.err
+
+
+def test_predict_refuses_a_model_without_a_table(houses, capsys):
+    network = fastnn.Network([fastnn.Dense(1)])
+    network.build(3)
+    network.save("plain.fastnn")
+    message = refused(capsys, "predict", "plain.fastnn", houses)
+    assert message == "plain.fastnn: was not written by `python -m fastnn train`"
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--target", "cost"], "houses.csv: no column 'cost'; there are 'size', 'city', "),
+        (["--target", "size"], "houses.csv: target column 'size' has no value in "),
+        (["--target", "garden", "--task", "regression"], "houses.csv: regression needs numbers"),
+        (["--target", "garden", "--loss", "mae"], "houses.csv: --loss mae does not suit classif"),
+        (["--target", "price", "--test-size", "0.999"], "houses.csv: test_size=0.999 leaves 300"),
+        (["--target", "price", "--output", "a/b"], "a/b: there is no directory a"),
+    ],
+)
+def test_train_says_what_is_wrong(houses, capsys, argv, message):
+    assert refused(capsys, "train", houses, *argv).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["train", "x.csv"], "required: --target"),
+        (
+            ["train", "x.csv", "--target", "y", "--epochs", "0"],
+            "0 is out of range, wanted at least 1",
+        ),
+        (["train", "x.csv", "--target", "y", "--hidden", "8,x"], "invalid list of layer sizes"),
+        (["train", "x.csv", "--target", "y", "--learning-rate", "nan"], "nan is out of range"),
+        (["train", "x.csv", "--target", "y", "--test-size", "1"], "wanted above 0 and below 1"),
+        (
+            ["train", "x.csv", "--target", "y", "--threads", "two"],
+            "invalid whole number value: 'two'",
+        ),
+        (["fly"], "invalid choice: 'fly'"),
+    ],
+)
+def test_usage_errors(capsys, argv, message):
+    with pytest.raises(SystemExit) as exit:
+        main(argv)
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert main([]) == 2
+    assert "train a network on your own table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "predict", "warmup", "info"])
+def test_help(capsys, command):
+    with pytest.raises(SystemExit) as exit:
+        main([command, "--help"])
+    assert exit.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: python -m fastnn {command}")
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastnn.cli.demo.demo", interrupted)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "\ninterrupted\n"
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    for name in ("numpy", "numba", "processor", "instruction set", "cores allowed", "cache"):
+        assert f"\n{name} " in text
+
+
+def test_warmup_names_the_cache(capsys):
+    assert main(["warmup"]) == 0
+    assert "; cache: " in capsys.readouterr().out
+
+
+def test_bench_outside_a_checkout(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(fastnn, "__file__", str(tmp_path / "fastnn" / "__init__.py"))
+    assert "checkout" in refused(capsys, "bench", "--quick")
+
+
+def test_the_module_runs(tmp_path):
+    command = [sys.executable, "-m", "fastnn", "predict", "no.fastnn", "no.csv"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr == "fastnn: error: no.fastnn: No such file or directory\n"
+
+
+def test_a_closed_pipe_is_no_traceback():
+    command = f"{sys.executable} -m fastnn info | true"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert "Traceback" not in result.stderr
+
+
+def test_reports():
+    target, trained = np.array([1.0, 5.0]), np.array([1.0, 2.0, 9.0])
+    line = regression_report("mae", target, np.array([1.0, 4.0]), trained)
+    assert line == "test mean absolute error 0.5; always the median: 2"
+    line = regression_report("mse", target, np.array([1.0, 3.0]), trained)
+    assert line == "test root mean squared error 1.414; always the mean: 2.236"
+    labels = np.array(["a", "b", "b", "b"])
+    line = classification_report(labels, np.array(["a", "b", "b", "a"]), np.array(["a", "a", "b"]))
+    assert line == "test error rate 25.0%; always the most frequent class: 75.0%"
+    assert duration(2e-7) == "0.2 us"

@@ -1,0 +1,81 @@
+"""The elementary functions against NumPy in a wider type: their documented accuracy."""
+
+import numpy as np
+import pytest
+
+from fastnn.kernels import elementary
+from fastnn.kernels.jit import REASSOCIATE, njit
+
+WIDER = {np.float32: np.float64, np.float64: np.longdouble}
+# Where long double is no wider than float64, the last bits of the truth are NumPy's own errors.
+SLACK = 0.0 if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps else 5e-16
+
+RNG = np.random.default_rng(9)
+NEAR = RNG.standard_normal(40_000)
+TINY = 10.0 ** RNG.uniform(-30, 0, 40_000)
+UNIT = RNG.uniform(0, 1, 40_000)
+# name, arguments, the truth, most relative error in float32 and in float64
+ACCURACY = [
+    ("exp_nonpositive", -np.concatenate([87 * UNIT, TINY]), np.exp, 1e-7, 2e-16),
+    ("tanh", np.concatenate([NEAR, 20 * NEAR, TINY]), np.tanh, 2e-7, 5e-16),
+    ("log1p_unit", np.concatenate([UNIT, TINY]), np.log1p, 2e-7, 5e-16),
+    (
+        "sigmoid",
+        np.concatenate([NEAR, 20 * NEAR, TINY]),
+        lambda x: 1 / (1 + np.exp(-x)),
+        2.5e-7,
+        5e-16,
+    ),
+]
+SPECIAL = np.array([-np.inf, -1e4, -0.0, np.nan])
+each_dtype = pytest.mark.parametrize("dtype", WIDER, ids=lambda dtype: dtype.__name__)
+
+
+def _loop(name, **options):
+    function = getattr(elementary, name)
+
+    @njit(cached=False, **options)
+    def loop(x, out):
+        for k in range(x.size):
+            out[k] = function(x[k])
+
+    def apply(x):
+        out = np.full_like(x, np.nan)
+        loop(x, out)
+        return out
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "truth", "most32", "most64"), ACCURACY, ids=[row[0] for row in ACCURACY]
+)
+def test_accuracy(name, x, truth, most32, most64):
+    apply = _loop(name)
+    for dtype, most in ((np.float32, most32), (np.float64, most64 + SLACK)):
+        given = x[np.abs(x) < 85].astype(dtype)
+        expected = truth(given.astype(WIDER[dtype]))
+        error = np.abs((apply(given) - expected) / expected)
+        assert error.max() < most
+
+
+@each_dtype
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("exp_nonpositive", [0.0, 0.0, 1.0, np.nan]),
+        ("tanh", [-1.0, -1.0, -0.0, np.nan]),
+        ("sigmoid", [0.0, 0.0, 0.5, np.nan]),
+        ("sign", [-1.0, -1.0, -0.0, np.nan]),
+    ],
+)
+def test_special_values(name, expected, dtype):
+    result = _loop(name)(SPECIAL.astype(dtype))
+    np.testing.assert_array_equal(result, np.array(expected, dtype))
+    np.testing.assert_array_equal(np.signbit(result[:3]), np.signbit(expected[:3]))
+
+
+def test_the_flags_of_a_caller_change_no_bit():
+    x = NEAR.astype(np.float32)
+    plain, free = _loop("tanh"), _loop("tanh", fastmath=REASSOCIATE)
+    assert plain(x).tobytes() == free(x).tobytes()

@@ -1,0 +1,126 @@
+"""Every compiled kernel against its NumPy twin, and the two packages name by name."""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+
+import fastnn.kernels
+import fastnn.reference
+from tests.cases import CASES, DTYPES, assert_agree, copied, shapes
+
+WITHOUT_TWIN = {"jit", "tile", "elementary"}
+EXTREMES = (np.nan, np.inf, -np.inf, 1e4, -1e4, 0.0, -0.0, 1e-30)
+
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+
+def _files(package):
+    return {module.name for module in pkgutil.iter_modules(package.__path__)}
+
+
+def _signatures(package, file):
+    """Return the signature of every public function, compiled or not, that a module defines."""
+    module = importlib.import_module(f"{package.__name__}.{file}")
+    functions = {name: getattr(value, "py_func", value) for name, value in vars(module).items()}
+    return {
+        name: inspect.signature(function)
+        for name, function in functions.items()
+        if inspect.isfunction(function)
+        and not name.startswith("_")
+        and function.__module__ == module.__name__
+    }
+
+
+TWINS = sorted(_files(fastnn.kernels) - WITHOUT_TWIN)
+
+
+def test_the_packages_have_the_same_files():
+    assert sorted(_files(fastnn.reference)) == TWINS
+
+
+@pytest.mark.parametrize("file", TWINS)
+def test_the_packages_have_the_same_signatures(file):
+    assert _signatures(fastnn.kernels, file) == _signatures(fastnn.reference, file)
+
+
+@pytest.mark.parametrize("file", TWINS)
+def test_every_kernel_has_a_case(file):
+    names = {case.name for case in CASES if case.module == file}
+    assert names == set(_signatures(fastnn.kernels, file))
+
+
+@each_case
+def test_arguments_of_the_case_are_those_of_the_kernel(case):
+    made = case.make(np.random.default_rng(0), np.float64, *shapes(case.dimensions)[0])
+    assert list(made) == list(_signatures(fastnn.kernels, case.module)[case.name].parameters)
+
+
+def _check(case, shape, arguments):
+    """Run both forms on the arguments and compare all arrays, the inputs too."""
+    compiled, reference = copied(arguments), copied(arguments)
+    case.compiled(*compiled.values())
+    with np.errstate(all="ignore"):
+        case.reference(*reference.values())
+    for name, before in arguments.items():
+        if name in case.outputs:
+            assert compiled[name].dtype == before.dtype
+            assert_agree(case, shape, compiled[name], reference[name])
+        elif isinstance(before, np.ndarray):
+            np.testing.assert_array_equal(compiled[name], before)
+            np.testing.assert_array_equal(reference[name], before)
+
+
+@each_dtype
+@each_case
+def test_agrees_with_the_reference(case, dtype):
+    rng = np.random.default_rng(1)
+    for shape in shapes(case.dimensions):
+        _check(case, shape, case.make(rng, dtype, *shape))
+
+
+@each_dtype
+@each_case
+def test_agrees_on_extreme_values(case, dtype):
+    rng = np.random.default_rng(2)
+    for shape in shapes(case.dimensions):
+        arguments = case.make(rng, dtype, *shape)
+        for value in arguments.values():
+            if isinstance(value, np.ndarray) and value.dtype == dtype:
+                count = -(-value.size // 10)
+                value.flat[rng.integers(0, max(value.size, 1), count)] = rng.choice(EXTREMES, count)
+        _check(case, shape, arguments)
+
+
+@each_dtype
+@each_case
+def test_writes_over_its_input(case, dtype):
+    rng = np.random.default_rng(3)
+    for output, source in case.overlays:
+        for shape in shapes(case.dimensions):
+            arguments = case.make(rng, dtype, *shape)
+            apart, over, reference = (copied(arguments) for _ in range(3))
+            over[output], reference[output] = over[source], reference[source]
+            case.compiled(*apart.values())
+            case.compiled(*over.values())
+            case.reference(*reference.values())
+            np.testing.assert_array_equal(over[output], apart[output])
+            assert_agree(case, shape, over[output], reference[output])
+
+
+@each_case
+def test_takes_read_only_inputs(case):
+    rng = np.random.default_rng(4)
+    shape = shapes(case.dimensions)[-1]
+    arguments = case.make(rng, np.float32, *shape)
+    expected = copied(arguments)
+    for name, value in arguments.items():
+        if isinstance(value, np.ndarray) and name not in case.outputs:
+            value.flags.writeable = False
+    case.compiled(*arguments.values())
+    case.compiled(*expected.values())
+    for name in case.outputs:
+        np.testing.assert_array_equal(arguments[name], expected[name])

@@ -1,0 +1,58 @@
+"""The README's numbers are what the stored results of the benchmarks say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.tables import BEGIN, END, between_markers, render
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def stored():
+    return json.loads((ROOT / "bench" / "results" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_readme_shows_the_stored_results():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert between_markers(readme) == render(stored())
+
+
+def test_stored_times_are_of_the_same_work():
+    for entry in stored()["training"]:
+        for name, peer in entry["peers"].items():
+            assert peer["agrees"], (entry["work"], entry["threads"], name, peer["disagreement"])
+
+
+def contender(median, agrees=True):
+    return {"median": median, "agrees": agrees}
+
+
+def results(**peers):
+    entry = {"work": "200-64-1", "threads": 2, "dtype": "float32", "date": "2020-01-01"}
+    machine = {"cpu": "CPU", "simd": "avx2", "cores": 2, "system": "Linux", "python": "3.11"}
+    return {"machine": machine, "training": [entry | {"rounds": 3, "peers": peers}]}
+
+
+def test_row_of_the_table():
+    text = render(results(fastnn=contender(0.01), numpy=contender(0.025), torch=contender(1.5)))
+    assert "| work | threads | fastnn | NumPy | PyTorch | next / fastnn |" in text
+    assert "| 200-64-1, batch 10, MAE, SGD | 2 | 10 | 25 | 1,500 | 2.50 |" in text
+    assert "Measured 2020-01-01 on CPU, avx2, 2 cores, Linux; Python 3.11." in text
+
+
+def test_contender_that_did_other_work_is_marked_and_does_not_count():
+    text = render(results(fastnn=contender(0.01), numpy=contender(0.02, agrees=False)))
+    assert "| 200-64-1, batch 10, MAE, SGD | 2 | 10 | differs | - |" in text
+
+
+def test_text_goes_between_the_markers():
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert between_markers(text) == "old"
+    assert between_markers(text, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+
+
+def test_missing_marker_is_named():
+    with pytest.raises(ValueError, match="bench:end"):
+        between_markers(f"{BEGIN}\nold\n", "new")
