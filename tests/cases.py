@@ -12,8 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 DTYPES = (np.float32, np.float64)
-SIZES = (1, 2, 3, 7, 15, 16, 17, 31, 33, 64, 100)
-"""Lengths worth trying: below, at and above the widths of vectors, and odd."""
+SIZES = (1, 2, 3, 5, 6, 7, 10, 13, 15, 16, 17, 31, 33, 63, 64, 65, 100)
+"""Lengths worth trying: below, at and above the sizes of tiles and vectors, and odd."""
+PRODUCTS = (
+    (4, 0, 5), (4, 3, 0), (2, 0, 1),  # empty sums, empty results
+    (5, 513, 10), (7, 600, 1), (1, 1030, 65),  # more terms than are worked on together
+    (40, 530, 70), (100, 70, 257), (97, 130, 300),  # packed: one factor, the other, both
+)  # fmt: skip
+"""Shapes (m, k, n) of matrix products that take every way through the code."""
 
 
 class Case(NamedTuple):
@@ -65,12 +71,13 @@ def uniform(rng, dtype, *shape):
     return rng.random(shape, np.float32).astype(dtype)
 
 
-def shapes(dimensions, seed=0, count=12):
+def shapes(dimensions, seed=0):
     """Return shapes that between them hold all of ``SIZES`` in every place, and zero rows."""
     rng = np.random.default_rng(seed)
-    places = [np.resize(rng.permutation(SIZES), count) for _ in range(dimensions)]
-    listed = [tuple(int(size) for size in shape) for shape in zip(*places, strict=True)]
-    return [(1,) * dimensions, (0, *listed[0][1:]), *listed]
+    places = [rng.permutation(SIZES).tolist() for _ in range(dimensions)]
+    listed = list(zip(*places, strict=True))
+    more = PRODUCTS if dimensions == 3 else ()
+    return [(1,) * dimensions, (0, *listed[0][1:]), *more, *listed]
 
 
 def copied(arguments):
@@ -174,6 +181,59 @@ def _adam(rng, dtype, n):
     return made | {"v": uniform(rng, dtype, n), "w": normal(rng, dtype, n)}
 
 
+def _product(left, right, **scale):
+    """Return a `make` for a product of (m, k) by (k, n), either of them given transposed.
+
+    With a scale it is added to what is there.
+    """
+
+    def make(rng, dtype, m, k, n):
+        sizes = {"m": m, "k": k, "n": n}
+        a, b = (normal(rng, dtype, *(sizes[letter] for letter in it)) for it in (left, right))
+        out = normal(rng, dtype, m, n) if scale else blank(dtype, m, n)
+        return {"a": a, "b": b, **scale, "out": out}
+
+    return make
+
+
+def _dense(rng, dtype, m, k, n):
+    x, w, b = normal(rng, dtype, m, k), normal(rng, dtype, k, n), normal(rng, dtype, n)
+    return {"x": x, "w": w, "b": b, "slope": 0.0, "out": blank(dtype, m, n)}
+
+
+def _transpose(rng, dtype, m, n):
+    return {"a": normal(rng, dtype, m, n), "out": blank(dtype, n, m)}
+
+
+def _batch_rows(rng, dtype, rows):
+    key = {"seed": 2**63 - 3, "epoch": 5, "n": rows + 9, "shuffle": 1, "first": 7}
+    return key | {"index": blank(np.int64, rows)}
+
+
+def _gather_rows(rng, dtype, rows, n):
+    index = rng.integers(0, rows + 3, rows)
+    return {"source": normal(rng, dtype, rows + 3, n), "index": index, "out": blank(dtype, rows, n)}
+
+
+def _gather(rng, dtype, rows):
+    index = rng.integers(0, rows + 3, rows)
+    return {"source": normal(rng, dtype, rows + 3), "index": index, "out": blank(dtype, rows)}
+
+
+def _row_scales(rng, dtype, rows):
+    weights = uniform(rng, dtype, rows + 3), uniform(rng, dtype, rows)
+    return {"batch_weight": weights[0], "weight": weights[1], "scale": blank(dtype, rows)}
+
+
+def _batch_loss(rng, dtype, rows):
+    row_loss, weight = normal(rng, dtype, rows), uniform(rng, dtype, rows)
+    return {"row_loss": row_loss, "weight": weight, "total": blank(np.float64, 2)}
+
+
+def _column_sums(rng, dtype, rows, n):
+    return {"a": normal(rng, dtype, rows, n), "out": blank(dtype, n)}
+
+
 def _activation(name, tolerance, extra=None):
     extra = extra or {}
     forward = Case(
@@ -222,5 +282,24 @@ CASES = (
     Case("updates", "momentum_update", _momentum, ("velocity", "w"), 1),
     Case("updates", "nesterov_update", _momentum, ("velocity", "w"), 1),
     Case("updates", "adam_update", _adam, ("m", "v", "w"), 1),
-)
+    Case(
+        "matmul", "matmul_nn", _product("mk", "kn"), ("out",), 3, tolerance=1, whole=("b",)
+    ),
+    Case("matmul", "matmul_tn", _product("km", "kn"), ("out",), 3, tolerance=1, splits=False),
+    Case(
+        "matmul", "matmul_nt", _product("mk", "nk"), ("out",), 3, tolerance=1, whole=("b",)
+    ),
+    Case(
+        "matmul", "matmul_tn_add", _product("km", "kn", scale=-0.3), ("out",), 3,
+        tolerance=1, splits=False,
+    ),
+    Case("matmul", "dense_forward", _dense, ("out",), 3, tolerance=1, whole=("w", "b")),
+    Case("matmul", "transpose", _transpose, ("out",), 2, tolerance="exact", splits=False),
+    Case("rows", "batch_rows", _batch_rows, ("index",), 1, splits=False),
+    Case("rows", "gather_rows", _gather_rows, ("out",), 2, tolerance="exact", whole=("source",)),
+    Case("rows", "gather", _gather, ("out",), 1, tolerance="exact", whole=("source",)),
+    Case("rows", "row_scales", _row_scales, ("scale",), 1, tolerance=0, whole=("batch_weight",)),
+    Case("rows", "batch_loss", _batch_loss, ("total",), 1, tolerance=0, splits=False),
+    Case("rows", "column_sums", _column_sums, ("out",), 2, tolerance=0, splits=False),
+)  # fmt: skip
 BY_NAME = {case.name: case for case in CASES}

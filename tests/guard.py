@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from tests.cases import BY_NAME, CASES, DTYPES, copied
+from tests.cases import BY_NAME, CASES, DTYPES, PRODUCTS, copied
 
 SHAPES_PER_CASE = 150
 LARGEST = 70
@@ -45,7 +45,8 @@ def random_shapes(rng, dimensions):
     """Return random shapes, a few of them with no rows."""
     sizes = rng.integers(1, LARGEST + 1, (SHAPES_PER_CASE, dimensions))
     sizes[::50, 0] = 0
-    return [tuple(shape) for shape in sizes.tolist()]
+    more = PRODUCTS if dimensions == 3 else ()
+    return [*more, *(tuple(shape) for shape in sizes.tolist())]
 
 
 def run(case, regions):
@@ -69,7 +70,7 @@ def run(case, regions):
 
 def main(names):
     """Run the named cases, or all."""
-    capacity = 8 * LARGEST * LARGEST
+    capacity = 8 * max(LARGEST**2, *(max(m * k, k * n, m * n) for m, k, n in PRODUCTS))
     regions = [GuardedRegion(capacity) for _ in range(16)]
     for case in [BY_NAME[name] for name in names] or CASES:
         run(case, regions)

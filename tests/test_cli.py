@@ -187,7 +187,7 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys):
 
     monkeypatch.setattr("fastnn.cli.demo.demo", interrupted)
     assert main(["demo"]) == 130
-    assert capsys.readouterr().err == "\ninterrupted\n"
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_info(capsys):

@@ -98,8 +98,8 @@ def predict(arguments: Namespace) -> None:
     """Apply a model to a table; one line of CSV for each row, in order."""
     from fastnn.tables import TableEncoder, read_table  # needs an extra
 
+    network = fastnn.load(arguments.model)  # its messages name the file
     with _naming(arguments.model):
-        network = fastnn.load(arguments.model)
         if "table" not in network.extra:
             raise ValueError("was not written by `python -m fastnn train`")
         encoder = TableEncoder.from_dict(network.extra["table"])

@@ -17,7 +17,7 @@ from fastnn.kernels.jit import njit
 ADDRESS, INTEGERS, FLOATS, PHASE = range(4)
 """Columns of the step table.  A row whose address is 0 is the check that the loss is finite."""
 
-_SPINS = 4000
+_SPINS = 500
 """Turns of the spin loop before a waiting thread gives its core away."""
 
 _ARRIVED, _STOP, _HALT = int(Shared.ARRIVED), int(Shared.STOP), int(Shared.HALT)

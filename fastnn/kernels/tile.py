@@ -300,17 +300,16 @@ def transpose_block(_, like, partial, rows, columns, source, source_stride, out,
 
 
 @intrinsic(prefer_literal=True)
-def stack_buffer(_, like, count):
-    """Return the address of room for `count` (a literal) elements on the stack, cache-aligned."""
+def stack_buffer(_, count):
+    """Return the address of `count` bytes (a literal) on the stack, at a cache line."""
 
     def codegen(context, builder, signature, args):
-        kind = ir.ArrayType(Tile(like, 1, 1).element, count.literal_value)
         with builder.goto_entry_block():  # not alloca_once, which would fill it with zeros
-            room = builder.alloca(kind)
+            room = builder.alloca(ir.ArrayType(ir.IntType(8), count.literal_value))
         room.align = 64
         return builder.ptrtoint(room, ir.IntType(64))
 
-    return types.int64(like, count), codegen
+    return types.int64(count), codegen
 
 
 @intrinsic
@@ -343,6 +342,16 @@ def store_element(_, value, target):
         return context.get_dummy_value()
 
     return types.void(value, types.int64), codegen
+
+
+@intrinsic
+def fused(_, x, y, z):
+    """Return x * y + z rounded once, as the tiles do."""
+
+    def codegen(context, builder, signature, args):
+        return _call(builder, f"llvm.fma.f{x.bitwidth}", args[0].type, *args)
+
+    return x(x, x, x), codegen
 
 
 @intrinsic

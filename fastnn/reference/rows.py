@@ -30,7 +30,7 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
     if not shuffle:
         index[...] = np.arange(first, first + len(index))
         return
-    key = _mix((_mix((seed + _GOLDEN) & _ALL) + epoch * _GOLDEN) & _ALL)
+    key = _mix((_mix((int(seed) + _GOLDEN) & _ALL) + int(epoch) * _GOLDEN) & _ALL)
     index[...] = [_permuted(int(first) + i, int(n), key) for i in range(len(index))]
 
 
