@@ -1,23 +1,89 @@
 """The compiled kernels, each an explicit loop.
 
-Their NumPy twins, of the same names and signatures, are in :mod:`fastnn.reference`.
+Their NumPy twins, of the same names and signatures, are in :mod:`fastnn.reference`.  From Python
+call the names of this module, which check their arguments and use several cores for large arrays;
+from other compiled code the functions of the submodules, which do neither.
 """
 
-from numba.core.dispatcher import Dispatcher
-
 from fastnn.kernels import activations, losses, matmul, regularizers, rows, updates
+from fastnn.kernels.public import Kernel
 
-_MODULES = (activations, losses, matmul, regularizers, rows, updates)
-
-COMPILED = {
-    name: function
-    for module in _MODULES
-    for name, function in vars(module).items()
-    if isinstance(function, Dispatcher)
-    and function.__module__ == module.__name__
-    and not name.startswith("_")
+# For each kernel a word an argument (see Kernel): its axes; "-" a number; "!" written;
+# "m<n" labels or indices below n; "?" may be empty; "*" any dtype.
+_ROWS = {
+    activations: {
+        "identity_forward": "mn mn!",
+        "identity_backward": "mn mn mn mn!",
+        "relu_forward": "mn - mn!",
+        "relu_backward": "mn mn - mn mn!",
+        "sigmoid_forward": "mn mn!",
+        "sigmoid_backward": "mn mn mn mn!",
+        "tanh_forward": "mn mn!",
+        "tanh_backward": "mn mn mn mn!",
+        "softmax_forward": "mn mn!",
+        "softmax_backward": "mn mn mn mn!",
+    },
+    losses: {
+        "mse_forward": "mn mn m!",
+        "mse_backward": "mn mn m mn!",
+        "mae_forward": "mn mn m!",
+        "mae_backward": "mn mn m mn!",
+        "logistic_forward": "mn mn m!",
+        "logistic_backward": "mn mn m mn!",
+        "softmax_cross_entropy_forward": "mn m<n m!",
+        "softmax_cross_entropy_backward": "mn m<n m mn!",
+    },
+    updates: {
+        "sgd_update": "- m m!",
+        "momentum_update": "- - m m! m!",
+        "nesterov_update": "- - m m! m!",
+        "adam_update": "- - - - - m m! m! m!",
+    },
+    rows: {"gather_rows": "nk* m<n mk!*", "gather": "n* m<n m!*"},
 }
-"""Every kernel by name."""
+_MATRICES = {
+    "matmul_nn": "mk kn mn!",
+    "matmul_tn": "km kn mn!",
+    "matmul_nt": "mk nk mn!",
+    "matmul_tn_add": "km kn - mn!",
+    "dense_forward": "mk kn n? - mn!",
+}
+_WHOLE = {
+    matmul: {"transpose": "mn nm!"},
+    regularizers: {
+        "l1_value": "- n o!*",
+        "l1_gradient": "- n n!",
+        "l2_value": "- n o!*",
+        "l2_gradient": "- n n!",
+    },
+    rows: {
+        "batch_rows": "- - - - - m!*",
+        "row_scales": "n m m!",
+        "batch_loss": "m m o!*",
+        "column_sums": "mn n!",
+    },
+}
 
-globals().update(COMPILED)
-__all__ = sorted(COMPILED)  # noqa: PLE0605
+KERNELS = {
+    **{
+        name: Kernel(getattr(module, name), words)
+        for module, table in _ROWS.items()
+        for name, words in table.items()
+    },
+    **{
+        name: Kernel(getattr(matmul, name), words, strided=True)
+        for name, words in _MATRICES.items()
+    },
+    **{
+        name: Kernel(getattr(module, name), words, parallel=False)
+        for module, table in _WHOLE.items()
+        for name, words in table.items()
+    },
+}
+"""Every kernel by name, for calls from Python."""
+
+COMPILED = {name: kernel.compiled for name, kernel in KERNELS.items()}
+"""Every kernel by name, for calls from compiled code."""
+
+globals().update(KERNELS)
+__all__ = sorted(KERNELS)  # noqa: PLE0605

@@ -61,7 +61,7 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
     high_mask = (np.uint64(1) << (bits - low_bits)) - np.uint64(1)
     key = _mix(_mix(np.uint64(seed) + _GOLDEN) + np.uint64(epoch) * _GOLDEN)
     for i in range(index.shape[0]):
-        place = np.uint64(first + i)
+        place = np.uint64(first + i) % np.uint64(max(n, 1))  # a walk that starts inside returns
         while True:
             low = place & low_mask
             high = place >> low_bits
@@ -71,7 +71,7 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
                 low ^= _mix(high * _GOLDEN + ~turn) & low_mask
                 turn += _GOLDEN
             place = (high << low_bits) | low
-            if place < np.uint64(n):
+            if place < np.uint64(max(n, 1)):
                 break
         index[i] = np.int64(place)
 
@@ -146,7 +146,7 @@ def row_scales(batch_weight, weight, scale):
     for i in range(batch_weight.shape[0]):
         total += batch_weight[i]
     factor = total
-    if total > 0:
+    if total != 0:
         factor = batch_weight.dtype.type(1) / total
     for i in range(scale.shape[0]):
         scale[i] = weight[i] * factor

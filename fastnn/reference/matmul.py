@@ -23,7 +23,8 @@ def dense_forward(x, w, b, slope, out):
     np.matmul(x, w, out=out)
     if b.size:
         out += b
-    np.copyto(out, np.where(out > 0, out, np.asarray(slope, out.dtype) * out + 0))
+    slope = out.dtype.type(slope)
+    np.copyto(out, np.maximum(out, 0) if slope == 0 else np.where(out > 0, out, slope * out))
 
 
 def transpose(a, out):

@@ -44,7 +44,7 @@ def gather(source, index, out):
 
 def row_scales(batch_weight, weight, scale):
     total = batch_weight.sum()
-    scale[...] = weight / total if total > 0 else 0
+    scale[...] = weight / total if total != 0 else 0
 
 
 def batch_loss(row_loss, weight, total):
