@@ -4,7 +4,7 @@ from fastnn.callbacks import Callback, History
 from fastnn.layers import Dense
 from fastnn.network import Network, load
 from fastnn.optimizers import SGD, Adam
-from fastnn.regularizers import L1, L2, L1L2
+from fastnn.regularizers import L1, L1L2, L2
 
 __version__ = "0.1.0"
 

@@ -46,7 +46,7 @@ class Data:
     """Rows as the door let them in; see :mod:`fastnn.checks`."""
 
     x: np.ndarray
-    y: np.ndarray | None = None
+    y: np.ndarray
     weight: np.ndarray | None = None
 
 

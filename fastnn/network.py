@@ -458,7 +458,9 @@ def load(path: str | os.PathLike[str]) -> Network:
             for parameter in layer:
                 name = f"layers.{number}.{parameter.name}"
                 parameter.value[...] = arrays[name]
-                stored = [key for key in network.optimizer.state if f"optimizer.{name}.{key}" in arrays]
+                stored = [
+                    key for key in network.optimizer.state if f"optimizer.{name}.{key}" in arrays
+                ]
                 if stored:
                     parameter.keep_state(network.optimizer)
                 for key in stored:
@@ -491,7 +493,7 @@ def _dtype_name(dtype) -> str:
 
 def _rows(data: Data, rows: slice) -> Data:
     weight = None if data.weight is None else data.weight[rows]
-    return Data(data.x[rows], data.y[rows] if data.y is not None else None, weight)
+    return Data(data.x[rows], data.y[rows], weight)
 
 
 def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: int) -> str:

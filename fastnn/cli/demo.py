@@ -2,12 +2,12 @@
 
 import timeit
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-import fastnn
+import fastnn.kernels
+import fastnn.reference
 from fastnn.cli.report import classification_report, regression_report, speed_report
 from fastnn.datasets import load_diabetes, load_digits, train_test_split
 
@@ -63,21 +63,15 @@ def kernels() -> None:
     """Print how long kernels and their NumPy references take on the same arrays."""
     print("Kernels, float32: compiled against their NumPy reference, microseconds a call")
     print(f"  {'kernel':<32}{'shape':<16}{'fastnn':>9}{'NumPy':>9}{'ratio':>8}")
-    for family, name, shape, arguments in _cases():
-        compiled, reference = (
-            _microseconds(getattr(_module(package, family), name), arguments)
-            for package in ("kernels", "reference")
-        )
+    for name, shape, arguments in _cases():
+        compiled = _microseconds(getattr(fastnn.kernels, name), arguments)
+        reference = _microseconds(getattr(fastnn.reference, name), arguments)
         ratio = f"{reference / compiled:.1f}x"
         print(f"  {name:<32}{shape:<16}{compiled:>9.1f}{reference:>9.1f}{ratio:>8}")
 
 
-def _module(package: str, family: str) -> ModuleType:
-    return __import__(f"fastnn.{package}.{family}", fromlist=[family])
-
-
-def _cases() -> list[tuple[str, str, str, tuple[Any, ...]]]:
-    """Return (family, kernel, what shape, arguments).
+def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
+    """Return (kernel, what shape, arguments).
 
     The arrays are small enough that NumPy's temporaries are not fresh memory on every call.
     """
@@ -94,14 +88,14 @@ def _cases() -> list[tuple[str, str, str, tuple[Any, ...]]]:
     dw, m, weights = some(20_000), some(20_000), some(20_000)
     v = np.abs(some(20_000))
     return [
-        ("matmul", "matmul_nn", "128x784x512", (x, w, out)),
-        ("matmul", "dense_forward", "128x784x512", (x, w, b, 0.0, out)),
-        ("activations", "relu_forward", "100x256", (rows, 0.0, rows_out)),
-        ("activations", "sigmoid_forward", "100x256", (rows, rows_out)),
-        ("activations", "tanh_forward", "100x256", (rows, rows_out)),
-        ("losses", "softmax_cross_entropy_forward", "128x10", (logits, labels, row_loss)),
-        ("losses", "mae_backward", "1000x1", (fitted, target, row_scale, gradient)),
-        ("updates", "adam_update", "20,000", (1e-3, 0.9, 0.999, 1e-8, 10, dw, m, v, weights)),
+        ("matmul_nn", "128x784x512", (x, w, out)),
+        ("dense_forward", "128x784x512", (x, w, b, 0.0, out)),
+        ("relu_forward", "100x256", (rows, 0.0, rows_out)),
+        ("sigmoid_forward", "100x256", (rows, rows_out)),
+        ("tanh_forward", "100x256", (rows, rows_out)),
+        ("softmax_cross_entropy_forward", "128x10", (logits, labels, row_loss)),
+        ("mae_backward", "1000x1", (fitted, target, row_scale, gradient)),
+        ("adam_update", "20,000", (1e-3, 0.9, 0.999, 1e-8, 10, dw, m, v, weights)),
     ]
 
 

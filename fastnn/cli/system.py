@@ -16,7 +16,7 @@ from fastnn.kernels.jit import cache_directory
 
 def warmup() -> None:
     """Fill the cache of compiled code."""
-    from fastnn.engine.warmup import warmup as compile_all
+    from fastnn.warmup import warmup as compile_all
 
     started = time.perf_counter()
     compile_all()

@@ -138,7 +138,7 @@ def _no_yield():
 
 
 def _yield_address():
-    library = ctypes.windll.kernel32 if os.name == "nt" else ctypes.CDLL(None)  # type: ignore[attr-defined]
+    library = ctypes.windll.kernel32 if os.name == "nt" else ctypes.CDLL(None)
     function = getattr(library, "SwitchToThread" if os.name == "nt" else "sched_yield", _no_yield)
     return ctypes.cast(function, ctypes.c_void_p).value
 

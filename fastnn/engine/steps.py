@@ -30,12 +30,21 @@ class Arg:
 
     array: np.ndarray
 
-    def numbers(self):
-        """The integers that describe the array in the step table."""
+    def numbers(self) -> list[int]:
+        """Return the integers that describe the array in the step table."""
         return [self.array.ctypes.data, *self.array.shape]
 
+    def code(self, i: int, dtype: str) -> str:
+        """Return the code that makes the array from the integers i, i + 1 ... of a step."""
+        raise NotImplementedError
+
+    def view(self, clock: np.ndarray, lo: int, hi: int) -> np.ndarray:
+        """Return what that code makes, for items lo ... hi - 1 of the step's extent."""
+        raise NotImplementedError
+
     @property
-    def dtype(self):
+    def dtype(self) -> Any:
+        """The Numba type of the elements."""
         return numba.from_dtype(self.array.dtype)
 
 
@@ -142,9 +151,7 @@ class Source(Arg):
             return f"strided(i[{i}], i[{i + 1}], 1, i[{i + 2}], 0, {dtype})[:, 0]"
         if self.array.flags.c_contiguous:
             return f"matrix(i[{i}], i[{i + 1}], i[{i + 2}], {dtype})"
-        return (
-            f"strided(i[{i}], i[{i + 1}], i[{i + 2}], i[{i + 3}], i[{i + 4}], {dtype})"
-        )
+        return f"strided(i[{i}], i[{i + 1}], i[{i + 2}], i[{i + 3}], i[{i + 4}], {dtype})"
 
     def view(self, clock, lo, hi):
         return self.array

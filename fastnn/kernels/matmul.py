@@ -12,10 +12,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.ccallback import CFunc
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
-from fastnn.kernels.jit import REASSOCIATE, cfunc, inlined, njit
+from fastnn.kernels.jit import cfunc, inlined, njit
 from fastnn.kernels.tile import (
     SHAPE,
     address_of,
@@ -261,7 +262,7 @@ def _gemm(a, b, bias, slope, scale, out):
                 )
             _turn(n, rows, there, (out_at + i0 * out_row, out_row), scale, size)
         return
-    pack_a = a_column != size and n >= PACK_WIDTH and k >= PACK_DEPTH
+    pack_a = a_row == size != a_column and n >= PACK_WIDTH and k >= PACK_DEPTH
     far = b_at % SHAPE.vector_bytes != 0 or (n > widest and min(k, most) * n * size > NEAR)
     pack_b = b_column != size or (far and m >= PACK_HEIGHT)
     height = HEIGHT if pack_a else max(m, 1)
@@ -298,7 +299,7 @@ def _gemm(a, b, bias, slope, scale, out):
 # finds it by name; a place that is still empty calls back into Python, which fills it.
 _DTYPES = (types.float32, types.float64)
 _table = (ctypes.c_void_p * len(_DTYPES))()
-_compiled = []
+_compiled: list[CFunc] = []
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)

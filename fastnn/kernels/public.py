@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class _NotParallel(Exception):
+class _NoThreadsError(Exception):
     """Numba's threads cannot be used from here now."""
 
 
@@ -46,11 +46,11 @@ class _Threads:
 
     def __enter__(self):
         if _forked or not _lock.acquire(blocking=False):
-            raise _NotParallel
+            raise _NoThreadsError
         try:
             self.count = numba.get_num_threads()  # starts them, so the layer is known
             if numba.threading_layer() == "workqueue" and threading.active_count() > 1:
-                raise _NotParallel
+                raise _NoThreadsError
         except BaseException:
             _lock.release()
             raise
@@ -233,7 +233,7 @@ class Kernel:
             try:
                 with _Threads() as count:
                     self._in_parallel(count, *arguments)
-            except _NotParallel:
+            except _NoThreadsError:
                 self.compiled(*arguments)
         elif code == _BAD_SHAPES:
             raise ValueError(f"{self.__name__}: shapes do not fit; {self._explain(arguments)}")
@@ -254,7 +254,9 @@ class Kernel:
         """Say what the kernel wants and what it was given."""
         wanted = [f"{a.name} ({', '.join(a.axes)})" for a in self._arguments if not a.scalar]
         given = [
-            f"{a.name} {getattr(value, 'shape', '')} {getattr(value, 'dtype', type(value).__name__)}"
+            f"{a.name} {value.shape} {value.dtype}"
+            if hasattr(value, "shape") and hasattr(value, "dtype")
+            else f"{a.name} {type(value).__name__}"
             for a, value in zip(self._arguments, arguments, strict=False)
             if not a.scalar
         ]

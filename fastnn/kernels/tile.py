@@ -111,14 +111,13 @@ class _Memory:
     def _pointer(self, row, v):
         builder = self.builder
         offset = builder.mul(self.stride, ir.Constant(self.stride.type, row))
-        start = builder.inttoptr(
-            builder.add(self.base, offset), self.tile.vector.as_pointer()
-        )
+        start = builder.inttoptr(builder.add(self.base, offset), self.tile.vector.as_pointer())
         return builder.gep(start, [_int32(v)])
 
     def _mask(self):
         lanes, int64 = self.tile.lanes, self.lanes.type
-        numbers = ir.Constant(ir.VectorType(int64, lanes), [ir.Constant(int64, i) for i in range(lanes)])
+        counted = [ir.Constant(int64, lane) for lane in range(lanes)]
+        numbers = ir.Constant(ir.VectorType(int64, lanes), counted)
         return self.builder.icmp_unsigned("<", numbers, _splat(self.builder, self.lanes, lanes))
 
     def load(self, row, v, masked):
@@ -129,8 +128,13 @@ class _Memory:
             return value
         vector = self.tile.vector
         return _call(
-            self.builder, f"llvm.masked.load.{self.suffix}.p0", vector,
-            pointer, _int32(self.align), self._mask(), ir.Constant(vector, None),
+            self.builder,
+            f"llvm.masked.load.{self.suffix}.p0",
+            vector,
+            pointer,
+            _int32(self.align),
+            self._mask(),
+            ir.Constant(vector, None),
         )
 
     def store(self, value, row, v, masked):
@@ -139,8 +143,13 @@ class _Memory:
             self.builder.store(value, pointer).align = self.align
         else:
             _call(
-                self.builder, f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(),
-                value, pointer, _int32(self.align), self._mask(),
+                self.builder,
+                f"llvm.masked.store.{self.suffix}.p0",
+                ir.VoidType(),
+                value,
+                pointer,
+                _int32(self.align),
+                self._mask(),
             )
 
 
