@@ -28,7 +28,8 @@ def parse(argv):
                         help="training rows: " + ", ".join(names))  # fmt: skip
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS),
+                        help="time these alone, and store nothing")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=11, help="measurements of each (default: 11)")
     parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing stored")
     parser.add_argument("--no-readme", action="store_true", help="leave README and picture alone")
@@ -41,7 +42,7 @@ def parse(argv):
 def load(description) -> dict:
     """Return the stored results, or none where they came from another machine or version."""
     if RESULTS.is_file():
-        results = json.loads(RESULTS.read_text())
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
         if results["machine"] == description:
             return results
     return {"machine": description}
@@ -132,7 +133,8 @@ def write_readme(results) -> None:
     """Put the numbers into the README, and draw the picture."""
     from bench.picture import draw
 
-    README.write_text(tables.between_markers(README.read_text(), tables.render(results)))
+    text = README.read_text(encoding="utf-8")
+    README.write_text(tables.between_markers(text, tables.render(results)), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)
 
@@ -155,9 +157,9 @@ def main(argv=None) -> int:
         run_kernels(arguments, threads, common, results)
     if "startup" in arguments.only:
         run_startup(arguments, results)
-    if not arguments.quick:
+    if not arguments.quick and set(arguments.peers) == set(PEERS):
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         if not arguments.no_readme:
             write_readme(results)
     peers = [peer for entry in results.get("training", []) for peer in entry["peers"].values()]

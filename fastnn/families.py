@@ -1,4 +1,4 @@
-"""What the families of named things share: look-up by name, and configurations that JSON can hold."""
+"""What the families of named things share: look-up by name, and storable configurations."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -458,13 +458,10 @@ def load(path: str | os.PathLike[str]) -> Network:
             for parameter in layer:
                 name = f"layers.{number}.{parameter.name}"
                 parameter.value[...] = arrays[name]
-                stored = [
-                    key for key in network.optimizer.state if f"optimizer.{name}.{key}" in arrays
-                ]
-                if stored:
+                if header["updates"]:
                     parameter.keep_state(network.optimizer)
-                for key in stored:
-                    parameter.state[key][...] = arrays[f"optimizer.{name}.{key}"]
+                for key, state in parameter.state.items():
+                    state[...] = arrays[f"optimizer.{name}.{key}"]
         network.extra = header["extra"]
         network._epochs, network._updates = header["epochs"], header["updates"]
     except (KeyError, TypeError) as error:

@@ -1,5 +1,6 @@
 """``demo``: two networks on the data sets in the package, and kernels against NumPy."""
 
+import functools
 import timeit
 from collections.abc import Callable
 from typing import Any
@@ -64,8 +65,9 @@ def kernels() -> None:
     print("Kernels, float32: compiled against their NumPy reference, microseconds a call")
     print(f"  {'kernel':<32}{'shape':<16}{'fastnn':>9}{'NumPy':>9}{'ratio':>8}")
     for name, shape, arguments in _cases():
-        compiled = _microseconds(getattr(fastnn.kernels, name), arguments)
-        reference = _microseconds(getattr(fastnn.reference, name), arguments)
+        compiled, reference = _microseconds(
+            [getattr(package, name) for package in (fastnn.kernels, fastnn.reference)], arguments
+        )
         ratio = f"{reference / compiled:.1f}x"
         print(f"  {name:<32}{shape:<16}{compiled:>9.1f}{reference:>9.1f}{ratio:>8}")
 
@@ -99,9 +101,14 @@ def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
     ]
 
 
-def _microseconds(function: Callable[..., None], arguments: tuple[Any, ...]) -> float:
-    """Return the best of several runs of about 20 ms each, the first call not counted."""
-    function(*arguments)
-    timer = timeit.Timer(lambda: function(*arguments))
-    calls = max(1, int(0.02 / max(timer.timeit(1), 1e-7)))
-    return min(timer.repeat(7, calls)) / calls * 1e6
+def _microseconds(functions: list[Callable[..., None]], arguments: tuple[Any, ...]) -> list[float]:
+    """Return each one's best of several runs of 20 ms, taken in turn, its first call left out."""
+    timers, calls = [], []
+    for function in functions:
+        function(*arguments)
+        timers.append(timeit.Timer(functools.partial(function, *arguments)))
+        calls.append(max(1, int(0.02 / max(timers[-1].timeit(1), 1e-7))))
+    rounds = [
+        [timer.timeit(n) / n for timer, n in zip(timers, calls, strict=True)] for _ in range(7)
+    ]
+    return [min(times) * 1e6 for times in zip(*rounds, strict=True)]

@@ -152,7 +152,7 @@ def choose(column: pl.Series, rows: pl.Series) -> NumericColumn | CategoryColumn
     if only_numbers(column):
         return NumericColumn.fit(trained)
     if column.dtype.is_temporal() or (is_text(column) and texts.str.contains(_DATE).all()):
-        return "holds dates or times: ignored (numbers taken from them could be used)"
+        return "holds dates or times: ignored (but numbers taken from them can be used)"
     if not (is_text(column) or column.dtype == pl.Boolean):
         return f"has the type {column.dtype}: ignored"
     distinct = texts.n_unique()
