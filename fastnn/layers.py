@@ -9,7 +9,7 @@ from fastnn import activations, initializers, regularizers
 from fastnn.activations import Activation
 from fastnn.checks import boolean, positive_int
 from fastnn.engine.program import Phase, Program, aligned
-from fastnn.engine.steps import Batch, Columns, FlatPart, Part, PartColumns, Rows, Whole
+from fastnn.engine.steps import Batch, Columns, FlatPart, High, Low, Part, PartColumns, Rows, Whole
 from fastnn.optimizers import Optimizer
 from fastnn.regularizers import Regularizer
 
@@ -121,30 +121,35 @@ class Dense:
         w = parameters[0].value
         b = parameters[1].value if self.use_bias else w[0, :0]
         slope = self.activation.slope
-        rides = 1.0 if fused or slope is None else slope
-        program.add("dense_forward", x, Whole(w), Whole(b), rides, out)
         if slope is None and not fused:
-            program.add(self.activation.forward, out, out)
+            # Not in place: a loop that might read what it has written does not vectorize.
+            before = Rows(program.buffer(self.units))
+            program.add("dense_forward", x, Whole(w), Whole(b), 1.0, before)
+            program.add(self.activation.forward, before, out)
+        else:
+            rides = 1.0 if fused or slope is None else slope
+            program.add("dense_forward", x, Whole(w), Whole(b), rides, out)
 
     def backward(
         self, program: Program, parameters: list[Parameter], y, dy, *, fused: bool, inputs: bool
-    ) -> np.ndarray | None:
-        """Add the steps from `dy`, which they turn into the gradient before f, to the inputs'.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Add the steps from `dy`, the gradient of the output, back to the inputs'.
 
-        Return the buffer of the gradient of the inputs, or None where `inputs` says it is not
-        needed.
+        Return the buffers of the gradient before f and of that of the inputs; where `inputs` says
+        that the latter is not needed, it is `dy` again.
         """
         slope = self.activation.slope
-        if not fused and slope is None:
-            program.add(self.activation.backward, Rows(y), Rows(y), Rows(dy), Rows(dy))
-        elif not fused and slope != 1:
-            program.add("relu_backward", Rows(y), Rows(y), slope, Rows(dy), Rows(dy))
+        dz = dy if fused or slope == 1 else program.buffer(self.units)
+        if dz is not dy and slope is None:
+            program.add(self.activation.backward, Rows(y), Rows(y), Rows(dy), Rows(dz))
+        elif dz is not dy:
+            program.add("relu_backward", Rows(y), Rows(y), slope, Rows(dy), Rows(dz))
         if not inputs:
-            return None
+            return dz, dy
         w = parameters[0].value
         dx = program.buffer(w.shape[0])
-        program.add("matmul_nn", Rows(dy), Whole(program.transposed(w)), Rows(dx))
-        return dx
+        program.add("matmul_nn", Rows(dz), Whole(program.transposed(w)), Rows(dx))
+        return dz, dx
 
     def update(
         self, program: Program, parameters: list[Parameter], x, dy, optimizer: Optimizer
@@ -166,5 +171,5 @@ class Dense:
         if self.use_bias:
             gradient = aligned((self.units,), w.dtype)
             here["extent"] = self.units
-            program.add("column_sums", Columns(dy), Part(gradient), **here)
+            program.add("column_sums", Batch(dy), Low(), High(), Whole(gradient), **here)
             parameters[1].update_steps(program, gradient, optimizer)

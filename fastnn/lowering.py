@@ -105,18 +105,17 @@ def training(
     dy = program.buffer(model.n_outputs)
     program.add(model.loss.backward, Rows(outputs[-1]), Rows(target), Rows(scale), Rows(dy))
     program.add_check(row_loss, weight)
-    gradients = [dy]
+    gradients: list[np.ndarray] = []
     for number in reversed(range(len(model.layers))):
-        dx = model.layers[number].backward(
+        dz, dy = model.layers[number].backward(
             program,
             model.parameters[number],
             outputs[number],
-            gradients[0],
+            dy,
             fused=model.fuses and number == len(model.layers) - 1,
             inputs=number > 0,
         )
-        if dx is not None:
-            gradients.insert(0, dx)
+        gradients.insert(0, dz)
     for number, layer in enumerate(model.layers):
         layer.update(
             program,

@@ -175,9 +175,31 @@ class FirstRow:
     def code(self):
         return f"c[{Clock.FIRST:d}] + lo"
 
-    def view(self, clock, lo):
+    def view(self, clock, lo, hi):
         return clock[Clock.FIRST] + lo
 
+
+class Low:
+    """The first item of this thread's share."""
+
+    def code(self):
+        return "lo"
+
+    def view(self, clock, lo, hi):
+        return lo
+
+
+class High:
+    """One past the last item of this thread's share."""
+
+    def code(self):
+        return "hi"
+
+    def view(self, clock, lo, hi):
+        return hi
+
+
+_BOUNDS = (FirstRow, Low, High)
 
 BATCH = -1
 """The extent of a step whose work is shared by rows of the batch."""
@@ -194,7 +216,7 @@ class Step:
     kernel : str or (compiled, reference)
         The name of a kernel in both `fastnn.kernels` and `fastnn.reference`, or a user's own pair.
     arguments : tuple
-        Subclasses of :class:`Arg`, numbers, :class:`Clock` fields and :class:`FirstRow`.
+        Subclasses of :class:`Arg`, numbers, :class:`Clock` fields, :class:`FirstRow`, :class:`Low` and :class:`High`.
     extent : int
         How many items the threads share: BATCH, EVERY, or a number (1: thread that gets it runs).
     """
@@ -224,7 +246,7 @@ class Step:
                     dtypes.append(argument.dtype)
                 calls.append(argument.code(i, f"dtype{dtypes.index(argument.dtype)}"))
                 i += len(argument.numbers())
-            elif isinstance(argument, FirstRow):
+            elif isinstance(argument, _BOUNDS):
                 calls.append(argument.code())
             elif isinstance(argument, Clock):
                 calls.append(f"c[{argument:d}]")
@@ -255,8 +277,8 @@ class Step:
         for argument in self.arguments:
             if isinstance(argument, Arg):
                 values.append(argument.view(clock, 0, extent))
-            elif isinstance(argument, FirstRow):
-                values.append(argument.view(clock, 0))
+            elif isinstance(argument, _BOUNDS):
+                values.append(argument.view(clock, 0, extent))
             else:
                 values.append(clock[argument] if isinstance(argument, Clock) else argument)
         twin = reference.TWINS[self.kernel] if isinstance(self.kernel, str) else self.kernel[1]

@@ -60,7 +60,7 @@ _WHOLE = {
         "batch_rows": "- - - - - m!*",
         "row_scales": "n m m!",
         "batch_loss": "m m o!*",
-        "column_sums": "mn n!",
+        "column_sums": "mn - - n!",
     },
 }
 

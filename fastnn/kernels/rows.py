@@ -176,21 +176,22 @@ def batch_loss(row_loss, weight, total):
 
 
 @njit
-def column_sums(a, out):
-    """Write ``out[j] = sum over i of a[i, j]``: the gradient of a bias.
+def column_sums(a, first, last, out):
+    """Write ``out[first:last] = a[:, first:last].sum(axis=0)``: the gradient of a bias.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastnn import kernels
     >>> out = np.empty(2)
-    >>> kernels.column_sums(np.array([[1.0, 2.0], [3.0, 4.0]]), out)
+    >>> kernels.column_sums(np.array([[1.0, 2.0], [3.0, 4.0]]), 0, 2, out)
     >>> out
     array([4., 6.])
     """
-    for j in range(out.shape[0]):
-        out[j] = 0
+    total = out[max(first, 0) : min(last, out.shape[0])]
+    for j in range(total.shape[0]):
+        total[j] = 0
     for i in range(a.shape[0]):
-        row = a[i]
-        for j in range(out.shape[0]):
-            out[j] += row[j]
+        row = a[i, max(first, 0) : min(last, out.shape[0])]
+        for j in range(total.shape[0]):
+            total[j] += row[j]

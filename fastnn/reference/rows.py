@@ -53,5 +53,5 @@ def batch_loss(row_loss, weight, total):
     total[1] = weight.sum(dtype=np.float64)
 
 
-def column_sums(a, out):
-    np.sum(a, axis=0, out=out)
+def column_sums(a, first, last, out):
+    np.sum(a[:, first:last], axis=0, out=out[first:last])
