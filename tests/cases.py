@@ -231,7 +231,7 @@ def _batch_loss(rng, dtype, rows):
 
 
 def _column_sums(rng, dtype, rows, n):
-    return {"a": normal(rng, dtype, rows, n), "out": blank(dtype, n)}
+    return {"a": normal(rng, dtype, rows, n), "first": 0, "last": n, "out": blank(dtype, n)}
 
 
 def _activation(name, tolerance, extra=None):

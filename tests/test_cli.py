@@ -10,6 +10,7 @@ import pytest
 import fastnn
 from fastnn.__main__ import main
 from fastnn.cli.report import classification_report, duration, regression_report
+from fastnn.kernels.jit import cache_directory
 
 
 @pytest.fixture
@@ -181,6 +182,11 @@ def test_help(capsys, command):
     assert capsys.readouterr().out.startswith(f"usage: python -m fastnn {command}")
 
 
+def test_a_loss_that_is_not_finite_is_one_line(houses, capsys):
+    argv = ["--target", "price", "--loss", "mse", "--optimizer", "sgd", "--learning-rate", "1e30"]
+    assert "the loss is not finite in epoch" in refused(capsys, "train", houses, *argv)
+
+
 def test_ctrl_c_is_one_line(monkeypatch, capsys):
     def interrupted():
         raise KeyboardInterrupt
@@ -197,9 +203,12 @@ def test_info(capsys):
         assert f"\n{name} " in text
 
 
-def test_warmup_names_the_cache(capsys):
+def test_warmup_names_the_cache(monkeypatch, capsys):
+    monkeypatch.setattr("fastnn.warmup.warmup", lambda: None)
     assert main(["warmup"]) == 0
-    assert "; cache: " in capsys.readouterr().out
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"compiling into {cache_directory()} ")
+    assert second.startswith("done in ")
 
 
 def test_bench_outside_a_checkout(monkeypatch, capsys, tmp_path):

@@ -18,9 +18,10 @@ def warmup() -> None:
     """Fill the cache of compiled code."""
     from fastnn.warmup import warmup as compile_all
 
+    print(f"compiling into {cache_directory()} (may take a minute)", flush=True)
     started = time.perf_counter()
     compile_all()
-    print(f"compiled in {duration(time.perf_counter() - started)}; cache: {cache_directory()}")
+    print(f"done in {duration(time.perf_counter() - started)}")
 
 
 def info() -> None:

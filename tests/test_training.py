@@ -1,0 +1,205 @@
+"""Training: the same bits on any number of threads, the same numbers in NumPy, and what fit does."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import L1, L1L2, L2, SGD, Adam, Dense, Network
+
+ROWS = 130
+
+
+def _x(columns, rows=ROWS, seed=0):
+    return np.random.default_rng(seed).standard_normal((rows, columns), np.float32)
+
+
+def _problem(inputs, outputs, loss, rows=ROWS):
+    x = _x(inputs, rows)
+    f = np.tanh(_x(outputs, rows, 1) + x[:, :1])
+    if loss == "softmax_cross_entropy":
+        return x, f.argmax(axis=1)
+    return x, (f > 0).astype(np.float32) if loss == "logistic" else f
+
+
+def _penalized(units, activation=None):
+    return Dense(units, activation, kernel_regularizer=L1L2(0.01, 0.02), bias_regularizer=L1(0.01))
+
+
+CASES = {
+    # name: (inputs, layers, loss, optimizer, batch size, weighted)
+    "one weight": (1, [Dense(1)], "mse", "sgd", 10, False),
+    "batch of 1": (13, [Dense(10, "relu"), Dense(1)], "mae", "sgd", 1, False),
+    "batch of 10": (20, [Dense(64, "relu"), Dense(1)], "mae", "sgd", 10, False),
+    "narrow": (1, [Dense(1, "tanh"), Dense(10, "relu"), Dense(2)], "mse", "adam", 7, True),
+    "no bias": (17, [Dense(33, "sigmoid", False), Dense(3, None, False)], "mse", "sgd", 50, True),
+    "classes": (31, [Dense(65, "relu"), Dense(10, "softmax")], "softmax_cross_entropy",
+                SGD(0.1, 0.9), 50, True),
+    "own softmax": (5, [Dense(16, "softmax"), Dense(4, "softmax")], "mse",
+                    SGD(0.1, 0.9, True), 50, False),
+    "logistic": (12, [Dense(15, "tanh"), Dense(3, "sigmoid")], "logistic", "adam", 128, False),
+    "penalties": (9, [_penalized(17, "relu"), _penalized(1)], "mse", "adam", 50, True),
+    "penalized sgd": (9, [Dense(6, "tanh", kernel_regularizer=L2(0.1)), Dense(2)], "mae",
+                      "sgd", 50, False),
+    "one batch": (40, [Dense(12, "relu"), Dense(5)], "mse", SGD(0.001), 1000, False),
+}  # fmt: skip
+
+each_case = pytest.mark.parametrize("case", CASES)
+
+
+def _trained(case, *, shuffle=True, epochs=3, **options):
+    inputs, layers, loss, optimizer, batch_size, weighted = CASES[case]
+    x, y = _problem(inputs, layers[-1].units, loss)
+    weight = np.linspace(0, 2, ROWS) if weighted else None
+    network = Network(layers, loss=loss, optimizer=optimizer, seed=3, **options)
+    history = network.fit(
+        x, y, epochs=epochs, batch_size=batch_size, shuffle=shuffle, sample_weight=weight
+    )
+    losses = [*history.history["loss"], network.evaluate(x, y, weight)]
+    return [*network.get_weights(), np.array(losses), network.predict(x)]
+
+
+@each_case
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_same_bits_on_any_number_of_threads_and_in_every_run(case, dtype):
+    first = [array.tobytes() for array in _trained(case, dtype=dtype, n_threads=1)]
+    for n_threads in (1, 2, 3, 5, None):
+        again = [array.tobytes() for array in _trained(case, dtype=dtype, n_threads=n_threads)]
+        assert again == first, n_threads
+
+
+@each_case
+@pytest.mark.parametrize(("dtype", "agreement"), [("float32", 2e-5), ("float64", 1e-12)])
+def test_compiled_and_reference_runs_agree(case, dtype, agreement):
+    compiled = _trained(case, dtype=dtype)
+    reference = _trained(case, dtype=dtype, backend="numpy")
+    for actual, expected in zip(compiled, reference, strict=True):
+        assert np.abs(actual - expected).max() <= agreement * max(1, np.abs(expected).max())
+
+
+def test_predictions_do_not_depend_on_what_is_computed_together():
+    network = Network([Dense(33, "tanh"), Dense(10, "softmax")], loss="softmax_cross_entropy")
+    network.build(70)
+    x = _x(70, 1001)
+    whole = network.predict(x)
+    for batch_size in (1, 7, 600, 5000):
+        assert network.predict(x, batch_size=batch_size).tobytes() == whole.tobytes()
+    network.n_threads = 3
+    assert network.predict(x).tobytes() == whole.tobytes()
+    np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_another_seed_gives_another_start_and_another_order():
+    layers, (x, y) = [Dense(3, "relu"), Dense(1)], _problem(4, 1, "mse")
+    starts = []
+    for seed in (0, 1):
+        network = Network(layers, seed=seed)
+        network.build(4)
+        starts.append(network.get_weights())
+    assert not np.array_equal(starts[0][0], starts[1][0])
+    ends = []
+    for seed, shuffle in ((0, True), (1, True), (0, False), (1, False)):
+        network = Network(layers, seed=seed)
+        network.build(4)
+        network.set_weights(starts[0])
+        network.fit(x, y, batch_size=10, shuffle=shuffle)
+        ends.append(network.get_weights()[0].tobytes())
+    assert ends[0] != ends[1] and ends[0] != ends[2] and ends[2] == ends[3]
+
+
+def _network(optimizer="adam", **options):
+    layers = [Dense(8, "tanh", kernel_regularizer=L2(0.05)), Dense(1)]
+    return Network(layers, optimizer=optimizer, **options)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", SGD(0.01, 0.9), "adam"])
+def test_two_fits_are_one_longer_fit(optimizer):
+    x, y = _problem(4, 1, "mse")
+    once, twice = _network(optimizer), _network(optimizer)
+    whole = once.fit(x, y, epochs=5, batch_size=16).history["loss"]
+    parts = twice.fit(x, y, epochs=2, batch_size=16).history["loss"]
+    parts = parts + twice.fit(x, y, epochs=3, batch_size=16).history["loss"]
+    assert parts == whole
+    for one, two in zip(once.get_weights(), twice.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", SGD(0.01, 0.9, True), "adam"])
+def test_a_loaded_network_predicts_and_goes_on_as_the_saved_one(optimizer, tmp_path):
+    x, y = _problem(4, 1, "mse")
+    network = _network(optimizer, seed=5, dtype="float64")
+    network.fit(x, y, epochs=2, batch_size=16)
+    network.save(tmp_path / "network", extra={"note": "ä"})
+    loaded = fastnn.load(tmp_path / "network")
+    assert loaded.extra == {"note": "ä"}
+    assert loaded.predict(x).tobytes() == network.predict(x).tobytes()
+    assert loaded.evaluate(x, y) == network.evaluate(x, y)
+    histories = [each.fit(x, y, epochs=3, batch_size=16).history for each in (network, loaded)]
+    assert histories[0] == histories[1]
+    for one, two in zip(network.get_weights(), loaded.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+def test_a_saved_network_that_was_never_fitted_trains_like_a_new_one(tmp_path):
+    x, y = _problem(4, 1, "mse")
+    network = _network()
+    network.build(4)
+    network.save(tmp_path / "network")
+    loaded = fastnn.load(tmp_path / "network")
+    for each in (network, loaded):
+        each.fit(x, y, epochs=2)
+    for one, two in zip(network.get_weights(), loaded.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "softmax_cross_entropy", "logistic"])
+def test_evaluate_is_the_formula(loss):
+    x, y = _problem(6, 3, loss)
+    weight = np.random.default_rng(4).random(ROWS)
+    layers = [
+        Dense(5, "relu", kernel_regularizer=L1(0.1)),
+        Dense(3, kernel_regularizer=L1L2(0.2, 0.3)),
+    ]
+    network = Network(layers, loss=loss, dtype="float64")
+    network.build(6)
+    w1, b1, w2, b2 = network.get_weights()
+    f = np.maximum(x.astype(np.float64) @ w1 + b1, 0) @ w2 + b2
+    losses = {
+        "mse": lambda: ((f - y) ** 2).sum(1),
+        "mae": lambda: np.abs(f - y).sum(1),
+        "softmax_cross_entropy": lambda: np.log(np.exp(f).sum(1)) - f[np.arange(ROWS), y],
+        "logistic": lambda: (np.log1p(np.exp(f)) - f * y).sum(1),
+    }[loss]()
+    penalty = 0.1 * np.abs(w1).sum() + 0.2 * np.abs(w2).sum() + 0.15 * (w2**2).sum()
+    assert network.evaluate(x, y) == pytest.approx(losses.mean() + penalty, rel=1e-12)
+    weighted = (losses * weight).sum() / weight.sum() + penalty
+    assert network.evaluate(x, y, weight) == pytest.approx(weighted, rel=1e-12)
+    np.testing.assert_allclose(network.predict(x), f, rtol=1e-12, atol=1e-12)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_rows():
+    x, y = _problem(3, 1, "mse")
+    network = Network([Dense(1)], optimizer=SGD(1e-30), dtype="float64")
+    history = network.fit(x, y, epochs=2, batch_size=32)  # 130 rows: the last batch has 2
+    assert history.history["loss"] == pytest.approx([network.evaluate(x, y)] * 2, rel=1e-12)
+
+
+def test_weight_two_is_the_row_twice_and_weight_zero_no_row():
+    x, y = _problem(4, 2, "mse", 20)
+    weight = np.ones(20)
+    weight[3], weight[5:8] = 2, 0
+    rows = np.sort(np.r_[np.delete(np.arange(20), slice(5, 8)), 3])
+    networks = [Network([Dense(3, "tanh"), Dense(2)], dtype="float64") for _ in range(2)]
+    networks[0].fit(x, y, epochs=3, batch_size=100, sample_weight=weight)
+    networks[1].fit(x[rows], y[rows], epochs=3, batch_size=100)
+    for one, two in zip(*(network.get_weights() for network in networks), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12)
+
+
+def test_training_learns():
+    x, _ = _problem(2, 1, "mse", 2000)
+    y = np.abs(x[:, :1]) + x[:, 1:] ** 2
+    network = Network(
+        [Dense(32, "relu"), Dense(32, "relu"), Dense(1)], loss="mae", optimizer="adam"
+    )
+    losses = network.fit(x, y, epochs=60, batch_size=20).history["loss"]
+    assert losses[-1] < 0.1 * losses[0] and losses[-1] < 0.1
