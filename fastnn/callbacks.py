@@ -22,7 +22,8 @@ _SPEED = ("seconds", "rows")
 class Callback:
     """Base of callbacks: override what is of interest, set ``network.stop_training`` to stop.
 
-    ``self.network`` is the network being fitted, from before ``on_train_begin`` on.
+    ``self.network`` is the network being fitted, from before ``on_train_begin`` on.  `logs` has the
+    epoch's "loss", "val_loss" where there is validation data, "seconds" and "rows".
 
     Examples
     --------

@@ -25,11 +25,13 @@ class Network:
     Parameters
     ----------
     layers : sequence of Dense
+        From the inputs to the outputs; the number of inputs is that of the data.
     loss : str or Loss
         "mse", "mae", "softmax_cross_entropy" or "logistic"; the loss of a batch is the mean over
         its rows.  A last layer with the loss's own activation (softmax, sigmoid) is fused with it.
     optimizer : str or Optimizer
-        "sgd", "adam", or an object with settings, such as ``SGD(0.1, momentum=0.9)``.
+        "sgd", "adam", or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose
+        `learning_rate` may be set anew between fits and, by a callback, between epochs.
     seed : int
         Of the starting weights and of the order of rows: the same seed gives the same network, on
         any number of threads.
@@ -39,6 +41,13 @@ class Network:
         The weights are the same bit for bit whatever it is.
     backend : {"numba", "numpy"}
         "numpy" runs the reference kernels instead: slow, and right.
+
+    Attributes
+    ----------
+    stop_training : bool
+        A callback sets it to end `fit` after the epoch.
+    extra : dict
+        Anything JSON can hold that should be stored with the network.
 
     Raises
     ------
@@ -78,9 +87,7 @@ class Network:
         self.n_threads = n_threads
         self.backend = checks.one_of(backend, "backend", ("numba", "numpy"))
         self.stop_training = False
-        """A callback sets it to end `fit` after the epoch."""
         self.extra: dict[str, Any] = {}
-        """Anything JSON can hold that should be stored with the network."""
         self._parameters: list[list[Parameter]] = []
         self._epochs = 0
         self._updates = 0
@@ -179,7 +186,8 @@ class Network:
         X : array-like, (n, n_inputs)
             Numbers of any dtype and layout; memory maps are read a batch at a time.
         y : array-like
-            (n, n_outputs), or integer labels (n,) for softmax cross-entropy.
+            (n, n_outputs), for one output ``y[:, None]``; integer labels (n,) for softmax
+            cross-entropy.
         epochs, batch_size : int
             The last batch of an epoch is smaller if need be; a batch larger than the data is all.
         shuffle : bool
@@ -197,6 +205,7 @@ class Network:
         Returns
         -------
         History
+            The "loss" of an epoch is the mean over its batches, each before its update.
 
         Raises
         ------
@@ -319,7 +328,7 @@ class Network:
         return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + self._penalty()
 
     def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the loss on the given rows, penalties included.
+        """Return the loss on the given rows, penalties included; NaN where it is not finite.
 
         Raises
         ------
@@ -340,7 +349,8 @@ class Network:
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's outputs, (n, n_outputs), of the network's dtype.
 
-        A last layer with softmax gives probabilities, a linear one what it computes.
+        With softmax or sigmoid in the last layer these are probabilities; a linear last layer
+        under softmax cross-entropy or the logistic loss gives logits.
 
         Parameters
         ----------
@@ -386,7 +396,17 @@ class Network:
     def save(self, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
         """Write the network to a file: safetensors, with its description as JSON in the header.
 
-        The file appears whole or not at all.  `extra` replaces :attr:`extra`.
+        The file appears whole or not at all.  It holds the optimizer's state too, so that training
+        can go on.  `extra` replaces :attr:`extra`.
+
+        Raises
+        ------
+        ValueError
+            For a network that has no parameters yet.
+        TypeError
+            If JSON cannot hold `extra`.
+        OSError
+            If the file cannot be written.
         """
         self._built_model("save")
         if extra is not None:
@@ -438,7 +458,10 @@ def load(path: str | os.PathLike[str]) -> Network:
     Raises
     ------
     ValueError
-        If the file is not one of a network, or is damaged.
+        If the file is not one of a network, is damaged, or names a loss or an activation that is
+        not built in.
+    OSError
+        If the file cannot be read.
     """
     arrays, header = storage.load(path)
     if header.get("format") != _FORMAT:

@@ -1,10 +1,10 @@
-"""Training: the same bits on any number of threads, the same numbers in NumPy, and what fit does."""
+"""Training: the same bits on any number of threads, the same numbers in NumPy, saved or not."""
 
 import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L1, L1L2, L2, SGD, Adam, Dense, Network
+from fastnn import L1, L1L2, L2, SGD, Dense, Network
 
 ROWS = 130
 

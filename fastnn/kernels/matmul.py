@@ -28,45 +28,58 @@ from fastnn.kernels.tile import (
     store_element,
     tile_add_to,
     tile_leaky,
-    tile_load,
+    tile_plus,
+    tile_prefetch,
     tile_store,
     tile_sum,
     tile_zero,
     transpose_block,
 )
 
-DEPTH_BYTES = 2048
-"""Bytes along k that are worked on together: a strip of `b` as deep stays in the second cache."""
+DEPTH_BYTES = 512
+"""Bytes along k that are worked on together: a strip of `b` as deep stays in the first cache."""
+DEEP_BYTES = 2048
+"""Bytes along k of a packed block of `a`, and between two visits to the same output."""
 HEIGHT = 240
 """Rows of `a` that are packed together."""
 STRIP = DEPTH_BYTES // 4 * SHAPE.vectors[0] * SHAPE.vector_bytes
 """Bytes of a packed strip of `b`."""
-BLOCK = HEIGHT * DEPTH_BYTES
+BLOCK = HEIGHT * DEEP_BYTES
 """Bytes of a packed block of `a`."""
 PACK_HEIGHT = 32
-"""Packing `b` costs about 3 rows of products, and gains 10 to 40 %."""
+"""Least rows of `a` for packing `b`, which costs as much as 3 of them and gains 10 to 40 %."""
 PACK_WIDTH = 256
+"""Least columns of `b` for packing `a`."""
 PACK_DEPTH = 64
+"""Least k for packing `a`."""
+NARROW_DEPTH = 2048
+"""Most k for computing a narrow product turned around."""
+FAR_DEPTH = 64
+"""Least k for fetching the output ahead: a shorter loop ends before it arrives."""
+PACK_MANY = 512
+"""Least rows for packing an `a` that runs along k already."""
 NEAR = 2**15
 """Bytes of `b` that stay in the first cache wherever they lie."""
 
 # The loops below pass addresses and strides in bytes, grouped:
 #   left = (a, row stride, column stride)     right = (b, row stride, lanes of the last vector)
-#   begin = (address, row stride) of the values that the sums start from; address 0 means zeros
+#   addend = (address, row stride) of what is added to the sums; address 0 means nothing
 #   target = (out, row stride)                after = (slope, scale)
 
 
 @inlined
-def _micro(rows, vectors, depth, left, right, begin, target, after):
+def _micro(rows, vectors, depth, left, right, addend, target, after):
     """Compute one tile; `rows` and `vectors` are literals."""
     a, a_row, a_column = left
     b, b_row, lanes = right
     slope, scale = after
     tile = tile_zero(slope, rows, vectors)
-    if begin[0] != 0:
-        tile = tile_load(tile, begin[0], begin[1], lanes)
+    if depth >= FAR_DEPTH:
+        tile_prefetch(tile, target[0], target[1])
     for k in range(depth):
         tile = outer_add(tile, a + k * a_column, a_row, b + k * b_row, lanes)
+    if addend[0] != 0:
+        tile = tile_plus(tile, addend[0], addend[1], lanes)
     if slope != 1:
         tile = tile_leaky(tile, slope)
     if scale == 0:
@@ -80,7 +93,7 @@ def _make_column(vectors):
     most = SHAPE.rows
 
     @njit(cached=False)
-    def column(m, depth, left, right, begin, target, after):
+    def column(m, depth, left, right, addend, target, after):
         a, a_row, a_column = left
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
         blocks = (m + most - 1) // most
@@ -88,7 +101,7 @@ def _make_column(vectors):
         for block in range(blocks):
             count = (m - row + blocks - block - 1) // (blocks - block)
             here = (a + row * a_row, a_row, a_column)
-            start = (begin[0] + row * begin[1], begin[1])
+            start = (addend[0] + row * addend[1], addend[1])
             there = (target[0] + row * target[1], target[1])
             if count == 6:
                 _micro(6, vectors, depth, here, right, start, there, after)
@@ -113,14 +126,14 @@ _edge = _make_column(1)
 
 
 @njit(cached=False)
-def _strip(m, width, depth, left, right, begin, target, after, size):
+def _strip(m, width, depth, left, right, addend, target, after, size):
     """Multiply by a strip of `b` that is at most as wide as the widest tile."""
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
     at = 0
     while at < width:
         here = (b + at * size, b_row, min(width - at, lanes))
-        start = (begin[0] + at * size if begin[0] != 0 else begin[0], begin[1])
+        start = (addend[0] + at * size if addend[0] != 0 else addend[0], addend[1])
         there = (target[0] + at * size, target[1])
         if width - at >= SHAPE.vectors[0] * lanes:
             _wide(m, depth, left, here, start, there, after)
@@ -160,11 +173,11 @@ def _transpose(like, size, rows, columns, source, source_row, out, out_row):
 def _pack_strip(one, size, depth, width, b, b_row, b_column, packed, packed_row):
     """Copy a strip of `b` to where its rows are contiguous and aligned."""
     if b_column == size:
-        # A product of depth 0 that starts from the strip.  (A literal 0 would be another type, and
+        # A product of depth 0 to which the strip is added.  (A literal 0 would be another type, and
         # compile every tile again.)
         zero = np.int64(0)
-        nothing, begin, target = (zero, zero, zero), (b, b_row), (packed, packed_row)
-        _strip(depth, width, zero, nothing, (b, zero), begin, target, (one, one - one), size)
+        nothing, addend, target = (zero, zero, zero), (b, b_row), (packed, packed_row)
+        _strip(depth, width, zero, nothing, (b, zero), addend, target, (one, one - one), size)
     elif b_row == size:
         _transpose(one, size, width, depth, b, b_column, packed, packed_row)
     else:
@@ -175,7 +188,7 @@ def _pack_strip(one, size, depth, width, b, b_row, b_column, packed, packed_row)
 
 
 @njit(cached=False)
-def _matvec(m, k, left, b, begin, target, after, size):
+def _matvec(m, k, left, b, addend, target, after, size):
     """Multiply by one contiguous column: a sum along k for each row.
 
     The rows are independent, so the processor overlaps their chains of additions.
@@ -189,8 +202,8 @@ def _matvec(m, k, left, b, begin, target, after, size):
         for p in range(0, k, lanes):
             tile = inner_add(tile, here + p * size, 0, b + p * size, min(lanes, k - p))
         total = tile_sum(tile, 0)
-        if begin[0] != 0:
-            total += load_element(slope, begin[0])
+        if addend[0] != 0:
+            total += load_element(slope, addend[0])
         if slope != 1 and not total > 0:
             zero = slope - slope
             total = zero if slope == 0 and total <= 0 else slope * total + zero
@@ -212,6 +225,18 @@ def _turn(n, m, source, target, scale, size):
             store_element(fused(scale, value, load_element(scale, there)), there)
 
 
+@njit(cached=False)
+def _copy(one, size, rows, depth, source, source_row, target):
+    """Copy (rows, depth) to where it is contiguous."""
+    zero = np.int64(0)
+    strip = SHAPE.vectors[0] * SHAPE.vector_bytes
+    nothing, right = (zero, zero, zero), (source, zero)
+    for j in range(0, depth * size, strip):
+        width = min(strip, depth * size - j) // size
+        addend, there = (source + j, source_row), (target + j, depth * size)
+        _strip(rows, width, zero, nothing, right, addend, there, (one, one - one), size)
+
+
 def _gemm(a, b, bias, slope, scale, out):
     """out = leaky(a @ b + bias, slope), or out += scale * (a @ b) where scale is not 0.
 
@@ -231,9 +256,9 @@ def _gemm(a, b, bias, slope, scale, out):
     left_room = stack_buffer(BLOCK)
     a_at, b_at, out_at = address_of(a), address_of(b), address_of(out)
     if n == 1 and b_row == size and a_column == size:
-        begin = (address_of(bias) if bias.size > 0 else np.int64(0), np.int64(0))
+        addend = (address_of(bias) if bias.size > 0 else np.int64(0), np.int64(0))
         column = (out_at, out_row)
-        _matvec(m, k, (a_at, a_row, size), b_at, begin, column, (slope, scale), size)
+        _matvec(m, k, (a_at, a_row, size), b_at, addend, column, (slope, scale), size)
         return
     plain = bias.size == 0 and slope == 1
     if n == 1 and a_row == size and plain and out_row == size:
@@ -241,7 +266,7 @@ def _gemm(a, b, bias, slope, scale, out):
         m, n = n, m
         a_at, b_at = b_at, a_at
         a_row, a_column, b_row, b_column = b_column, b_row, a_column, a_row
-    if n < SHAPE.vector_bytes // size and 1 < n and a_row == size and k <= most and plain:
+    if n < SHAPE.vector_bytes // size and 1 < n and a_row == size and k <= NARROW_DEPTH and plain:
         # Too narrow to fill a vector: compute out.T, along the rows of a, and turn it around.
         chunk = BLOCK // size // n
         for i0 in range(0, m, chunk):
@@ -262,37 +287,44 @@ def _gemm(a, b, bias, slope, scale, out):
                 )
             _turn(n, rows, there, (out_at + i0 * out_row, out_row), scale, size)
         return
-    pack_a = a_row == size != a_column and n >= PACK_WIDTH and k >= PACK_DEPTH
+    along_k = a_column == size and m >= PACK_MANY and k > most
+    pack_a = (a_row == size or along_k) and n >= PACK_WIDTH and k >= PACK_DEPTH
     far = b_at % SHAPE.vector_bytes != 0 or (n > widest and min(k, most) * n * size > NEAR)
     pack_b = b_column != size or (far and m >= PACK_HEIGHT)
     height = HEIGHT if pack_a else max(m, 1)
-    for k0 in range(0, max(k, 1), most):
-        depth = min(most, k - k0)
-        last = k0 + depth == k
-        after = (slope if last else one, scale)
+    deep = DEEP_BYTES // size
+    for k1 in range(0, max(k, 1), deep):
         for i0 in range(0, m, height):
             rows = min(height, m - i0)
-            source = a_at + i0 * a_row + k0 * a_column
-            left = (source, a_row, a_column)
+            a_here = a_at + i0 * a_row + k1 * a_column
+            left = (a_here, a_row, a_column)
             if pack_a:
-                _transpose(one, size, depth, rows, source, a_column, left_room, depth * size)
-                left = (left_room, depth * size, size)
+                length = min(deep, k - k1)
+                if along_k:
+                    _copy(one, size, rows, length, a_here, a_row, left_room)
+                else:
+                    _transpose(one, size, length, rows, a_here, a_column, left_room, length * size)
+                left = (left_room, length * size, size)
             for j in range(0, n, widest):
                 width = min(widest, n - j)
                 there = (out_at + i0 * out_row + j * size, out_row)
-                begin = (np.int64(0), np.int64(0))
-                if scale == 0:
-                    if k0 > 0:
-                        begin = there
-                    elif bias.size > 0:
-                        begin = (address_of(bias) + j * size, np.int64(0))
-                right = (b_at + k0 * b_row + j * b_column, b_row)
-                if pack_b:
-                    _pack_strip(
-                        one, size, depth, width, right[0], b_row, b_column, room, widest * size
-                    )
-                    right = (room, widest * size)
-                _strip(rows, width, depth, left, right, begin, there, after, size)
+                for k0 in range(k1, min(k1 + deep, max(k, 1)), most):
+                    depth = min(most, k - k0)
+                    addend = (np.int64(0), np.int64(0))
+                    if scale == 0 and k0 > 0:
+                        addend = there
+                    elif scale == 0 and bias.size > 0:
+                        addend = (address_of(bias) + j * size, np.int64(0))
+                    right = (b_at + k0 * b_row + j * b_column, b_row)
+                    if pack_b:
+                        b_here = right[0]
+                        _pack_strip(
+                            one, size, depth, width, b_here, b_row, b_column, room, widest * size
+                        )
+                        right = (room, widest * size)
+                    block = (left[0] + (k0 - k1) * left[2], left[1], left[2])
+                    after = (slope if k0 + depth == k else one, scale)
+                    _strip(rows, width, depth, block, right, addend, there, after, size)
 
 
 # The table of compiled _gemm, one place for each dtype.  Code that was compiled by another process

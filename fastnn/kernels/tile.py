@@ -108,7 +108,7 @@ class _Memory:
         self.align = tile.dtype.bitwidth // 8
         self.suffix = f"v{tile.lanes}f{tile.dtype.bitwidth}"
 
-    def _pointer(self, row, v):
+    def pointer(self, row, v):
         builder = self.builder
         offset = builder.mul(self.stride, ir.Constant(self.stride.type, row))
         start = builder.inttoptr(builder.add(self.base, offset), self.tile.vector.as_pointer())
@@ -121,7 +121,7 @@ class _Memory:
         return self.builder.icmp_unsigned("<", numbers, _splat(self.builder, self.lanes, lanes))
 
     def load(self, row, v, masked):
-        pointer = self._pointer(row, v)
+        pointer = self.pointer(row, v)
         if not masked:
             value = self.builder.load(pointer)
             value.align = self.align
@@ -138,7 +138,7 @@ class _Memory:
         )
 
     def store(self, value, row, v, masked):
-        pointer = self._pointer(row, v)
+        pointer = self.pointer(row, v)
         if not masked:
             self.builder.store(value, pointer).align = self.align
         else:
@@ -170,17 +170,35 @@ def tile_zero(_, like, rows, vectors):
 
 
 @intrinsic
-def tile_load(_, tile, base, stride, lanes):
-    """Return the tile that stands in memory; stride 0 repeats one row (a bias)."""
+def tile_plus(_, tile, base, stride, lanes):
+    """Return the tile plus what stands in memory; stride 0 repeats one row (a bias)."""
 
     def codegen(context, builder, signature, args):
         memory = _Memory(builder, tile, *args[1:])
         value = args[0]
         for place, row, v in tile.places:
-            value = builder.insert_value(value, memory.load(row, v, tile.masked), place)
+            total = builder.fadd(builder.extract_value(value, place), memory.load(row, v, tile.masked))
+            value = builder.insert_value(value, total, place)
         return value
 
     return tile(tile, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def tile_prefetch(_, tile, base, stride):
+    """Fetch the memory of a tile that will be written, while its sums are computed."""
+
+    def codegen(context, builder, signature, args):
+        memory = _Memory(builder, tile, *args[1:], None)
+        byte = ir.IntType(8).as_pointer()
+        for _place, row, v in tile.places:
+            pointer = builder.bitcast(memory.pointer(row, v), byte)
+            _call(
+                builder, "llvm.prefetch.p0", ir.VoidType(), pointer, _int32(1), _int32(3), _int32(1)
+            )
+        return context.get_dummy_value()
+
+    return types.void(tile, types.int64, types.int64), codegen
 
 
 @intrinsic

@@ -1,0 +1,213 @@
+"""What fit tells of itself: history, validation, callbacks, progress; summary."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import L2, SGD, Adam, Dense, Network
+from fastnn.callbacks import Callback
+
+ROWS = 50
+
+
+def _data(rows=ROWS):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((rows, 3)), rng.standard_normal((rows, 1))
+
+
+def _network(**options):
+    return Network([Dense(4, "tanh"), Dense(1)], optimizer="adam", dtype="float64", **options)
+
+
+def test_history():
+    x, y = _data()
+    network = _network()
+    history = network.fit(x, y, epochs=4)
+    assert list(history.history) == ["loss"] and len(history.history["loss"]) == 4
+    assert all(type(loss) is float for loss in history.history["loss"])
+    assert history.epoch == [0, 1, 2, 3]
+    assert len(history.seconds) == 4 and min(history.seconds) > 0
+    assert history.rows == [ROWS] * 4 and history.samples_per_second > 0
+    assert network.fit(x, y, epochs=2).epoch == [0, 1]
+
+
+def test_the_epochs_of_a_long_fit_are_those_of_a_watched_one():
+    x, y = _data()
+    plain, watched = _network(), _network()
+    seen = []
+    losses = plain.fit(x, y, epochs=4, batch_size=7).history["loss"]
+    again = watched.fit(
+        x, y, epochs=4, batch_size=7, callbacks=[lambda epoch, logs: seen.append(logs["loss"])]
+    )
+    assert losses == again.history["loss"] == seen
+    for one, two in zip(plain.get_weights(), watched.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+def test_validation_data_is_evaluated_after_each_epoch():
+    x, y = _data()
+    weight = np.linspace(0, 1, 10)
+    network, seen = _network(), []
+
+    def look(epoch, logs):
+        seen.append((logs["val_loss"], network.evaluate(x[:10], y[:10], weight)))
+
+    history = network.fit(
+        x, y, epochs=3, validation_data=(x[:10], y[:10], weight), callbacks=[look]
+    )
+    assert [given for given, _ in seen] == [wanted for _, wanted in seen]
+    assert history.history["val_loss"] == [given for given, _ in seen]
+    alone = _network()
+    assert alone.fit(x, y, epochs=3).history["loss"] == history.history["loss"]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.25, 0.99])
+def test_validation_split_holds_out_the_last_rows(share):
+    x, y = _data()
+    weight = np.linspace(0.5, 1, ROWS)
+    held = int(ROWS * share)
+    kept = slice(0, ROWS - held)
+    split = _network().fit(
+        x, y, epochs=3, batch_size=8, validation_split=share, sample_weight=weight
+    )
+    given = _network().fit(
+        x[kept], y[kept], epochs=3, batch_size=8, sample_weight=weight[kept],
+        validation_data=(x[-held:], y[-held:], weight[-held:]),
+    )  # fmt: skip
+    assert split.history == given.history
+    assert split.rows == [ROWS - held] * 3
+
+
+class _Recorder(Callback):
+    def __init__(self, stop_at=None):
+        self.stop_at, self.calls = stop_at, []
+
+    def on_train_begin(self, network):
+        self.calls.append(("begin", network is self.network))
+
+    def on_progress(self, epoch, rows_done, rows_total, loss):
+        assert 0 <= rows_done <= rows_total == ROWS
+
+    def on_epoch_end(self, epoch, logs):
+        self.calls.append(("epoch", epoch, sorted(logs)))
+        self.network.stop_training = epoch == self.stop_at
+
+    def on_train_end(self, logs):
+        self.calls.append(("end", sorted(logs)))
+
+
+def test_callbacks_are_told():
+    recorder = _Recorder()
+    _network().fit(*_data(), epochs=2, callbacks=[recorder], validation_split=0.0)
+    keys = ["loss", "rows", "seconds"]
+    assert recorder.calls == [
+        ("begin", True),
+        ("epoch", 0, keys),
+        ("epoch", 1, keys),
+        ("end", keys),
+    ]
+
+
+def test_a_callback_stops_the_training():
+    x, y = _data()
+    network = _network()
+    history = network.fit(x, y, epochs=100, callbacks=[_Recorder(stop_at=2)])
+    assert history.epoch == [0, 1, 2]
+    assert len(network.fit(x, y, epochs=2).epoch) == 2  # it was for that fit only
+
+
+def test_a_callback_may_change_the_learning_rate():
+    x, y = _data()
+
+    def slow_down(epoch, logs):
+        network.optimizer.learning_rate = 0.001
+
+    network = Network([Dense(1)], optimizer=SGD(0.1), dtype="float64")
+    network.fit(x, y, epochs=2, batch_size=10, callbacks=[slow_down])
+    by_hand = Network([Dense(1)], optimizer=SGD(0.1), dtype="float64")
+    by_hand.fit(x, y, batch_size=10)
+    by_hand.optimizer.learning_rate = 0.001
+    by_hand.fit(x, y, batch_size=10)
+    for one, two in zip(network.get_weights(), by_hand.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+def test_a_callback_may_look_and_set_weights():
+    x, y = _data()
+    network = _network()
+
+    def reset(epoch, logs):
+        assert network.predict(x).shape == (ROWS, 1)
+        network.set_weights(start)
+
+    network.build(3)
+    start = network.get_weights()
+    losses = network.fit(x, y, epochs=2, batch_size=ROWS, callbacks=[reset]).history["loss"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+    for one, two in zip(network.get_weights(), start, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_an_error_in_a_callback_ends_the_fit_and_leaves_the_network_usable():
+    x, y = _data()
+    network, plain = _network(), _network()
+
+    def fail(epoch, logs):
+        if epoch == 1:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        network.fit(x, y, epochs=5, callbacks=[fail])
+    plain.fit(x, y, epochs=2)
+    network.fit(x, y)
+    plain.fit(x, y)
+    for one, two in zip(network.get_weights(), plain.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_verbose_shows_the_losses(verbose, capsys):
+    history = _network().fit(*_data(), epochs=3, validation_split=0.2, verbose=verbose)
+    printed = capsys.readouterr().out
+    assert f"loss {history.history['loss'][-1]:.5g}" in printed
+    assert f"val_loss {history.history['val_loss'][-1]:.5g}" in printed
+    assert "3/3" in printed
+    _network().fit(*_data(), epochs=3)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_loss_includes_the_penalties_after_the_epoch():
+    x, y = _data()
+    layers = [Dense(1, kernel_regularizer=L2(0.5), bias_regularizer=L2(0.25))]
+    network = Network(layers, optimizer=SGD(1e-30), dtype="float64")
+    history = network.fit(x, y, epochs=2)
+    assert history.history["loss"] == pytest.approx([network.evaluate(x, y)] * 2, rel=1e-12)
+
+
+def test_another_optimizer_may_take_over():
+    x, y = _data()
+    network = Network([Dense(1)], optimizer=SGD(0.01, momentum=0.9))
+    network.fit(x, y, epochs=2)
+    network.optimizer = Adam(0.01)
+    history = network.fit(x, y, epochs=20)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_epochs_and_rows_in_one(capsys):
+    x, y = _data(1)
+    network = _network()
+    assert network.fit(x, y, epochs=200, batch_size=1).history["loss"][-1] < 1e-2
+    assert network.predict(x).shape == (1, 1)
+    assert network.predict(x[0][None, :].tolist()).dtype == np.float64
+
+
+def test_summary(capsys):
+    network = _network()
+    network.summary()
+    assert "not built" in capsys.readouterr().out
+    network.build(3)
+    network.summary()
+    printed = capsys.readouterr().out
+    for part in ("Dense", "tanh", "16", "5", "21 parameters", "float64", "mse", "Adam"):
+        assert part in printed
+    assert repr(fastnn.Dense(4, "tanh")) == "Dense(4, activation='tanh')"
