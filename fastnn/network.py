@@ -58,7 +58,8 @@ class Network:
     --------
     >>> import numpy as np, fastnn
     >>> x = np.linspace(-1, 1, 200)[:, None]
-    >>> network = fastnn.Network([fastnn.Dense(16, "tanh"), fastnn.Dense(1)], optimizer="adam")
+    >>> layers = [fastnn.Dense(16, "tanh"), fastnn.Dense(1)]
+    >>> network = fastnn.Network(layers, optimizer=fastnn.Adam(0.01))
     >>> history = network.fit(x, x**2, epochs=200, batch_size=20)
     >>> bool(np.abs(network.predict(x) - x**2).mean() < 0.05)
     True

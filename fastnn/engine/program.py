@@ -1,12 +1,14 @@
 """A program: the buffers and the steps that a network is lowered to.  No arithmetic here."""
 
+import functools
 from enum import IntEnum
 
 import numpy as np
 
 from fastnn.engine.clock import Clock
 from fastnn.engine.steps import BATCH, EVERY, Batch, Mine, Step
-from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, PHASE
+from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, PHASE, compile_worker
+from fastnn.kernels.matmul import compile_gemm
 
 
 class Phase(IntEnum):
@@ -80,8 +82,11 @@ class Program:
         """Return (phase, step) in order; a step that is None is the check."""
         return [(phase, step) for phase in Phase for step in self._phases[phase]]
 
-    def table(self):
-        """Return the step table and what must live as long as it does."""
+    @functools.cached_property
+    def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+        """The step table, its steps compiled, and the arrays that it points into."""
+        compile_gemm(self.dtype)
+        compile_worker()
         steps = self.steps()
         table = np.zeros((len(steps), 4), np.int64)
         kept = []

@@ -216,7 +216,8 @@ class Step:
     kernel : str or (compiled, reference)
         The name of a kernel in both `fastnn.kernels` and `fastnn.reference`, or a user's own pair.
     arguments : tuple
-        Subclasses of :class:`Arg`, numbers, :class:`Clock` fields, :class:`FirstRow`, :class:`Low` and :class:`High`.
+        Subclasses of :class:`Arg`, numbers, :class:`Clock` fields, :class:`FirstRow`,
+        :class:`Low` and :class:`High`.
     extent : int
         How many items the threads share: BATCH, EVERY, or a number (1: thread that gets it runs).
     """

@@ -1,6 +1,7 @@
 """The one compiled loop that walks a step table for whole epochs, and the barrier in it."""
 
 import numpy as np
+from numba import types
 
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.native import (
@@ -104,3 +105,11 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
         if thread == 0:
             stamps[epoch + 1] = ticks()
             shared[_DONE_EPOCHS] += 1
+
+
+def compile_worker():
+    """Compile :func:`work`, or load it, before somebody waits for it."""
+    table = types.Array(types.int64, 2, "C")
+    integers, floats = types.Array(types.int64, 1, "C"), types.Array(types.float64, 1, "C")
+    sums = types.Array(types.float64, 2, "C")
+    work.compile((table, integers, integers, floats, sums, integers, types.int64))

@@ -12,12 +12,16 @@ policy stand here and nowhere else:
   kernel starts a fresh directory.  A directory that cannot be written is read, and not written.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from types import FrameType
 
 import numba
 from numba.core import caching, sigutils
@@ -137,5 +141,22 @@ def cfunc(signature, function, *, cached=True):
     )
     if cached:
         compiled._cache = _Cache(function)
-    compiled.compile()
+    with _uninterrupted():
+        compiled.compile()
     return compiled
+
+
+@contextlib.contextmanager
+def _uninterrupted():
+    """Let Ctrl-C wait for the end of the block: the compiler does not survive it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[tuple[int, FrameType | None]] = []
+    handler = signal.signal(signal.SIGINT, lambda *received: pending.append(received))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if pending and callable(handler):
+            handler(*pending[0])

@@ -10,11 +10,12 @@ import ctypes
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import from_dtype, types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
+from numba.np.numpy_support import as_dtype
 
 from fastnn.kernels.jit import cfunc, inlined, njit
 from fastnn.kernels.tile import (
@@ -334,14 +335,20 @@ _table = (ctypes.c_void_p * len(_DTYPES))()
 _compiled: list[CFunc] = []
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_int64)
-def _fill(place):
+def compile_gemm(dtype):
+    """Compile :func:`_gemm` for a NumPy dtype, or load it, before somebody waits for it."""
+    dtype = from_dtype(dtype)
+    place = _DTYPES.index(dtype)
     if not _table[place]:
-        dtype = _DTYPES[place]
         matrix, vector = types.Array(dtype, 2, "A"), types.Array(dtype, 1, "A")
         signature = types.void(matrix, matrix, vector, dtype, dtype, matrix)
         _compiled.append(cfunc(signature, _gemm))
         _table[place] = _compiled[-1].address
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64)
+def _fill(place):
+    compile_gemm(as_dtype(_DTYPES[place]))
 
 
 llvm.add_symbol("fastnn_gemm_table", ctypes.addressof(_table))

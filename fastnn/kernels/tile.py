@@ -177,7 +177,9 @@ def tile_plus(_, tile, base, stride, lanes):
         memory = _Memory(builder, tile, *args[1:])
         value = args[0]
         for place, row, v in tile.places:
-            total = builder.fadd(builder.extract_value(value, place), memory.load(row, v, tile.masked))
+            total = builder.fadd(
+                builder.extract_value(value, place), memory.load(row, v, tile.masked)
+            )
             value = builder.insert_value(value, total, place)
         return value
 
