@@ -45,6 +45,11 @@ def mse_forward(prediction, target, row_loss):
     >>> row_loss
     array([5.])
     """
+    if prediction.shape[1] == 1:  # rows are elements then, and the loop over them vectorizes
+        for i in range(prediction.shape[0]):
+            error = prediction.flat[i] - target.flat[i]
+            row_loss[i] = error * error
+        return
     for i in range(prediction.shape[0]):
         total = prediction.dtype.type(0)
         for j in range(prediction.shape[1]):
@@ -98,6 +103,10 @@ def mae_forward(prediction, target, row_loss):
     >>> row_loss
     array([3.])
     """
+    if prediction.shape[1] == 1:  # rows are elements then, and the loop over them vectorizes
+        for i in range(prediction.shape[0]):
+            row_loss[i] = abs(prediction.flat[i] - target.flat[i])
+        return
     for i in range(prediction.shape[0]):
         total = prediction.dtype.type(0)
         for j in range(prediction.shape[1]):
@@ -124,6 +133,10 @@ def mae_backward(prediction, target, row_scale, d):
     >>> d
     array([[-1.,  1.,  0.]])
     """
+    if prediction.shape[1] == 1:  # rows are elements then, and the loop over them vectorizes
+        for i in range(prediction.shape[0]):
+            d.flat[i] = row_scale[i] * sign(prediction.flat[i] - target.flat[i])
+        return
     for i in range(prediction.shape[0]):
         scale = row_scale[i]
         for j in range(prediction.shape[1]):
