@@ -238,6 +238,18 @@ def _copy(one, size, rows, depth, source, source_row, target):
         _strip(rows, width, zero, nothing, right, addend, there, (one, one - one), size)
 
 
+@njit(cached=False)
+def _pack_block(one, size, rows, length, most, a, a_row, a_column, packed):
+    """Copy (rows, length) of `a` so that each depth of it is contiguous, row after row."""
+    for k in range(0, length, most):
+        depth = min(most, length - k)
+        source, there = a + k * a_column, packed + k * rows * size
+        if a_column == size:
+            _copy(one, size, rows, depth, source, a_row, there)
+        else:
+            _transpose(one, size, depth, rows, source, a_column, there, depth * size)
+
+
 def _gemm(a, b, bias, slope, scale, out):
     """out = leaky(a @ b + bias, slope), or out += scale * (a @ b) where scale is not 0.
 
@@ -298,14 +310,10 @@ def _gemm(a, b, bias, slope, scale, out):
         for i0 in range(0, m, height):
             rows = min(height, m - i0)
             a_here = a_at + i0 * a_row + k1 * a_column
-            left = (a_here, a_row, a_column)
             if pack_a:
-                length = min(deep, k - k1)
-                if along_k:
-                    _copy(one, size, rows, length, a_here, a_row, left_room)
-                else:
-                    _transpose(one, size, length, rows, a_here, a_column, left_room, length * size)
-                left = (left_room, length * size, size)
+                _pack_block(
+                    one, size, rows, min(deep, k - k1), most, a_here, a_row, a_column, left_room
+                )
             for j in range(0, n, widest):
                 width = min(widest, n - j)
                 there = (out_at + i0 * out_row + j * size, out_row)
@@ -323,9 +331,11 @@ def _gemm(a, b, bias, slope, scale, out):
                             one, size, depth, width, b_here, b_row, b_column, room, widest * size
                         )
                         right = (room, widest * size)
-                    block = (left[0] + (k0 - k1) * left[2], left[1], left[2])
+                    left = (a_here + (k0 - k1) * a_column, a_row, a_column)
+                    if pack_a:
+                        left = (left_room + (k0 - k1) * rows * size, depth * size, size)
                     after = (slope if k0 + depth == k else one, scale)
-                    _strip(rows, width, depth, block, right, addend, there, after, size)
+                    _strip(rows, width, depth, left, right, addend, there, after, size)
 
 
 # The table of compiled _gemm, one place for each dtype.  Code that was compiled by another process
