@@ -22,7 +22,6 @@ class Activation:
     forward, backward : kernel
         ``forward(x, out)`` and ``backward(x, y, dy, dx)``, used where `slope` is None: names in
         `fastnn.kernels`, or pairs of a function compiled with ``numba.njit`` and its NumPy twin.
-        `backward` is given the output `y` for both `x` and `y`.
 
     Examples
     --------

@@ -38,8 +38,8 @@ def look_up(wanted: Any, name: str, kind: type, table: Mapping[str, Any]) -> Any
         return wanted
     if isinstance(wanted, Mapping):
         settings = dict(wanted)
-        classes = {entry.__name__: entry for entry in table.values()}
-        return classes[settings.pop("name")](**settings)
+        classes = {entry.__name__: entry for entry in table.values() if isinstance(entry, type)}
+        return classes[one_of(settings.pop("name", None), f"{name}['name']", classes)](**settings)
     if isinstance(wanted, str):
         found = table[one_of(wanted.lower(), name, table)]
         return found() if isinstance(found, type) else found

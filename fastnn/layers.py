@@ -9,7 +9,18 @@ from fastnn import activations, initializers, regularizers
 from fastnn.activations import Activation
 from fastnn.checks import boolean, positive_int
 from fastnn.engine.program import Phase, Program, aligned
-from fastnn.engine.steps import Batch, Columns, FlatPart, High, Low, Part, PartColumns, Rows, Whole
+from fastnn.engine.steps import (
+    Arg,
+    Batch,
+    Columns,
+    FlatPart,
+    High,
+    Low,
+    Part,
+    PartColumns,
+    Rows,
+    Whole,
+)
 from fastnn.optimizers import Optimizer
 from fastnn.regularizers import Regularizer
 
@@ -23,12 +34,14 @@ class Parameter:
     regularizer: Regularizer | None
     state: dict[str, np.ndarray]
 
-    def keep_state(self, optimizer: Optimizer) -> None:
-        """Make the arrays that the optimizer wants, keeping those that are there."""
+    def keep_state(self, optimizer: Optimizer) -> bool:
+        """Make the arrays that the optimizer wants, and return whether all were there."""
+        complete = set(optimizer.state) <= set(self.state)
         self.state = {
             name: self.state.get(name, aligned(self.value.shape, self.value.dtype))
             for name in optimizer.state
         }
+        return complete
 
     def update_steps(self, program: Program, gradient: np.ndarray, optimizer: Optimizer) -> None:
         """Add the penalty's gradient and the optimizer's update, shared by rows."""
@@ -116,22 +129,36 @@ class Dense:
             built.append(Parameter("bias", bias, self.bias_regularizer, {}))
         return built
 
-    def forward(self, program: Program, parameters: list[Parameter], x, out, fused: bool) -> None:
-        """Add the steps from `x` to `out` (arguments of a step); `fused` leaves f to the loss."""
+    def forward(
+        self, program: Program, parameters: list[Parameter], x: Arg, out: Arg, fused: bool
+    ) -> np.ndarray:
+        """Add the steps from `x` to `out`; `fused` leaves f to the loss.
+
+        Return the buffer of what f is applied to: that of `out` where f rides in the product.
+        """
         w = parameters[0].value
         b = parameters[1].value if self.use_bias else w[0, :0]
         slope = self.activation.slope
         if slope is None and not fused:
             # Not in place: a loop that might read what it has written does not vectorize.
-            before = Rows(program.buffer(self.units))
-            program.add("dense_forward", x, Whole(w), Whole(b), 1.0, before)
-            program.add(self.activation.forward, before, out)
-        else:
-            rides = 1.0 if fused or slope is None else slope
-            program.add("dense_forward", x, Whole(w), Whole(b), rides, out)
+            z = program.buffer(self.units)
+            program.add("dense_forward", x, Whole(w), Whole(b), 1.0, Rows(z))
+            program.add(self.activation.forward, Rows(z), out)
+            return z
+        rides = 1.0 if fused or slope is None else slope
+        program.add("dense_forward", x, Whole(w), Whole(b), rides, out)
+        return out.array
 
     def backward(
-        self, program: Program, parameters: list[Parameter], y, dy, *, fused: bool, inputs: bool
+        self,
+        program: Program,
+        parameters: list[Parameter],
+        z: np.ndarray,
+        y: np.ndarray,
+        dy: np.ndarray,
+        *,
+        fused: bool,
+        inputs: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Add the steps from `dy`, the gradient of the output, back to the inputs'.
 
@@ -141,7 +168,7 @@ class Dense:
         slope = self.activation.slope
         dz = dy if fused or slope == 1 else program.buffer(self.units)
         if dz is not dy and slope is None:
-            program.add(self.activation.backward, Rows(y), Rows(y), Rows(dy), Rows(dz))
+            program.add(self.activation.backward, Rows(z), Rows(y), Rows(dy), Rows(dz))
         elif dz is not dy:
             program.add("relu_backward", Rows(y), Rows(y), slope, Rows(dy), Rows(dz))
         if not inputs:

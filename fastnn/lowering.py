@@ -80,16 +80,16 @@ def _fetch(program: Program, model: Model, data: Data, order: Order):
     return x, target, weight
 
 
-def _forward(program: Program, model: Model, x: np.ndarray) -> list[np.ndarray]:
-    """Add the forward pass; return the outputs of the layers, without a fused activation."""
-    outputs: list[np.ndarray] = []
+def _forward(program: Program, model: Model, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Add the forward pass; return each layer's buffers before and after its activation."""
+    passed: list[tuple[np.ndarray, np.ndarray]] = []
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
         out = program.buffer(layer.units)
         fused = model.fuses and number == len(model.layers) - 1
-        layer.forward(program, parameters, Rows(x), Rows(out), fused)
-        outputs.append(out)
+        z = layer.forward(program, parameters, Rows(x), Rows(out), fused)
+        passed.append((z, out))
         x = out
-    return outputs
+    return passed
 
 
 def training(
@@ -100,7 +100,8 @@ def training(
     x, target, weight = _fetch(program, model, data, order)
     scale, row_loss = program.buffer(), program.buffer()
     program.add("row_scales", Batch(weight), Rows(weight), Rows(scale))
-    outputs = _forward(program, model, x)
+    passed = _forward(program, model, x)
+    outputs = [out for _, out in passed]
     program.add(model.loss.forward, Rows(outputs[-1]), Rows(target), Rows(row_loss))
     dy = program.buffer(model.n_outputs)
     program.add(model.loss.backward, Rows(outputs[-1]), Rows(target), Rows(scale), Rows(dy))
@@ -110,7 +111,7 @@ def training(
         dz, dy = model.layers[number].backward(
             program,
             model.parameters[number],
-            outputs[number],
+            *passed[number],
             dy,
             fused=model.fuses and number == len(model.layers) - 1,
             inputs=number > 0,
@@ -132,8 +133,8 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     program = Program(model.dtype, batch_size, n_threads)
     x, target, weight = _fetch(program, model, data, Order())
     row_loss = program.buffer()
-    outputs = _forward(program, model, x)
-    program.add(model.loss.forward, Rows(outputs[-1]), Rows(target), Rows(row_loss))
+    _, out = _forward(program, model, x)[-1]
+    program.add(model.loss.forward, Rows(out), Rows(target), Rows(row_loss))
     program.add_check(row_loss, weight)
     return program
 

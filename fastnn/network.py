@@ -11,6 +11,7 @@ from fastnn import checks, losses, lowering, optimizers, storage
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
+from fastnn.engine.program import aligned_copy
 from fastnn.layers import Dense, Parameter
 from fastnn.lowering import Data, Model, Order
 
@@ -228,7 +229,12 @@ class Network:
             data = _rows(data, slice(0, len(data.x) - len(validation.x)))
         history = History()
         bar = [ProgressBar(epochs, verbose)] if verbose else []
+        if not isinstance(callbacks, Iterable | None):
+            raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
         hooks = CallbackList([history, *bar, *(callbacks or ())])
+        for part in (data, validation):
+            if part is not None and part.weight is not None and not part.weight.any():
+                raise ValueError("sample_weight is 0 for all rows to train on or to validate on")
 
         self.build(data.x.shape[1])
         self._train(data, validation, epochs, batch_size, shuffle, hooks, bool(bar or callbacks))
@@ -260,8 +266,6 @@ class Network:
         n = len(data.x)
         batch_size = min(batch_size, n)
         n_threads = self._threads(batch_size, 3 * model.flops())
-        for parameter in self._all_parameters():
-            parameter.keep_state(self.optimizer)
         order = Order(shuffle, self.seed)
         settings = None
         by_epoch = watched or validation is not None or self._penalized()
@@ -272,6 +276,7 @@ class Network:
         try:
             while done < epochs and not self.stop_training:
                 if settings != repr(self.optimizer):  # a callback may have changed it
+                    self._adopt_optimizer()
                     settings = repr(self.optimizer)
                     program, outputs = lowering.training(
                         model, self.optimizer, data, order, batch_size, n_threads
@@ -307,6 +312,13 @@ class Network:
         finally:
             hooks.on_train_end(logs)
 
+    def _adopt_optimizer(self) -> None:
+        """Check the optimizer's settings, and start its state where it has none."""
+        self.optimizer = optimizers.get(self.optimizer.to_config())
+        kept = [parameter.keep_state(self.optimizer) for parameter in self._all_parameters()]
+        if not all(kept):
+            self._updates = 0  # Adam's correction counts from the start of its moments
+
     def _all_parameters(self) -> list[Parameter]:
         return [parameter for layer in self._parameters for parameter in layer]
 
@@ -319,7 +331,7 @@ class Network:
 
     def _evaluate(self, data: Data) -> float:
         model = self._model()
-        n_threads = self._threads(len(data.x), model.flops())
+        n_threads = self._threads(min(len(data.x), 2 * _PREDICT_ROWS), model.flops())
         program = lowering.evaluation(
             model, data, min(len(data.x), _PREDICT_ROWS * n_threads), n_threads
         )
@@ -367,7 +379,7 @@ class Network:
         model = self._built_model("predict")
         x = checks.as_inputs(X, model.n_inputs, self.dtype)
         out = np.empty((len(x), model.n_outputs), self.dtype)
-        n_threads = self._threads(len(x), model.flops())
+        n_threads = self._threads(min(len(x), 2 * _PREDICT_ROWS), model.flops())
         if batch_size is None:
             batch_size = _PREDICT_ROWS * n_threads
         batch_size = min(checks.positive_int(batch_size, "batch_size"), len(x))
@@ -410,8 +422,7 @@ class Network:
             If the file cannot be written.
         """
         self._built_model("save")
-        if extra is not None:
-            self.extra = dict(extra)
+        extra = self.extra if extra is None else dict(extra)
         arrays = {}
         for number, layer in enumerate(self._parameters):
             for parameter in layer:
@@ -431,9 +442,10 @@ class Network:
             "backend": self.backend,
             "epochs": self._epochs,
             "updates": self._updates,
-            "extra": self.extra,
+            "extra": extra,
         }
         storage.save(path, arrays, header)
+        self.extra = extra
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
@@ -482,10 +494,12 @@ def load(path: str | os.PathLike[str]) -> Network:
             for parameter in layer:
                 name = f"layers.{number}.{parameter.name}"
                 parameter.value[...] = arrays[name]
-                if header["updates"]:
-                    parameter.keep_state(network.optimizer)
-                for key, state in parameter.state.items():
-                    state[...] = arrays[f"optimizer.{name}.{key}"]
+                prefix = f"optimizer.{name}."
+                parameter.state = {
+                    key.removeprefix(prefix): aligned_copy(array)
+                    for key, array in arrays.items()
+                    if key.startswith(prefix)
+                }
         network.extra = header["extra"]
         network._epochs, network._updates = header["epochs"], header["updates"]
     except (KeyError, TypeError) as error:

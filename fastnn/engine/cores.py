@@ -11,12 +11,19 @@ _running = 0
 
 
 def _quota() -> float:
-    """Return the cores that the control group grants (inf where it sets no limit)."""
+    """Return the cores that the control groups grant (inf where they set no limit)."""
+    cores = [float("inf")]
     try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-        return float("inf") if quota == "max" else int(quota) / int(period)
+        own = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip().lstrip("/")
+        for group in (_CGROUP / own, *(_CGROUP / own).parents):
+            if group.is_relative_to(_CGROUP) and (group / "cpu.max").exists():
+                quota, period = (group / "cpu.max").read_text().split()
+                if quota != "max":
+                    cores.append(int(quota) / int(period))
     except (OSError, ValueError):
         pass
+    if len(cores) > 1:
+        return min(cores)
     try:
         quota_us = int((_CGROUP / "cpu/cpu.cfs_quota_us").read_text())
         period_us = int((_CGROUP / "cpu/cpu.cfs_period_us").read_text())

@@ -1,6 +1,7 @@
 """A program: the buffers and the steps that a network is lowered to.  No arithmetic here."""
 
 import functools
+import numbers
 from enum import IntEnum
 
 import numpy as np
@@ -29,6 +30,22 @@ def aligned(shape, dtype) -> np.ndarray:
     room = np.zeros(size + 64, np.uint8)
     start = -room.ctypes.data % 64
     return room[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned_copy(array: np.ndarray) -> np.ndarray:
+    """Return a copy that starts at a cache line."""
+    copy = aligned(array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
+def _plain(argument):
+    """Return a number of any type as the int or float of the step table."""
+    if isinstance(argument, Clock):
+        return argument
+    if isinstance(argument, numbers.Integral):
+        return int(argument)
+    return float(argument) if isinstance(argument, numbers.Real) else argument
 
 
 class Program:
@@ -69,7 +86,7 @@ class Program:
 
     def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH) -> None:
         """Append a step to a phase."""
-        self._phases[phase].append(Step(kernel, arguments, extent))
+        self._phases[phase].append(Step(kernel, tuple(map(_plain, arguments)), extent))
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """Let the run end here when the batch's loss is not finite, or when it is told to stop."""
@@ -96,7 +113,7 @@ class Program:
                 integers, floats = step.numbers()
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
                 row[ADDRESS] = step.address()
-                row[INTEGERS], row[FLOATS] = (numbers.ctypes.data for numbers in kept[-1])
+                row[INTEGERS], row[FLOATS] = (array.ctypes.data for array in kept[-1])
         return table, kept
 
     def run_reference(self, clock, epochs) -> bool:

@@ -7,6 +7,7 @@ them once: no kernel needs code of its own to become a step.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -301,7 +302,7 @@ def entry(kernel, source, dtypes):
         **{f"dtype{n}": dtype for n, dtype in enumerate(dtypes)},
     }
     # The name carries the dtypes, since the cache tells functions apart by name and code alone.
-    title = "_".join([name, *map(str, dtypes)])
+    title = re.sub(r"\W", "", "_".join([name, *map(str, dtypes)]))
     exec(compile(source.replace("def step", f"def {title}"), f"<step {title}>", "exec"), space)
     integers, floats = types.CPointer(types.int64), types.CPointer(types.float64)
     signature = types.void(integers, floats, integers)

@@ -78,7 +78,7 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
             clock[_FIRST] = first
             clock[_ROWS] = min(batch_size, n_rows - first)
             clock[_STEP] += 1
-            phase = 0
+            phase = steps[0, PHASE]
             for s in range(steps.shape[0]):
                 if steps[s, PHASE] != phase:
                     phase = steps[s, PHASE]

@@ -21,7 +21,6 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from types import FrameType
 
 import numba
 from numba.core import caching, sigutils
@@ -37,7 +36,7 @@ def cache_directory() -> Path:
     """Return the directory of this version's compiled code.
 
     ``FASTNN_CACHE_DIR`` names the parent; else it is ``$XDG_CACHE_HOME/fastnn`` or
-    ``~/.cache/fastnn``, and the system's temporary directory where no home can be used.
+    ``~/.cache/fastnn``, and a temporary one of this process where there is no home.
     """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
@@ -51,7 +50,7 @@ def cache_directory() -> Path:
     elif os.path.expanduser("~") != "~":
         parent = Path("~/.cache/fastnn").expanduser()
     else:
-        parent = Path(tempfile.gettempdir()) / "fastnn"
+        parent = Path(tempfile.mkdtemp(prefix="fastnn-"))  # nobody else's, so for this process
     return parent / digest.hexdigest()[:16]
 
 
@@ -152,11 +151,11 @@ def _uninterrupted():
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    pending: list[tuple[int, FrameType | None]] = []
-    handler = signal.signal(signal.SIGINT, lambda *received: pending.append(received))
+    pending: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-        if pending and callable(handler):
-            handler(*pending[0])
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        if pending:
+            signal.raise_signal(signal.SIGINT)

@@ -379,6 +379,10 @@ def gemm(_, a, b, bias, slope, scale, out):
         with builder.if_then(empty, likely=False):
             kind = ir.FunctionType(ir.VoidType(), [place.type])
             builder.call(cgutils.get_or_insert_function(module, kind, "fastnn_gemm_fill"), [place])
+            empty = builder.icmp_unsigned("==", builder.load(entry), ir.Constant(pointer, None))
+            with builder.if_then(empty, likely=False):
+                problem = ("the matrix product could not be compiled",)
+                context.call_conv.return_user_exc(builder, RuntimeError, problem)
         kind = ir.FunctionType(pointer, [arg.type for arg in args])
         function = builder.bitcast(builder.load(entry), kind.as_pointer())
         builder.call(function, args)

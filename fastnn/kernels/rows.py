@@ -156,6 +156,8 @@ def row_scales(batch_weight, weight, scale):
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 
+    A loss that is not finite shows even where its weight is 0, since its gradient would not be 0.
+
     Examples
     --------
     >>> import numpy as np
@@ -168,9 +170,8 @@ def batch_loss(row_loss, weight, total):
     losses = 0.0
     weights = 0.0
     for i in range(row_loss.shape[0]):
-        if weight[i] != 0:  # a row without weight may have any loss, even an infinite one
-            losses += np.float64(row_loss[i]) * np.float64(weight[i])
-            weights += np.float64(weight[i])
+        losses += np.float64(row_loss[i]) * np.float64(weight[i])
+        weights += np.float64(weight[i])
     total[0] = losses
     total[1] = weights
 

@@ -48,8 +48,7 @@ def row_scales(batch_weight, weight, scale):
 
 
 def batch_loss(row_loss, weight, total):
-    counted = weight != 0
-    total[0] = np.dot(row_loss[counted].astype(np.float64), weight[counted].astype(np.float64))
+    total[0] = np.dot(row_loss.astype(np.float64), weight.astype(np.float64))
     total[1] = weight.sum(dtype=np.float64)
 
 
