@@ -14,15 +14,20 @@ from fastnn.engine.steps import (
     Batch,
     Columns,
     FlatPart,
+    FlatSpare,
     High,
     Low,
     Part,
     PartColumns,
     Rows,
+    Spare,
     Whole,
 )
 from fastnn.optimizers import Optimizer
 from fastnn.regularizers import Regularizer
+
+_GRADIENT_BYTES = 2**19
+"""A gradient is computed and used up in blocks of this size: it never leaves the second cache."""
 
 
 @dataclass
@@ -43,15 +48,17 @@ class Parameter:
         }
         return complete
 
-    def update_steps(self, program: Program, gradient: np.ndarray, optimizer: Optimizer) -> None:
-        """Add the penalty's gradient and the optimizer's update, shared by rows."""
-        extent = len(self.value)
+    def update(self, gradient: Arg, optimizer: Optimizer) -> list[tuple[Any, tuple]]:
+        """Return the calls of the penalty's gradient and of the optimizer's update.
+
+        `gradient` is the gradient as one vector for the rows at hand.
+        """
+        calls: list[tuple[Any, tuple]] = []
         for name, strength in self.regularizer.terms() if self.regularizer else ():
-            arguments = strength, FlatPart(self.value), FlatPart(gradient)
-            program.add(f"{name}_gradient", *arguments, phase=Phase.UPDATE, extent=extent)
+            calls.append((f"{name}_gradient", (strength, FlatPart(self.value), gradient)))
         kernel, settings = optimizer.update()
-        arrays = [FlatPart(array) for array in (gradient, *self.state.values(), self.value)]
-        program.add(kernel, *settings, *arrays, phase=Phase.UPDATE, extent=extent)
+        arrays = [FlatPart(array) for array in (*self.state.values(), self.value)]
+        return [*calls, (kernel, (*settings, gradient, *arrays))]
 
 
 class Dense:
@@ -184,19 +191,22 @@ class Dense:
         """Add the steps that change the parameters, given the gradient before f."""
         kernel = parameters[0]
         w = kernel.value
-        here = {"phase": Phase.UPDATE, "extent": len(w)}
+        blocks = 1
         if optimizer.rides and kernel.regularizer is None:
             rate = -float(optimizer.learning_rate)
-            program.add("matmul_tn_add", Columns(x), Batch(dy), rate, Part(w), **here)
+            calls = [("matmul_tn_add", (Columns(x), Batch(dy), rate, Part(w)))]
         else:
-            gradient = aligned(w.shape, w.dtype)
-            program.add("matmul_tn", Columns(x), Batch(dy), Part(gradient), **here)
-            kernel.update_steps(program, gradient, optimizer)
+            share = -(-len(w) // program.n_threads)
+            blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
+            room = aligned((program.n_threads, -(-share // blocks) + 1, self.units), w.dtype)
+            calls = [("matmul_tn", (Columns(x), Batch(dy), Spare(room)))]
+            calls += kernel.update(FlatSpare(room), optimizer)
         copy = program.copy_of(w)
         if copy is not None:
-            program.add("transpose", Part(w), PartColumns(copy), **here)
+            calls.append(("transpose", (Part(w), PartColumns(copy))))
+        program.add_group(calls, Phase.UPDATE, len(w), blocks)
         if self.use_bias:
             gradient = aligned((self.units,), w.dtype)
-            here["extent"] = self.units
-            program.add("column_sums", Batch(dy), Low(), High(), Whole(gradient), **here)
-            parameters[1].update_steps(program, gradient, optimizer)
+            sums = ("column_sums", (Batch(dy), Low(), High(), Whole(gradient)))
+            calls = [sums, *parameters[1].update(FlatPart(gradient), optimizer)]
+            program.add_group(calls, Phase.UPDATE, self.units)

@@ -9,7 +9,10 @@ import pytest
 
 from tests.cases import BY_NAME, DTYPES, assert_agree, blank, normal
 
-SHAPES = ((1, 1, 1), (6, 5, 13), (65, 600, 7), (33, 10, 1), (1, 16, 66), (64, 100, 300))
+SHAPES = (
+    (1, 1, 1), (6, 5, 13), (33, 10, 1), (1, 16, 66),
+    (40, 700, 1), (65, 600, 7), (40, 2100, 3), (64, 100, 300), (600, 200, 260),
+)  # fmt: skip
 LAYOUTS = {
     "transposed": lambda x: np.asfortranarray(x),
     "every other column": lambda x: np.repeat(x, 2, axis=1)[:, ::2],

@@ -30,6 +30,7 @@ CASES = {
     "one weight": (1, [Dense(1)], "mse", "sgd", 10, False),
     "batch of 1": (13, [Dense(10, "relu"), Dense(1)], "mae", "sgd", 1, False),
     "batch of 10": (20, [Dense(64, "relu"), Dense(1)], "mae", "sgd", 10, False),
+    "one output": (38, [Dense(1)], "mse", SGD(0.001), 1000, False),
     "narrow": (1, [Dense(1, "tanh"), Dense(10, "relu"), Dense(2)], "mse", "adam", 7, True),
     "no bias": (17, [Dense(33, "sigmoid", False), Dense(3, None, False)], "mse", "sgd", 50, True),
     "classes": (31, [Dense(65, "relu"), Dense(10, "softmax")], "softmax_cross_entropy",

@@ -6,8 +6,10 @@ from enum import IntEnum
 class Clock(IntEnum):
     """Each worker's own: where it stands."""
 
-    THREAD = 0
-    N_THREADS = 1
+    PART = 0
+    """Which part of the work falls to this worker now ..."""
+    PARTS = 1
+    """... of how many: as many as there are threads, or a multiple (see BLOCKS in worker.py)."""
     EPOCH = 2
     FIRST = 3
     """Place in the epoch of the batch's first row."""
@@ -17,6 +19,8 @@ class Clock(IntEnum):
     """Updates so far, this batch's included; counts on from fit to fit."""
     TOTAL_ROWS = 6
     """Rows of an epoch."""
+    THREAD = 7
+    N_THREADS = 8
 
 
 class Shared(IntEnum):

@@ -2,13 +2,14 @@
 
 import functools
 import numbers
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from fastnn.engine.clock import Clock
 from fastnn.engine.steps import BATCH, EVERY, Batch, Mine, Step
-from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, PHASE, compile_worker
+from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
 
 
@@ -48,6 +49,14 @@ def _plain(argument):
     return float(argument) if isinstance(argument, numbers.Real) else argument
 
 
+@dataclass
+class Group:
+    """Steps of one extent that run together, `blocks` times on a part of each thread's share."""
+
+    steps: list[Step]
+    blocks: int = 1
+
+
 class Program:
     """Buffers and steps for batches of up to `batch_size` rows, for `n_threads` threads."""
 
@@ -58,7 +67,7 @@ class Program:
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
         """Updates done; the optimizer's step counts from it."""
-        self._phases: list[list[Step | None]] = [[] for _ in Phase]
+        self._phases: list[list[Group | None]] = [[] for _ in Phase]
 
     def buffer(self, columns: int | None = None, dtype=None) -> np.ndarray:
         """Return a buffer for a batch: (batch_size,) or (batch_size, columns)."""
@@ -86,7 +95,12 @@ class Program:
 
     def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH) -> None:
         """Append a step to a phase."""
-        self._phases[phase].append(Step(kernel, tuple(map(_plain, arguments)), extent))
+        self.add_group([(kernel, arguments)], phase, extent)
+
+    def add_group(self, calls, phase: Phase, extent: int, blocks: int = 1) -> None:
+        """Append steps, given as (kernel, arguments), that run together, block by block."""
+        steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
+        self._phases[phase].append(Group(steps, blocks))
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """Let the run end here when the batch's loss is not finite, or when it is told to stop."""
@@ -95,26 +109,27 @@ class Program:
             self.add("batch_loss", *arguments, phase=Phase.UPDATE, extent=EVERY)
         self._phases[Phase.UPDATE].append(None)
 
-    def steps(self):
-        """Return (phase, step) in order; a step that is None is the check."""
-        return [(phase, step) for phase in Phase for step in self._phases[phase]]
+    def groups(self) -> list[tuple[Phase, Group | None]]:
+        """Return (phase, group of steps) in order; a group that is None is the check."""
+        return [(phase, group) for phase in Phase for group in self._phases[phase]]
 
     @functools.cached_property
     def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
         """The step table, its steps compiled, and the arrays that it points into."""
         compile_gemm(self.dtype)
         compile_worker()
-        steps = self.steps()
-        table = np.zeros((len(steps), 4), np.int64)
-        kept = []
-        for row, (phase, step) in zip(table, steps, strict=True):
-            row[PHASE] = phase
-            if step is not None:
+        rows: list[tuple[int, ...]] = []
+        kept: list[tuple[np.ndarray, np.ndarray]] = []
+        for phase, group in self.groups():
+            if group is None:
+                rows.append((0, 0, 0, phase, 1, 1))
+                continue
+            for step in group.steps:
                 integers, floats = step.numbers()
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
-                row[ADDRESS] = step.address()
-                row[INTEGERS], row[FLOATS] = (array.ctypes.data for array in kept[-1])
-        return table, kept
+                where = (array.ctypes.data for array in kept[-1])
+                rows.append((step.address(), *where, phase, len(group.steps), group.blocks))
+        return np.array(rows, np.int64), kept
 
     def run_reference(self, clock, epochs) -> bool:
         """Run the epochs of `epochs` in NumPy; return False if a loss was not finite.
@@ -128,9 +143,12 @@ class Program:
                 clock[Clock.FIRST] = first
                 clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
                 clock[Clock.STEP] += 1
-                for _, step in self.steps():
-                    if step is not None:
-                        step.run(clock)
+                for _, group in self.groups():
+                    if group is not None:
+                        clock[Clock.PARTS] = group.blocks
+                        for clock[Clock.PART] in range(group.blocks):
+                            for step in group.steps:
+                                step.run(clock)
                     elif not np.isfinite(self.loss[0, 0]):
                         clock[Clock.STEP] -= 1
                         return False

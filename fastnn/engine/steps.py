@@ -141,6 +141,31 @@ class Mine(Arg):
         return self.array[clock[Clock.THREAD]]
 
 
+class Spare(Arg):
+    """Room of this thread's own for as many rows as its share has: (threads, rows, columns)."""
+
+    def code(self, i, dtype):
+        room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] * {self.array.itemsize}"
+        if self.flat:
+            return f"vector(i[{i}] + {room}, (hi - lo) * i[{i + 2}], {dtype})"
+        return f"matrix(i[{i}] + {room}, hi - lo, i[{i + 2}], {dtype})"
+
+    def numbers(self):
+        return [self.array.ctypes.data, *self.array.shape[1:]]
+
+    flat = False
+
+    def view(self, clock, lo, hi):
+        rows = self.array[clock[Clock.THREAD], : hi - lo]
+        return rows.reshape(-1) if self.flat else rows
+
+
+class FlatSpare(Spare):
+    """The same as one vector."""
+
+    flat = True
+
+
 class Source(Arg):
     """The whole of the user's data, of any strides."""
 
@@ -263,7 +288,7 @@ class Step:
         else:
             extent = f"c[{Clock.ROWS:d}]" if self.extent == BATCH else "i[0]"
             lines = [
-                f"    lo, hi = share({extent}, c[{Clock.THREAD:d}], c[{Clock.N_THREADS:d}])",
+                f"    lo, hi = share({extent}, c[{Clock.PART:d}], c[{Clock.PARTS:d}])",
                 f"    if lo < hi:\n        kernel({', '.join(calls)})",
             ]
         return "\n".join(["def step(i, f, c):", *lines]), tuple(dtypes)
@@ -273,14 +298,13 @@ class Step:
         return entry(self.kernel, *self.source()).address
 
     def run(self, clock) -> None:
-        """Run the NumPy twin on the same arrays, as the only thread."""
+        """Run the NumPy twin on the same part of the same arrays."""
         extent = {BATCH: clock[Clock.ROWS], EVERY: 0}.get(self.extent, self.extent)
+        lo, hi = share(int(extent), int(clock[Clock.PART]), int(clock[Clock.PARTS]))
         values = []
         for argument in self.arguments:
-            if isinstance(argument, Arg):
-                values.append(argument.view(clock, 0, extent))
-            elif isinstance(argument, _BOUNDS):
-                values.append(argument.view(clock, 0, extent))
+            if isinstance(argument, (Arg, *_BOUNDS)):
+                values.append(argument.view(clock, lo, hi))
             else:
                 values.append(clock[argument] if isinstance(argument, Clock) else argument)
         twin = reference.TWINS[self.kernel] if isinstance(self.kernel, str) else self.kernel[1]

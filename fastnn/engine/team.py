@@ -57,6 +57,8 @@ def run(
     clocks = aligned((program.n_threads, 16), np.int64)
     clocks[:, Clock.THREAD] = np.arange(program.n_threads)
     clocks[:, Clock.N_THREADS] = program.n_threads
+    clocks[:, Clock.PART] = clocks[:, Clock.THREAD]
+    clocks[:, Clock.PARTS] = program.n_threads
     clocks[:, Clock.EPOCH] = first_epoch
     clocks[:, Clock.STEP] = program.updates
     clocks[:, Clock.TOTAL_ROWS] = n_rows

@@ -15,8 +15,13 @@ from fastnn.engine.native import (
 )
 from fastnn.kernels.jit import njit
 
-ADDRESS, INTEGERS, FLOATS, PHASE = range(4)
-"""Columns of the step table.  A row whose address is 0 is the check that the loss is finite."""
+ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, BLOCKS = range(6)
+"""Columns of the step table.
+
+A row whose address is 0 is the check that the loss is finite.  A group of GROUP steps from here on
+is run BLOCKS times, each time on a part of this thread's share, so that what one step writes is
+still in the cache when the next one reads it.
+"""
 
 _SPINS = 500
 """Turns of the spin loop before a waiting thread gives its core away."""
@@ -25,6 +30,7 @@ _ARRIVED, _STOP, _HALT = int(Shared.ARRIVED), int(Shared.STOP), int(Shared.HALT)
 _DONE_ROWS, _DONE_EPOCHS = int(Shared.DONE_ROWS), int(Shared.DONE_EPOCHS)
 _NOT_FINITE = int(Shared.NOT_FINITE)
 _THREAD, _N_THREADS, _EPOCH = int(Clock.THREAD), int(Clock.N_THREADS), int(Clock.EPOCH)
+_PART, _PARTS = int(Clock.PART), int(Clock.PARTS)
 _FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
 _TOTAL_ROWS = int(Clock.TOTAL_ROWS)
 
@@ -51,8 +57,8 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
 
     Parameters
     ----------
-    steps : int64 array, (steps, 4)
-        The table of a batch: see ADDRESS ... PHASE.  Threads meet between phases.
+    steps : int64 array, (steps, 6)
+        The table of a batch: see ADDRESS ... BLOCKS.  Threads meet between phases.
     clock : int64 array
         This thread's :class:`Clock`.
     shared : int64 array
@@ -79,14 +85,23 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
             clock[_ROWS] = min(batch_size, n_rows - first)
             clock[_STEP] += 1
             phase = steps[0, PHASE]
-            for s in range(steps.shape[0]):
+            s = 0
+            while s < steps.shape[0]:
                 if steps[s, PHASE] != phase:
                     phase = steps[s, PHASE]
                     _barrier(shared, n_threads)
                 if steps[s, ADDRESS] != 0:
-                    call_step(
-                        steps[s, ADDRESS], steps[s, INTEGERS], steps[s, FLOATS], np.int64(place)
-                    )
+                    blocks = steps[s, BLOCKS]
+                    clock[_PARTS] = n_threads * blocks
+                    for block in range(blocks):
+                        clock[_PART] = thread * blocks + block
+                        for step in range(s, s + steps[s, GROUP]):
+                            call_step(
+                                steps[step, ADDRESS],
+                                steps[step, INTEGERS],
+                                steps[step, FLOATS],
+                                np.int64(place),
+                            )
                 else:
                     # Every thread has computed the same loss: all go on or all stop, here, where
                     # no parameter of this step has been touched.
@@ -99,6 +114,7 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
                     if thread == 0:
                         epochs[epoch, 0] += loss[0]
                         epochs[epoch, 1] += loss[1]
+                s += steps[s, GROUP]
             if thread == 0:
                 shared[_DONE_ROWS] = first + clock[_ROWS]
             _barrier(shared, n_threads)

@@ -39,7 +39,7 @@ from fastnn.kernels.tile import (
 
 DEPTH_BYTES = 512
 """Bytes along k that are worked on together: a strip of `b` as deep stays in the first cache."""
-DEEP_BYTES = 2048
+DEEP_BYTES = 1024
 """Bytes along k of a packed block of `a`, and between two visits to the same output."""
 HEIGHT = 240
 """Rows of `a` that are packed together."""
@@ -274,11 +274,6 @@ def _gemm(a, b, bias, slope, scale, out):
         _matvec(m, k, (a_at, a_row, size), b_at, addend, column, (slope, scale), size)
         return
     plain = bias.size == 0 and slope == 1
-    if n == 1 and a_row == size and plain and out_row == size:
-        # A column of out is a row of its transpose: out.T = b.T @ a.T runs along the rows of a.
-        m, n = n, m
-        a_at, b_at = b_at, a_at
-        a_row, a_column, b_row, b_column = b_column, b_row, a_column, a_row
     if n < SHAPE.vector_bytes // size and 1 < n and a_row == size and k <= NARROW_DEPTH and plain:
         # Too narrow to fill a vector: compute out.T, along the rows of a, and turn it around.
         chunk = BLOCK // size // n
@@ -300,6 +295,11 @@ def _gemm(a, b, bias, slope, scale, out):
                 )
             _turn(n, rows, there, (out_at + i0 * out_row, out_row), scale, size)
         return
+    if n == 1 and a_row == size and plain and out_row == size:
+        # A column of out is a row of its transpose: out.T = b.T @ a.T runs along the rows of a.
+        m, n = n, m
+        a_at, b_at = b_at, a_at
+        a_row, a_column, b_row, b_column = b_column, b_row, a_column, a_row
     along_k = a_column == size and m >= PACK_MANY and k > most
     pack_a = (a_row == size or along_k) and n >= PACK_WIDTH and k >= PACK_DEPTH
     far = b_at % SHAPE.vector_bytes != 0 or (n > widest and min(k, most) * n * size > NEAR)
