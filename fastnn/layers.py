@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations, initializers, regularizers
-from fastnn.activations import Activation
+from fastnn.activations import Activation, Kernel
 from fastnn.checks import boolean, positive_int
 from fastnn.engine.program import Phase, Program, aligned
 from fastnn.engine.steps import (
@@ -25,6 +25,9 @@ from fastnn.engine.steps import (
 )
 from fastnn.optimizers import Optimizer
 from fastnn.regularizers import Regularizer
+
+Call = tuple[Kernel, tuple[Any, ...]]
+"""A kernel and its arguments, as :meth:`Program.add_group` takes them."""
 
 _GRADIENT_BYTES = 2**19
 """A gradient is computed and used up in blocks of this size: it never leaves the second cache."""
@@ -48,12 +51,12 @@ class Parameter:
         }
         return complete
 
-    def update(self, gradient: Arg, optimizer: Optimizer) -> list[tuple[Any, tuple]]:
+    def update(self, gradient: Arg, optimizer: Optimizer) -> list[Call]:
         """Return the calls of the penalty's gradient and of the optimizer's update.
 
         `gradient` is the gradient as one vector for the rows at hand.
         """
-        calls: list[tuple[Any, tuple]] = []
+        calls: list[Call] = []
         for name, strength in self.regularizer.terms() if self.regularizer else ():
             calls.append((f"{name}_gradient", (strength, FlatPart(self.value), gradient)))
         kernel, settings = optimizer.update()
@@ -194,7 +197,7 @@ class Dense:
         blocks = 1
         if optimizer.rides and kernel.regularizer is None:
             rate = -float(optimizer.learning_rate)
-            calls = [("matmul_tn_add", (Columns(x), Batch(dy), rate, Part(w)))]
+            calls: list[Call] = [("matmul_tn_add", (Columns(x), Batch(dy), rate, Part(w)))]
         else:
             share = -(-len(w) // program.n_threads)
             blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))

