@@ -101,7 +101,7 @@ BAD = [
          validation_data=(X, REAL), validation_split=0.5),
     Case(TypeError, "callbacks", "7", "function", callbacks=[7]),
     Case(TypeError, "callbacks", "class", "object", callbacks=[fastnn.History]),
-    Case(TypeError, "callbacks", "7", "function", callbacks=7),
+    Case(TypeError, "callbacks", "int", "list", callbacks=7),
 ]  # fmt: skip
 
 
