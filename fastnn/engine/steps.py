@@ -141,6 +141,46 @@ class Mine(Arg):
         return self.array[clock[Clock.THREAD]]
 
 
+class Own(Arg):
+    """This thread's own copy of all rows of the batch: (threads, batch, columns)."""
+
+    def code(self, i, dtype):
+        room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] * {self.array.itemsize}"
+        return f"matrix(i[{i}] + {room}, c[{Clock.ROWS:d}], i[{i + 2}], {dtype})"
+
+    def numbers(self):
+        return [self.array.ctypes.data, *self.array.shape[1:]]
+
+    def view(self, clock, lo, hi):
+        return self.array[clock[Clock.THREAD], : clock[Clock.ROWS]]
+
+
+class OwnRows(Own):
+    """This thread's share of the rows of its own copy."""
+
+    def code(self, i, dtype):
+        room = f"(c[{Clock.THREAD:d}] * i[{i + 1}] + lo) * i[{i + 2}] * {self.array.itemsize}"
+        return f"matrix(i[{i}] + {room}, hi - lo, i[{i + 2}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array[clock[Clock.THREAD], lo:hi]
+
+
+class OwnColumns(Own):
+    """This thread's share of the columns of its own copy."""
+
+    def code(self, i, dtype):
+        size = self.array.itemsize
+        room = f"(c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] + lo) * {size}"
+        return (
+            f"strided(i[{i}] + {room}, c[{Clock.ROWS:d}], hi - lo, "
+            f"i[{i + 2}] * {size}, {size}, {dtype})"
+        )
+
+    def view(self, clock, lo, hi):
+        return self.array[clock[Clock.THREAD], : clock[Clock.ROWS], lo:hi]
+
+
 class Spare(Arg):
     """Room of this thread's own for as many rows as its share has: (threads, rows, columns)."""
 

@@ -11,6 +11,7 @@ from fastnn.engine import cores
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import Program, aligned
 from fastnn.engine.worker import work
+from fastnn.kernels.jit import uninterrupted
 
 _POLL_SECONDS = 0.05
 
@@ -107,7 +108,7 @@ def _epoch_seconds(stamps, elapsed, epochs):
 
 def _run_threads(job, n_threads, shared, watch, sums):
     """Run job(0) ... job(n_threads - 1) at once; return or raise when all have ended."""
-    ready = threading.Event()
+    ready, ended = threading.Event(), threading.Event()
     cancelled = False
     failures: list[BaseException] = []
 
@@ -119,6 +120,9 @@ def _run_threads(job, n_threads, shared, watch, sums):
             job(thread)
         except BaseException as error:  # handed to the caller below
             failures.append(error)
+        finally:
+            if thread == 0:
+                ended.set()
 
     threads: list[threading.Thread] = []
     try:
@@ -126,8 +130,8 @@ def _run_threads(job, n_threads, shared, watch, sums):
             threads.append(threading.Thread(target=body, args=(thread,), daemon=True))
             threads[-1].start()
         ready.set()
-        while threads[0].is_alive():
-            threads[0].join(_POLL_SECONDS)
+        # Not Thread.join: a join that Ctrl-C cuts short takes the thread for ended (until 3.13).
+        while not ended.wait(_POLL_SECONDS):
             if watch is not None:
                 watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
     except BaseException:
@@ -137,11 +141,9 @@ def _run_threads(job, n_threads, shared, watch, sums):
         raise
     finally:
         # The workers write to buffers that end with this call: nothing may cut the wait short.
-        for started in threads:
-            while started.is_alive():
-                try:
+        with uninterrupted():
+            for started in threads:
+                if started.is_alive():
                     started.join()
-                except KeyboardInterrupt:
-                    shared[Shared.STOP] = 1
     if failures:
         raise failures[0]

@@ -140,13 +140,13 @@ def cfunc(signature, function, *, cached=True):
     )
     if cached:
         compiled._cache = _Cache(function)
-    with _uninterrupted():
+    with uninterrupted():
         compiled.compile()
     return compiled
 
 
 @contextlib.contextmanager
-def _uninterrupted():
+def uninterrupted():
     """Let Ctrl-C wait for the end of the block: the compiler does not survive it."""
     if threading.current_thread() is not threading.main_thread():
         yield
