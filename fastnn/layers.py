@@ -11,16 +11,15 @@ from fastnn.checks import boolean, positive_int
 from fastnn.engine.program import Phase, Program, aligned
 from fastnn.engine.steps import (
     Arg,
-    Batch,
-    Columns,
+    Buffer,
     FlatPart,
     FlatSpare,
     High,
     Low,
     Part,
     PartColumns,
-    Rows,
     Spare,
+    Stretch,
     Whole,
 )
 from fastnn.optimizers import Optimizer
@@ -139,37 +138,71 @@ class Dense:
             built.append(Parameter("bias", bias, self.bias_regularizer, {}))
         return built
 
+    def owns_columns(
+        self, program: Program, parameters: list[Parameter], optimizer: Optimizer
+    ) -> bool:
+        """Return whether each thread should have its columns of a first layer's weights.
+
+        They stay in its core's cache then, and outputs go from core to core instead: fewer, when
+        a batch has fewer rows than half the inputs.  Otherwise threads have their rows of the
+        weights when these are updated, and all weights in the forward pass.
+        """
+        w = parameters[0].value
+        return (
+            program.n_threads > 1
+            and optimizer.rides
+            and parameters[0].regularizer is None
+            and 2 * program.batch_size < len(w)
+            and self.units % _grain(w) == 0
+        )
+
     def forward(
-        self, program: Program, parameters: list[Parameter], x: Arg, out: Arg, fused: bool
-    ) -> np.ndarray:
+        self,
+        program: Program,
+        parameters: list[Parameter],
+        x: Buffer | Stretch,
+        out: Buffer | Stretch,
+        *,
+        fused: bool,
+        columns: bool = False,
+    ) -> Buffer | Stretch:
         """Add the steps from `x` to `out`; `fused` leaves f to the loss.
 
-        Return the buffer of what f is applied to: that of `out` where f rides in the product.
+        Return the buffer of what f is applied to: `out` itself where f rides in the product.
         """
         w = parameters[0].value
         b = parameters[1].value if self.use_bias else w[0, :0]
         slope = self.activation.slope
-        if slope is None and not fused:
-            # Not in place: a loop that might read what it has written does not vectorize.
-            z = program.buffer(self.units)
-            program.add("dense_forward", x, Whole(w), Whole(b), 1.0, Rows(z))
-            program.add(self.activation.forward, Rows(z), out)
-            return z
-        rides = 1.0 if fused or slope is None else slope
-        program.add("dense_forward", x, Whole(w), Whole(b), rides, out)
-        return out.array
+        rides = fused or slope is not None
+        # Not in place: a loop that might read what it has written does not vectorize.
+        z = out if rides else program.buffer(self.units)
+        factor = 1.0 if fused or slope is None else slope
+        if columns:
+            program.add(
+                "dense_forward",
+                *(x.batch, PartColumns(w), Part(b) if self.use_bias else Whole(b)),
+                *(factor, z.columns),
+                phase=Phase.COLUMNS,
+                extent=self.units,
+                grain=_grain(w),
+            )
+        else:
+            program.add("dense_forward", x.rows, Whole(w), Whole(b), factor, z.rows)
+        if not rides:
+            program.add(self.activation.forward, z.rows, out.rows)
+        return z
 
     def backward(
         self,
         program: Program,
         parameters: list[Parameter],
-        z: np.ndarray,
-        y: np.ndarray,
-        dy: np.ndarray,
+        z: Buffer,
+        y: Buffer,
+        dy: Buffer,
         *,
         fused: bool,
         inputs: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[Buffer, Buffer]:
         """Add the steps from `dy`, the gradient of the output, back to the inputs'.
 
         Return the buffers of the gradient before f and of that of the inputs; where `inputs` says
@@ -178,38 +211,63 @@ class Dense:
         slope = self.activation.slope
         dz = dy if fused or slope == 1 else program.buffer(self.units)
         if dz is not dy and slope is None:
-            program.add(self.activation.backward, Rows(z), Rows(y), Rows(dy), Rows(dz))
+            program.add(self.activation.backward, z.rows, y.rows, dy.rows, dz.rows)
         elif dz is not dy:
-            program.add("relu_backward", Rows(y), Rows(y), slope, Rows(dy), Rows(dz))
+            program.add("relu_backward", y.rows, y.rows, slope, dy.rows, dz.rows)
         if not inputs:
             return dz, dy
         w = parameters[0].value
         dx = program.buffer(w.shape[0])
-        program.add("matmul_nn", Rows(dz), Whole(program.transposed(w)), Rows(dx))
+        program.add("matmul_nn", dz.rows, Whole(program.transposed(w)), dx.rows)
         return dz, dx
 
     def update(
-        self, program: Program, parameters: list[Parameter], x, dy, optimizer: Optimizer
+        self,
+        program: Program,
+        parameters: list[Parameter],
+        x: Buffer,
+        dz: Buffer,
+        optimizer: Optimizer,
+        *,
+        columns: bool = False,
     ) -> None:
         """Add the steps that change the parameters, given the gradient before f."""
         kernel = parameters[0]
         w = kernel.value
+        grain = _grain(w) if columns else 1
+        if columns:
+            rate = -float(optimizer.learning_rate)
+            calls: list[Call] = [("matmul_tn_add", (x.batch, dz.columns, rate, PartColumns(w)))]
+            program.add_group(calls, Phase.UPDATE, self.units, grain=grain)
+        else:
+            self._update_rows(program, kernel, x, dz, optimizer)
+        if self.use_bias:
+            gradient = aligned((self.units,), w.dtype)
+            sums = ("column_sums", (dz.batch, Low(), High(), Whole(gradient)))
+            calls = [sums, *parameters[1].update(FlatPart(gradient), optimizer)]
+            program.add_group(calls, Phase.UPDATE, self.units, grain=grain)
+
+    def _update_rows(
+        self, program: Program, kernel: Parameter, x: Buffer, dz: Buffer, optimizer: Optimizer
+    ) -> None:
+        """Add the update of the weights, of which each thread has its rows."""
+        w = kernel.value
         blocks = 1
         if optimizer.rides and kernel.regularizer is None:
             rate = -float(optimizer.learning_rate)
-            calls: list[Call] = [("matmul_tn_add", (Columns(x), Batch(dy), rate, Part(w)))]
+            calls: list[Call] = [("matmul_tn_add", (x.columns, dz.batch, rate, Part(w)))]
         else:
             share = -(-len(w) // program.n_threads)
             blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
             room = aligned((program.n_threads, -(-share // blocks) + 1, self.units), w.dtype)
-            calls = [("matmul_tn", (Columns(x), Batch(dy), Spare(room)))]
+            calls = [("matmul_tn", (x.columns, dz.batch, Spare(room)))]
             calls += kernel.update(FlatSpare(room), optimizer)
         copy = program.copy_of(w)
         if copy is not None:
             calls.append(("transpose", (Part(w), PartColumns(copy))))
-        program.add_group(calls, Phase.UPDATE, len(w), blocks)
-        if self.use_bias:
-            gradient = aligned((self.units,), w.dtype)
-            sums = ("column_sums", (Batch(dy), Low(), High(), Whole(gradient)))
-            calls = [sums, *parameters[1].update(FlatPart(gradient), optimizer)]
-            program.add_group(calls, Phase.UPDATE, self.units)
+        program.add_group(calls, Phase.UPDATE, len(w), blocks=blocks)
+
+
+def _grain(w: np.ndarray) -> int:
+    """Return the number of elements of a cache line: what two threads should not share."""
+    return 64 // w.itemsize

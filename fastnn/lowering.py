@@ -6,7 +6,7 @@ import numpy as np
 
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Phase, Program
-from fastnn.engine.steps import Arg, Batch, FirstRow, Rows, Source, Span
+from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch
 from fastnn.kernels import COMPILED
 from fastnn.layers import Dense, Parameter
 from fastnn.losses import Loss
@@ -59,34 +59,40 @@ class Order:
 
 
 def _fetch(program: Program, model: Model, data: Data, order: Order):
-    """Add the steps that fetch a batch; return its buffers: inputs, targets, weights."""
-    index = program.buffer(dtype=np.int64)
-    # Weights are summed over the batch by every thread, so all must be there before the rest.
-    first = Phase.ROWS if data.weight is None else Phase.FETCH
-    key = order.seed, Clock.EPOCH, Clock.TOTAL_ROWS, int(order.shuffle), FirstRow()
-    program.add("batch_rows", *key, Rows(index), phase=first)
-    weight = program.buffer()
-    weight[:] = 1
+    """Add the steps that fetch a batch; return its buffers: inputs, targets, weights.
+
+    Every thread fetches all rows of the inputs: the gradients of the weights need them all, and
+    to read them again costs less than to take them out of another core's cache.
+    """
+    here = {"phase": Phase.COLUMNS, "extent": EVERY}
+    index = program.buffer(dtype=np.int64, own=True)
+    key = order.seed, Clock.EPOCH, Clock.TOTAL_ROWS, int(order.shuffle), Clock.FIRST
+    program.add("batch_rows", *key, index.batch, **here)
+    weight = program.buffer(own=True)
+    weight.array[:] = 1
     if data.weight is not None:
-        program.add("gather", Source(data.weight), Rows(index), Rows(weight), phase=first)
-    x = program.buffer(model.n_inputs)
-    program.add("gather_rows", Source(data.x), Rows(index), Rows(x))
+        program.add("gather", Source(data.weight), index.batch, weight.batch, **here)
+    x = program.buffer(model.n_inputs, own=True)
+    program.add("gather_rows", Source(data.x), index.batch, x.batch, **here)
     if model.loss.target == "class":
         target = program.buffer(dtype=np.int64)
-        program.add("gather", Source(data.y), Rows(index), Rows(target))
+        program.add("gather", Source(data.y), index.rows, target.rows)
     else:
         target = program.buffer(model.n_outputs)
-        program.add("gather_rows", Source(data.y), Rows(index), Rows(target))
+        program.add("gather_rows", Source(data.y), index.rows, target.rows)
     return x, target, weight
 
 
-def _forward(program: Program, model: Model, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def _forward(
+    program: Program, model: Model, x: Buffer, columns: bool = False
+) -> list[tuple[Buffer, Buffer]]:
     """Add the forward pass; return each layer's buffers before and after its activation."""
-    passed: list[tuple[np.ndarray, np.ndarray]] = []
+    passed: list[tuple[Buffer, Buffer]] = []
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
         out = program.buffer(layer.units)
         fused = model.fuses and number == len(model.layers) - 1
-        z = layer.forward(program, parameters, Rows(x), Rows(out), fused)
+        first = columns and number == 0
+        z = layer.forward(program, parameters, x, out, fused=fused, columns=first)
         passed.append((z, out))
         x = out
     return passed
@@ -99,14 +105,15 @@ def training(
     program = Program(model.dtype, batch_size, n_threads)
     x, target, weight = _fetch(program, model, data, order)
     scale, row_loss = program.buffer(), program.buffer()
-    program.add("row_scales", Batch(weight), Rows(weight), Rows(scale))
-    passed = _forward(program, model, x)
-    outputs = [out for _, out in passed]
-    program.add(model.loss.forward, Rows(outputs[-1]), Rows(target), Rows(row_loss))
+    program.add("row_scales", weight.batch, weight.rows, scale.rows)
+    columns = model.layers[0].owns_columns(program, model.parameters[0], optimizer)
+    passed = _forward(program, model, x, columns)
+    output = passed[-1][1]
+    program.add(model.loss.forward, output.rows, target.rows, row_loss.rows)
     dy = program.buffer(model.n_outputs)
-    program.add(model.loss.backward, Rows(outputs[-1]), Rows(target), Rows(scale), Rows(dy))
+    program.add(model.loss.backward, output.rows, target.rows, scale.rows, dy.rows)
     program.add_check(row_loss, weight)
-    gradients: list[np.ndarray] = []
+    gradients: list[Buffer] = []
     for number in reversed(range(len(model.layers))):
         dz, dy = model.layers[number].backward(
             program,
@@ -121,11 +128,12 @@ def training(
         layer.update(
             program,
             model.parameters[number],
-            outputs[number - 1] if number else x,
+            passed[number - 1][1] if number else x,
             gradients[number],
             optimizer,
+            columns=columns and number == 0,
         )
-    return program, outputs
+    return program, [out.array for _, out in passed]
 
 
 def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Program:
@@ -134,25 +142,27 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     x, target, weight = _fetch(program, model, data, Order())
     row_loss = program.buffer()
     _, out = _forward(program, model, x)[-1]
-    program.add(model.loss.forward, Rows(out), Rows(target), Rows(row_loss))
+    program.add(model.loss.forward, out.rows, target.rows, row_loss.rows)
     program.add_check(row_loss, weight)
     return program
 
 
-def prediction(model: Model, x: np.ndarray, out: np.ndarray, batch_size: int, n_threads: int):
+def prediction(
+    model: Model, x: np.ndarray, out: np.ndarray, batch_size: int, n_threads: int
+) -> Program:
     """Return the program that writes the network's outputs for the rows of `x` to `out`."""
     program = Program(model.dtype, batch_size, n_threads)
+    here: Buffer | Stretch
     if x.dtype == model.dtype and x.flags.c_contiguous:
-        here: Arg = Span(x)
+        here = Stretch(x)
     else:
-        index, rows = program.buffer(dtype=np.int64), program.buffer(model.n_inputs)
+        index, here = program.buffer(dtype=np.int64), program.buffer(model.n_inputs)
         key = 0, Clock.EPOCH, Clock.TOTAL_ROWS, 0, FirstRow()
-        program.add("batch_rows", *key, Rows(index))
-        program.add("gather_rows", Source(x), Rows(index), Rows(rows))
-        here = Rows(rows)
+        program.add("batch_rows", *key, index.rows)
+        program.add("gather_rows", Source(x), index.rows, here.rows)
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
         last = number == len(model.layers) - 1
-        there: Arg = Span(out) if last else Rows(program.buffer(layer.units))
+        there = Stretch(out) if last else program.buffer(layer.units)
         layer.forward(program, parameters, here, there, fused=False)
         here = there
     program.add_check()

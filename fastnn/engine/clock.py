@@ -40,6 +40,11 @@ class Shared(IntEnum):
     SIZE = 32
 
 
-def share(total, thread, n_threads):
-    """Return the first and one past the last of `total` items that fall to a thread."""
-    return total * thread // n_threads, total * (thread + 1) // n_threads
+def share(total, grain, part, parts):
+    """Return the first and one past the last of `total` items that fall to a part.
+
+    Parts begin at multiples of `grain`.
+    """
+    grains = (total + grain - 1) // grain
+    first, last = grains * part // parts, grains * (part + 1) // parts
+    return first * grain, min(last * grain, total)

@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from fastnn.engine.clock import Clock
-from fastnn.engine.steps import BATCH, EVERY, Batch, Mine, Step
+from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
 
@@ -16,8 +16,8 @@ from fastnn.kernels.matmul import compile_gemm
 class Phase(IntEnum):
     """Threads meet between phases; a phase without steps costs nothing."""
 
-    FETCH = 0
-    """Fetching what every thread needs of the whole batch."""
+    COLUMNS = 0
+    """Fetching the batch, and a first layer of which each thread has its columns."""
     ROWS = 1
     """Forward and backward: each thread has its rows and needs no other's."""
     UPDATE = 2
@@ -69,10 +69,14 @@ class Program:
         """Updates done; the optimizer's step counts from it."""
         self._phases: list[list[Group | None]] = [[] for _ in Phase]
 
-    def buffer(self, columns: int | None = None, dtype=None) -> np.ndarray:
-        """Return a buffer for a batch: (batch_size,) or (batch_size, columns)."""
-        shape = (self.batch_size,) if columns is None else (self.batch_size, columns)
-        return aligned(shape, dtype or self.dtype)
+    def buffer(self, columns: int | None = None, dtype=None, own: bool = False) -> Buffer:
+        """Return a buffer for a batch, (batch_size,) or (batch_size, columns)."""
+        shape: tuple[int, ...] = (self.batch_size,)
+        if columns is not None:
+            shape = (*shape, columns)
+        if own:
+            shape = (self.n_threads, *shape)
+        return Buffer(aligned(shape, dtype or self.dtype), own)
 
     def transposed(self, w: np.ndarray) -> np.ndarray:
         """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it.
@@ -93,19 +97,21 @@ class Program:
         for w, copy in self._transposed:
             copy[...] = w.T
 
-    def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH) -> None:
+    def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH, grain=1) -> None:
         """Append a step to a phase."""
-        self.add_group([(kernel, arguments)], phase, extent)
+        self.add_group([(kernel, arguments)], phase, extent, grain=grain)
 
-    def add_group(self, calls, phase: Phase, extent: int, blocks: int = 1) -> None:
+    def add_group(
+        self, calls, phase: Phase, extent: int, *, blocks: int = 1, grain: int = 1
+    ) -> None:
         """Append steps, given as (kernel, arguments), that run together, block by block."""
-        steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
+        steps = [Step(kernel, tuple(map(_plain, args)), extent, grain) for kernel, args in calls]
         self._phases[phase].append(Group(steps, blocks))
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """Let the run end here when the batch's loss is not finite, or when it is told to stop."""
         if row_loss is not None:
-            arguments = Batch(row_loss), Batch(weight), Mine(self.loss)
+            arguments = row_loss.batch, weight.batch, Mine(self.loss)
             self.add("batch_loss", *arguments, phase=Phase.UPDATE, extent=EVERY)
         self._phases[Phase.UPDATE].append(None)
 

@@ -142,11 +142,16 @@ class Mine(Arg):
 
 
 class Own(Arg):
-    """This thread's own copy of all rows of the batch: (threads, batch, columns)."""
+    """This thread's own copy of all rows of the batch; the first axis counts the threads."""
+
+    first, count = "0", f"c[{Clock.ROWS:d}]"
 
     def code(self, i, dtype):
-        room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] * {self.array.itemsize}"
-        return f"matrix(i[{i}] + {room}, c[{Clock.ROWS:d}], i[{i + 2}], {dtype})"
+        at = f"(c[{Clock.THREAD:d}] * i[{i + 1}] + {self.first})"
+        if self.array.ndim == 2:
+            return f"vector(i[{i}] + {at} * {self.array.itemsize}, {self.count}, {dtype})"
+        row = f"{at} * i[{i + 2}] * {self.array.itemsize}"
+        return f"matrix(i[{i}] + {row}, {self.count}, i[{i + 2}], {dtype})"
 
     def numbers(self):
         return [self.array.ctypes.data, *self.array.shape[1:]]
@@ -156,18 +161,16 @@ class Own(Arg):
 
 
 class OwnRows(Own):
-    """This thread's share of the rows of its own copy."""
+    """This thread's share of the rows, in its own copy."""
 
-    def code(self, i, dtype):
-        room = f"(c[{Clock.THREAD:d}] * i[{i + 1}] + lo) * i[{i + 2}] * {self.array.itemsize}"
-        return f"matrix(i[{i}] + {room}, hi - lo, i[{i + 2}], {dtype})"
+    first, count = "lo", "hi - lo"
 
     def view(self, clock, lo, hi):
         return self.array[clock[Clock.THREAD], lo:hi]
 
 
 class OwnColumns(Own):
-    """This thread's share of the columns of its own copy."""
+    """This thread's share of the columns, in its own copy of all rows."""
 
     def code(self, i, dtype):
         size = self.array.itemsize
@@ -179,6 +182,29 @@ class OwnColumns(Own):
 
     def view(self, clock, lo, hi):
         return self.array[clock[Clock.THREAD], : clock[Clock.ROWS], lo:hi]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer for a batch, shared by the threads or with a copy for each (a first axis)."""
+
+    array: np.ndarray
+    own: bool = False
+
+    @property
+    def rows(self) -> Arg:
+        """This thread's share of the rows."""
+        return OwnRows(self.array) if self.own else Rows(self.array)
+
+    @property
+    def batch(self) -> Arg:
+        """All rows of the batch."""
+        return Own(self.array) if self.own else Batch(self.array)
+
+    @property
+    def columns(self) -> Arg:
+        """All rows, this thread's share of the columns."""
+        return OwnColumns(self.array) if self.own else Columns(self.array)
 
 
 class Spare(Arg):
@@ -235,6 +261,18 @@ class Span(Arg):
         return self.array[first + lo : first + hi]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """The whole data in place of a buffer: each batch has its rows in it."""
+
+    array: np.ndarray
+
+    @property
+    def rows(self) -> Arg:
+        """The rows that this thread's share of the batch stands for."""
+        return Span(self.array)
+
+
 class FirstRow:
     """The place in the epoch of the first row of this thread's share."""
 
@@ -286,15 +324,18 @@ class Step:
         :class:`Low` and :class:`High`.
     extent : int
         How many items the threads share: BATCH, EVERY, or a number (1: thread that gets it runs).
+    grain : int
+        Shares begin at multiples of it.
     """
 
     kernel: str | tuple[Callable[..., None], Callable[..., None]]
     arguments: tuple[Any, ...]
     extent: int = BATCH
+    grain: int = 1
 
     def numbers(self) -> tuple[list[int], list[float]]:
         """Return the integers and the floats of this step's row of the table."""
-        integers, floats = [self.extent], []
+        integers, floats = [self.extent, self.grain], []
         for argument in self.arguments:
             if isinstance(argument, Arg):
                 integers += argument.numbers()
@@ -306,7 +347,7 @@ class Step:
 
     def source(self) -> tuple[str, tuple[Any, ...]]:
         """Return the code that unpacks a row and calls the kernel, and the dtypes it names."""
-        i, f, dtypes, calls = 1, 0, [], []
+        i, f, dtypes, calls = 2, 0, [], []
         for argument in self.arguments:
             if isinstance(argument, Arg):
                 if argument.dtype not in dtypes:
@@ -328,7 +369,7 @@ class Step:
         else:
             extent = f"c[{Clock.ROWS:d}]" if self.extent == BATCH else "i[0]"
             lines = [
-                f"    lo, hi = share({extent}, c[{Clock.PART:d}], c[{Clock.PARTS:d}])",
+                f"    lo, hi = share({extent}, i[1], c[{Clock.PART:d}], c[{Clock.PARTS:d}])",
                 f"    if lo < hi:\n        kernel({', '.join(calls)})",
             ]
         return "\n".join(["def step(i, f, c):", *lines]), tuple(dtypes)
@@ -340,7 +381,7 @@ class Step:
     def run(self, clock) -> None:
         """Run the NumPy twin on the same part of the same arrays."""
         extent = {BATCH: clock[Clock.ROWS], EVERY: 0}.get(self.extent, self.extent)
-        lo, hi = share(int(extent), int(clock[Clock.PART]), int(clock[Clock.PARTS]))
+        lo, hi = share(int(extent), self.grain, int(clock[Clock.PART]), int(clock[Clock.PARTS]))
         values = []
         for argument in self.arguments:
             if isinstance(argument, (Arg, *_BOUNDS)):
