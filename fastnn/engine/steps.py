@@ -184,27 +184,56 @@ class OwnColumns(Own):
         return self.array[clock[Clock.THREAD], : clock[Clock.ROWS], lo:hi]
 
 
-@dataclass(frozen=True)
-class Buffer:
-    """A buffer for a batch, shared by the threads or with a copy for each (a first axis)."""
+class Copy(Own):
+    """All of this thread's own copy of an array that does not depend on the batch."""
 
-    array: np.ndarray
-    own: bool = False
+    def code(self, i, dtype):
+        if self.array.ndim == 2:
+            room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * {self.array.itemsize}"
+            return f"vector(i[{i}] + {room}, i[{i + 1}], {dtype})"
+        room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] * {self.array.itemsize}"
+        return f"matrix(i[{i}] + {room}, i[{i + 1}], i[{i + 2}], {dtype})"
 
-    @property
-    def rows(self) -> Arg:
-        """This thread's share of the rows."""
-        return OwnRows(self.array) if self.own else Rows(self.array)
+    def view(self, clock, lo, hi):
+        return self.array[clock[Clock.THREAD]]
 
-    @property
-    def batch(self) -> Arg:
-        """All rows of the batch."""
-        return Own(self.array) if self.own else Batch(self.array)
 
-    @property
-    def columns(self) -> Arg:
-        """All rows, this thread's share of the columns."""
-        return OwnColumns(self.array) if self.own else Columns(self.array)
+class FlatCopy(Copy):
+    """The same as one vector."""
+
+    def code(self, i, dtype):
+        size = f"i[{i + 1}]" if self.array.ndim == 2 else f"i[{i + 1}] * i[{i + 2}]"
+        room = f"c[{Clock.THREAD:d}] * {size} * {self.array.itemsize}"
+        return f"vector(i[{i}] + {room}, {size}, {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array[clock[Clock.THREAD]].reshape(-1)
+
+
+class Block(Arg):
+    """This thread's share of the columns of an array that is stored block by block.
+
+    The block of columns lo ... hi - 1 is contiguous and begins where lo whole columns end.
+    """
+
+    rows = "i[{}]"
+
+    def code(self, i, dtype):
+        start = f"i[{i}] + lo * i[{i + 1}] * {self.array.itemsize}"
+        return f"matrix({start}, {self.rows.format(i + 1)}, hi - lo, {dtype})"
+
+    def view(self, clock, lo, hi):
+        rows = len(self.array)
+        return self.array.reshape(-1)[lo * rows : hi * rows].reshape(rows, hi - lo)
+
+
+class BatchBlock(Block):
+    """The same of a buffer: only the rows of the batch."""
+
+    rows = f"c[{Clock.ROWS:d}]"
+
+    def view(self, clock, lo, hi):
+        return super().view(clock, lo, hi)[: clock[Clock.ROWS]]
 
 
 class Spare(Arg):
@@ -259,18 +288,6 @@ class Span(Arg):
     def view(self, clock, lo, hi):
         first = clock[Clock.FIRST]
         return self.array[first + lo : first + hi]
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """The whole data in place of a buffer: each batch has its rows in it."""
-
-    array: np.ndarray
-
-    @property
-    def rows(self) -> Arg:
-        """The rows that this thread's share of the batch stands for."""
-        return Span(self.array)
 
 
 class FirstRow:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.engine import cores
+from fastnn.engine.arrays import aligned
 from fastnn.engine.clock import Clock, Shared
-from fastnn.engine.program import Program, aligned
+from fastnn.engine.program import Program
 from fastnn.engine.worker import work
 from fastnn.kernels.jit import uninterrupted
 
@@ -73,6 +74,7 @@ def run(
             finite = program.run_reference(clocks[0], sums)
         done = epochs if finite else int(clocks[0, Clock.EPOCH]) - first_epoch
         seconds = np.full(epochs, (time.perf_counter() - started) / max(1, done))
+        program.collect()
         program.updates = int(clocks[0, Clock.STEP])
         return Outcome(sums, seconds, finite, done, clocks[0])
     table, _ = program.table
@@ -86,6 +88,7 @@ def run(
         with cores.running():
             _run_threads(job, program.n_threads, shared, watch, sums)
     finally:
+        program.collect()
         program.updates = int(clocks[0, Clock.STEP])
     done = int(shared[Shared.DONE_EPOCHS])
     elapsed = time.perf_counter() - started
