@@ -1,6 +1,5 @@
 """Layers: their shapes, their parameters, and the steps each adds to a program."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,20 @@ import numpy as np
 from fastnn import activations, initializers, regularizers
 from fastnn.activations import Activation, Kernel
 from fastnn.checks import boolean, positive_int
-from fastnn.engine.arrays import Buffer, Stretch, Weights, aligned
-from fastnn.engine.program import Phase, Program
-from fastnn.engine.steps import Arg, BatchBlock, Block, FlatSpare, High, Low, Spare
+from fastnn.engine.program import Phase, Program, aligned
+from fastnn.engine.steps import (
+    Arg,
+    Buffer,
+    FlatPart,
+    FlatSpare,
+    High,
+    Low,
+    Part,
+    PartColumns,
+    Spare,
+    Stretch,
+    Whole,
+)
 from fastnn.optimizers import Optimizer
 from fastnn.regularizers import Regularizer
 
@@ -40,20 +50,16 @@ class Parameter:
         }
         return complete
 
-    def update(
-        self, weights: Callable[[np.ndarray], Weights], gradient: Arg, optimizer: Optimizer
-    ) -> list[Call]:
+    def update(self, gradient: Arg, optimizer: Optimizer) -> list[Call]:
         """Return the calls of the penalty's gradient and of the optimizer's update.
 
-        `weights` tells how the program has an array, `gradient` is one vector for the rows at
-        hand.
+        `gradient` is the gradient as one vector for the rows at hand.
         """
         calls: list[Call] = []
         for name, strength in self.regularizer.terms() if self.regularizer else ():
-            w = weights(self.value).flat
-            calls.append((f"{name}_gradient", (strength, w, gradient)))
+            calls.append((f"{name}_gradient", (strength, FlatPart(self.value), gradient)))
         kernel, settings = optimizer.update()
-        arrays = [weights(array).flat for array in (*self.state.values(), self.value)]
+        arrays = [FlatPart(array) for array in (*self.state.values(), self.value)]
         return [*calls, (kernel, (*settings, gradient, *arrays))]
 
 
@@ -132,24 +138,6 @@ class Dense:
             built.append(Parameter("bias", bias, self.bias_regularizer, {}))
         return built
 
-    def owns_columns(
-        self, program: Program, parameters: list[Parameter], optimizer: Optimizer
-    ) -> bool:
-        """Return whether each thread should have its columns of a first layer's weights.
-
-        They stay in its core's cache then, and outputs go from core to core instead: fewer, when
-        a batch has fewer rows than half the inputs.  Otherwise threads have their rows of the
-        weights when these are updated, and all weights in the forward pass.
-        """
-        w = parameters[0].value
-        return (
-            program.n_threads > 1
-            and optimizer.rides
-            and parameters[0].regularizer is None
-            and 2 * program.batch_size < len(w)
-            and self.units % (64 // w.itemsize) == 0
-        )
-
     def forward(
         self,
         program: Program,
@@ -158,44 +146,22 @@ class Dense:
         out: Buffer | Stretch,
         *,
         fused: bool,
-        columns: bool = False,
     ) -> Buffer | Stretch:
         """Add the steps from `x` to `out`; `fused` leaves f to the loss.
 
         Return the buffer of what f is applied to: `out` itself where f rides in the product.
         """
+        w = parameters[0].value
+        b = parameters[1].value if self.use_bias else w[0, :0]
         slope = self.activation.slope
         rides = fused or slope is not None
         # Not in place: a loop that might read what it has written does not vectorize.
         z = out if rides else program.buffer(self.units)
         factor = 1.0 if fused or slope is None else slope
-        if columns:
-            self._product_by_columns(program, parameters, x, factor, z)
-        else:
-            w, b = program.weights(parameters[0].value), program.weights(self._bias(parameters))
-            program.add("dense_forward", x.rows, w.whole, b.whole, factor, z.rows)
+        program.add("dense_forward", x.rows, Whole(w), Whole(b), factor, z.rows)
         if not rides:
             program.add(self.activation.forward, z.rows, out.rows)
         return z
-
-    def _bias(self, parameters: list[Parameter]) -> np.ndarray:
-        """Return the bias, or an empty one."""
-        value = parameters[0].value
-        return parameters[1].value if self.use_bias else np.empty(0, value.dtype)
-
-    def _product_by_columns(
-        self, program: Program, parameters: list[Parameter], x: Buffer, factor: float, z: Buffer
-    ) -> None:
-        """Add the steps of a product of which each thread has its columns of the weights."""
-        w, b = program.blocked(parameters[0].value), Weights(self._bias(parameters))
-        bias = b.part if self.use_bias else b.whole
-        out = program.blocks(program.batch_size, self.units)
-        arguments = x.batch, Block(w.array), bias, factor, BatchBlock(out.array)
-        call: Call = ("dense_forward", arguments)
-        program.add_group([call], Phase.COLUMNS, self.units, grain=w.grain, shared=True)
-        for first, block in out.parts:
-            part = program.seen(Buffer(block))
-            program.add("copy_columns", part.rows, first, z.rows)
 
     def backward(
         self,
@@ -223,7 +189,7 @@ class Dense:
             return dz, dy
         w = parameters[0].value
         dx = program.buffer(w.shape[0])
-        program.add("matmul_nn", dz.rows, program.transposed(w).whole, dx.rows)
+        program.add("matmul_nn", dz.rows, Whole(program.transposed(w)), dx.rows)
         return dz, dx
 
     def update(
@@ -233,61 +199,26 @@ class Dense:
         x: Buffer,
         dz: Buffer,
         optimizer: Optimizer,
-        *,
-        columns: bool = False,
     ) -> None:
         """Add the steps that change the parameters, given the gradient before f."""
-        if columns:
-            self._update_columns(program, parameters, x, dz, optimizer)
-            return
-        self._update_rows(program, parameters[0], x, dz, optimizer)
-        if self.use_bias:
-            gradient = program.weights(aligned((self.units,), dz.array.dtype))
-            span = (0, self.units) if program.replicated else (Low(), High())
-            calls: list[Call] = [("column_sums", (dz.batch, *span, gradient.whole))]
-            calls += parameters[1].update(program.weights, gradient.flat, optimizer)
-            program.add_group(calls, program.update_phase, self.units)
-
-    def _update_columns(
-        self,
-        program: Program,
-        parameters: list[Parameter],
-        x: Buffer,
-        dz: Buffer,
-        optimizer: Optimizer,
-    ) -> None:
-        """Add the update of a layer of which each thread has its columns."""
-        w = program.blocked(parameters[0].value)
-        rate = -float(optimizer.learning_rate)
-        calls: list[Call] = [("matmul_tn_add", (x.batch, dz.columns, rate, Block(w.array)))]
-        if self.use_bias:
-            gradient = Weights(aligned((self.units,), dz.array.dtype))
-            calls.append(("column_sums", (dz.batch, Low(), High(), gradient.whole)))
-            calls += parameters[1].update(Weights, gradient.flat, optimizer)
-        program.add_group(calls, program.update_phase, self.units, grain=w.grain, shared=True)
-
-    def _update_rows(
-        self, program: Program, kernel: Parameter, x: Buffer, dz: Buffer, optimizer: Optimizer
-    ) -> None:
-        """Add the update of the weights, of which each thread has its rows."""
+        kernel = parameters[0]
         w = kernel.value
-        there = program.weights(w)
-        inputs = x.batch if program.replicated else x.columns
         blocks = 1
         if optimizer.rides and kernel.regularizer is None:
             rate = -float(optimizer.learning_rate)
-            calls: list[Call] = [("matmul_tn_add", (inputs, dz.batch, rate, there.part))]
-        elif program.replicated:
-            gradient = program.weights(aligned(w.shape, w.dtype))
-            calls = [("matmul_tn", (inputs, dz.batch, gradient.whole))]
-            calls += kernel.update(program.weights, gradient.flat, optimizer)
+            calls: list[Call] = [("matmul_tn_add", (x.columns, dz.batch, rate, Part(w)))]
         else:
             share = -(-len(w) // program.n_threads)
             blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
             room = aligned((program.n_threads, -(-share // blocks) + 1, self.units), w.dtype)
-            calls = [("matmul_tn", (inputs, dz.batch, Spare(room)))]
-            calls += kernel.update(program.weights, FlatSpare(room), optimizer)
+            calls = [("matmul_tn", (x.columns, dz.batch, Spare(room)))]
+            calls += kernel.update(FlatSpare(room), optimizer)
         copy = program.copy_of(w)
         if copy is not None:
-            calls.append(("transpose", (there.part, copy.columns)))
-        program.add_group(calls, program.update_phase, len(w), blocks=blocks)
+            calls.append(("transpose", (Part(w), PartColumns(copy))))
+        program.add_group(calls, Phase.UPDATE, len(w), blocks=blocks)
+        if self.use_bias:
+            gradient = aligned((self.units,), w.dtype)
+            calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
+            calls += parameters[1].update(FlatPart(gradient), optimizer)
+            program.add_group(calls, Phase.UPDATE, self.units)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastnn.engine.arrays import Buffer, Stretch
 from fastnn.engine.clock import Clock
-from fastnn.engine.program import Phase, Program
-from fastnn.engine.steps import EVERY, FirstRow, Source
+from fastnn.engine.program import Program
+from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch
 from fastnn.kernels import COMPILED
 from fastnn.layers import Dense, Parameter
 from fastnn.losses import Loss
@@ -59,56 +58,37 @@ class Order:
     seed: int = 0
 
 
-_REPLICATED_FLOPS = 2e6
-"""Operations of a batch behind the first layer up to which every thread does them all: less time
-than it takes to hand over the outputs, the gradients and the updated weights."""
-
-
 def _fetch(program: Program, model: Model, data: Data, order: Order):
-    """Add the steps that fetch a batch; return its buffers: index, inputs and weights of the rows.
+    """Add the steps that fetch a batch; return its buffers: inputs, targets, weights.
 
-    Every thread fetches all rows: the gradients of the weights need them all, and to read them
-    again costs less than to take them out of another core's cache.
+    Every thread fetches all rows of the inputs: the gradients of the weights need them all, and
+    to read them again costs less than to take them out of another core's cache.
     """
-    here = {"phase": Phase.COLUMNS, "extent": EVERY}
     index = program.buffer(dtype=np.int64, own=True)
     key = order.seed, Clock.EPOCH, Clock.TOTAL_ROWS, int(order.shuffle), Clock.FIRST
-    program.add("batch_rows", *key, index.batch, **here)
+    program.add("batch_rows", *key, index.batch, extent=EVERY)
     weight = program.buffer(own=True)
     weight.array[:] = 1
     if data.weight is not None:
-        program.add("gather", Source(data.weight), index.batch, weight.batch, **here)
+        program.add("gather", Source(data.weight), index.batch, weight.batch, extent=EVERY)
     x = program.buffer(model.n_inputs, own=True)
-    program.add("gather_rows", Source(data.x), index.batch, x.batch, **here)
-    return index, x, weight
-
-
-def _loss(program: Program, model: Model, data: Data, index: Buffer, out: Buffer):
-    """Add the steps that fetch the targets and compute the loss of each row; return both."""
-    index, row_loss = program.seen(index), program.buffer()
+    program.add("gather_rows", Source(data.x), index.batch, x.batch, extent=EVERY)
     if model.loss.target == "class":
         target = program.buffer(dtype=np.int64)
         program.add("gather", Source(data.y), index.rows, target.rows)
     else:
         target = program.buffer(model.n_outputs)
         program.add("gather_rows", Source(data.y), index.rows, target.rows)
-    program.add(model.loss.forward, out.rows, target.rows, row_loss.rows)
-    return target, row_loss
+    return x, target, weight
 
 
-def _forward(
-    program: Program, model: Model, x: Buffer, columns: bool = False
-) -> list[tuple[Buffer, Buffer]]:
-    """Add the forward pass; return each layer's buffers before and after its activation.
-
-    Where the first layer is done by `columns`, each thread has its columns of the weights.
-    """
+def _forward(program: Program, model: Model, x: Buffer) -> list[tuple[Buffer, Buffer]]:
+    """Add the forward pass; return each layer's buffers before and after its activation."""
     passed: list[tuple[Buffer, Buffer]] = []
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
         out = program.buffer(layer.units)
         fused = model.fuses and number == len(model.layers) - 1
-        first = columns and number == 0
-        z = layer.forward(program, parameters, x, out, fused=fused, columns=first)
+        z = layer.forward(program, parameters, x, out, fused=fused)
         passed.append((z, out))
         x = out
     return passed
@@ -119,46 +99,44 @@ def training(
 ) -> tuple[Program, list[np.ndarray]]:
     """Return the program of training epochs, and the buffers of the layers' outputs."""
     program = Program(model.dtype, batch_size, n_threads)
-    index, x, weight = _fetch(program, model, data, order)
-    layers, parameters = model.layers, model.parameters
-    columns = layers[0].owns_columns(program, parameters[0], optimizer)
-    behind = 3 * batch_size * (model.flops() - 2 * parameters[0][0].value.size)
-    if columns and behind < _REPLICATED_FLOPS:
-        program.replicate()
-    weight = program.seen(weight)
-    passed = _forward(program, model, x, columns)
-    out = passed[-1][1]
-    target, row_loss = _loss(program, model, data, index, out)
-    scale, dy = program.buffer(), program.buffer(model.n_outputs)
+    x, target, weight = _fetch(program, model, data, order)
+    scale, row_loss = program.buffer(), program.buffer()
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
-    program.add(model.loss.backward, out.rows, target.rows, scale.rows, dy.rows)
+    passed = _forward(program, model, x)
+    output = passed[-1][1]
+    program.add(model.loss.forward, output.rows, target.rows, row_loss.rows)
+    dy = program.buffer(model.n_outputs)
+    program.add(model.loss.backward, output.rows, target.rows, scale.rows, dy.rows)
     program.add_check(row_loss, weight)
     gradients: list[Buffer] = []
-    for number in reversed(range(len(layers))):
-        dz, dy = layers[number].backward(
+    for number in reversed(range(len(model.layers))):
+        dz, dy = model.layers[number].backward(
             program,
-            parameters[number],
+            model.parameters[number],
             *passed[number],
             dy,
-            fused=model.fuses and number == len(layers) - 1,
+            fused=model.fuses and number == len(model.layers) - 1,
             inputs=number > 0,
         )
         gradients.insert(0, dz)
-    for number, layer in enumerate(layers):
-        inputs = passed[number - 1][1] if number else x
-        here = columns and number == 0
+    for number, layer in enumerate(model.layers):
         layer.update(
-            program, parameters[number], inputs, gradients[number], optimizer, columns=here
+            program,
+            model.parameters[number],
+            passed[number - 1][1] if number else x,
+            gradients[number],
+            optimizer,
         )
-    return program, [buffer.array[0] if buffer.own else buffer.array for _, buffer in passed]
+    return program, [out.array for _, out in passed]
 
 
 def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Program:
     """Return the program that sums the losses of the rows."""
     program = Program(model.dtype, batch_size, n_threads)
-    index, x, weight = _fetch(program, model, data, Order())
-    out = _forward(program, model, x)[-1][1]
-    _, row_loss = _loss(program, model, data, index, out)
+    x, target, weight = _fetch(program, model, data, Order())
+    row_loss = program.buffer()
+    _, out = _forward(program, model, x)[-1]
+    program.add(model.loss.forward, out.rows, target.rows, row_loss.rows)
     program.add_check(row_loss, weight)
     return program
 

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from fastnn import checks, losses, lowering, optimizers, storage
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.engine import cores, team
-from fastnn.engine.arrays import aligned_copy
 from fastnn.engine.clock import Clock
+from fastnn.engine.program import aligned_copy
 from fastnn.layers import Dense, Parameter
 from fastnn.lowering import Data, Model, Order
 

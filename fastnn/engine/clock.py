@@ -40,11 +40,6 @@ class Shared(IntEnum):
     SIZE = 32
 
 
-def share(total, grain, part, parts):
-    """Return the first and one past the last of `total` items that fall to a part.
-
-    Parts begin at multiples of `grain`.
-    """
-    grains = (total + grain - 1) // grain
-    first, last = grains * part // parts, grains * (part + 1) // parts
-    return first * grain, min(last * grain, total)
+def share(total, part, parts):
+    """Return the first and one past the last of `total` items that fall to a part."""
+    return total * part // parts, total * (part + 1) // parts

@@ -7,22 +7,40 @@ from enum import IntEnum
 
 import numpy as np
 
-from fastnn.engine.arrays import Blocks, Buffer, Weights, aligned
 from fastnn.engine.clock import Clock
-from fastnn.engine.steps import BATCH, EVERY, Mine, Step
+from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
 
 
 class Phase(IntEnum):
-    """Threads meet between phases; a phase without steps costs nothing."""
+    """Threads meet between phases."""
 
-    COLUMNS = 0
-    """Fetching the batch, and a first layer of which each thread has its columns."""
-    ROWS = 1
+    ROWS = 0
     """Forward and backward: each thread has its rows and needs no other's."""
-    UPDATE = 2
+    UPDATE = 1
     """After the backward pass: each thread has its weights and needs all rows."""
+
+
+APART = 64
+"""Numbers that one thread writes lie this far from another's: in two neighbouring cache lines they
+would still be torn from core to core, since lines are fetched in pairs."""
+
+
+def aligned(shape, dtype) -> np.ndarray:
+    """Return zeros that start at a cache line."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    room = np.zeros(size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned_copy(array: np.ndarray) -> np.ndarray:
+    """Return a copy that starts at a cache line."""
+    copy = aligned(array.shape, array.dtype)
+    copy[...] = array
+    return copy
 
 
 def _plain(argument):
@@ -47,15 +65,9 @@ class Program:
 
     def __init__(self, dtype, batch_size: int, n_threads: int):
         self.dtype, self.batch_size, self.n_threads = np.dtype(dtype), batch_size, n_threads
-        self.loss = aligned((n_threads, 8), np.float64)
+        self.loss = aligned((n_threads, APART), np.float64)
         """Sums of weighted losses and of weights of the batch, a row for each thread."""
-        self.replicated = False
-        """Whether what is added from now on is done by every thread on copies of its own."""
-        self.update_phase = Phase.UPDATE
-        """The phase of the check and of the updates."""
-        self._blocks: list[tuple[np.ndarray, Blocks]] = []
-        self._copies: list[tuple[np.ndarray, np.ndarray]] = []
-        self._transposed: list[tuple[np.ndarray, Weights]] = []
+        self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
         """Updates done; the optimizer's step counts from it."""
         self._phases: list[list[Group | None]] = [[] for _ in Phase]
@@ -65,101 +77,48 @@ class Program:
         shape: tuple[int, ...] = (self.batch_size,)
         if columns is not None:
             shape = (*shape, columns)
-        if own or self.replicated:
+        if own:
             shape = (self.n_threads, *shape)
-        array = aligned(shape, dtype or self.dtype)
-        return Buffer(array, own or self.replicated, self.replicated)
+        return Buffer(aligned(shape, dtype or self.dtype), own)
 
-    def replicate(self) -> None:
-        """Have every thread do all that is added from now on, on copies of its own.
+    def transposed(self, w: np.ndarray) -> np.ndarray:
+        """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it.
 
-        Nothing that another thread has is needed for the updates then: they follow at once.
+        The transpose of a single column is the same memory.
         """
-        self.replicated = True
-        self.update_phase = Phase.ROWS
+        if w.shape[1] == 1:
+            return w.reshape(1, -1)
+        self._transposed.append((w, aligned(w.shape[::-1], w.dtype)))
+        return self._transposed[-1][1]
 
-    def seen(self, buffer: Buffer) -> Buffer:
-        """Return a buffer of an earlier part of the program as the present part uses it."""
-        return Buffer(buffer.array, buffer.own, self.replicated)
-
-    def weights(self, array: np.ndarray) -> Weights:
-        """Return an array that is trained, or copies of it in a replicated program."""
-        if not self.replicated:
-            return Weights(array)
-        for kept, copies in self._copies:
-            if kept is array:
-                return Weights(copies, True)
-        self._copies.append((array, aligned((self.n_threads, *array.shape), array.dtype)))
-        return Weights(self._copies[-1][1], True)
-
-    def blocks(self, rows: int, columns: int) -> Blocks:
-        """Return room for an array of which each thread has its columns."""
-        return Blocks(aligned((rows, columns), self.dtype), self.n_threads)
-
-    def blocked(self, w: np.ndarray) -> Blocks:
-        """Return `w` in blocks; the program trains these, and they are taken back after a run."""
-        for kept, blocks in self._blocks:
-            if kept is w:
-                return blocks
-        self._blocks.append((w, self.blocks(*w.shape)))
-        return self._blocks[-1][1]
-
-    def transposed(self, w: np.ndarray) -> Weights:
-        """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it."""
-        shape = (self.n_threads,) * self.replicated + w.shape[::-1]
-        copy = Weights(aligned(shape, w.dtype), self.replicated)
-        self._transposed.append((w, copy))
-        return copy
-
-    def copy_of(self, w: np.ndarray) -> Weights | None:
+    def copy_of(self, w: np.ndarray) -> np.ndarray | None:
         """Return the copy that :meth:`transposed` made of `w`, if it made one."""
         return next((copy for kept, copy in self._transposed if kept is w), None)
 
     def refresh(self) -> None:
-        """Make all copies anew: the parameters may have been set between runs."""
-        for array, copies in self._copies:
-            copies[...] = array
-        for w, blocks in self._blocks:
-            blocks.fill(w)
+        """Make the transposed copies anew: the parameters may have been set between runs."""
         for w, copy in self._transposed:
-            copy.array[...] = w.T
+            copy[...] = w.T
 
-    def collect(self) -> None:
-        """Take the trained arrays back from the copies, which are all the same."""
-        for array, copies in self._copies:
-            array[...] = copies[0]
-        for w, blocks in self._blocks:
-            blocks.collect(w)
-
-    def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH, grain=1) -> None:
+    def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH) -> None:
         """Append a step to a phase."""
-        self.add_group([(kernel, arguments)], phase, extent, grain=grain)
+        self.add_group(
+            [(kernel, arguments)],
+            phase,
+            extent,
+        )
 
-    def add_group(
-        self,
-        calls,
-        phase: Phase,
-        extent: int,
-        *,
-        blocks: int = 1,
-        grain: int = 1,
-        shared: bool = False,
-    ) -> None:
-        """Append steps, given as (kernel, arguments), that run together, block by block.
-
-        In a replicated program every thread does all of them, unless they are `shared` there too.
-        """
-        if self.replicated and not shared:
-            extent = EVERY
-        steps = [Step(kernel, tuple(map(_plain, args)), extent, grain) for kernel, args in calls]
+    def add_group(self, calls, phase: Phase, extent: int, *, blocks: int = 1) -> None:
+        """Append steps, given as (kernel, arguments), that run together, block by block."""
+        steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
         self._phases[phase].append(Group(steps, blocks))
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """Let the run end here when the batch's loss is not finite, or when it is told to stop."""
         if row_loss is not None:
             arguments = row_loss.batch, weight.batch, Mine(self.loss)
-            self.add("batch_loss", *arguments, phase=self.update_phase, extent=EVERY)
-        self._phases[self.update_phase].append(None)
+            self.add("batch_loss", *arguments, phase=Phase.UPDATE, extent=EVERY)
+        self._phases[Phase.UPDATE].append(None)
 
     def groups(self) -> list[tuple[Phase, Group | None]]:
         """Return (phase, group of steps) in order; a group that is None is the check."""

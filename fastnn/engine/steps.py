@@ -184,56 +184,27 @@ class OwnColumns(Own):
         return self.array[clock[Clock.THREAD], : clock[Clock.ROWS], lo:hi]
 
 
-class Copy(Own):
-    """All of this thread's own copy of an array that does not depend on the batch."""
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer for a batch, shared by the threads or with a copy for each (a first axis)."""
 
-    def code(self, i, dtype):
-        if self.array.ndim == 2:
-            room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * {self.array.itemsize}"
-            return f"vector(i[{i}] + {room}, i[{i + 1}], {dtype})"
-        room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] * {self.array.itemsize}"
-        return f"matrix(i[{i}] + {room}, i[{i + 1}], i[{i + 2}], {dtype})"
+    array: np.ndarray
+    own: bool = False
 
-    def view(self, clock, lo, hi):
-        return self.array[clock[Clock.THREAD]]
+    @property
+    def rows(self) -> Arg:
+        """This thread's share of the rows."""
+        return OwnRows(self.array) if self.own else Rows(self.array)
 
+    @property
+    def batch(self) -> Arg:
+        """All rows of the batch."""
+        return Own(self.array) if self.own else Batch(self.array)
 
-class FlatCopy(Copy):
-    """The same as one vector."""
-
-    def code(self, i, dtype):
-        size = f"i[{i + 1}]" if self.array.ndim == 2 else f"i[{i + 1}] * i[{i + 2}]"
-        room = f"c[{Clock.THREAD:d}] * {size} * {self.array.itemsize}"
-        return f"vector(i[{i}] + {room}, {size}, {dtype})"
-
-    def view(self, clock, lo, hi):
-        return self.array[clock[Clock.THREAD]].reshape(-1)
-
-
-class Block(Arg):
-    """This thread's share of the columns of an array that is stored block by block.
-
-    The block of columns lo ... hi - 1 is contiguous and begins where lo whole columns end.
-    """
-
-    rows = "i[{}]"
-
-    def code(self, i, dtype):
-        start = f"i[{i}] + lo * i[{i + 1}] * {self.array.itemsize}"
-        return f"matrix({start}, {self.rows.format(i + 1)}, hi - lo, {dtype})"
-
-    def view(self, clock, lo, hi):
-        rows = len(self.array)
-        return self.array.reshape(-1)[lo * rows : hi * rows].reshape(rows, hi - lo)
-
-
-class BatchBlock(Block):
-    """The same of a buffer: only the rows of the batch."""
-
-    rows = f"c[{Clock.ROWS:d}]"
-
-    def view(self, clock, lo, hi):
-        return super().view(clock, lo, hi)[: clock[Clock.ROWS]]
+    @property
+    def columns(self) -> Arg:
+        """All rows, this thread's share of the columns."""
+        return OwnColumns(self.array) if self.own else Columns(self.array)
 
 
 class Spare(Arg):
@@ -290,6 +261,18 @@ class Span(Arg):
         return self.array[first + lo : first + hi]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """The whole data in place of a buffer: each batch has its rows in it."""
+
+    array: np.ndarray
+
+    @property
+    def rows(self) -> Arg:
+        """The rows that this thread's share of the batch stands for."""
+        return Span(self.array)
+
+
 class FirstRow:
     """The place in the epoch of the first row of this thread's share."""
 
@@ -341,18 +324,15 @@ class Step:
         :class:`Low` and :class:`High`.
     extent : int
         How many items the threads share: BATCH, EVERY, or a number (1: thread that gets it runs).
-    grain : int
-        Shares begin at multiples of it.
     """
 
     kernel: str | tuple[Callable[..., None], Callable[..., None]]
     arguments: tuple[Any, ...]
     extent: int = BATCH
-    grain: int = 1
 
     def numbers(self) -> tuple[list[int], list[float]]:
         """Return the integers and the floats of this step's row of the table."""
-        integers, floats = [self.extent, self.grain], []
+        integers, floats = [self.extent], []
         for argument in self.arguments:
             if isinstance(argument, Arg):
                 integers += argument.numbers()
@@ -364,7 +344,7 @@ class Step:
 
     def source(self) -> tuple[str, tuple[Any, ...]]:
         """Return the code that unpacks a row and calls the kernel, and the dtypes it names."""
-        i, f, dtypes, calls = 2, 0, [], []
+        i, f, dtypes, calls = 1, 0, [], []
         for argument in self.arguments:
             if isinstance(argument, Arg):
                 if argument.dtype not in dtypes:
@@ -386,7 +366,7 @@ class Step:
         else:
             extent = f"c[{Clock.ROWS:d}]" if self.extent == BATCH else "i[0]"
             lines = [
-                f"    lo, hi = share({extent}, i[1], c[{Clock.PART:d}], c[{Clock.PARTS:d}])",
+                f"    lo, hi = share({extent}, c[{Clock.PART:d}], c[{Clock.PARTS:d}])",
                 f"    if lo < hi:\n        kernel({', '.join(calls)})",
             ]
         return "\n".join(["def step(i, f, c):", *lines]), tuple(dtypes)
@@ -398,7 +378,7 @@ class Step:
     def run(self, clock) -> None:
         """Run the NumPy twin on the same part of the same arrays."""
         extent = {BATCH: clock[Clock.ROWS], EVERY: 0}.get(self.extent, self.extent)
-        lo, hi = share(int(extent), self.grain, int(clock[Clock.PART]), int(clock[Clock.PARTS]))
+        lo, hi = share(int(extent), int(clock[Clock.PART]), int(clock[Clock.PARTS]))
         values = []
         for argument in self.arguments:
             if isinstance(argument, (Arg, *_BOUNDS)):

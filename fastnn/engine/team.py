@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.engine import cores
-from fastnn.engine.arrays import aligned
 from fastnn.engine.clock import Clock, Shared
-from fastnn.engine.program import Program
+from fastnn.engine.program import APART, Program, aligned
 from fastnn.engine.worker import work
 from fastnn.kernels.jit import uninterrupted
 
@@ -56,7 +55,7 @@ def run(
     calling thread.  If it raises, or on Ctrl-C, the workers end at the next step boundary, and
     only then does the exception go on.
     """
-    clocks = aligned((program.n_threads, 16), np.int64)
+    clocks = aligned((program.n_threads, APART), np.int64)
     clocks[:, Clock.THREAD] = np.arange(program.n_threads)
     clocks[:, Clock.N_THREADS] = program.n_threads
     clocks[:, Clock.PART] = clocks[:, Clock.THREAD]
@@ -74,7 +73,6 @@ def run(
             finite = program.run_reference(clocks[0], sums)
         done = epochs if finite else int(clocks[0, Clock.EPOCH]) - first_epoch
         seconds = np.full(epochs, (time.perf_counter() - started) / max(1, done))
-        program.collect()
         program.updates = int(clocks[0, Clock.STEP])
         return Outcome(sums, seconds, finite, done, clocks[0])
     table, _ = program.table
@@ -88,7 +86,6 @@ def run(
         with cores.running():
             _run_threads(job, program.n_threads, shared, watch, sums)
     finally:
-        program.collect()
         program.updates = int(clocks[0, Clock.STEP])
     done = int(shared[Shared.DONE_EPOCHS])
     elapsed = time.perf_counter() - started

@@ -61,7 +61,6 @@ _WHOLE = {
         "row_scales": "n m m!",
         "batch_loss": "m m o!*",
         "column_sums": "mn - - n!",
-        "copy_columns": "mk - mn!",
     },
 }
 

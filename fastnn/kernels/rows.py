@@ -196,24 +196,3 @@ def column_sums(a, first, last, out):
         row = a[i, max(first, 0) : min(last, out.shape[0])]
         for j in range(total.shape[0]):
             total[j] += row[j]
-
-
-@njit
-def copy_columns(a, first, out):
-    """Write ``out[:, first : first + k] = a`` for `a` of k columns.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastnn import kernels
-    >>> out = np.zeros((1, 3))
-    >>> kernels.copy_columns(np.ones((1, 2)), 1, out)
-    >>> out
-    array([[0., 1., 1.]])
-    """
-    columns = min(a.shape[1], out.shape[1] - max(first, 0))
-    for i in range(out.shape[0]):
-        target = out[i, max(first, 0) : max(first, 0) + columns]
-        row = a[i]
-        for j in range(target.shape[0]):
-            target[j] = row[j]

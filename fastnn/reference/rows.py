@@ -54,7 +54,3 @@ def batch_loss(row_loss, weight, total):
 
 def column_sums(a, first, last, out):
     np.sum(a[:, first:last], axis=0, out=out[first:last])
-
-
-def copy_columns(a, first, out):
-    out[:, first : first + a.shape[1]] = a
