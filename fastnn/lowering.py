@@ -1,6 +1,7 @@
 """Lowering: a network and its data become a program."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def _forward(program: Program, model: Model, x: Buffer) -> list[tuple[Buffer, Bu
         out = program.buffer(layer.units)
         fused = model.fuses and number == len(model.layers) - 1
         z = layer.forward(program, parameters, x, out, fused=fused)
-        passed.append((z, out))
+        passed.append((cast(Buffer, z), out))
         x = out
     return passed
 

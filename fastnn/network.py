@@ -38,8 +38,9 @@ class Network:
         any number of threads.
     dtype : {"float32", "float64"}
     n_threads : int or None
-        None uses the cores that this process may use, if the work is large enough to gain by it.
-        The weights are the same bit for bit whatever it is.
+        Most threads to use; None is the cores that this process may use.  Work that is too small
+        to gain by a further thread uses fewer.  The weights are the same bit for bit whatever it
+        is.
     backend : {"numba", "numpy"}
         "numpy" runs the reference kernels instead: slow, and right.
 
@@ -148,7 +149,7 @@ class Network:
     def _threads(self, rows: int, flops: int) -> int:
         if self.backend == "numpy":
             return 1
-        return self.n_threads or cores.threads_for(flops * rows, rows)
+        return cores.threads_for(flops * rows, rows, self.n_threads)
 
     def _data(self, X, y, sample_weight, prefix="", n_inputs=None) -> Data:
         """Let data in by the door."""

@@ -63,15 +63,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def threads_for(flops: float, rows: int) -> int:
+FLOPS_PER_THREAD = 3e6
+"""Operations of a batch for which a further thread is worth having: handing the weights and the
+gradients from core to core takes longer than a smaller share of the work."""
+
+
+def threads_for(flops: float, rows: int, most: int | None = None) -> int:
     """Return how many threads to give to batches of `rows` rows and `flops` operations each.
 
-    A thread is worth starting for `_FLOPS_PER_THREAD` operations between two barriers; below that
-    the barriers and the shorter tiles cost more than the second core brings.  Other runs of this
-    process are left their cores.
+    At most `most`; where that is None, at most the cores of this process that its other runs leave
+    it.
     """
-    fair = available() // (_running + 1)
-    return max(1, min(fair, int(flops / _FLOPS_PER_THREAD), rows))
-
-
-_FLOPS_PER_THREAD = 1e6
+    if most is None:
+        most = available() // (_running + 1)
+    return max(1, min(most, int(flops / FLOPS_PER_THREAD), rows))
