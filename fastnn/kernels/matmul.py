@@ -196,12 +196,16 @@ def _matvec(m, k, left, b, addend, target, after, size):
     """
     a, a_row, _ = left
     slope, scale = after
-    lanes = SHAPE.vector_bytes // size
+    step = SHAPE.vector_bytes
+    lanes = step // size
+    whole = k * size // step * step
     for row in range(m):
         here, there = a + row * a_row, target[0] + row * target[1]
         tile = tile_zero(slope, 1, 1)
-        for p in range(0, k, lanes):
-            tile = inner_add(tile, here + p * size, 0, b + p * size, min(lanes, k - p))
+        for p in range(0, whole, step):
+            tile = inner_add(tile, 0, here + p, b + p, lanes)
+        if whole < k * size:
+            tile = inner_add(tile, 1, here + whole, b + whole, k % lanes)
         total = tile_sum(tile, 0)
         if addend[0] != 0:
             total += load_element(slope, addend[0])

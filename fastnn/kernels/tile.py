@@ -383,21 +383,24 @@ def fused(_, x, y, z):
     return x(x, x, x), codegen
 
 
-@intrinsic
-def inner_add(_, tile, a, a_stride, b, lanes):
-    """Return tile[i] + a[i] * b, lane by lane: rows times one column, summed by tile_sum."""
+@intrinsic(prefer_literal=True)
+def inner_add(_, tile, partial, a, b, lanes):
+    """Return tile + a * b for one vector of each, lane by lane, to be summed by tile_sum.
+
+    With `partial` 0 (a literal) the vectors are whole and `lanes` is not looked at.
+    """
+    masked = partial.literal_value != 0
 
     def codegen(context, builder, signature, args):
-        value, a, a_stride, b, lanes = args
-        left = _Memory(builder, tile, a, a_stride, lanes)
-        right = _Memory(builder, tile, b, a_stride, lanes).load(0, 0, True)
-        for row in range(tile.rows):
-            old = builder.extract_value(value, row)
-            new = _fma(builder, tile, left.load(row, 0, True), right, old)
-            value = builder.insert_value(value, new, row)
-        return value
+        value, _, a, b, lanes = args
+        factors = [
+            _Memory(builder, tile, base, ir.Constant(base.type, 0), lanes).load(0, 0, masked)
+            for base in (a, b)
+        ]
+        new = _fma(builder, tile, *factors, builder.extract_value(value, 0))
+        return builder.insert_value(value, new, 0)
 
-    return tile(tile, types.int64, types.int64, types.int64, types.int64), codegen
+    return tile(tile, partial, types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic(prefer_literal=True)
