@@ -149,19 +149,21 @@ def main(argv=None) -> int:
         print(f"this process may use {cores_allowed()} cores: left out {left_out} threads")
     print(tables.machine_line(description), end="\n\n", flush=True)
     common = {"dtype": arguments.dtype, "date": today(), "rounds": arguments.rounds}
-    if "training" in arguments.only:
-        run_training(arguments, threads, common, results)
-    if "matmul" in arguments.only:
-        run_matmul(arguments, threads, common, results)
-    if "kernels" in arguments.only:
-        run_kernels(arguments, threads, common, results)
-    if "startup" in arguments.only:
-        run_startup(arguments, results)
-    if not arguments.quick and set(arguments.peers) == set(PEERS):
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        if not arguments.no_readme:
-            write_readme(results)
+    runs = {
+        "training": lambda: run_training(arguments, threads, common, results),
+        "matmul": lambda: run_matmul(arguments, threads, common, results),
+        "kernels": lambda: run_kernels(arguments, threads, common, results),
+        "startup": lambda: run_startup(arguments, results),
+    }
+    stored = not arguments.quick and set(arguments.peers) == set(PEERS)
+    for section, run in runs.items():
+        if section in arguments.only:
+            run()
+            if stored:  # each section as it is done: the next may take long
+                RESULTS.parent.mkdir(exist_ok=True)
+                RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if stored and not arguments.no_readme:
+        write_readme(results)
     peers = [peer for entry in results.get("training", []) for peer in entry["peers"].values()]
     return 0 if all(peer["agrees"] for peer in peers) else 1
 
