@@ -171,14 +171,31 @@ def _transpose(like, size, rows, columns, source, source_row, out, out_row):
 
 
 @njit(cached=False)
+def _copy(one, size, rows, columns, source, source_row, target, target_row):
+    """Copy (rows, columns), vector by vector.
+
+    By itself, not as a product of depth 0: what calls the tiles compiles them all again.
+    """
+    lanes = SHAPE.vector_bytes // size
+    for i in range(rows):
+        here, there = source + i * source_row, target + i * target_row
+        j = 0
+        while j + 2 * lanes <= columns:
+            pair = tile_plus(tile_zero(one, 1, 2), here + j * size, 0, lanes)
+            tile_store(pair, there + j * size, 0, lanes)
+            j += 2 * lanes
+        while j < columns:
+            some = min(lanes, columns - j)
+            last = tile_plus(tile_zero(one, 1, 1), here + j * size, 0, some)
+            tile_store(last, there + j * size, 0, some)
+            j += lanes
+
+
+@njit(cached=False)
 def _pack_strip(one, size, depth, width, b, b_row, b_column, packed, packed_row):
     """Copy a strip of `b` to where its rows are contiguous and aligned."""
     if b_column == size:
-        # A product of depth 0 to which the strip is added.  (A literal 0 would be another type, and
-        # compile every tile again.)
-        zero = np.int64(0)
-        nothing, addend, target = (zero, zero, zero), (b, b_row), (packed, packed_row)
-        _strip(depth, width, zero, nothing, (b, zero), addend, target, (one, one - one), size)
+        _copy(one, size, depth, width, b, b_row, packed, packed_row)
     elif b_row == size:
         _transpose(one, size, width, depth, b, b_column, packed, packed_row)
     else:
@@ -231,25 +248,13 @@ def _turn(n, m, source, target, scale, size):
 
 
 @njit(cached=False)
-def _copy(one, size, rows, depth, source, source_row, target):
-    """Copy (rows, depth) to where it is contiguous."""
-    zero = np.int64(0)
-    strip = SHAPE.vectors[0] * SHAPE.vector_bytes
-    nothing, right = (zero, zero, zero), (source, zero)
-    for j in range(0, depth * size, strip):
-        width = min(strip, depth * size - j) // size
-        addend, there = (source + j, source_row), (target + j, depth * size)
-        _strip(rows, width, zero, nothing, right, addend, there, (one, one - one), size)
-
-
-@njit(cached=False)
 def _pack_block(one, size, rows, length, most, a, a_row, a_column, packed):
     """Copy (rows, length) of `a` so that each depth of it is contiguous, row after row."""
     for k in range(0, length, most):
         depth = min(most, length - k)
         source, there = a + k * a_column, packed + k * rows * size
         if a_column == size:
-            _copy(one, size, rows, depth, source, a_row, there)
+            _copy(one, size, rows, depth, source, a_row, there, depth * size)
         else:
             _transpose(one, size, depth, rows, source, a_column, there, depth * size)
 
