@@ -72,7 +72,8 @@ def main(threads: int, dtype: str, rounds: int, shortest: float):
     rows = []
     for shape in (*SHAPES, (1, 1, 1)):
         for product in PRODUCTS:
-            rest = 0.1 if threads > 1 else 0.0  # an idle thread of OpenBLAS spins for a while
+            # An idle thread of OpenBLAS spins for a while; a woken one may be on the wrong core.
+            rest, shortest = (0.1, max(shortest, 0.2)) if threads > 1 else (0.0, shortest)
             times = alternate(contenders(product, shape, dtype), rounds, shortest, rest)
             rows.append({"product": product, "shape": shape} | times)
     return rows
