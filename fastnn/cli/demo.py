@@ -64,10 +64,13 @@ def kernels() -> None:
     """Print how long kernels and their NumPy references take on the same arrays."""
     print("Kernels, float32: compiled against their NumPy reference, microseconds a call")
     print(f"  {'kernel':<32}{'shape':<16}{'fastnn':>9}{'NumPy':>9}{'ratio':>8}")
-    for name, shape, arguments in _cases():
-        compiled, reference = _microseconds(
-            [getattr(package, name) for package in (fastnn.kernels, fastnn.reference)], arguments
-        )
+    cases = _cases()
+    # Not in turns: idle threads of NumPy's BLAS go on spinning for a while, on our cores.
+    times = [
+        [_microseconds(getattr(package, name), arguments) for name, _, arguments in cases]
+        for package in (fastnn.kernels, fastnn.reference)
+    ]
+    for (name, shape, _), compiled, reference in zip(cases, *times, strict=True):
         ratio = f"{reference / compiled:.1f}x"
         print(f"  {name:<32}{shape:<16}{compiled:>9.1f}{reference:>9.1f}{ratio:>8}")
 
@@ -101,14 +104,9 @@ def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
     ]
 
 
-def _microseconds(functions: list[Callable[..., None]], arguments: tuple[Any, ...]) -> list[float]:
-    """Return each one's best of several runs of 20 ms, taken in turn, its first call left out."""
-    timers, calls = [], []
-    for function in functions:
-        function(*arguments)
-        timers.append(timeit.Timer(functools.partial(function, *arguments)))
-        calls.append(max(1, int(0.02 / max(timers[-1].timeit(1), 1e-7))))
-    rounds = [
-        [timer.timeit(n) / n for timer, n in zip(timers, calls, strict=True)] for _ in range(7)
-    ]
-    return [min(times) * 1e6 for times in zip(*rounds, strict=True)]
+def _microseconds(function: Callable[..., None], arguments: tuple[Any, ...]) -> float:
+    """Return the best of several runs of 20 ms; the first call is not counted."""
+    function(*arguments)
+    timer = timeit.Timer(functools.partial(function, *arguments))
+    count = max(1, int(0.02 / max(timer.timeit(1), 1e-7)))
+    return min(timer.timeit(count) / count for _ in range(7)) * 1e6

@@ -30,7 +30,6 @@ from fastnn.kernels.tile import (
     tile_add_to,
     tile_leaky,
     tile_plus,
-    tile_prefetch,
     tile_store,
     tile_sum,
     tile_zero,
@@ -55,8 +54,6 @@ PACK_DEPTH = 64
 """Least k for packing `a`."""
 NARROW_DEPTH = 2048
 """Most k for computing a narrow product turned around."""
-FAR_DEPTH = 64
-"""Least k for fetching the output ahead: a shorter loop ends before it arrives."""
 PACK_MANY = 512
 """Least rows for packing an `a` that runs along k already."""
 NEAR = 2**15
@@ -75,8 +72,6 @@ def _micro(rows, vectors, depth, left, right, addend, target, after):
     b, b_row, lanes = right
     slope, scale = after
     tile = tile_zero(slope, rows, vectors)
-    if depth >= FAR_DEPTH:
-        tile_prefetch(tile, target[0], target[1])
     for k in range(depth):
         tile = outer_add(tile, a + k * a_column, a_row, b + k * b_row, lanes)
     if addend[0] != 0:

@@ -187,23 +187,6 @@ def tile_plus(_, tile, base, stride, lanes):
 
 
 @intrinsic
-def tile_prefetch(_, tile, base, stride):
-    """Fetch the memory of a tile that will be written, while its sums are computed."""
-
-    def codegen(context, builder, signature, args):
-        memory = _Memory(builder, tile, *args[1:], None)
-        byte = ir.IntType(8).as_pointer()
-        for _place, row, v in tile.places:
-            pointer = builder.bitcast(memory.pointer(row, v), byte)
-            _call(
-                builder, "llvm.prefetch.p0", ir.VoidType(), pointer, _int32(1), _int32(3), _int32(1)
-            )
-        return context.get_dummy_value()
-
-    return types.void(tile, types.int64, types.int64), codegen
-
-
-@intrinsic
 def outer_add(_, tile, a, a_stride, b, lanes):
     """Return tile[i, j] + a[i] * b[j], one fused multiply-add each.
 
@@ -240,9 +223,8 @@ def tile_leaky(_, tile, slope):
         flat = builder.fcmp_ordered("==", factor, zero)
         for place, _row, _v in tile.places:
             t = builder.extract_value(value, place)
-            low = builder.fadd(builder.fmul(factor, t), zero)
-            off = builder.and_(flat, builder.fcmp_ordered("<", t, zero))
-            low = builder.select(off, zero, low)
+            off = builder.and_(flat, builder.fcmp_ordered("<=", t, zero))
+            low = builder.select(off, zero, builder.fmul(factor, t))
             high = builder.fcmp_ordered(">", t, zero)
             value = builder.insert_value(value, builder.select(high, t, low), place)
         return value
