@@ -59,11 +59,11 @@ class Order:
     seed: int = 0
 
 
-def _fetch(program: Program, model: Model, data: Data, order: Order):
+def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: bool):
     """Add the steps that fetch a batch; return its buffers: inputs, targets, weights.
 
-    Every thread fetches all rows of the inputs: the gradients of the weights need them all, and
-    to read them again costs less than to take them out of another core's cache.
+    With `own` every thread fetches all rows of the inputs: the gradients of the weights need them
+    all, and to read them again costs less than to take them out of another core's cache.
     """
     index = program.buffer(dtype=np.int64, own=True)
     key = order.seed, Clock.EPOCH, Clock.TOTAL_ROWS, int(order.shuffle), Clock.FIRST
@@ -72,8 +72,11 @@ def _fetch(program: Program, model: Model, data: Data, order: Order):
     weight.array[:] = 1
     if data.weight is not None:
         program.add("gather", Source(data.weight), index.batch, weight.batch, extent=EVERY)
-    x = program.buffer(model.n_inputs, own=True)
-    program.add("gather_rows", Source(data.x), index.batch, x.batch, extent=EVERY)
+    x = program.buffer(model.n_inputs, own=own)
+    if own:
+        program.add("gather_rows", Source(data.x), index.batch, x.batch, extent=EVERY)
+    else:
+        program.add("gather_rows", Source(data.x), index.rows, x.rows)
     if model.loss.target == "class":
         target = program.buffer(dtype=np.int64)
         program.add("gather", Source(data.y), index.rows, target.rows)
@@ -100,7 +103,7 @@ def training(
 ) -> tuple[Program, list[np.ndarray]]:
     """Return the program of training epochs, and the buffers of the layers' outputs."""
     program = Program(model.dtype, batch_size, n_threads)
-    x, target, weight = _fetch(program, model, data, order)
+    x, target, weight = _fetch(program, model, data, order, own=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
     passed = _forward(program, model, x)
@@ -134,7 +137,7 @@ def training(
 def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Program:
     """Return the program that sums the losses of the rows."""
     program = Program(model.dtype, batch_size, n_threads)
-    x, target, weight = _fetch(program, model, data, Order())
+    x, target, weight = _fetch(program, model, data, Order(), own=False)
     row_loss = program.buffer()
     _, out = _forward(program, model, x)[-1]
     program.add(model.loss.forward, out.rows, target.rows, row_loss.rows)

@@ -74,20 +74,6 @@ class Batch(Arg):
         return self.array[: clock[Clock.ROWS]]
 
 
-class Columns(Arg):
-    """All rows of the batch, this thread's share of the columns."""
-
-    def code(self, i, dtype):
-        size = self.array.itemsize
-        return (
-            f"strided(i[{i}] + lo * {size}, c[{Clock.ROWS:d}], hi - lo, "
-            f"i[{i + 2}] * {size}, {size}, {dtype})"
-        )
-
-    def view(self, clock, lo, hi):
-        return self.array[: clock[Clock.ROWS], lo:hi]
-
-
 class Whole(Arg):
     """All of an array that does not depend on the batch."""
 
@@ -107,15 +93,26 @@ class Part(Rows):
 class PartColumns(Arg):
     """This thread's share of the columns of an array that does not depend on the batch."""
 
+    rows = "i[{}]"
+
     def code(self, i, dtype):
         size = self.array.itemsize
         return (
-            f"strided(i[{i}] + lo * {size}, i[{i + 1}], hi - lo, "
+            f"strided(i[{i}] + lo * {size}, {self.rows.format(i + 1)}, hi - lo, "
             f"i[{i + 2}] * {size}, {size}, {dtype})"
         )
 
     def view(self, clock, lo, hi):
         return self.array[:, lo:hi]
+
+
+class Columns(PartColumns):
+    """All rows of the batch, this thread's share of the columns."""
+
+    rows = f"c[{Clock.ROWS:d}]"
+
+    def view(self, clock, lo, hi):
+        return self.array[: clock[Clock.ROWS], lo:hi]
 
 
 class FlatPart(Arg):
