@@ -13,7 +13,7 @@ from fastnn.engine.native import (
     pause,
     ticks,
 )
-from fastnn.kernels.jit import njit
+from fastnn.kernels.jit import njit, uninterrupted
 
 ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, BLOCKS = range(6)
 """Columns of the step table.
@@ -128,4 +128,5 @@ def compile_worker():
     table = types.Array(types.int64, 2, "C")
     integers, floats = types.Array(types.int64, 1, "C"), types.Array(types.float64, 1, "C")
     sums = types.Array(types.float64, 2, "C")
-    work.compile((table, integers, integers, floats, sums, integers, types.int64))
+    with uninterrupted():
+        work.compile((table, integers, integers, floats, sums, integers, types.int64))
