@@ -17,20 +17,17 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
-from fastnn.kernels.jit import cfunc, inlined, njit
+from fastnn.kernels.jit import cfunc, njit
 from fastnn.kernels.tile import (
     SHAPE,
     address_of,
+    copy_vectors,
     fused,
     inner_add,
     load_element,
-    outer_add,
+    multiply_tile,
     stack_buffer,
     store_element,
-    tile_add_to,
-    tile_leaky,
-    tile_plus,
-    tile_store,
     tile_sum,
     tile_zero,
     transpose_block,
@@ -65,52 +62,27 @@ NEAR = 2**15
 #   target = (out, row stride)                after = (slope, scale)
 
 
-@inlined
-def _micro(rows, vectors, depth, left, right, addend, target, after):
-    """Compute one tile; `rows` and `vectors` are literals."""
-    a, a_row, a_column = left
-    b, b_row, lanes = right
-    slope, scale = after
-    tile = tile_zero(slope, rows, vectors)
-    for k in range(depth):
-        tile = outer_add(tile, a + k * a_column, a_row, b + k * b_row, lanes)
-    if addend[0] != 0:
-        tile = tile_plus(tile, addend[0], addend[1], lanes)
-    if slope != 1:
-        tile = tile_leaky(tile, slope)
-    if scale == 0:
-        tile_store(tile, target[0], target[1], lanes)
-    else:
-        tile_add_to(tile, scale, target[0], target[1], lanes)
-
-
 def _make_column(vectors):
     """Return the loop over the rows of one column of tiles, `vectors` wide."""
-    most = SHAPE.rows
 
     @njit(cached=False)
     def column(m, depth, left, right, addend, target, after):
         a, a_row, a_column = left
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
-        blocks = (m + most - 1) // most
+        blocks = (m + SHAPE.rows - 1) // SHAPE.rows
         row = 0
         for block in range(blocks):
             count = (m - row + blocks - block - 1) // (blocks - block)
-            here = (a + row * a_row, a_row, a_column)
-            start = (addend[0] + row * addend[1], addend[1])
-            there = (target[0] + row * target[1], target[1])
-            if count == 6:
-                _micro(6, vectors, depth, here, right, start, there, after)
-            elif count == 5:
-                _micro(5, vectors, depth, here, right, start, there, after)
-            elif count == 4:
-                _micro(4, vectors, depth, here, right, start, there, after)
-            elif count == 3:
-                _micro(3, vectors, depth, here, right, start, there, after)
-            elif count == 2:
-                _micro(2, vectors, depth, here, right, start, there, after)
-            else:
-                _micro(1, vectors, depth, here, right, start, there, after)
+            multiply_tile(
+                vectors,
+                count,
+                depth,
+                (a + row * a_row, a_row, a_column),
+                right,
+                (addend[0] + row * addend[1], addend[1]),
+                (target[0] + row * target[1], target[1]),
+                after,
+            )
             row += count
 
     return column
@@ -176,13 +148,10 @@ def _copy(one, size, rows, columns, source, source_row, target, target_row):
         here, there = source + i * source_row, target + i * target_row
         j = 0
         while j + 2 * lanes <= columns:
-            pair = tile_plus(tile_zero(one, 1, 2), here + j * size, 0, lanes)
-            tile_store(pair, there + j * size, 0, lanes)
+            copy_vectors(one, 2, here + j * size, there + j * size, lanes)
             j += 2 * lanes
         while j < columns:
-            some = min(lanes, columns - j)
-            last = tile_plus(tile_zero(one, 1, 1), here + j * size, 0, some)
-            tile_store(last, there + j * size, 0, some)
+            copy_vectors(one, 1, here + j * size, there + j * size, min(lanes, columns - j))
             j += lanes
 
 

@@ -1,8 +1,8 @@
 """The register tile: a block of a matrix held in SIMD registers, and the few operations on it.
 
-A tile is ``rows`` x ``vectors`` SIMD vectors that LLVM keeps in registers, so that the inner loop
-of a matrix product is an ordinary Numba loop over k with one :func:`outer_add` in it.  This is the
-only file of the kernels that speaks LLVM IR for vectors.
+A tile is ``rows`` x ``vectors`` SIMD vectors that LLVM keeps in registers: the sums of a block of
+a matrix product, while :func:`multiply_tile` walks along k.  This is the only file of the kernels
+that speaks LLVM IR for vectors.
 
 Addresses are integers (bytes) and so are strides; nothing is checked.  Of a tile that is one vector
 wide only the first ``lanes`` columns exist in memory: it is how the right edge of a matrix is read
@@ -169,96 +169,150 @@ def tile_zero(_, like, rows, vectors):
     return tile(like, rows, vectors), codegen
 
 
-@intrinsic
-def tile_plus(_, tile, base, stride, lanes):
-    """Return the tile plus what stands in memory; stride 0 repeats one row (a bias)."""
+@intrinsic(prefer_literal=True)
+def copy_vectors(_, like, vectors, source, target, lanes):
+    """Copy `vectors` (a literal) vectors; of a single one, its first `lanes`."""
+    tile = Tile(like, 1, vectors.literal_value)
 
     def codegen(context, builder, signature, args):
-        memory = _Memory(builder, tile, *args[1:])
-        value = args[0]
+        stride = ir.Constant(ir.IntType(64), 0)
+        here, there = (_Memory(builder, tile, base, stride, args[4]) for base in args[2:4])
+        values = [here.load(row, v, tile.masked) for _, row, v in tile.places]
         for place, row, v in tile.places:
-            total = builder.fadd(
-                builder.extract_value(value, place), memory.load(row, v, tile.masked)
-            )
-            value = builder.insert_value(value, total, place)
-        return value
+            there.store(values[place], row, v, tile.masked)
+        return context.get_dummy_value()
 
-    return tile(tile, types.int64, types.int64, types.int64), codegen
+    return types.void(like, vectors, types.int64, types.int64, types.int64), codegen
 
 
-@intrinsic
-def outer_add(_, tile, a, a_stride, b, lanes):
-    """Return tile[i, j] + a[i] * b[j], one fused multiply-add each.
+def _sums(builder, tile, depth, left, right):
+    """Build the loop over k; return the vectors of the tile's sums, in the order of its places.
 
-    Every element sees its additions in the order of the calls whatever the tile's size: results
-    do not depend on how a matrix is cut into tiles.
+    Every element sees its additions in the order of k whatever the tile's size: results do not
+    depend on how a matrix is cut into tiles.
     """
+    a, a_row, a_column = left
+    b, b_row, lanes = right
+    before = builder.basic_block
+    loop = builder.append_basic_block("k")
+    done = builder.append_basic_block("sums")
+    nothing, zero = ir.Constant(depth.type, 0), ir.Constant(tile.vector, None)
+    builder.cbranch(builder.icmp_signed(">", depth, nothing), loop, done)
 
-    def codegen(context, builder, signature, args):
-        value, a, a_stride, b, lanes = args
-        memory = _Memory(builder, tile, b, a_stride, lanes)
-        row_of_b = [memory.load(0, v, tile.masked) for v in range(tile.vectors)]
-        for row in range(tile.rows):
-            offset = builder.mul(a_stride, ir.Constant(a_stride.type, row))
-            pointer = builder.inttoptr(builder.add(a, offset), tile.element.as_pointer())
-            factor = _splat(builder, builder.load(pointer), tile.lanes)
-            for v in range(tile.vectors):
-                place = row * tile.vectors + v
-                old = builder.extract_value(value, place)
-                new = _fma(builder, tile, factor, row_of_b[v], old)
-                value = builder.insert_value(value, new, place)
-        return value
+    builder.position_at_end(loop)
+    k = builder.phi(depth.type)
+    old = [builder.phi(tile.vector) for _ in tile.places]
+    column = builder.add(a, builder.mul(k, a_column))
+    row_of_b = _Memory(builder, tile, builder.add(b, builder.mul(k, b_row)), nothing, lanes)
+    vectors = [row_of_b.load(0, v, tile.masked) for v in range(tile.vectors)]
+    new = []
+    for row in range(tile.rows):
+        offset = builder.mul(a_row, ir.Constant(a_row.type, row))
+        pointer = builder.inttoptr(builder.add(column, offset), tile.element.as_pointer())
+        factor = _splat(builder, builder.load(pointer), tile.lanes)
+        new += [
+            _fma(builder, tile, factor, vector, old[row * tile.vectors + v])
+            for v, vector in enumerate(vectors)
+        ]
+    following = builder.add(k, ir.Constant(k.type, 1))
+    builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+    k.add_incoming(nothing, before)
+    k.add_incoming(following, loop)
+    for phi, value in zip(old, new, strict=True):
+        phi.add_incoming(zero, before)
+        phi.add_incoming(value, loop)
 
-    return tile(tile, types.int64, types.int64, types.int64, types.int64), codegen
+    builder.position_at_end(done)
+    sums = [builder.phi(tile.vector) for _ in tile.places]
+    for phi, value in zip(sums, new, strict=True):
+        phi.add_incoming(zero, before)
+        phi.add_incoming(value, loop)
+    return sums
 
 
-@intrinsic
-def tile_leaky(_, tile, slope):
+def _changed(builder, condition, values, change):
+    """Return ``change(values)`` where the condition holds, and the values where it does not."""
+    before = builder.basic_block
+    with builder.if_then(condition):
+        new = change(values)
+        branch = builder.basic_block
+    phis = [builder.phi(value.type) for value in values]
+    for phi, value, other in zip(phis, values, new, strict=True):
+        phi.add_incoming(value, before)
+        phi.add_incoming(other, branch)
+    return phis
+
+
+def _leaky(builder, tile, slope, values):
     """Return t where t > 0, else slope * t: 0 for slope 0 even at -inf, never -0; NaN stays."""
+    factor = _splat(builder, slope, tile.lanes)
+    zero = ir.Constant(tile.vector, None)
+    flat = builder.fcmp_ordered("==", factor, zero)
+    new = []
+    for t in values:
+        off = builder.and_(flat, builder.fcmp_ordered("<=", t, zero))
+        low = builder.select(off, zero, builder.fmul(factor, t))
+        new.append(builder.select(builder.fcmp_ordered(">", t, zero), t, low))
+    return new
+
+
+def _compute(builder, tile, depth, left, right, addend, target, after):
+    """Build the work on one tile; see :func:`multiply_tile`."""
+    lanes = right[2]
+    slope, scale = after
+    nothing, number = ir.Constant(addend[0].type, 0), slope.type
+    sums = _sums(builder, tile, depth, left, right)
+
+    def plus(values):
+        memory = _Memory(builder, tile, *addend, lanes)
+        return [
+            builder.fadd(values[place], memory.load(row, v, tile.masked))
+            for place, row, v in tile.places
+        ]
+
+    sums = _changed(builder, builder.icmp_signed("!=", addend[0], nothing), sums, plus)
+    bends = builder.fcmp_unordered("!=", slope, ir.Constant(number, 1))
+    sums = _changed(builder, bends, sums, lambda t: _leaky(builder, tile, slope, t))
+    memory = _Memory(builder, tile, *target, lanes)
+    writes = builder.fcmp_ordered("==", scale, ir.Constant(number, 0))
+    with builder.if_else(writes) as (write, add):
+        with write:
+            for place, row, v in tile.places:
+                memory.store(sums[place], row, v, tile.masked)
+        with add:
+            factor = _splat(builder, scale, tile.lanes)
+            for place, row, v in tile.places:
+                old = memory.load(row, v, tile.masked)
+                memory.store(_fma(builder, tile, factor, sums[place], old), row, v, tile.masked)
+
+
+@intrinsic(prefer_literal=True)
+def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after):
+    """Compute `rows` rows of a product, `vectors` (a literal) wide.
+
+    The arguments are those of the loops in matmul.py: ``left = (a, row stride, column stride)``,
+    ``right = (b, row stride, lanes of the last vector)``, ``addend`` and ``target =
+    (address, row stride)``, ``after = (slope, scale)``.  The whole tile is built here, and not as
+    a Numba loop, because Numba takes seconds to get 18 such loops ready for LLVM.
+    """
+    width, like = vectors.literal_value, after.dtype
+    groups = [types.UniTuple(types.int64, n) for n in (3, 3, 2, 2)]
 
     def codegen(context, builder, signature, args):
-        value, slope = args
-        factor = _splat(builder, slope, tile.lanes)
-        zero = ir.Constant(tile.vector, None)
-        flat = builder.fcmp_ordered("==", factor, zero)
-        for place, _row, _v in tile.places:
-            t = builder.extract_value(value, place)
-            off = builder.and_(flat, builder.fcmp_ordered("<=", t, zero))
-            low = builder.select(off, zero, builder.fmul(factor, t))
-            high = builder.fcmp_ordered(">", t, zero)
-            value = builder.insert_value(value, builder.select(high, t, low), place)
-        return value
-
-    return tile(tile, tile.dtype), codegen
-
-
-@intrinsic
-def tile_store(_, tile, base, stride, lanes):
-    """Write the tile to memory."""
-
-    def codegen(context, builder, signature, args):
-        memory = _Memory(builder, tile, *args[1:])
-        for place, row, v in tile.places:
-            memory.store(builder.extract_value(args[0], place), row, v, tile.masked)
+        rows, depth = args[1:3]
+        parts = [cgutils.unpack_tuple(builder, group) for group in args[3:]]
+        end = builder.append_basic_block("end")
+        switch = builder.switch(rows, end)
+        for count in range(1, SHAPE.rows + 1):
+            block = builder.append_basic_block(f"rows{count}")
+            switch.add_case(ir.Constant(rows.type, count), block)
+            builder.position_at_end(block)
+            _compute(builder, Tile(like, count, width), depth, *parts)
+            builder.branch(end)
+        builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(tile, types.int64, types.int64, types.int64), codegen
-
-
-@intrinsic
-def tile_add_to(_, tile, scale, base, stride, lanes):
-    """Add scale * tile to what stands in memory (the update rides here)."""
-
-    def codegen(context, builder, signature, args):
-        memory = _Memory(builder, tile, *args[2:])
-        factor = _splat(builder, args[1], tile.lanes)
-        for place, row, v in tile.places:
-            t = builder.extract_value(args[0], place)
-            new = _fma(builder, tile, factor, t, memory.load(row, v, tile.masked))
-            memory.store(new, row, v, tile.masked)
-        return context.get_dummy_value()
-
-    return types.void(tile, tile.dtype, types.int64, types.int64, types.int64), codegen
+    return types.void(vectors, types.int64, types.int64, *groups, after), codegen
 
 
 @intrinsic(prefer_literal=True)
