@@ -5,12 +5,12 @@ import datetime
 import json
 import sys
 
-from bench import startup, tables
+from bench import extras, startup, tables
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.workloads import WORKS
 
-SECTIONS = ("training", "matmul", "kernels", "startup")
+SECTIONS = ("training", "extras", "matmul", "kernels", "startup")
 RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
@@ -84,6 +84,26 @@ def run_training(arguments, threads, common, results) -> None:
             print(tables.training_line(entry), flush=True)
 
 
+def run_extras(arguments, threads, common, results) -> None:
+    for count in threads:
+        entry = {"threads": count, **common, "rows": []}
+        for work in extras.ROWS:
+            for extra in extras.EXTRAS:
+                found = in_process(
+                    "bench.extras",
+                    count,
+                    work=work.name,
+                    extra=extra.name,
+                    dtype=arguments.dtype,
+                    rounds=arguments.rounds,
+                    shortest=0.03 if arguments.quick else 0.2,
+                )
+                entry["rows"].append({"work": work.name, "extra": extra.name, "peers": found})
+        store(results, "extras", entry, ("threads", "dtype"))
+        print(f"\nextras, {arguments.dtype}, threads: {count}; milliseconds an epoch")
+        print(tables.plain(tables.extras_cells(entry)), flush=True)
+
+
 def run_matmul(arguments, threads, common, results) -> None:
     one = None
     for count in threads:
@@ -151,6 +171,7 @@ def main(argv=None) -> int:
     common = {"dtype": arguments.dtype, "date": today(), "rounds": arguments.rounds}
     runs = {
         "training": lambda: run_training(arguments, threads, common, results),
+        "extras": lambda: run_extras(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
         "kernels": lambda: run_kernels(arguments, threads, common, results),
         "startup": lambda: run_startup(arguments, results),
@@ -164,7 +185,9 @@ def main(argv=None) -> int:
                 RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if stored and not arguments.no_readme:
         write_readme(results)
-    peers = [peer for entry in results.get("training", []) for peer in entry["peers"].values()]
+    compared = [*results.get("training", [])]
+    compared += [row for entry in results.get("extras", []) for row in entry["rows"]]
+    peers = [peer for entry in compared for peer in entry["peers"].values()]
     return 0 if all(peer["agrees"] for peer in peers) else 1
 
 

@@ -60,6 +60,15 @@ def training_line(entry=None) -> str:
     return f"{cells[0]:<38}" + "".join(numbers)
 
 
+def extras_cells(entry) -> list[list[str]]:
+    """Return the header and a row of cells for each work with an extra."""
+    cells = [["work", "extra", "fastnn", "JAX scan", "next / fastnn"]]
+    for row in entry["rows"]:
+        times = [milliseconds(row["peers"][name]) for name in ("fastnn", "jax_scan")]
+        cells.append([WORK[row["work"]].label, row["extra"], *times, speedup(row["peers"])])
+    return cells
+
+
 def matmul_cells(entry) -> list[list[str]]:
     """Return the header and a row for each shape: microseconds and ratios of the products."""
     cells = [["shape", *(f"{p} {what}" for p in ("nn", "tn", "nt") for what in ("us", "ratio"))]]

@@ -1,8 +1,10 @@
 """fastnn: neural networks on CPUs, compiled by Numba."""
 
 from fastnn.callbacks import Callback, History
-from fastnn.layers import Dense
+from fastnn.dropout import Dropout
+from fastnn.layers import Activation, Dense
 from fastnn.network import Network, load
+from fastnn.normalization import BatchNormalization
 from fastnn.optimizers import SGD, Adam
 from fastnn.regularizers import L1, L1L2, L2
 
@@ -13,9 +15,12 @@ __all__ = [
     "L1L2",
     "L2",
     "SGD",
+    "Activation",
     "Adam",
+    "BatchNormalization",
     "Callback",
     "Dense",
+    "Dropout",
     "History",
     "Network",
     "load",

@@ -1,14 +1,15 @@
 """Layers: their shapes, their parameters, and the steps each adds to a program."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fastnn import activations, initializers, regularizers
-from fastnn.activations import Activation, Kernel
-from fastnn.checks import boolean, positive_int
-from fastnn.engine.program import Phase, Program, aligned
+from fastnn.activations import Kernel
+from fastnn.checks import boolean, fraction, positive_int
+from fastnn.engine.clock import Clock
+from fastnn.engine.program import Program, aligned
 from fastnn.engine.steps import (
     Arg,
     Buffer,
@@ -19,9 +20,9 @@ from fastnn.engine.steps import (
     Part,
     PartColumns,
     Spare,
-    Stretch,
     Whole,
 )
+from fastnn.families import Configured
 from fastnn.optimizers import Optimizer
 from fastnn.regularizers import Regularizer
 
@@ -34,15 +35,21 @@ _GRADIENT_BYTES = 2**19
 
 @dataclass
 class Parameter:
-    """One trained array, its penalty, and the optimizer's state for it."""
+    """One array of a layer, its penalty, and the optimizer's state for it."""
 
     name: str
     value: np.ndarray
-    regularizer: Regularizer | None
-    state: dict[str, np.ndarray]
+    regularizer: Regularizer | None = None
+    state: dict[str, np.ndarray] = field(default_factory=dict)
+    trained: bool = True
+    """Whether the optimizer changes it; the layer itself follows a statistic in it otherwise."""
+    least: float = -np.inf
+    """The least value that makes sense."""
 
     def keep_state(self, optimizer: Optimizer) -> bool:
         """Make the arrays that the optimizer wants, and return whether all were there."""
+        if not self.trained:
+            return True
         complete = set(optimizer.state) <= set(self.state)
         self.state = {
             name: self.state.get(name, aligned(self.value.shape, self.value.dtype))
@@ -63,7 +70,98 @@ class Parameter:
         return [*calls, (kernel, (*settings, gradient, *arrays))]
 
 
-class Dense:
+@dataclass
+class Node:
+    """A layer in one program: what it needs to add its steps, and what one pass leaves the next."""
+
+    program: Program
+    parameters: list[Parameter]
+    x: Buffer
+    """The inputs."""
+    number: int
+    """The layer's place in the network."""
+    seed: int
+    training: bool
+    fused: bool
+    """Whether the loss contains the layer's activation, which the layer then leaves out."""
+    out: Buffer | None = None
+    """Where the outputs must go; None is anywhere, the inputs' own buffer included."""
+    y: Buffer = field(init=False)
+    """The outputs, set by `forward`."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What else a pass leaves for the next."""
+
+    @property
+    def width(self) -> int:
+        """The number of inputs."""
+        return int(self.x.array.shape[-1])
+
+    def output(self, columns: int) -> Buffer:
+        """Return the buffer for the outputs, made if need be."""
+        self.y = self.out or self.program.buffer(columns)
+        return self.y
+
+    def drop(self, rate: float, scale: float, first: Any, source: Arg, target: Arg) -> Call:
+        """Return the call that drops elements at random: the same ones whenever it runs in a step.
+
+        `first` is the number of the first row of `source`.
+        """
+        key = self.seed, self.number, Clock.STEP
+        return "dropout", (rate, scale, *key, first, source, target)
+
+
+class Layer(Configured):
+    """A layer: settings alone; what is trained lies in the network, buffers in a program.
+
+    `forward` adds the steps from ``node.x`` to the outputs and sets ``node.y``.  `backward` adds
+    those from `dy`, the gradient of the outputs, to that of the inputs, and returns its buffer, or
+    any where `inputs` says that it is not needed.  `update` adds those that change the parameters.
+    Steps run in the order in which they are added, each thread on its own share; one that reads
+    what other threads have written goes behind a ``program.barrier()``.
+    """
+
+    activation: activations.Activation = activations.TABLE["linear"]
+    """What the layer ends with, for a loss that contains it."""
+    least_rows = 1
+    """The smallest batch size that makes sense."""
+
+    @property
+    def note(self) -> str:
+        """What a summary says of the layer."""
+        return ""
+
+    def width(self, n_inputs: int) -> int:
+        """Return the number of outputs."""
+        return n_inputs
+
+    def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
+        """Return the layer's parameters at their start."""
+        return []
+
+    def forward(self, node: Node) -> None:
+        raise NotImplementedError
+
+    def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
+        raise NotImplementedError
+
+    def update(self, node: Node, optimizer: Optimizer) -> None:
+        pass
+
+
+def _through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer) -> Buffer:
+    """Add the step from `dy` to the gradient before an activation; return its buffer."""
+    if node.fused or function.slope == 1:
+        return dy
+    dz = node.program.buffer(dy.array.shape[-1])
+    if function.slope is None:
+        node.program.add(function.backward, z.rows, node.y.rows, dy.rows, dz.rows)
+    else:
+        y = node.y.rows
+        node.program.add("relu_backward", y, y, function.slope, dy.rows, dz.rows)
+    return dz
+
+
+class Dense(Layer):
     """A fully-connected layer: ``activation(x @ W + b)``, W of shape (n_inputs, units).
 
     Parameters
@@ -77,11 +175,21 @@ class Dense:
         Start of W.  None is He's for the ReLU family and Glorot's for the rest.
     bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer or None
+    drop_connect : float in [0, 1)
+        DropConnect: the share of W that each training step leaves out, at random.  The rest is
+        divided by ``1 - drop_connect``, so prediction uses W, the mean of what training uses.  The
+        bias is not dropped.  Wan et al. draw weights anew for each row; here all rows of a batch
+        share them, which keeps the layer one matrix product.
 
     Raises
     ------
     ValueError, TypeError
-        For `units` below 1, unknown names, or objects of the wrong kind.
+        For `units` below 1, unknown names, objects of the wrong kind, or a share outside [0, 1).
+
+    References
+    ----------
+    L. Wan, M. Zeiler, S. Zhang, Y. LeCun and R. Fergus, "Regularization of Neural Networks using
+    DropConnect", ICML 2013.
 
     Examples
     --------
@@ -99,9 +207,10 @@ class Dense:
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        drop_connect: float = 0.0,
     ):
         self.units = positive_int(units, "units")
-        self.activation: Activation = activations.get(activation)
+        self.activation = activations.get(activation)
         self.use_bias = boolean(use_bias, "use_bias")
         if kernel_initializer is None:
             self.kernel_initializer = initializers.default_for(self.activation.name)
@@ -110,14 +219,22 @@ class Dense:
         self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
         self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
         self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
+        self.drop_connect = fraction(drop_connect, "drop_connect")
 
     def __repr__(self) -> str:
-        return f"Dense({self.units}, activation={self.activation.name!r})"
+        dropped = f", drop_connect={self.drop_connect}" if self.drop_connect else ""
+        return f"Dense({self.units}, activation={self.activation.name!r}{dropped})"
+
+    @property
+    def note(self) -> str:
+        dropped = f", drop_connect {self.drop_connect}" if self.drop_connect else ""
+        return f"{self.activation.name}{dropped}"
 
     def to_config(self) -> dict[str, Any]:
         """Return what :class:`Dense` takes, as JSON can hold it."""
         penalties = self.kernel_regularizer, self.bias_regularizer
         return {
+            "name": "Dense",
             "units": self.units,
             "activation": self.activation.name,
             "use_bias": self.use_bias,
@@ -125,100 +242,140 @@ class Dense:
             "bias_initializer": self.bias_initializer.to_config(),
             "kernel_regularizer": penalties[0] and penalties[0].to_config(),
             "bias_regularizer": penalties[1] and penalties[1].to_config(),
+            "drop_connect": self.drop_connect,
         }
 
+    def width(self, n_inputs: int) -> int:
+        return self.units
+
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
-        """Return the layer's parameters at their start."""
         kernel = aligned((n_inputs, self.units), dtype)
         kernel[...] = self.kernel_initializer(kernel.shape, rng, dtype)
-        built = [Parameter("kernel", kernel, self.kernel_regularizer, {})]
+        built = [Parameter("kernel", kernel, self.kernel_regularizer)]
         if self.use_bias:
             bias = aligned((self.units,), dtype)
             bias[...] = self.bias_initializer(bias.shape, rng, dtype)
-            built.append(Parameter("bias", bias, self.bias_regularizer, {}))
+            built.append(Parameter("bias", bias, self.bias_regularizer))
         return built
 
-    def forward(
-        self,
-        program: Program,
-        parameters: list[Parameter],
-        x: Buffer | Stretch,
-        out: Buffer | Stretch,
-        *,
-        fused: bool,
-    ) -> Buffer | Stretch:
-        """Add the steps from `x` to `out`; `fused` leaves f to the loss.
-
-        Return the buffer of what f is applied to: `out` itself where f rides in the product.
-        """
-        w = parameters[0].value
-        b = parameters[1].value if self.use_bias else w[0, :0]
+    def forward(self, node: Node) -> None:
+        w = node.parameters[0].value
+        b = node.parameters[1].value if self.use_bias else w[0, :0]
+        if node.training and self.drop_connect:
+            w = self._dropped(node, w)
         slope = self.activation.slope
-        rides = fused or slope is not None
+        rides = node.fused or slope is not None
+        y = node.output(self.units)
         # Not in place: a loop that might read what it has written does not vectorize.
-        z = out if rides else program.buffer(self.units)
-        factor = 1.0 if fused or slope is None else slope
-        program.add("dense_forward", x.rows, Whole(w), Whole(b), factor, z.rows)
+        z = node.kept["z"] = y if rides else node.program.buffer(self.units)
+        factor = 1.0 if node.fused or slope is None else slope
+        node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), factor, z.rows)
         if not rides:
-            program.add(self.activation.forward, z.rows, out.rows)
-        return z
+            node.program.add(self.activation.forward, z.rows, y.rows)
 
-    def backward(
-        self,
-        program: Program,
-        parameters: list[Parameter],
-        z: Buffer,
-        y: Buffer,
-        dy: Buffer,
-        *,
-        fused: bool,
-        inputs: bool,
-    ) -> tuple[Buffer, Buffer]:
-        """Add the steps from `dy`, the gradient of the output, back to the inputs'.
+    def _dropped(self, node: Node, w: np.ndarray) -> np.ndarray:
+        """Return the array for what DropConnect leaves of W; add the step that writes it."""
+        dropped = node.kept["dropped"] = aligned(w.shape, w.dtype)
+        call = self._drop(node, Part(w), Part(dropped))
+        node.program.add_group([call], len(w))
+        node.program.barrier()
+        return dropped
 
-        Return the buffers of the gradient before f and of that of the inputs; where `inputs` says
-        that the latter is not needed, it is `dy` again.
-        """
-        slope = self.activation.slope
-        dz = dy if fused or slope == 1 else program.buffer(self.units)
-        if dz is not dy and slope is None:
-            program.add(self.activation.backward, z.rows, y.rows, dy.rows, dz.rows)
-        elif dz is not dy:
-            program.add("relu_backward", y.rows, y.rows, slope, dy.rows, dz.rows)
+    def _drop(self, node: Node, source: Arg, target: Arg) -> Call:
+        """Return the call that applies the step's mask to a share of the rows of W."""
+        rate = self.drop_connect
+        return node.drop(rate, 1 / (1 - rate), Low(), source, target)
+
+    def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
+        dz = node.kept["dz"] = _through(self.activation, node, node.kept["z"], dy)
         if not inputs:
-            return dz, dy
-        w = parameters[0].value
-        dx = program.buffer(w.shape[0])
-        program.add("matmul_nn", dz.rows, Whole(program.transposed(w)), dx.rows)
-        return dz, dx
+            return dy
+        w = node.parameters[0].value
+        dx = node.program.buffer(len(w))
+        if self.drop_connect:
+            node.program.add("matmul_nt", dz.rows, Whole(node.kept["dropped"]), dx.rows)
+        else:
+            copy = Whole(node.program.transposed(w))
+            node.program.add("matmul_nn", dz.rows, copy, dx.rows)
+        return dx
 
-    def update(
-        self,
-        program: Program,
-        parameters: list[Parameter],
-        x: Buffer,
-        dz: Buffer,
-        optimizer: Optimizer,
-    ) -> None:
-        """Add the steps that change the parameters, given the gradient before f."""
-        kernel = parameters[0]
+    def update(self, node: Node, optimizer: Optimizer) -> None:
+        program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w = kernel.value
         blocks = 1
-        if optimizer.rides and kernel.regularizer is None:
+        if optimizer.rides and kernel.regularizer is None and not self.drop_connect:
             rate = -float(optimizer.learning_rate)
-            calls: list[Call] = [("matmul_tn_add", (x.columns, dz.batch, rate, Part(w)))]
+            calls: list[Call] = [("matmul_tn_add", (node.x.columns, dz.batch, rate, Part(w)))]
         else:
             share = -(-len(w) // program.n_threads)
             blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
             room = aligned((program.n_threads, -(-share // blocks) + 1, self.units), w.dtype)
-            calls = [("matmul_tn", (x.columns, dz.batch, Spare(room)))]
+            calls = [("matmul_tn", (node.x.columns, dz.batch, Spare(room)))]
+            if self.drop_connect:
+                whole, room = room, aligned(room.shape, w.dtype)
+                calls.append(self._drop(node, Spare(whole), Spare(room)))
             calls += kernel.update(FlatSpare(room), optimizer)
         copy = program.copy_of(w)
         if copy is not None:
             calls.append(("transpose", (Part(w), PartColumns(copy))))
-        program.add_group(calls, Phase.UPDATE, len(w), blocks=blocks)
+        program.add_group(calls, len(w), blocks=blocks)
         if self.use_bias:
             gradient = aligned((self.units,), w.dtype)
             calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
-            calls += parameters[1].update(FlatPart(gradient), optimizer)
-            program.add_group(calls, Phase.UPDATE, self.units)
+            calls += node.parameters[1].update(FlatPart(gradient), optimizer)
+            program.add_group(calls, self.units)
+
+
+class Activation(Layer):
+    """An activation by itself: ``f(x)``, for what comes between it and a layer without one.
+
+    ``Dense(64), BatchNormalization(), Activation("relu")`` is Keras's order.  The start of a
+    :class:`Dense` follows its own activation alone; name He's where a ReLU comes later.
+
+    Parameters
+    ----------
+    activation : str or fastnn.activations.Activation
+        "relu", "sigmoid", "tanh", "softmax" or "linear".
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unknown names or objects of the wrong kind.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.Activation("relu")
+    Activation('relu')
+    """
+
+    def __init__(self, activation: Any):
+        self.activation = activations.get(activation)
+
+    def __repr__(self) -> str:
+        return f"Activation({self.activation.name!r})"
+
+    @property
+    def note(self) -> str:
+        return self.activation.name
+
+    def to_config(self) -> dict[str, Any]:
+        """Return what :class:`Activation` takes, as JSON can hold it."""
+        return {"name": "Activation", "activation": self.activation.name}
+
+    def forward(self, node: Node) -> None:
+        slope = self.activation.slope
+        nothing = node.fused or slope == 1
+        if nothing and node.out is None:
+            node.y = node.x
+            return
+        y = node.output(node.width)
+        if nothing:
+            node.program.add("identity_forward", node.x.rows, y.rows)
+        elif slope is None:
+            node.program.add(self.activation.forward, node.x.rows, y.rows)
+        else:
+            node.program.add("relu_forward", node.x.rows, slope, y.rows)
+
+    def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
+        return _through(self.activation, node, node.x, dy) if inputs else dy

@@ -1,5 +1,7 @@
 """Lowering: a network and its data become a program."""
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,7 +11,7 @@ from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch
 from fastnn.kernels import COMPILED
-from fastnn.layers import Dense, Parameter
+from fastnn.layers import Layer, Node, Parameter
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.reference import TWINS
@@ -19,18 +21,19 @@ from fastnn.reference import TWINS
 class Model:
     """What the programs of a network have in common."""
 
-    layers: list[Dense]
+    layers: list[Layer]
     parameters: list[list[Parameter]]
     loss: Loss
     dtype: np.dtype
 
     @property
     def n_inputs(self) -> int:
-        return len(self.parameters[0][0].value)
+        return next(len(each.value) for each in self._all_parameters() if each.value.ndim == 2)
 
     @property
     def n_outputs(self) -> int:
-        return self.layers[-1].units
+        """Those of the last layer that has units of its own, or 0."""
+        return functools.reduce(lambda width, layer: layer.width(width), self.layers, 0)
 
     @property
     def fuses(self) -> bool:
@@ -39,7 +42,14 @@ class Model:
 
     def flops(self) -> int:
         """Return the operations of a forward pass of one row."""
-        return sum(2 * parameters[0].value.size for parameters in self.parameters)
+        return sum(2 * each.value.size for each in self._all_parameters() if each.value.ndim == 2)
+
+    def trains_before(self, number: int) -> bool:
+        """Return whether a layer before the one so numbered has something to train."""
+        return any(each.trained for layer in self.parameters[:number] for each in layer)
+
+    def _all_parameters(self) -> Iterator[Parameter]:
+        return (each for layer in self.parameters for each in layer)
 
 
 @dataclass
@@ -86,16 +96,29 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
     return x, target, weight
 
 
-def _forward(program: Program, model: Model, x: Buffer) -> list[tuple[Buffer, Buffer]]:
-    """Add the forward pass; return each layer's buffers before and after its activation."""
-    passed: list[tuple[Buffer, Buffer]] = []
+def _forward(
+    program: Program,
+    model: Model,
+    x: Buffer,
+    *,
+    seed: int = 0,
+    training: bool = False,
+    out: Buffer | None = None,
+) -> list[Node]:
+    """Add the forward pass; return the layers' nodes.
+
+    With `out` the outputs go there; otherwise they are what the loss wants, which may contain the
+    last activation.
+    """
+    nodes: list[Node] = []
+    last = len(model.layers) - 1
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
-        out = program.buffer(layer.units)
-        fused = model.fuses and number == len(model.layers) - 1
-        z = layer.forward(program, parameters, x, out, fused=fused)
-        passed.append((cast(Buffer, z), out))
-        x = out
-    return passed
+        fused = out is None and model.fuses and number == last
+        there = out if number == last else None
+        nodes.append(Node(program, parameters, x, number, seed, training, fused, there))
+        layer.forward(nodes[-1])
+        x = nodes[-1].y
+    return nodes
 
 
 def training(
@@ -106,32 +129,20 @@ def training(
     x, target, weight = _fetch(program, model, data, order, own=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
-    passed = _forward(program, model, x)
-    output = passed[-1][1]
+    nodes = _forward(program, model, x, seed=order.seed, training=True)
+    output = nodes[-1].y
     program.add(model.loss.forward, output.rows, target.rows, row_loss.rows)
     dy = program.buffer(model.n_outputs)
     program.add(model.loss.backward, output.rows, target.rows, scale.rows, dy.rows)
+    for node in reversed(nodes):
+        inputs = model.trains_before(node.number)
+        dy = model.layers[node.number].backward(node, dy, inputs)
+        if not inputs:
+            break
     program.add_check(row_loss, weight)
-    gradients: list[Buffer] = []
-    for number in reversed(range(len(model.layers))):
-        dz, dy = model.layers[number].backward(
-            program,
-            model.parameters[number],
-            *passed[number],
-            dy,
-            fused=model.fuses and number == len(model.layers) - 1,
-            inputs=number > 0,
-        )
-        gradients.insert(0, dz)
-    for number, layer in enumerate(model.layers):
-        layer.update(
-            program,
-            model.parameters[number],
-            passed[number - 1][1] if number else x,
-            gradients[number],
-            optimizer,
-        )
-    return program, [out.array for _, out in passed]
+    for layer, node in zip(model.layers, nodes, strict=True):
+        layer.update(node, optimizer)
+    return program, [node.y.array for node in nodes]
 
 
 def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Program:
@@ -139,7 +150,7 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     program = Program(model.dtype, batch_size, n_threads)
     x, target, weight = _fetch(program, model, data, Order(), own=False)
     row_loss = program.buffer()
-    _, out = _forward(program, model, x)[-1]
+    out = _forward(program, model, x)[-1].y
     program.add(model.loss.forward, out.rows, target.rows, row_loss.rows)
     program.add_check(row_loss, weight)
     return program
@@ -158,11 +169,7 @@ def prediction(
         key = 0, Clock.EPOCH, Clock.TOTAL_ROWS, 0, FirstRow()
         program.add("batch_rows", *key, index.rows)
         program.add("gather_rows", Source(x), index.rows, here.rows)
-    for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
-        last = number == len(model.layers) - 1
-        there = Stretch(out) if last else program.buffer(layer.units)
-        layer.forward(program, parameters, here, there, fused=False)
-        here = there
+    _forward(program, model, cast(Buffer, here), out=cast(Buffer, Stretch(out)))
     program.add_check()
     return program
 

@@ -9,13 +9,17 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks, losses, lowering, optimizers, storage
 from fastnn.callbacks import CallbackList, History, ProgressBar
+from fastnn.dropout import Dropout
 from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import aligned_copy
-from fastnn.layers import Dense, Parameter
+from fastnn.families import look_up
+from fastnn.layers import Activation, Dense, Layer, Parameter
 from fastnn.lowering import Data, Model, Order
+from fastnn.normalization import BatchNormalization
 
 _FORMAT = "fastnn-network-1"
+_LAYERS = {kind.__name__: kind for kind in (Dense, Activation, BatchNormalization, Dropout)}
 _PREDICT_ROWS = 256
 """Rows of a batch of prediction or evaluation for each thread: its layers stay in the cache."""
 
@@ -25,7 +29,7 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Dense
+    layers : sequence of Dense, Activation, BatchNormalization and Dropout
         From the inputs to the outputs; the number of inputs is that of the data.
     loss : str or Loss
         "mse", "mae", "softmax_cross_entropy" or "logistic"; the loss of a batch is the mean over
@@ -54,7 +58,8 @@ class Network:
     Raises
     ------
     ValueError, TypeError
-        For zero layers, unknown names and values out of range.
+        For no `Dense` among the layers, a `Dropout` at their end, unknown names and values out of
+        range.
 
     Examples
     --------
@@ -69,7 +74,7 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[Dense],
+        layers: Sequence[Layer],
         *,
         loss: Any = "mse",
         optimizer: Any = "sgd",
@@ -104,10 +109,11 @@ class Network:
                 f"loss {self.loss.name!r} wants a last layer with activation {wanted!r} or "
                 f"'linear' (then predict gives logits), got {last!r}"
             )
-        if self.loss.target == "class" and self.layers[-1].units < 2:
+        n_outputs = self._model().n_outputs
+        if self.loss.target == "class" and n_outputs < 2:
             raise ValueError(
                 f"loss {self.loss.name!r} wants a unit for each class in the last layer, at "
-                f"least 2, got {self.layers[-1].units}"
+                f"least 2, got {n_outputs}"
             )
 
     @property
@@ -135,7 +141,7 @@ class Network:
         parameters = []
         for layer in self.layers:
             parameters.append(layer.build(n_inputs, rng, self.dtype))
-            n_inputs = layer.units
+            n_inputs = layer.width(n_inputs)
         self._parameters = parameters
 
     def _model(self) -> Model:
@@ -156,7 +162,7 @@ class Network:
         if n_inputs is None and self.built:
             n_inputs = self._model().n_inputs
         x = checks.as_inputs(X, n_inputs, self.dtype, f"{prefix}X")
-        n_outputs, name = self.layers[-1].units, f"{prefix}y"
+        n_outputs, name = self._model().n_outputs, f"{prefix}y"
         if self.loss.target == "class":
             y = checks.as_class_labels(y, len(x), n_outputs, name)
         elif self.loss.target == "binary":
@@ -237,9 +243,18 @@ class Network:
             if part is not None and part.weight is not None and not part.weight.any():
                 raise ValueError("sample_weight is 0 for all rows to train on or to validate on")
 
+        self._check_batches(min(batch_size, len(data.x)))
         self.build(data.x.shape[1])
         self._train(data, validation, epochs, batch_size, shuffle, hooks, bool(bar or callbacks))
         return history
+
+    def _check_batches(self, rows: int) -> None:
+        for number, layer in enumerate(self.layers):
+            if rows < layer.least_rows:
+                raise ValueError(
+                    f"batch_size is {rows} (or there are no more rows), wanted at least "
+                    f"{layer.least_rows} for layers[{number}], {type(layer).__name__}"
+                )
 
     def _validation(self, given, held_out: float, data: Data) -> Data | None:
         if given is not None:
@@ -389,7 +404,10 @@ class Network:
         return out
 
     def get_weights(self) -> list[np.ndarray]:
-        """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out)."""
+        """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
+
+        In place of W and b a `BatchNormalization` has gamma, beta, moving_mean, moving_variance.
+        """
         self._built_model("get_weights")
         return [parameter.value.copy() for parameter in self._all_parameters()]
 
@@ -402,8 +420,15 @@ class Network:
             If number, shapes or values are not right; nothing is changed then.
         """
         self._built_model("set_weights")
-        values = [parameter.value for parameter in self._all_parameters()]
+        parameters = self._all_parameters()
+        values = [parameter.value for parameter in parameters]
         given = checks.as_weights(weights, [value.shape for value in values], self.dtype)
+        for number, (parameter, new) in enumerate(zip(parameters, given, strict=True)):
+            if new.min() < parameter.least:
+                raise ValueError(
+                    f"weights[{number}] ({parameter.name}) has {new.min()}, wanted at least "
+                    f"{parameter.least:g}"
+                )
         for value, new in zip(values, [np.array(new) for new in given], strict=True):
             value[...] = new
 
@@ -450,12 +475,14 @@ class Network:
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
-        rows = [("layer", "activation", "output", "parameters")]
+        rows = [("layer", "setting", "output", "parameters")]
+        width = self._model().n_inputs if self.built else 0
         for number, layer in enumerate(self.layers):
             count = "not built"
             if self.built:
                 count = f"{sum(p.value.size for p in self._parameters[number]):,}"
-            rows.append((type(layer).__name__, layer.activation.name, str(layer.units), count))
+            width = layer.width(width)
+            rows.append((type(layer).__name__, layer.note, str(width or "inputs"), count))
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         for row in rows:
             print(
@@ -463,7 +490,9 @@ class Network:
                 f"{row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}"
             )
         total = sum(parameter.value.size for parameter in self._all_parameters())
-        print(f"{total:,} parameters, {self.dtype.name}, loss {self.loss.name}, {self.optimizer}")
+        fixed = sum(p.value.size for p in self._all_parameters() if not p.trained)
+        count = f"{total:,} parameters" + (f" ({fixed:,} not trained)" if fixed else "")
+        print(f"{count}, {self.dtype.name}, loss {self.loss.name}, {self.optimizer}")
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -482,7 +511,7 @@ def load(path: str | os.PathLike[str]) -> Network:
         raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
     try:
         network = Network(
-            [Dense(**config) for config in header["layers"]],
+            [look_up(config, "layer", Layer, _LAYERS) for config in header["layers"]],
             loss=header["loss"],
             optimizer=header["optimizer"],
             seed=header["seed"],
@@ -508,15 +537,19 @@ def load(path: str | os.PathLike[str]) -> Network:
     return network
 
 
-def _as_layers(layers) -> list[Dense]:
-    if isinstance(layers, Dense) or not isinstance(layers, Iterable):
+def _as_layers(layers) -> list[Layer]:
+    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
         raise TypeError(f"layers must be a sequence of Dense, got {type(layers).__name__}")
     found = list(layers)
-    if not found:
-        raise ValueError("layers is empty, wanted at least one Dense")
     for number, layer in enumerate(found):
-        if not isinstance(layer, Dense):
-            raise TypeError(f"layers[{number}] must be a Dense, got {type(layer).__name__}")
+        if not isinstance(layer, Layer):
+            wanted = "a Dense or another layer"
+            raise TypeError(f"layers[{number}] must be {wanted}, got {type(layer).__name__}")
+    if not any(isinstance(layer, Dense) for layer in found):
+        what = "has no Dense" if found else "is empty"
+        raise ValueError(f"layers {what}, wanted at least one Dense")
+    if isinstance(found[-1], Dropout):
+        raise ValueError(f"layers ends with {found[-1]}, which would drop outputs")
     return found
 
 

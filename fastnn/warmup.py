@@ -3,8 +3,10 @@
 import numpy as np
 
 from fastnn import activations, losses, optimizers
-from fastnn.layers import Dense
+from fastnn.dropout import Dropout
+from fastnn.layers import Activation, Dense
 from fastnn.network import Network
+from fastnn.normalization import BatchNormalization
 
 
 def warmup() -> None:
@@ -33,3 +35,9 @@ def warmup() -> None:
             other = x.astype("float64" if dtype == "float32" else "float32")
             network.fit(other, other[:, :2])
             network.predict(other)
+        normalized = [Dense(4, drop_connect=0.5), BatchNormalization(), Activation("relu")]
+        others = [Dropout(0.5), *normalized, Dropout(0.5, "test"), Dense(3, drop_connect=0.5)]
+        network = Network([*others, Dense(2)], dtype=dtype)
+        network.fit(x, x[:, :2])
+        network.evaluate(x, x[:, :2])
+        network.predict(x)

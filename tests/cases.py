@@ -236,6 +236,51 @@ def _column_sums(rng, dtype, rows, n):
     return {"a": normal(rng, dtype, rows, n), "first": 0, "last": n, "out": blank(dtype, n)}
 
 
+def _dropout(rng, dtype, rows, n):
+    made = {"rate": 0.4, "scale": 1.0 / 0.6, "seed": 2**63 - 3, "layer": 2, "step": 5, "first": 7}
+    return made | {"x": normal(rng, dtype, rows, n), "out": blank(dtype, rows, n)}
+
+
+def _dropout_mean(rng, dtype, rows, n):
+    return {"rate": 0.4, "x": normal(rng, dtype, rows, n), "out": blank(dtype, rows, n)}
+
+
+def _statistics(rng, dtype, n):
+    return {"mean": normal(rng, dtype, n), "inverse": uniform(rng, dtype, n)}
+
+
+def _batch_moments(rng, dtype, rows, n):
+    made = {"x": normal(rng, dtype, rows, n), "first": 0, "last": n}
+    return made | {"mean": blank(dtype, n), "variance": blank(dtype, n)}
+
+
+def _inverse_deviation(rng, dtype, n):
+    return {"epsilon": 1e-3, "variance": uniform(rng, dtype, n), "inverse": blank(dtype, n)}
+
+
+def _batch_norm_forward(rng, dtype, rows, n):
+    made = {"x": normal(rng, dtype, rows, n), **_statistics(rng, dtype, n)}
+    made |= {"gamma": normal(rng, dtype, n), "beta": normal(rng, dtype, n)}
+    return made | {"out": blank(dtype, rows, n)}
+
+
+def _batch_norm_gradients(rng, dtype, rows, n):
+    made = {"x": normal(rng, dtype, rows, n), **_statistics(rng, dtype, n)}
+    made |= {"dy": normal(rng, dtype, rows, n), "first": 0, "last": n}
+    return made | {"dgamma": blank(dtype, n), "dbeta": blank(dtype, n)}
+
+
+def _batch_norm_backward(rng, dtype, rows, n):
+    made = {"x": normal(rng, dtype, rows, n), **_statistics(rng, dtype, n)}
+    made |= {name: normal(rng, dtype, n) for name in ("gamma", "dgamma", "dbeta")}
+    return made | {"batch": 9, "dy": normal(rng, dtype, rows, n), "dx": blank(dtype, rows, n)}
+
+
+def _moving(rng, dtype, n):
+    made = {"momentum": 0.9, "rows": 2, "value": normal(rng, dtype, n)}
+    return made | {"moving": normal(rng, dtype, n)}
+
+
 def _activation(name, tolerance, extra=None):
     extra = extra or {}
     forward = Case(
@@ -303,5 +348,25 @@ CASES = (
     Case("rows", "row_scales", _row_scales, ("scale",), 1, tolerance=0, whole=("batch_weight",)),
     Case("rows", "batch_loss", _batch_loss, ("total",), 1, tolerance=0, splits=False),
     Case("rows", "column_sums", _column_sums, ("out",), 2, tolerance=0, splits=False),
+    Case("dropout", "dropout", _dropout, ("out",), 2, tolerance="exact", splits=False),
+    Case("dropout", "dropout_mean", _dropout_mean, ("out",), 2, overlays=(("out", "x"),)),
+    Case(
+        "normalization", "batch_moments", _batch_moments, ("mean", "variance"), 2,
+        tolerance=0, splits=False,
+    ),
+    Case("normalization", "inverse_deviation", _inverse_deviation, ("inverse",), 1),
+    Case(
+        "normalization", "batch_norm_forward", _batch_norm_forward, ("out",), 2,
+        overlays=(("out", "x"),), whole=("mean", "inverse", "gamma", "beta"),
+    ),
+    Case(
+        "normalization", "batch_norm_gradients", _batch_norm_gradients, ("dgamma", "dbeta"), 2,
+        tolerance=0, splits=False,
+    ),
+    Case(
+        "normalization", "batch_norm_backward", _batch_norm_backward, ("dx",), 2,
+        overlays=(("dx", "dy"),), whole=("mean", "inverse", "gamma", "dgamma", "dbeta"),
+    ),
+    Case("normalization", "moving_update", _moving, ("moving",), 1),
 )  # fmt: skip
 BY_NAME = {case.name: case for case in CASES}

@@ -3,7 +3,6 @@
 import functools
 import numbers
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
@@ -11,16 +10,6 @@ from fastnn.engine.clock import Clock
 from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
-
-
-class Phase(IntEnum):
-    """Threads meet between phases."""
-
-    ROWS = 0
-    """Forward and backward: each thread has its rows and needs no other's."""
-    UPDATE = 1
-    """After the backward pass: each thread has its weights and needs all rows."""
-
 
 APART = 64
 """Numbers that one thread writes lie this far from another's: in two neighbouring cache lines they
@@ -70,7 +59,9 @@ class Program:
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
         """Updates done; the optimizer's step counts from it."""
-        self._phases: list[list[Group | None]] = [[] for _ in Phase]
+        self.groups: list[tuple[int, Group | None]] = []
+        """(phase, group of steps) in order; a group that is None is the check."""
+        self._phase = 0
 
     def buffer(self, columns: int | None = None, dtype=None, own: bool = False) -> Buffer:
         """Return a buffer for a batch, (batch_size,) or (batch_size, columns)."""
@@ -100,29 +91,29 @@ class Program:
         for w, copy in self._transposed:
             copy[...] = w.T
 
-    def add(self, kernel, *arguments, phase=Phase.ROWS, extent=BATCH) -> None:
-        """Append a step to a phase."""
-        self.add_group(
-            [(kernel, arguments)],
-            phase,
-            extent,
-        )
+    def barrier(self) -> None:
+        """Begin a new phase: threads meet here, and then see all that any of them has written."""
+        self._phase += 1
 
-    def add_group(self, calls, phase: Phase, extent: int, *, blocks: int = 1) -> None:
+    def add(self, kernel, *arguments, extent=BATCH) -> None:
+        """Append a step."""
+        self.add_group([(kernel, arguments)], extent)
+
+    def add_group(self, calls, extent: int, *, blocks: int = 1) -> None:
         """Append steps, given as (kernel, arguments), that run together, block by block."""
         steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
-        self._phases[phase].append(Group(steps, blocks))
+        self.groups.append((self._phase, Group(steps, blocks)))
 
     def add_check(self, row_loss=None, weight=None) -> None:
-        """Let the run end here when the batch's loss is not finite, or when it is told to stop."""
+        """Let the run end here when the batch's loss is not finite, or when it is told to stop.
+
+        The threads meet first: each then adds up the losses of all rows, and decides alike.
+        """
+        self.barrier()
         if row_loss is not None:
             arguments = row_loss.batch, weight.batch, Mine(self.loss)
-            self.add("batch_loss", *arguments, phase=Phase.UPDATE, extent=EVERY)
-        self._phases[Phase.UPDATE].append(None)
-
-    def groups(self) -> list[tuple[Phase, Group | None]]:
-        """Return (phase, group of steps) in order; a group that is None is the check."""
-        return [(phase, group) for phase in Phase for group in self._phases[phase]]
+            self.add("batch_loss", *arguments, extent=EVERY)
+        self.groups.append((self._phase, None))
 
     @functools.cached_property
     def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
@@ -131,7 +122,7 @@ class Program:
         compile_worker()
         rows: list[tuple[int, ...]] = []
         kept: list[tuple[np.ndarray, np.ndarray]] = []
-        for phase, group in self.groups():
+        for phase, group in self.groups:
             if group is None:
                 rows.append((0, 0, 0, phase, 1, 1))
                 continue
@@ -154,7 +145,7 @@ class Program:
                 clock[Clock.FIRST] = first
                 clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
                 clock[Clock.STEP] += 1
-                for _, group in self.groups():
+                for _, group in self.groups:
                     if group is not None:
                         clock[Clock.PARTS] = group.blocks
                         for clock[Clock.PART] in range(group.blocks):

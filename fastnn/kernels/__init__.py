@@ -5,7 +5,16 @@ call the names of this module, which check their arguments and use several cores
 from other compiled code the functions of the submodules, which do neither.
 """
 
-from fastnn.kernels import activations, losses, matmul, regularizers, rows, updates
+from fastnn.kernels import (
+    activations,
+    dropout,
+    losses,
+    matmul,
+    normalization,
+    regularizers,
+    rows,
+    updates,
+)
 from fastnn.kernels.public import Kernel
 
 # For each kernel a word an argument (see Kernel): its axes; "-" a number; "!" written;
@@ -40,6 +49,13 @@ _ROWS = {
         "adam_update": "- - - - - m m! m! m!",
     },
     rows: {"gather_rows": "nk* m<n mk!*", "gather": "n* m<n m!*"},
+    dropout: {"dropout_mean": "- mn mn!"},
+    normalization: {
+        "batch_norm_forward": "mn n n n n mn!",
+        "batch_norm_backward": "mn n n n n n - mn mn!",
+        "inverse_deviation": "- m m!",
+        "moving_update": "- - m m!",
+    },
 }
 _MATRICES = {
     "matmul_nn": "mk kn mn!",
@@ -61,6 +77,11 @@ _WHOLE = {
         "row_scales": "n m m!",
         "batch_loss": "m m o!*",
         "column_sums": "mn - - n!",
+    },
+    dropout: {"dropout": "- - - - - - mn mn!"},
+    normalization: {
+        "batch_moments": "mn - - n! n!",
+        "batch_norm_gradients": "mn n n mn - - n! n!",
     },
 }
 

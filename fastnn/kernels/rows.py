@@ -4,13 +4,13 @@ import numpy as np
 
 from fastnn.kernels.jit import REASSOCIATE, njit
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _ROUNDS = 4
 
 
 @njit
-def _mix(x):
+def mix(x):
     """Scramble 64 bits (the first half of splitmix64's finalizer)."""
     x = (x ^ (x >> np.uint64(30))) * _MIX
     return x ^ (x >> np.uint64(31))
@@ -59,7 +59,7 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
     low_bits = bits >> np.uint64(1)
     low_mask = (np.uint64(1) << low_bits) - np.uint64(1)
     high_mask = (np.uint64(1) << (bits - low_bits)) - np.uint64(1)
-    key = _mix(_mix(np.uint64(seed) + _GOLDEN) + np.uint64(epoch) * _GOLDEN)
+    key = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(epoch) * GOLDEN)
     for i in range(index.shape[0]):
         place = np.uint64(first + i) % np.uint64(max(n, 1))  # a walk that starts inside returns
         while True:
@@ -67,9 +67,9 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
             high = place >> low_bits
             turn = key
             for _ in range(_ROUNDS):
-                high ^= _mix(low * _GOLDEN + turn) & high_mask
-                low ^= _mix(high * _GOLDEN + ~turn) & low_mask
-                turn += _GOLDEN
+                high ^= mix(low * GOLDEN + turn) & high_mask
+                low ^= mix(high * GOLDEN + ~turn) & low_mask
+                turn += GOLDEN
             place = (high << low_bits) | low
             if place < np.uint64(max(n, 1)):
                 break

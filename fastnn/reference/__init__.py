@@ -5,9 +5,18 @@ File for file, name for name and signature for signature as in :mod:`fastnn.kern
 
 from types import FunctionType
 
-from fastnn.reference import activations, losses, matmul, regularizers, rows, updates
+from fastnn.reference import (
+    activations,
+    dropout,
+    losses,
+    matmul,
+    normalization,
+    regularizers,
+    rows,
+    updates,
+)
 
-_MODULES = (activations, losses, matmul, regularizers, rows, updates)
+_MODULES = (activations, dropout, losses, matmul, normalization, regularizers, rows, updates)
 
 TWINS = {
     name: function

@@ -1,0 +1,89 @@
+"""What a network may have beside dense layers: fastnn and a jitted JAX scan, seconds an epoch.
+
+An :class:`Extra` is added to two of the works of :mod:`bench.workloads`.  Without random numbers
+in it both must end with the same weights.  Masks drawn by other generators give other weights; then
+it is the loss in prediction that must have come down as far.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+
+from bench.measure import alternate
+from bench.training import AGREE
+from bench.workloads import WORKS, disagreement, problem
+
+AGREE_NORMALIZED = {"float32": 1e-2, "float64": AGREE["float64"]}
+"""Normalized outputs lie around 0, so in float32 rounding turns over more ReLUs: 4e-3 was seen.
+The same runs in float64 differ by 6e-14."""
+AGREE_IN_LOSS = 0.1
+"""How far apart two losses may lie, as a share of the way down from the start's."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A change to a network of dense layers with ReLU, after each layer but the last."""
+
+    name: str
+    dropout: float = 0.0
+    batch_norm: bool = False
+
+    def start(self, dense):
+        """Return the starting weights, given W, b, W, b ..., in the order of fastnn's."""
+        if not self.batch_norm:
+            return dense
+        weights = []
+        for w, b in zip(dense[:-2:2], dense[1:-2:2], strict=True):
+            # The bias in front of a normalization has no effect, so W goes without.
+            weights += [w, b + 1, b, b.copy(), b + 1]
+        return [*weights, *dense[-2:]]
+
+
+ROWS = (WORKS[1], WORKS[3])
+EXTRAS = (
+    Extra("dropout 0.5", dropout=0.5),
+    Extra("batch norm", batch_norm=True),
+    Extra("both", dropout=0.5, batch_norm=True),
+)
+PEERS = {"fastnn": "fastnn_extras", "jax_scan": "jax_extras"}
+
+
+def compare(extra, trainers, data) -> dict:
+    """Return how far each contender is from JAX, and whether that is near enough."""
+    start, expected = extra.start(data.start), trainers["jax_scan"].weights()
+    loss = trainers["fastnn"].loss
+    limit = AGREE_IN_LOSS if extra.dropout else AGREE_NORMALIZED[str(data.dtype)]
+    found = {}
+    for name, trainer in trainers.items():
+        weights = trainer.weights()
+        if extra.dropout:
+            end = loss(expected)
+            apart = abs(loss(weights) - end) / abs(loss(start) - end)
+        else:
+            apart = disagreement(weights, expected, start)
+        found[name] = {"disagreement": apart, "agrees": apart < limit}
+        if not apart < limit:
+            what = f"{data.work.label}, {extra.name}, {data.dtype}"
+            print(f"DISAGREEMENT: {name} on {what}: {apart:.1e}, allowed {limit:.0e}",
+                  file=sys.stderr)  # fmt: skip
+    return found
+
+
+def main(work: str, extra: str, threads: int, dtype: str, rounds: int, shortest: float):
+    """Return {peer: {"median", "q1", "q3", "disagreement", "agrees"}}."""
+    data = problem(next(each for each in ROWS if each.name == work), dtype)
+    added = next(each for each in EXTRAS if each.name == extra)
+    trainers = {
+        name: import_module(f"bench.peers.{module}").make(data, added, threads)
+        for name, module in PEERS.items()
+    }
+    for trainer in trainers.values():
+        trainer.run(1)
+    found = compare(added, trainers, data)
+    times = alternate(
+        {name: trainer.run for name, trainer in trainers.items()},
+        rounds,
+        shortest,
+        rest=0.05 if threads > 1 else 0.0,
+    )
+    return {name: times[name] | found[name] for name in trainers}

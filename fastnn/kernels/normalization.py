@@ -1,0 +1,208 @@
+"""Batch normalization: statistics of the columns of a batch, and their gradient.
+
+With m rows in the batch, ``mean = sum_i x[i] / m``, ``variance = sum_i (x[i] - mean)**2 / m`` and
+``inverse = 1 / sqrt(variance + epsilon)``, each a number a column, the output is
+``gamma * (x - mean) * inverse + beta``.
+
+What sums over rows takes `first` and `last`, the columns to work on: a column's sum is computed by
+one thread in the order of the rows.
+
+References
+----------
+S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
+Internal Covariate Shift", ICML 2015.
+"""
+
+import math
+
+from fastnn.kernels.jit import njit
+
+
+@njit
+def batch_moments(x, first, last, mean, variance):
+    """Write mean and variance (divided by the number of rows) of columns first ... last - 1.
+
+    In two passes: the squares are of what is left when the mean is taken off.
+
+    Parameters
+    ----------
+    x : array, (rows, n)
+    first, last : int
+    mean, variance : arrays, (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> mean, variance = np.empty(2), np.empty(2)
+    >>> kernels.batch_moments(np.array([[1.0, 5.0], [3.0, 5.0]]), 0, 2, mean, variance)
+    >>> mean, variance
+    (array([2., 5.]), array([1., 0.]))
+    """
+    low, high = max(first, 0), min(last, mean.shape[0])
+    center, spread = mean[low:high], variance[low:high]
+    rows = mean.dtype.type(x.shape[0])
+    for j in range(center.shape[0]):
+        center[j] = 0
+        spread[j] = 0
+    for i in range(x.shape[0]):
+        row = x[i, low:high]
+        for j in range(center.shape[0]):
+            center[j] += row[j]
+    for j in range(center.shape[0]):
+        center[j] /= rows
+    for i in range(x.shape[0]):
+        row = x[i, low:high]
+        for j in range(center.shape[0]):
+            away = row[j] - center[j]
+            spread[j] += away * away
+    for j in range(center.shape[0]):
+        spread[j] /= rows
+
+
+@njit
+def inverse_deviation(epsilon, variance, inverse):
+    """Write ``inverse = 1 / sqrt(variance + epsilon)``.
+
+    Parameters
+    ----------
+    epsilon : float
+    variance, inverse : arrays, (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> inverse = np.empty(1)
+    >>> inverse_deviation(0.5, np.array([3.5]), inverse)
+    >>> inverse
+    array([0.5])
+    """
+    one = variance.dtype.type(1)
+    small = variance.dtype.type(epsilon)
+    for j in range(variance.shape[0]):
+        inverse[j] = one / math.sqrt(variance[j] + small)
+
+
+@njit
+def batch_norm_forward(x, mean, inverse, gamma, beta, out):
+    """Normalize columns: ``out = gamma * ((x - mean) * inverse) + beta``.
+
+    Parameters
+    ----------
+    x, out : arrays, (rows, n)
+    mean, inverse, gamma, beta : arrays, (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> one, out = np.ones(1), np.empty((2, 1))
+    >>> kernels.batch_norm_forward(np.array([[1.0], [3.0]]), 2 * one, one, 5 * one, one, out)
+    >>> out
+    array([[-4.],
+           [ 6.]])
+    """
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = gamma[j] * ((x[i, j] - mean[j]) * inverse[j]) + beta[j]
+
+
+@njit
+def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
+    """Write the gradients of gamma and beta for columns first ... last - 1.
+
+    ``dbeta = sum_i dy[i]`` and ``dgamma = sum_i dy[i] * (x[i] - mean) * inverse``.
+
+    Parameters
+    ----------
+    x, dy : arrays, (rows, n)
+        All rows of the batch.
+    mean, inverse, dgamma, dbeta : arrays, (n,)
+    first, last : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> x, dy, one = np.array([[1.0], [3.0]]), np.array([[10.0], [20.0]]), np.ones(1)
+    >>> dgamma, dbeta = np.empty(1), np.empty(1)
+    >>> kernels.batch_norm_gradients(x, 2 * one, one, dy, 0, 1, dgamma, dbeta)
+    >>> dgamma, dbeta
+    (array([10.]), array([30.]))
+    """
+    low, high = max(first, 0), min(last, mean.shape[0])
+    slopes, sums = dgamma[low:high], dbeta[low:high]
+    center, factor = mean[low:high], inverse[low:high]
+    for j in range(sums.shape[0]):
+        slopes[j] = 0
+        sums[j] = 0
+    for i in range(x.shape[0]):
+        row, change = x[i, low:high], dy[i, low:high]
+        for j in range(sums.shape[0]):
+            sums[j] += change[j]
+            slopes[j] += change[j] * (row[j] - center[j])
+    for j in range(sums.shape[0]):
+        slopes[j] *= factor[j]
+
+
+@njit
+def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
+    """Gradient of a normalized column, through its mean and variance too.
+
+    ``dx = gamma * inverse * (dy - (dbeta + (x - mean) * inverse * dgamma) / batch)``.
+
+    Parameters
+    ----------
+    x, dy, dx : arrays, (rows, n)
+        Some or all rows of the batch.
+    mean, inverse, gamma, dgamma, dbeta : arrays, (n,)
+        The gradients are sums over all rows of the batch.
+    batch : int
+        Rows of the batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> x, dy, one = np.array([[1.0], [3.0]]), np.array([[10.0], [20.0]]), np.ones(1)
+    >>> dx = np.empty((2, 1))
+    >>> kernels.batch_norm_backward(x, 2 * one, one, one, 10 * one, 30 * one, 2, dy, dx)
+    >>> dx
+    array([[0.],
+           [0.]])
+    """
+    share = x.dtype.type(1.0 / batch)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            away = (x[i, j] - mean[j]) * inverse[j]
+            common = (dbeta[j] + away * dgamma[j]) * share
+            dx[i, j] = gamma[j] * inverse[j] * (dy[i, j] - common)
+
+
+@njit
+def moving_update(momentum, rows, value, moving):
+    """Follow a statistic of the batches: ``moving = momentum * moving + (1 - momentum) * value``.
+
+    A batch of one row changes nothing: it says nothing of the variance.
+
+    Parameters
+    ----------
+    momentum : float
+    rows : int
+        Rows of the batch.
+    value, moving : arrays, (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> moving = np.zeros(1)
+    >>> moving_update(0.75, 50, np.ones(1), moving)
+    >>> moving
+    array([0.25])
+    """
+    if rows < 2:
+        return
+    kept = moving.dtype.type(momentum)
+    added = moving.dtype.type(1.0 - momentum)
+    for j in range(moving.shape[0]):
+        moving[j] = kept * moving[j] + added * value[j]

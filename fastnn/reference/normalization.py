@@ -1,0 +1,41 @@
+"""Batch normalization in NumPy: see `fastnn.kernels.normalization`."""
+
+import numpy as np
+
+
+def batch_moments(x, first, last, mean, variance):
+    """Mean and variance of columns."""
+    x, rows = x[:, first:last], x.dtype.type(len(x))
+    mean[first:last] = x.sum(axis=0) / rows
+    variance[first:last] = np.square(x - mean[first:last]).sum(axis=0) / rows
+
+
+def inverse_deviation(epsilon, variance, inverse):
+    """One over the standard deviation."""
+    np.divide(1, np.sqrt(variance + variance.dtype.type(epsilon)), out=inverse)
+
+
+def batch_norm_forward(x, mean, inverse, gamma, beta, out):
+    """Normalize columns."""
+    np.add((x - mean) * inverse * gamma, beta, out=out)
+
+
+def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
+    """Gradients of gamma and beta."""
+    products = (dy * (x - mean)).sum(axis=0) * inverse
+    dgamma[first:last] = products[first:last]
+    dbeta[first:last] = dy[:, first:last].sum(axis=0)
+
+
+def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
+    """Gradient of normalized columns."""
+    normalized = (x - mean) * inverse
+    through_moments = (dbeta + normalized * dgamma) / x.dtype.type(batch)
+    np.multiply(gamma * inverse, dy - through_moments, out=dx)
+
+
+def moving_update(momentum, rows, value, moving):
+    """Follow a statistic of the batches."""
+    if rows > 1:
+        moving *= moving.dtype.type(momentum)
+        moving += moving.dtype.type(1 - momentum) * value
