@@ -5,6 +5,7 @@ import numpy as np
 from fastnn import activations, losses, optimizers
 from fastnn.layers import Dense
 from fastnn.network import Network
+from fastnn.preprocessing import PCA
 
 
 def warmup() -> None:
@@ -33,3 +34,4 @@ def warmup() -> None:
             other = x.astype("float64" if dtype == "float32" else "float32")
             network.fit(other, other[:, :2])
             network.predict(other)
+    PCA().fit(x).inverse_transform(x)
