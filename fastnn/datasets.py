@@ -149,10 +149,9 @@ def _part_size(size: Any, n_rows: int, n_left: int, name: str) -> int:
         raise TypeError(f"{name}_size is {size!r}, wanted a share of the rows or their number")
     n_part = int(size) if isinstance(size, numbers.Integral) else round(float(size) * n_rows)
     if not 0 < n_part < n_left:
-        purpose = "validate" if name == "validation" else name
         raise ValueError(
-            f"{name}_size={size} takes {n_part} of {n_left} rows; "
-            f"wanted at least one row to {purpose} on and one to train on"
+            f"{name}_size={size} leaves {n_part} of {n_left} rows for the {name} part; "
+            "wanted at least one row there and one to train on"
         )
     return n_part
 

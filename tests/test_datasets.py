@@ -80,7 +80,7 @@ def test_train_test_split_keeps_rows_together():
 
 @pytest.mark.parametrize("test_size", [0.0, 1.0, 0, 4, 0.01, -1])
 def test_split_refuses_an_empty_part(test_size):
-    with pytest.raises(ValueError, match="at least one row to test on"):
+    with pytest.raises(ValueError, match="at least one row there"):
         train_test_split(np.ones((4, 1)), np.ones(4), test_size=test_size)
 
 
@@ -113,7 +113,7 @@ def test_stratified_parts_keep_the_shares(seed):
 
 def test_three_parts_refuse_bad_sizes():
     X, y = np.ones((10, 1)), np.ones(10)
-    with pytest.raises(ValueError, match="validation_size=0.9 takes 9 of 5 rows; wanted at least"):
+    with pytest.raises(ValueError, match="validation_size=0.9 leaves 9 of 5 rows for the val"):
         train_validation_test_split(X, y, validation_size=0.9, test_size=0.5)
     with pytest.raises(TypeError, match="test_size is 'half', wanted a share of the rows"):
         train_validation_test_split(X, y, test_size="half")
