@@ -3,6 +3,7 @@
 from fastnn.callbacks import Callback, History
 from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
+from fastnn.monitors import EarlyStopping, ModelCheckpoint
 from fastnn.network import Network, load
 from fastnn.normalization import BatchNormalization
 from fastnn.optimizers import SGD, Adam
@@ -21,7 +22,9 @@ __all__ = [
     "Callback",
     "Dense",
     "Dropout",
+    "EarlyStopping",
     "History",
+    "ModelCheckpoint",
     "Network",
     "load",
 ]

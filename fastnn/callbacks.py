@@ -1,8 +1,9 @@
 """What may watch a fit: the callback protocol, the history and the progress bar.
 
 Every callback is told of the start, of progress within an epoch, of each epoch's end and of the
-end.  ``logs`` is a dict: ``"loss"``, ``"val_loss"`` where there is validation data, and the two
-entries about speed, ``"seconds"`` (the epoch's training time) and ``"rows"`` (rows trained on).
+end.  ``logs`` is a dict: ``"loss"`` and the network's metrics by name, the same with ``"val_"``
+before the name where there is validation data, and the two entries about speed, ``"seconds"`` (the
+epoch's training time) and ``"rows"`` (rows trained on).
 """
 
 import math
@@ -16,14 +17,15 @@ from typing import Any, TextIO
 from fastnn.checks import positive_int
 
 Logs = Mapping[str, float]
-_SPEED = ("seconds", "rows")
+SPEED = ("seconds", "rows")
 
 
 class Callback:
     """Base of callbacks: override what is of interest, set ``network.stop_training`` to stop.
 
     ``self.network`` is the network being fitted, from before ``on_train_begin`` on.  `logs` has the
-    epoch's "loss", "val_loss" where there is validation data, "seconds" and "rows".
+    epoch's "loss" and metrics, "val_loss" and so on where there is validation data, "seconds" and
+    "rows".
 
     Examples
     --------
@@ -117,7 +119,7 @@ class History(Callback):
     Attributes
     ----------
     history : dict of str to list of float
-        ``"loss"`` and, with validation data, ``"val_loss"``.
+        ``"loss"``, the metrics, and with validation data ``"val_loss"`` and so on.
     epoch : list of int
         The epochs' numbers, from 0.
     seconds : list of float
@@ -146,7 +148,7 @@ class History(Callback):
         self.seconds.append(float(logs["seconds"]))
         self.rows.append(int(logs["rows"]))
         for name, value in logs.items():
-            if name not in _SPEED:
+            if name not in SPEED:
                 self.history.setdefault(name, []).append(float(value))
 
     @property
@@ -196,7 +198,7 @@ class ProgressBar(Callback):
             self._draw(f"{self._count(epoch)} [{bar}] {share:4.0%}{shown}")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        losses = [f"{name} {value:.5g}" for name, value in logs.items() if name not in _SPEED]
+        losses = [f"{name} {value:.5g}" for name, value in logs.items() if name not in SPEED]
         speed = f"{_speed(logs['rows'], logs['seconds']):,.0f} samples/s"
         self.pending = "  ".join([self._count(epoch), *losses, speed])
         if self.redraws:

@@ -116,7 +116,7 @@ def as_binary_targets(
 ) -> np.ndarray:
     """Return `y` as a 2-D array (n_rows, n_outputs) of numbers from 0 to 1."""
     array = as_regression_targets(y, n_rows, n_outputs, dtype, name)
-    for start, block in _blocks(array):
+    for start, block in blocks(array):
         outside = (block < 0) | (block > 1)
         if outside.any():
             place, value = _first(outside, array, start)
@@ -294,7 +294,7 @@ def _check_finite(array, data, name, dtype):
     """Refuse what is NaN or infinite once cast to `dtype`, with temporaries of one block only."""
     if array.dtype.kind != "f":
         return
-    for start, block in _blocks(array):
+    for start, block in blocks(array):
         with np.errstate(over="ignore"):
             finite = np.isfinite(block.astype(dtype, copy=False))
         if not finite.all():
@@ -306,7 +306,7 @@ def _check_finite(array, data, name, dtype):
             raise ValueError(f"{name} has {value} at {where}, wanted {reason}")
 
 
-def _blocks(array):
+def blocks(array):
     """Yield (first row, block of rows) over `array`."""
     per_row = math.prod(array.shape[1:])
     rows = max(1, _BLOCK // max(1, per_row))

@@ -1,16 +1,23 @@
-"""Two small real data sets, read from the package, and a train-test split.
+"""Two small real data sets, read from the package, and random splits.
 
 Sources, citations and licences stand in ``fastnn/data/README.md``.
 """
 
 import gzip
+import numbers
 from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Dataset", "load_diabetes", "load_digits", "train_test_split"]
+__all__ = [
+    "Dataset",
+    "load_diabetes",
+    "load_digits",
+    "train_test_split",
+    "train_validation_test_split",
+]
 
 
 class Dataset(NamedTuple):
@@ -120,12 +127,7 @@ def split_rows(
     >>> len(train), len(test), sorted([*train, *test]) == list(range(10))
     (7, 3, True)
     """
-    n_test = round(test_size * n_rows) if isinstance(test_size, float) else test_size
-    if not 0 < n_test < n_rows:
-        raise ValueError(
-            f"test_size={test_size} leaves {n_test} of {n_rows} rows for testing; "
-            "wanted at least one row to test on and one to train on"
-        )
+    n_test = _part_size(test_size, n_rows, n_rows, "test")
     generator = np.random.default_rng(seed)
     order = generator.permutation(n_rows)
     if stratify is None:
@@ -139,6 +141,19 @@ def split_rows(
     start = generator.integers(n_rows)
     is_test = np.diff((np.arange(n_rows + 1) * n_test + start) // n_rows).astype(bool)
     return generator.permutation(order[~is_test]), generator.permutation(order[is_test])
+
+
+def _part_size(size: Any, n_rows: int, n_left: int, name: str) -> int:
+    """Return the number of rows of a part, given as a share of all or as that number."""
+    if isinstance(size, bool) or not isinstance(size, numbers.Real):
+        raise TypeError(f"{name}_size is {size!r}, wanted a share of the rows or their number")
+    n_part = int(size) if isinstance(size, numbers.Integral) else round(float(size) * n_rows)
+    if not 0 < n_part < n_left:
+        raise ValueError(
+            f"{name}_size={size} leaves {n_part} of {n_left} rows for the {name} part; "
+            "wanted at least one row there and one to train on"
+        )
+    return n_part
 
 
 def train_test_split(
@@ -170,6 +185,8 @@ def train_test_split(
     ------
     ValueError
         If `X`, `y` and `stratify` differ in rows, or one of the parts would be empty.
+    TypeError
+        If `test_size` is not a number.
 
     Examples
     --------
@@ -183,3 +200,53 @@ def train_test_split(
         raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
     train, test = split_rows(len(X), test_size, seed, stratify)
     return X[train], X[test], y[train], y[test]
+
+
+def train_validation_test_split(
+    X: ArrayLike,
+    y: ArrayLike,
+    validation_size: float = 0.1,
+    test_size: float = 0.2,
+    seed: int = 0,
+    stratify: ArrayLike | None = None,
+) -> tuple[NDArray[Any], ...]:
+    """Split rows at random into parts to train on, to stop or choose by, and to test on.
+
+    Parameters
+    ----------
+    X, y : array-like
+        Inputs and targets, with the same number of rows.
+    validation_size, test_size : float or int
+        Shares of all rows, between 0 and 1, or as ints numbers of rows.
+    seed : int
+        The same seed gives the same split, and the test part of :func:`train_test_split`.
+    stratify : array-like of shape (n,), optional
+        Groups, usually the labels; each appears in all parts in its share, to within two rows.
+
+    Returns
+    -------
+    X_train, X_validation, X_test, y_train, y_validation, y_test : arrays
+        Copies of the rows; `X` and `y` are left alone.
+
+    Raises
+    ------
+    ValueError
+        If `X`, `y` and `stratify` differ in rows, or one of the parts would be empty.
+    TypeError
+        If a size is not a number.
+
+    Examples
+    --------
+    >>> X, y = np.arange(20).reshape(10, 2), np.arange(10) % 2
+    >>> parts = train_validation_test_split(X, y, validation_size=0.2, test_size=2, stratify=y)
+    >>> [part.shape for part in parts]
+    [(6, 2), (2, 2), (2, 2), (6,), (2,), (2,)]
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    if len(X) != len(y):
+        raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
+    rest, test = split_rows(len(X), test_size, seed, stratify)
+    groups = None if stratify is None else np.asarray(stratify)[rest]
+    n_validation = _part_size(validation_size, len(X), len(rest), "validation")
+    train, validation = (rest[part] for part in split_rows(len(rest), n_validation, seed, groups))
+    return X[train], X[validation], X[test], y[train], y[validation], y[test]

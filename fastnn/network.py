@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from fastnn.engine.program import aligned_copy
 from fastnn.families import look_up
 from fastnn.layers import Activation, Dense, Layer, Parameter
 from fastnn.lowering import Data, Model, Order
+from fastnn.metrics import get_all, probabilities, scores
 from fastnn.normalization import BatchNormalization
+from fastnn.preprocessing.chain import Chain, as_chain, below
 
 _FORMAT = "fastnn-network-1"
 _LAYERS = {kind.__name__: kind for kind in (Dense, Activation, BatchNormalization, Dropout)}
@@ -47,9 +50,21 @@ class Network:
         is.
     backend : {"numba", "numpy"}
         "numpy" runs the reference kernels instead: slow, and right.
+    metrics : list of str or function, optional
+        Computed after each epoch of `fit` from predictions on the training and validation rows,
+        which costs a forward pass over both and room for their outputs, and by `evaluate`: "mae",
+        "mse", "rmse", "r2", "accuracy", "top_5_accuracy" (any number), "log_loss", or functions
+        ``f(y, prediction)``; see :mod:`fastnn.metrics`.
+    preprocessing : transformer or list, optional
+        What is done to inputs before the first layer: transformers from
+        :mod:`fastnn.preprocessing`, their names, or any with scikit-learn's methods.  The first
+        `fit` fits copies of them on its training rows, later ones keep them, and `fit`, `evaluate`
+        and `predict` apply them, making a copy of their rows in the network's dtype.
 
     Attributes
     ----------
+    preprocessing : Chain or None
+        The copies.
     stop_training : bool
         A callback sets it to end `fit` after the epoch.
     extra : dict
@@ -82,6 +97,8 @@ class Network:
         dtype: Any = "float32",
         n_threads: int | None = None,
         backend: str = "numba",
+        metrics: Iterable[Any] | None = None,
+        preprocessing: Any = None,
     ):
         self.layers = _as_layers(layers)
         self.loss = losses.get(loss)
@@ -94,6 +111,8 @@ class Network:
             n_threads = checks.positive_int(n_threads, "n_threads")
         self.n_threads = n_threads
         self.backend = checks.one_of(backend, "backend", ("numba", "numpy"))
+        self.metrics = get_all(metrics, self.loss.target)
+        self.preprocessing = as_chain(preprocessing)
         self.stop_training = False
         self.extra: dict[str, Any] = {}
         self._parameters: list[list[Parameter]] = []
@@ -124,6 +143,8 @@ class Network:
     def build(self, n_inputs: int) -> None:
         """Make the parameters for `n_inputs` inputs; the first `fit` does it.
 
+        With `preprocessing` these are the columns that it returns, not those of X.
+
         Raises
         ------
         ValueError
@@ -152,15 +173,32 @@ class Network:
             raise ValueError(f"{what} wants a network with parameters: call fit or build first")
         return self._model()
 
+    @property
+    def epochs_done(self) -> int:
+        """Whole epochs trained so far, by all calls of `fit`, also before `save`."""
+        return self._epochs
+
     def _threads(self, rows: int, flops: int) -> int:
         if self.backend == "numpy":
             return 1
         return cores.threads_for(flops * rows, rows, self.n_threads)
 
+    def _n_columns(self) -> int | None:
+        """Return how many columns X must have, if that is known."""
+        if self.preprocessing is not None:
+            return self.preprocessing.n_features_in_ if self.preprocessing.fitted else None
+        return self._model().n_inputs if self.built else None
+
+    def _prepared(self, data: Data) -> Data:
+        """Return rows that the door let in as the first layer sees them."""
+        if self.preprocessing is None:
+            return data
+        return replace(data, x=self.preprocessing.transform(data.x, self.dtype))
+
     def _data(self, X, y, sample_weight, prefix="", n_inputs=None) -> Data:
         """Let data in by the door."""
-        if n_inputs is None and self.built:
-            n_inputs = self._model().n_inputs
+        if n_inputs is None:
+            n_inputs = self._n_columns()
         x = checks.as_inputs(X, n_inputs, self.dtype, f"{prefix}X")
         n_outputs, name = self._model().n_outputs, f"{prefix}y"
         if self.loss.target == "class":
@@ -188,7 +226,10 @@ class Network:
         callbacks: Iterable[Any] | None = None,
         verbose: int = 0,
     ) -> History:
-        """Train for `epochs` epochs; a second call goes on where the first ended.
+        """Train for `epochs` epochs; a second call goes on where the first ended (a warm start).
+
+        Two calls do bit for bit what one does for the sum of their epochs, also with `save` and
+        :func:`load` in between.  An epoch that Ctrl-C cut short is begun anew by the next call.
 
         Parameters
         ----------
@@ -214,7 +255,8 @@ class Network:
         Returns
         -------
         History
-            The "loss" of an epoch is the mean over its batches, each before its update.
+            The "loss" of an epoch is the mean over its batches, each before its update; metrics
+            are those of the weights after the epoch.
 
         Raises
         ------
@@ -244,9 +286,82 @@ class Network:
                 raise ValueError("sample_weight is 0 for all rows to train on or to validate on")
 
         self._check_batches(min(batch_size, len(data.x)))
-        self.build(data.x.shape[1])
+        data, validation = self._begin(data, validation)
         self._train(data, validation, epochs, batch_size, shuffle, hooks, bool(bar or callbacks))
         return history
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        batch_size: int = 32,
+    ) -> "Network":
+        """Train for one epoch on some more rows, for data that come or are read piece by piece.
+
+        `preprocessing` is fitted on the rows of the first call.  Parameters and errors are those of
+        :meth:`fit`; returns the network, as scikit-learn does.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> network = fastnn.Network([fastnn.Dense(1)])
+        >>> for part in np.split(np.linspace(-1, 1, 100)[:, None], 5):
+        ...     network = network.partial_fit(part, 2 * part)
+        >>> network.epochs_done
+        5
+        """
+        self.fit(X, y, batch_size=batch_size, sample_weight=sample_weight)
+        return self
+
+    def train_on_batch(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Make one update with all the given rows; return their loss before it.
+
+        For debugging and for loops of one's own, such as training on a row or a feature at a time.
+        Each call prepares the network anew, so `fit` is much faster.  No epoch is counted.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As :meth:`fit` does.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> network = fastnn.Network([fastnn.Dense(1, kernel_initializer="zeros")], seed=1)
+        >>> network.train_on_batch(np.ones((2, 1)), np.array([[1.0], [2.0]]))
+        2.5
+        >>> network.train_on_batch(np.ones((2, 1)), np.array([[1.0], [2.0]])) < 2.5
+        True
+        """
+        data = self._data(X, y, sample_weight)
+        self._check_batches(len(data.x))
+        data, _ = self._begin(data, None)
+        penalty, epochs = self._penalty(), self._epochs
+        history = History()
+        try:
+            self._train(data, None, 1, len(data.x), False, history, False)
+        finally:
+            self._epochs = epochs
+        # An epoch's loss has the penalties after it.
+        return history.history["loss"][0] - self._penalty() + penalty
+
+    def _begin(self, data: Data, validation: Data | None) -> tuple[Data, Data | None]:
+        """Fit what is to be fitted before the training, and return the data prepared."""
+        chain = self.preprocessing
+        if chain is not None and not chain.fitted:
+            self.preprocessing = Chain(chain.steps).fit(data.x)
+        try:
+            data = self._prepared(data)
+            validation = validation and self._prepared(validation)
+            self.build(data.x.shape[1])
+        except BaseException:
+            self.preprocessing = chain
+            raise
+        return data, validation
 
     def _check_batches(self, rows: int) -> None:
         for number, layer in enumerate(self.layers):
@@ -284,7 +399,7 @@ class Network:
         n_threads = self._threads(batch_size, 3 * model.flops())
         order = Order(shuffle, self.seed)
         settings = None
-        by_epoch = watched or validation is not None or self._penalized()
+        by_epoch = watched or validation is not None or self._penalized() or bool(self.metrics)
         logs: dict[str, float] = {}
         done = 0
         self.stop_training = False
@@ -317,9 +432,11 @@ class Network:
                 for epoch in range(outcome.epochs):
                     logs = {"loss": float(outcome.sums[epoch, 0] / outcome.sums[epoch, 1])}
                     logs["loss"] += self._penalty()
+                    logs |= self._scores(data)
                     logs |= {"seconds": float(outcome.seconds[epoch]), "rows": n}
                     if validation is not None:
                         logs["val_loss"] = self._evaluate(validation)
+                        logs |= self._scores(validation, "val_")
                     self._epochs += 1
                     hooks.on_epoch_end(done, logs)
                     done += 1
@@ -356,8 +473,38 @@ class Network:
             return float("nan")
         return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + self._penalty()
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def _scores(self, data: Data, prefix: str = "") -> dict[str, float]:
+        """Return the metrics on prepared rows."""
+        if not self.metrics:
+            return {}
+        fused = self.loss.fused
+        outputs = self._outputs(data.x)
+        if fused != self.layers[-1].activation.name:  # the network's outputs are logits
+            outputs = probabilities(outputs, fused)
+        return scores(self.metrics, data.y, outputs, data.weight, prefix)
+
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        return_dict: bool = False,
+    ) -> Any:
         """Return the loss on the given rows, penalties included; NaN where it is not finite.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-like
+            As in :meth:`fit`.
+        return_dict : bool
+            Return a dict of the loss and the metrics by name.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; a list of the loss and the metrics, in their order, for a network that has
+            metrics; a dict if asked for.
 
         Raises
         ------
@@ -367,13 +514,19 @@ class Network:
         Examples
         --------
         >>> import numpy as np, fastnn
-        >>> network = fastnn.Network([fastnn.Dense(1, kernel_initializer="zeros")])
+        >>> layers = [fastnn.Dense(1, kernel_initializer="zeros")]
+        >>> network = fastnn.Network(layers, metrics=["mae"])
         >>> network.build(1)
         >>> network.evaluate(np.ones((2, 1)), np.array([[1.0], [2.0]]))
-        2.5
+        [2.5, 1.5]
         """
         self._built_model("evaluate")
-        return self._evaluate(self._data(X, y, sample_weight))
+        return_dict = checks.boolean(return_dict, "return_dict")
+        data = self._prepared(self._data(X, y, sample_weight))
+        values = {"loss": self._evaluate(data)} | self._scores(data)
+        if return_dict:
+            return values
+        return list(values.values()) if self.metrics else values["loss"]
 
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's outputs, (n, n_outputs), of the network's dtype.
@@ -392,13 +545,22 @@ class Network:
         ValueError, TypeError
             For bad input, or a network that has no parameters yet.
         """
-        model = self._built_model("predict")
-        x = checks.as_inputs(X, model.n_inputs, self.dtype)
+        self._built_model("predict")
+        if batch_size is not None:
+            batch_size = checks.positive_int(batch_size, "batch_size")
+        x = checks.as_inputs(X, self._n_columns(), self.dtype)
+        if self.preprocessing is not None:
+            x = self.preprocessing.transform(x, self.dtype)
+        return self._outputs(x, batch_size)
+
+    def _outputs(self, x: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Return the outputs for prepared rows."""
+        model = self._model()
         out = np.empty((len(x), model.n_outputs), self.dtype)
         n_threads = self._threads(min(len(x), 2 * _PREDICT_ROWS), model.flops())
         if batch_size is None:
             batch_size = _PREDICT_ROWS * n_threads
-        batch_size = min(checks.positive_int(batch_size, "batch_size"), len(x))
+        batch_size = min(batch_size, len(x))
         program = lowering.prediction(model, x, out, batch_size, n_threads)
         team.run(program, n_rows=len(x), backend=self.backend)
         return out
@@ -436,14 +598,16 @@ class Network:
         """Write the network to a file: safetensors, with its description as JSON in the header.
 
         The file appears whole or not at all.  It holds the optimizer's state too, so that training
-        can go on.  `extra` replaces :attr:`extra`.
+        can go on bit for bit, and the fitted `preprocessing`.  Metrics that are functions are not
+        stored.  `extra` replaces :attr:`extra`.
 
         Raises
         ------
         ValueError
             For a network that has no parameters yet.
         TypeError
-            If JSON cannot hold `extra`.
+            If JSON cannot hold `extra`, or `preprocessing` has another library's transformers,
+            which only pickle could store.
         OSError
             If the file cannot be written.
         """
@@ -456,6 +620,11 @@ class Network:
                 arrays[name] = parameter.value
                 for key, state in parameter.state.items():
                     arrays[f"optimizer.{name}.{key}"] = state
+        steps = None
+        if self.preprocessing is not None:
+            steps = self.preprocessing.to_config()["steps"]
+            for name, array in self.preprocessing.state().items():
+                arrays[f"preprocessing.{name}"] = array
         header = {
             "format": _FORMAT,
             "n_inputs": self._model().n_inputs,
@@ -466,6 +635,8 @@ class Network:
             "dtype": self.dtype.name,
             "n_threads": self.n_threads,
             "backend": self.backend,
+            "metrics": [metric.name for metric in self.metrics if metric.builtin],
+            "preprocessing": steps,
             "epochs": self._epochs,
             "updates": self._updates,
             "extra": extra,
@@ -518,6 +689,8 @@ def load(path: str | os.PathLike[str]) -> Network:
             dtype=header["dtype"],
             n_threads=header["n_threads"],
             backend=header["backend"],
+            metrics=header.get("metrics"),
+            preprocessing=header.get("preprocessing"),
         )
         network.build(header["n_inputs"])
         for number, layer in enumerate(network._parameters):
@@ -530,6 +703,9 @@ def load(path: str | os.PathLike[str]) -> Network:
                     for key, array in arrays.items()
                     if key.startswith(prefix)
                 }
+        fitted = below(arrays, "preprocessing.")
+        if fitted and network.preprocessing is not None:
+            network.preprocessing.restore(fitted)
         network.extra = header["extra"]
         network._epochs, network._updates = header["epochs"], header["updates"]
     except (KeyError, TypeError) as error:

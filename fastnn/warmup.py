@@ -7,6 +7,7 @@ from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
 from fastnn.network import Network
 from fastnn.normalization import BatchNormalization
+from fastnn.preprocessing import PCA
 
 
 def warmup() -> None:
@@ -41,3 +42,4 @@ def warmup() -> None:
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
         network.predict(x)
+    PCA().fit(x).inverse_transform(x)

@@ -5,7 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from fastnn.datasets import load_diabetes, load_digits, split_rows, train_test_split
+from fastnn.datasets import (
+    load_diabetes,
+    load_digits,
+    split_rows,
+    train_test_split,
+    train_validation_test_split,
+)
 
 
 def checksum(array):
@@ -74,7 +80,7 @@ def test_train_test_split_keeps_rows_together():
 
 @pytest.mark.parametrize("test_size", [0.0, 1.0, 0, 4, 0.01, -1])
 def test_split_refuses_an_empty_part(test_size):
-    with pytest.raises(ValueError, match="at least one row to test on"):
+    with pytest.raises(ValueError, match="at least one row there"):
         train_test_split(np.ones((4, 1)), np.ones(4), test_size=test_size)
 
 
@@ -83,3 +89,33 @@ def test_split_refuses_different_lengths():
         train_test_split(np.ones((4, 1)), np.ones(3))
     with pytest.raises(ValueError, match=r"stratify must have shape \(4,\), got \(3,\)"):
         train_test_split(np.ones((4, 1)), np.ones(4), stratify=np.ones(3))
+
+
+def test_three_parts_deal_every_row_once_and_keep_rows_together():
+    X, y = np.arange(40).reshape(20, 2), 2 * np.arange(20)
+    parts = train_validation_test_split(X, y, validation_size=3, test_size=0.25, seed=3)
+    assert [len(part) for part in parts] == [12, 3, 5, 12, 3, 5]
+    for inputs, targets in zip(parts[:3], parts[3:], strict=True):
+        assert np.array_equal(inputs[:, 0], targets)
+    assert sorted(np.concatenate(parts[3:])) == list(y)
+    assert np.array_equal(parts[2], train_test_split(X, y, 0.25, seed=3)[1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stratified_parts_keep_the_shares(seed):
+    groups = np.repeat([0, 1, 2, 3], [100, 37, 11, 2])
+    parts = train_validation_test_split(groups[:, None], groups, 0.3, 0.2, seed, groups)
+    for part, size in zip(parts[3:], (75, 45, 30), strict=True):
+        assert len(part) == size
+        counts = np.bincount(part, minlength=4)
+        assert np.abs(counts - np.array([100, 37, 11, 2]) * size / 150).max() < 2
+
+
+def test_three_parts_refuse_bad_sizes():
+    X, y = np.ones((10, 1)), np.ones(10)
+    with pytest.raises(ValueError, match="validation_size=0.9 leaves 9 of 5 rows for the val"):
+        train_validation_test_split(X, y, validation_size=0.9, test_size=0.5)
+    with pytest.raises(TypeError, match="test_size is 'half', wanted a share of the rows"):
+        train_validation_test_split(X, y, test_size="half")
+    with pytest.raises(ValueError, match="X has 10 rows and y has 9"):
+        train_validation_test_split(X, y[1:])

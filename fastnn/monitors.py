@@ -1,0 +1,232 @@
+"""Callbacks that follow a loss or a metric: early stopping and checkpoints."""
+
+import math
+import os
+from typing import Any
+
+from fastnn.callbacks import SPEED, Callback, Logs
+from fastnn.checks import boolean, non_negative_float, non_negative_int, one_of, positive_int
+
+
+class Monitor(Callback):
+    """Base of callbacks that follow one entry of the logs and know its best value so far.
+
+    Parameters
+    ----------
+    monitor : str
+        The entry: "loss", "val_loss", a metric's name, or that with "val_" before it.
+    min_delta : float
+        By how much a value must be better than the best to count.
+    mode : {"auto", "min", "max"}
+        Which way is better.  "auto" knows it for losses and for the metrics that have a name.
+
+    Attributes
+    ----------
+    best : float or None
+        The best value of this fit.
+    best_epoch : int or None
+        Its epoch, from 0.
+    """
+
+    def __init__(self, monitor: str, min_delta: float, mode: str):
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor is {monitor!r}, wanted a name such as 'val_loss'")
+        self.monitor = monitor
+        self.min_delta = non_negative_float(min_delta, "min_delta")
+        self.mode = one_of(mode, "mode", ("auto", "min", "max"))
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+        self._maximize = mode == "max"
+
+    def on_train_begin(self, network: Any) -> None:
+        self.best = self.best_epoch = None
+        if self.mode == "auto":
+            self._maximize = self._direction(network.metrics)
+
+    def _direction(self, metrics) -> bool:
+        """Return whether more is better."""
+        known = {"loss": False} | {metric.name: metric.maximize for metric in metrics}
+        name = one_of(self.monitor.removeprefix("val_"), "monitor (without 'val_')", known)
+        if known[name] is None:
+            raise ValueError(
+                f"mode is 'auto', but whether more or less of {name!r} is better is not known: "
+                "wanted 'min' or 'max'"
+            )
+        return bool(known[name])
+
+    def improved(self, epoch: int, logs: Logs) -> bool:
+        """Return whether this epoch is the best so far, and if so remember it; NaN never is."""
+        if self.monitor not in logs:
+            there = ", ".join(repr(name) for name in logs if name not in SPEED)
+            raise ValueError(
+                f"{type(self).__name__} monitors {self.monitor!r}, but an epoch has {there} only: "
+                "validation data or a metric is missing"
+            )
+        value = logs[self.monitor]
+        if math.isnan(value):
+            return False
+        if self.best is not None:
+            gain = value - self.best if self._maximize else self.best - value
+            if not gain > self.min_delta:
+                return False
+        self.best, self.best_epoch = float(value), epoch
+        return True
+
+
+class EarlyStopping(Monitor):
+    """Stop when a loss or metric has not improved for some epochs, and go back to the best.
+
+    Parameters
+    ----------
+    monitor : str
+        "loss", "val_loss", a metric's name, or that with "val_" before it.
+    min_delta : float
+        By how much a value must be better than the best so far to count as an improvement.
+    patience : int
+        How many epochs without improvement to look ahead: the fit ends after that many, or after
+        one where it is 0.
+    mode : {"auto", "min", "max"}
+        Which way is better.  "auto" knows it for losses and for the metrics that have a name.
+    restore_best_weights : bool
+        At the end of the fit, however it ends, set the weights to those of the best epoch, bit for
+        bit.  Keras's default is False.  The optimizer's state stays that of the last epoch.
+
+    Attributes
+    ----------
+    best, best_epoch : float and int, or None
+        The best value and its epoch, from 0.
+    stopped_epoch : int or None
+        The epoch after which it stopped the fit; None if it did not.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range; when the fit begins, for "auto" with a metric of unknown
+        direction; after its first epoch, for a `monitor` that it does not have.
+
+    Notes
+    -----
+    L. Prechelt, "Early Stopping - But When?", 1998.  A second fit begins to count anew.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> x = np.linspace(-1, 1, 100)[:, None]
+    >>> network = fastnn.Network([fastnn.Dense(1)])
+    >>> stop = EarlyStopping("loss", patience=3, min_delta=1e-3)
+    >>> history = network.fit(x, 2 * x, epochs=1000, callbacks=[stop])
+    >>> stop.stopped_epoch - stop.best_epoch, len(history.epoch) < 1000
+    (3, True)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        mode: str = "auto",
+        restore_best_weights: bool = True,
+    ):
+        super().__init__(monitor, min_delta, mode)
+        self.patience = non_negative_int(patience, "patience")
+        self.restore_best_weights = boolean(restore_best_weights, "restore_best_weights")
+        self.stopped_epoch: int | None = None
+        self._weights: list[Any] | None = None
+        self._waited = 0
+
+    def on_train_begin(self, network: Any) -> None:
+        super().on_train_begin(network)
+        self.stopped_epoch, self._weights, self._waited = None, None, 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if self.improved(epoch, logs):
+            self._waited = 0
+            if self.restore_best_weights:
+                self._weights = self.network.get_weights()
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            self.stopped_epoch = epoch
+            self.network.stop_training = True
+
+    def on_train_end(self, logs: Logs) -> None:
+        if self._weights is not None:
+            self.network.set_weights(self._weights)
+            self._weights = None
+
+
+class ModelCheckpoint(Monitor):
+    """Save the network after epochs, so that an interrupted fit can go on.
+
+    A file appears whole or not at all, whatever happens meanwhile.  It holds all that training
+    depends on, so ``fastnn.load(path).fit(...)`` with the same data and settings goes on bit for
+    bit as the fit would have.
+
+    Parameters
+    ----------
+    filepath : path
+        May hold the epoch, counted from 1, and the logs: ``"net-{epoch:03d}-{val_loss:.3f}"``.
+    monitor, mode : str
+        As in :class:`EarlyStopping`; used with `save_best_only`.
+    save_best_only : bool
+        Save only after epochs that are better than all before.
+    every : int
+        Save after each so many epochs; not with `save_best_only`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range; when the fit begins and after its first epoch as in
+        :class:`EarlyStopping`; after an epoch for a `filepath` that names other entries, and for a
+        network that cannot be stored.
+    OSError
+        If the folder does not exist when the fit begins, or a file cannot be written.
+
+    Examples
+    --------
+    >>> import os, tempfile, numpy as np, fastnn
+    >>> x = np.linspace(-1, 1, 100)[:, None]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "run.fastnn")
+    ...     network = fastnn.Network([fastnn.Dense(1)])
+    ...     history = network.fit(x, 2 * x, epochs=3, callbacks=[ModelCheckpoint(path)])
+    ...     again = fastnn.load(path)
+    >>> history = again.fit(x, 2 * x, epochs=10 - again.epochs_done)
+    >>> again.epochs_done
+    10
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+        every: int = 1,
+    ):
+        super().__init__(monitor, 0.0, mode)
+        self.filepath = os.fspath(filepath)
+        self.save_best_only = boolean(save_best_only, "save_best_only")
+        self.every = positive_int(every, "every")
+        if save_best_only and every > 1:
+            raise ValueError(f"every is {every}, wanted 1 with save_best_only=True")
+
+    def on_train_begin(self, network: Any) -> None:
+        if self.save_best_only:
+            super().on_train_begin(network)
+        folder = os.path.dirname(self.filepath)
+        if "{" not in folder and not os.path.isdir(folder or "."):
+            raise FileNotFoundError(2, "No such folder", folder)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if self.improved(epoch, logs) if self.save_best_only else (epoch + 1) % self.every == 0:
+            self.network.save(self._path(epoch, logs))
+
+    def _path(self, epoch: int, logs: Logs) -> str:
+        try:
+            return self.filepath.format(**{**logs, "epoch": epoch + 1})
+        except (KeyError, IndexError) as error:
+            known = ", ".join(["epoch", *logs])
+            raise ValueError(
+                f"filepath is {self.filepath!r}, which names {error}; an epoch has {known}"
+            ) from None

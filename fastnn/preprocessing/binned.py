@@ -1,0 +1,210 @@
+"""A regression target as classes: a network that predicts a whole distribution."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn.arrays import as_numbers
+from fastnn.checks import as_inputs, positive_int, probability
+
+
+class BinnedTarget:
+    """Turn a regression target into quantile bins, and probabilities of bins into predictions.
+
+    Each bin holds about as many training rows as the next.  A network with a softmax over the bins
+    then learns a distribution for each row, from which this makes a mean, a median or any
+    quantile.  A target that takes few values has a bin for each: equal values share a bin.
+
+    Parameters
+    ----------
+    n_bins : int
+        At least 2; fewer are made where values repeat.
+
+    Attributes
+    ----------
+    n_bins_ : int
+        Bins made: the units that the network's last layer needs.
+    edges_ : array, (n_bins_ - 1,)
+        Where one bin ends and the next begins: bin k holds ``edges_[k-1] <= y < edges_[k]``, the
+        first and the last one also all that lies beyond the training values.
+    low_, high_, mean_ : arrays, (n_bins_,)
+        Least, greatest and mean training value in each bin.
+
+    Notes
+    -----
+    Within a bin the distribution is uniform from `low_` to `high_`; where these are equal, it is
+    that one value.  Nothing outside of the training values is ever predicted.  Source: A. Karpathy,
+    CS231n, "Neural Networks Part 2", which advises classes in place of a squared error.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> x = np.linspace(-1, 1, 400)[:, None]
+    >>> bins = BinnedTarget(20)
+    >>> labels = bins.fit_transform(x[:, 0] ** 3)
+    >>> layers = [fastnn.Dense(32, "tanh"), fastnn.Dense(bins.n_bins_, "softmax")]
+    >>> network = fastnn.Network(layers, loss="softmax_cross_entropy", optimizer=fastnn.Adam(0.01))
+    >>> history = network.fit(x, labels, epochs=100)
+    >>> predicted = bins.median(network.predict(x))  # (400,)
+    >>> bool(np.abs(predicted - x[:, 0] ** 3).mean() < 0.05)
+    True
+    """
+
+    def __init__(self, n_bins: int = 20):
+        self.n_bins = positive_int(n_bins, "n_bins")
+        if n_bins < 2:
+            raise ValueError(f"n_bins is {n_bins}, wanted at least 2")
+
+    def fit(self, y: ArrayLike) -> Self:
+        """Learn the bins from the training targets `y`, (n,) or (n, 1).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `y` has another shape, is not finite numbers, or is the same everywhere.
+        """
+        values = np.sort(_as_vector(y))
+        if values[0] == values[-1]:
+            raise ValueError(f"y is {values[0]} everywhere, wanted at least two different values")
+        # Edges are training values, so no bin is empty; the least one would begin an empty bin.
+        places = np.arange(1, self.n_bins) * len(values) // self.n_bins
+        edges = np.unique(values[places])
+        edges = edges[edges > values[0]]
+        if len(edges) == 0:  # nearly all values are the least one: the others are the second bin
+            edges = values[values > values[0]][:1]
+        starts = np.searchsorted(values, [values[0], *edges])
+        counts = np.diff([*starts, len(values)])
+        self.edges_, self.n_bins_ = edges, len(counts)
+        self.low_, self.high_ = values[starts], values[starts + counts - 1]
+        means = np.add.reduceat(values / np.repeat(counts, counts), starts)
+        self.mean_ = np.clip(means, self.low_, self.high_)  # rounding
+        return self
+
+    def transform(self, y: ArrayLike) -> np.ndarray:
+        """Return the bin of each target, int64 (n,): labels for softmax cross-entropy."""
+        self._check_fitted("transform")
+        return np.searchsorted(self.edges_, _as_vector(y), side="right").astype(np.int64)
+
+    def fit_transform(self, y: ArrayLike) -> np.ndarray:
+        """Return ``fit(y).transform(y)``."""
+        return self.fit(y).transform(y)
+
+    def inverse_transform(self, labels: ArrayLike) -> np.ndarray:
+        """Return the mean training value of each label's bin, float64 (n,)."""
+        self._check_fitted("inverse_transform")
+        found = as_numbers(labels, "labels")
+        if found.ndim != 1 or found.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels has shape {found.shape} and dtype {found.dtype}, wanted integers (n,)"
+            )
+        if len(found) and (found.min() < 0 or found.max() >= self.n_bins_):
+            raise ValueError(
+                f"labels go from {found.min()} to {found.max()}, wanted 0 to {self.n_bins_ - 1}"
+            )
+        return self.mean_[found]
+
+    def mean(self, probabilities: ArrayLike) -> np.ndarray:
+        """Return the mean of each row's distribution, float64 (n,).
+
+        Parameters
+        ----------
+        probabilities : array-like, (n, n_bins_)
+            What the network predicts: rows of numbers of at least 0 that add up to 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Before `fit`, and for anything else than probabilities; the other methods likewise.
+        """
+        return self._probabilities(probabilities) @ self.mean_
+
+    def median(self, probabilities: ArrayLike) -> np.ndarray:
+        """Return the median of each row's distribution, float64 (n,), best for absolute errors."""
+        return self.quantile(probabilities, 0.5)
+
+    def quantile(self, probabilities: ArrayLike, q: float) -> np.ndarray:
+        """Return where each row's distribution function reaches `q`, from 0 to 1; float64 (n,)."""
+        q = probability(q, "q")
+        p = self._probabilities(probabilities)
+        before, after = _cumulative(p)
+        bins = ((after >= q) & (p > 0)).argmax(axis=1)
+        rows = np.arange(len(p))
+        share = (q - before[rows, bins]) / p[rows, bins]
+        return self.low_[bins] + np.clip(share, 0, 1) * (self.high_ - self.low_)[bins]
+
+    def distribution(self, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Return each row's distribution function, as points to draw or interpolate.
+
+        Returns
+        -------
+        values : array, (2 * n_bins_,)
+            Where each bin begins and ends, in order: `low_` and `high_` in turns.
+        cumulative : array, (n, 2 * n_bins_)
+            The probability of at most each value; linear in between.
+
+        Examples
+        --------
+        >>> bins = BinnedTarget(2).fit([0.0, 1.0, 5.0, 7.0])
+        >>> values, cumulative = bins.distribution([[0.25, 0.75]])
+        >>> values, cumulative
+        (array([0., 1., 5., 7.]), array([[0.  , 0.25, 0.25, 1.  ]]))
+        """
+        before, after = _cumulative(self._probabilities(probabilities))
+        cumulative = np.stack([before, after], axis=2).reshape(len(after), -1)
+        return np.stack([self.low_, self.high_], axis=1).ravel(), cumulative
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return settings and bins as JSON can hold them, for ``network.save(extra=...)``."""
+        return {name: np.asarray(value).tolist() for name, value in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Return what :meth:`to_dict` described."""
+        bins = cls(state["n_bins"])
+        for name, value in state.items():
+            setattr(bins, name, np.asarray(value) if isinstance(value, list) else value)
+        return bins
+
+    def _check_fitted(self, what: str) -> None:
+        if not hasattr(self, "edges_"):
+            raise ValueError(f"BinnedTarget is not fitted: call fit before {what}")
+
+    def _probabilities(self, given: ArrayLike) -> np.ndarray:
+        """Return probabilities checked and scaled to add up to 1 but for rounding, float64."""
+        self._check_fitted("using probabilities")
+        p = as_inputs(given, dtype=np.float64, name="probabilities").astype(np.float64)
+        if p.shape[1] != self.n_bins_:
+            raise ValueError(
+                f"probabilities has {p.shape[1]} columns, wanted {self.n_bins_}, one for each bin"
+            )
+        sums = p.sum(axis=1)
+        wrong = (p < 0).any(axis=1) | (np.abs(sums - 1) > 1e-3)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(
+                f"probabilities row {row} goes from {p[row].min():.4g} to {p[row].max():.4g} and "
+                f"adds up to {sums[row]:.4g}, wanted numbers of at least 0 that add up to 1: a "
+                "softmax in the last layer gives them"
+            )
+        return p / sums[:, None]
+
+    def __repr__(self) -> str:
+        return f"BinnedTarget(n_bins={self.n_bins})"
+
+
+def _cumulative(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distribution function before and after each bin; the last is exactly 1."""
+    after = np.cumsum(p, axis=1)
+    after /= after[:, -1:]
+    return np.pad(after[:, :-1], ((0, 0), (1, 0))), after
+
+
+def _as_vector(y: ArrayLike) -> np.ndarray:
+    values = as_numbers(y, "y")
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] != 1:
+        raise ValueError(f"y has shape {values.shape}, wanted (n,) or (n, 1)")
+    return as_inputs(values, dtype=np.float64, name="y")[:, 0].astype(np.float64)

@@ -1,0 +1,170 @@
+"""Several transformers in a row, other libraries' among them."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn.checks import as_inputs
+from fastnn.families import look_up
+from fastnn.preprocessing.projection import PCA, Whiten
+from fastnn.preprocessing.scaling import Center, MinMax, Standardize
+from fastnn.preprocessing.transformer import Transformer
+
+
+class Chain(Transformer):
+    """Several transformers, each applied to what the one before it returns.
+
+    Parameters
+    ----------
+    steps : sequence
+        Transformers, their names ("center", "standardize", "min_max", "pca", "whiten"), or any
+        objects with ``fit(X)`` and ``transform(X)``, such as scikit-learn's.  Those are given NumPy
+        arrays, in `transform` some rows at a time, and must return as many rows of finite numbers.
+
+    Attributes
+    ----------
+    steps_ : list
+        Fitted copies of the steps; the steps themselves stay as they are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For no steps, or one that is none of the above; see also :meth:`Transformer.fit`.
+
+    Examples
+    --------
+    >>> x = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.1]])
+    >>> chain = Chain(["standardize", PCA(1)])
+    >>> chain.fit_transform(x).shape, chain.steps_[0].mean_.round(2)
+    ((3, 1), array([1.  , 1.03]))
+    """
+
+    learned = ("width_",)
+    width_: int
+    steps_: list[Any]
+
+    def __init__(self, steps: Sequence[Any]):
+        if isinstance(steps, str) or not isinstance(steps, Sequence):
+            raise TypeError(f"steps is {steps!r}, wanted a list of transformers")
+        if not steps:
+            raise ValueError("steps is empty, wanted at least one transformer")
+        self.steps: list[Any] = []
+        for place, given in enumerate(steps):
+            step = _as_step(given, f"steps[{place}]")
+            self.steps += step.steps if isinstance(step, Chain) else [step]
+
+    @property
+    def n_features_out_(self) -> int:
+        return self.width_
+
+    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+        fitted = []
+        for step in self.steps:
+            fitted.append(_copy(step).fit(rows))
+            rows = _transformed(step, fitted[-1].transform, rows)
+        return {"steps_": fitted, "width_": rows.shape[1]}
+
+    def _forward(self, block: np.ndarray) -> np.ndarray:
+        for step in self.steps_:
+            block = _transformed(step, step.transform, block)
+        return block
+
+    def _backward(self, block: np.ndarray) -> np.ndarray:
+        for step in reversed(self.steps_):
+            if not hasattr(step, "inverse_transform"):
+                raise TypeError(f"{type(step).__name__} has no inverse_transform")
+            block = _transformed(step, step.inverse_transform, block)
+        return block
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the class name and the steps' configurations, as JSON can hold them.
+
+        Raises
+        ------
+        TypeError
+            For a step that is not built in: without pickle, which runs any code that a file
+            brings, there is no way to store it.
+        """
+        for step in self.steps:
+            if type(step) not in TABLE.values():
+                raise TypeError(
+                    f"preprocessing has a {type(step).__name__}, which only pickle could store, "
+                    "and reading a pickle runs any code: use fastnn.preprocessing in its place, "
+                    "or transform X before the network sees it"
+                )
+        return {"name": "Chain", "steps": [step.to_config() for step in self.steps]}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what was learned, as arrays named ``"step.attribute"``; nothing before `fit`."""
+        arrays = super().state()
+        for place, step in enumerate(self.steps_ if self.fitted else ()):
+            arrays |= {f"{place}.{name}": array for name, array in step.state().items()}
+        return arrays
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Set what was learned to what :meth:`state` returned; KeyError for what is missing."""
+        steps = [_copy(step) for step in self.steps]
+        for place, step in enumerate(steps):
+            step.restore(below(state, f"{place}."))
+        super().restore(state)
+        self.steps_ = steps
+
+
+def below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays whose names start with `prefix`, by the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+TABLE = {
+    "center": Center,
+    "standardize": Standardize,
+    "min_max": MinMax,
+    "pca": PCA,
+    "whiten": Whiten,
+}
+
+
+def as_chain(given: Any) -> Chain | None:
+    """Return what `Network` was given as `preprocessing` as an unfitted chain, or None."""
+    if given is None:
+        return None
+    if isinstance(given, Chain):
+        return Chain(given.steps)
+    listed = isinstance(given, Sequence) and not isinstance(given, str)
+    try:
+        return Chain(given if listed else [given])
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"preprocessing: {error}") from None
+
+
+def _as_step(step, name: str):
+    if isinstance(step, type):
+        raise TypeError(f"{name} is the class {step.__name__}, wanted an object")
+    if not isinstance(step, Transformer) and all(
+        callable(getattr(step, method, None)) for method in ("fit", "transform")
+    ):
+        return step
+    return look_up(step, name, Transformer, TABLE)
+
+
+def _copy(step):
+    """Return an unfitted copy of a step, if it is one that can be told from a fitted one."""
+    if isinstance(step, Transformer):
+        return type(step)(**step.settings())
+    if hasattr(step, "__sklearn_clone__"):
+        return step.__sklearn_clone__()
+    return copy.deepcopy(step)
+
+
+def _transformed(step, method, rows: np.ndarray) -> np.ndarray:
+    """Return what a step's method makes of the rows, checked if the step is another library's."""
+    out = method(rows)
+    if isinstance(step, Transformer):
+        return out
+    name = f"the output of {type(step).__name__}"
+    out = as_inputs(out, dtype=np.float64, name=name)
+    if len(out) != len(rows):
+        raise ValueError(f"{name} has {len(out)} rows, wanted {len(rows)}")
+    return out

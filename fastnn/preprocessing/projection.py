@@ -1,0 +1,181 @@
+"""Transformers that rotate the features: principal components, and whitening."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from fastnn.checks import positive_float, positive_int
+from fastnn.kernels import COMPILED
+from fastnn.preprocessing.scaling import column_means
+from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
+
+
+class PCA(Transformer):
+    """Project on the directions in which the training rows vary most.
+
+    ``(x - mean_) @ components_.T``: the rows of `components_` are the eigenvectors of the training
+    covariance ``(X - mean_).T @ (X - mean_) / (n - 1)`` with the largest eigenvalues, which come
+    from its singular value decomposition.  The sign of each is the one that makes its entry of
+    largest magnitude positive, as in scikit-learn.
+
+    Parameters
+    ----------
+    n_components : int, float or None
+        How many to keep; a fraction of the variance, above 0 and below 1, keeps as few as explain
+        more than that; None keeps all, min(n, n_features).
+
+    Attributes
+    ----------
+    mean_ : array, (n_features,)
+    components_ : array, (n_components, n_features)
+    explained_variance_ : array, (n_components,)
+        The eigenvalues.  CS231n's notes divide by n in place of n - 1.
+    explained_variance_ratio_ : array, (n_components,)
+        Their shares of the sum of all eigenvalues.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For `n_components` out of range, in `fit` also for more than min(n, n_features); see also
+        :meth:`Transformer.fit` and :meth:`Transformer.transform`.
+
+    Notes
+    -----
+    `fit` holds the covariance, (n_features, n_features), and no copy of the rows.  Eigenvalues
+    below about 1e-16 of the largest are rounding.  Source: I. T. Jolliffe, "Principal Component
+    Analysis", 2nd ed., 2002.
+
+    Examples
+    --------
+    >>> x = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+    >>> pca = PCA(0.99).fit(x)
+    >>> pca.components_.round(4), pca.explained_variance_ratio_.round(4)
+    (array([[0.7071, 0.7071]]), array([1.]))
+    >>> np.abs(pca.inverse_transform(pca.transform(x)) - x).max() < 1e-12
+    np.True_
+    """
+
+    learned = ("mean_", "components_", "explained_variance_", "explained_variance_ratio_")
+    mean_: np.ndarray
+    components_: np.ndarray
+    explained_variance_: np.ndarray
+    explained_variance_ratio_: np.ndarray
+
+    def __init__(self, n_components: int | float | None = None):
+        self.n_components = _as_components(n_components)
+
+    @property
+    def n_features_out_(self) -> int:
+        return len(self.components_)
+
+    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+        mean = column_means(rows)
+        covariance = np.zeros((len(mean), len(mean)))
+        for block in float_blocks(rows):
+            block -= mean
+            covariance += block.T @ block
+        not_too_large("the covariance", covariance)
+        covariance /= max(1, len(rows) - 1)
+        _, variance, components = np.linalg.svd(covariance, hermitian=True)
+        total = variance.sum()
+        ratio = variance / total if total > 0 else np.zeros_like(variance)
+        kept = slice(0, self._count(ratio, min(rows.shape)))
+        return {
+            "mean_": mean,
+            "components_": _signed(components[kept]),
+            "explained_variance_": variance[kept],
+            "explained_variance_ratio_": ratio[kept],
+        }
+
+    def _count(self, ratio: np.ndarray, most: int) -> int:
+        wanted = self.n_components
+        if wanted is None:
+            return most
+        if isinstance(wanted, float):
+            return min(most, 1 + int(np.searchsorted(np.cumsum(ratio), wanted, side="right")))
+        if wanted > most:
+            raise ValueError(
+                f"n_components is {wanted}, wanted at most {most}: "
+                "as many as X has columns, and rows"
+            )
+        return wanted
+
+    # The engine's product, not NumPy's: a row's bits must not depend on what is beside it.
+    def _forward(self, block: np.ndarray) -> np.ndarray:
+        block -= self.mean_
+        out = np.empty((len(block), len(self.components_)))
+        COMPILED["matmul_nt"](block, self.components_, out)
+        return out
+
+    def _backward(self, block: np.ndarray) -> np.ndarray:
+        out = np.empty((len(block), len(self.mean_)))
+        COMPILED["matmul_nn"](block, self.components_, out)
+        out += self.mean_
+        return out
+
+
+class Whiten(PCA):
+    """Principal components divided by their standard deviations.
+
+    ``(x - mean_) @ components_.T / sqrt(explained_variance_ + eps)``: the covariance of the
+    training rows becomes the identity, but for directions of a variance not far above `eps`, which
+    stay small.  :meth:`inverse_transform` leads back to features (pixels).
+
+    Parameters
+    ----------
+    eps : float
+        Above 0: it keeps directions that hardly vary, mostly noise, from being blown up.
+    n_components : int, float or None
+        As in :class:`PCA`.
+
+    Attributes
+    ----------
+    mean_, components_, explained_variance_, explained_variance_ratio_ : arrays
+        As in :class:`PCA`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For `eps` not above 0; see also :class:`PCA`.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(500, 2)) @ [[3.0, 1.0], [0.0, 0.5]]
+    >>> white = Whiten().fit_transform(x)
+    >>> (np.abs(np.cov(white.T) - np.eye(2)) < 1e-4).all()
+    np.True_
+    """
+
+    def __init__(self, eps: float = 1e-5, n_components: int | float | None = None):
+        super().__init__(n_components)
+        self.eps = positive_float(eps, "eps")
+
+    def _forward(self, block: np.ndarray) -> np.ndarray:
+        scores = super()._forward(block)
+        scores /= np.sqrt(self.explained_variance_ + self.eps)
+        return scores
+
+    def _backward(self, block: np.ndarray) -> np.ndarray:
+        block *= np.sqrt(self.explained_variance_ + self.eps)
+        return super()._backward(block)
+
+
+def _signed(components: np.ndarray) -> np.ndarray:
+    """Return the components, C-contiguous, each with its largest entry positive."""
+    largest = np.abs(components).argmax(axis=1)
+    signs = np.where(components[np.arange(len(components)), largest] < 0, -1.0, 1.0)
+    return np.ascontiguousarray(components * signs[:, None])
+
+
+def _as_components(given) -> int | float | None:
+    if given is None:
+        return None
+    if isinstance(given, numbers.Real) and not isinstance(given, numbers.Integral):
+        if not 0 < float(given) < 1:
+            raise ValueError(
+                f"n_components is {given}, wanted a whole number of at least 1, "
+                "a fraction of the variance above 0 and below 1, or None"
+            )
+        return float(given)
+    return positive_int(given, "n_components")

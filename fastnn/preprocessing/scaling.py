@@ -1,0 +1,206 @@
+"""Transformers that shift and scale each feature by itself."""
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.checks import boolean, finite_float
+from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
+
+
+def column_ranges(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest value of each column."""
+    low, high = np.full(rows.shape[1], np.inf), np.full(rows.shape[1], -np.inf)
+    for block in float_blocks(rows):
+        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+    return low, high
+
+
+def column_means(rows: np.ndarray) -> np.ndarray:
+    """Return the mean of each column; a constant column's is its value, without rounding."""
+    total = np.zeros(rows.shape[1])
+    for block in float_blocks(rows):
+        total += block.sum(axis=0)
+    not_too_large("the mean", total)
+    return np.clip(total / len(rows), *column_ranges(rows))
+
+
+class Center(Transformer):
+    """Subtract the training mean: ``x - mean_``.
+
+    Parameters
+    ----------
+    per_feature : bool
+        Each feature's own mean, or one value for all features, as is common for images.
+
+    Attributes
+    ----------
+    mean_ : array, (n_features,), or float
+
+    Raises
+    ------
+    ValueError, TypeError
+        See :meth:`Transformer.fit` and :meth:`Transformer.transform`.
+
+    Examples
+    --------
+    >>> Center().fit_transform([[1.0, 10.0], [3.0, 20.0]])
+    array([[-1., -5.],
+           [ 1.,  5.]])
+    """
+
+    learned = ("mean_",)
+    mean_: np.ndarray | float
+
+    def __init__(self, per_feature: bool = True):
+        self.per_feature = boolean(per_feature, "per_feature")
+
+    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+        means = column_means(rows)
+        if self.per_feature:
+            return {"mean_": means}
+        mean = means.mean()
+        not_too_large("the mean", mean)
+        return {"mean_": float(np.clip(mean, means.min(), means.max()))}
+
+    def _forward(self, block: np.ndarray) -> np.ndarray:
+        block -= self.mean_
+        return block
+
+    def _backward(self, block: np.ndarray) -> np.ndarray:
+        block += self.mean_
+        return block
+
+
+class Standardize(Transformer):
+    """Subtract the training mean and divide by the training standard deviation.
+
+    ``(x - mean_) / scale_`` with ``scale_ = sqrt(mean((x - mean_)**2))``, the standard deviation
+    with n, not n - 1, in the denominator, as in scikit-learn's ``StandardScaler``.  A feature that
+    is constant in training has scale 1 and becomes 0.
+
+    Attributes
+    ----------
+    mean_, var_, scale_ : arrays, (n_features,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        See :meth:`Transformer.fit` and :meth:`Transformer.transform`.
+
+    Examples
+    --------
+    >>> scaler = Standardize().fit([[1.0, 5.0], [3.0, 5.0]])
+    >>> scaler.transform([[2.0, 5.0], [3.0, 5.0]])
+    array([[0., 0.],
+           [1., 0.]])
+    >>> scaler.inverse_transform([[1.0, 0.0]])
+    array([[3., 5.]])
+    """
+
+    learned = ("mean_", "var_", "scale_")
+    mean_: np.ndarray
+    var_: np.ndarray
+    scale_: np.ndarray
+
+    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+        mean = column_means(rows)
+        squares = np.zeros_like(mean)
+        for block in float_blocks(rows):
+            block -= mean
+            squares += np.square(block, out=block).sum(axis=0)
+        not_too_large("the variance", squares)
+        var = squares / len(rows)
+        return {"mean_": mean, "var_": var, "scale_": _divisors(np.sqrt(var))}
+
+    def _forward(self, block: np.ndarray) -> np.ndarray:
+        block -= self.mean_
+        block /= self.scale_
+        return block
+
+    def _backward(self, block: np.ndarray) -> np.ndarray:
+        block *= self.scale_
+        block += self.mean_
+        return block
+
+
+class MinMax(Transformer):
+    """Scale each feature so that its training values fill a range.
+
+    ``low + (x - data_min_) * (high - low) / (data_max_ - data_min_)``.  Later values may lie
+    outside.  A feature that is constant in training becomes 0, or the end of the range that is
+    nearest to 0 if 0 is not in it, and is not scaled.
+
+    Parameters
+    ----------
+    feature_range : (low, high)
+        [-1, 1] without it; scikit-learn's ``MinMaxScaler`` has [0, 1].
+
+    Attributes
+    ----------
+    data_min_, data_max_ : arrays, (n_features,)
+        Least and greatest training values.
+    scale_, offset_ : arrays, (n_features,)
+        A row becomes ``(x - data_min_) * scale_ + offset_``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a range that is not two finite numbers, the smaller one first; see also
+        :meth:`Transformer.fit` and :meth:`Transformer.transform`.
+
+    Examples
+    --------
+    >>> MinMax().fit_transform([[0.0, 7.0], [5.0, 7.0], [20.0, 7.0]])
+    array([[-1. ,  0. ],
+           [-0.5,  0. ],
+           [ 1. ,  0. ]])
+    """
+
+    learned = ("data_min_", "data_max_", "scale_", "offset_")
+    data_min_: np.ndarray
+    data_max_: np.ndarray
+    scale_: np.ndarray
+    offset_: np.ndarray
+
+    def __init__(self, feature_range: tuple[float, float] = (-1.0, 1.0)):
+        self.feature_range = _as_range(feature_range)
+
+    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+        low, high = self.feature_range
+        least, most = column_ranges(rows)
+        width = most - least
+        not_too_large("the range", width)
+        return {
+            "data_min_": least,
+            "data_max_": most,
+            "scale_": np.where(width > 0, (high - low) / _divisors(width), 1.0),
+            "offset_": np.where(width > 0, low, np.clip(0.0, low, high)),
+        }
+
+    def _forward(self, block: np.ndarray) -> np.ndarray:
+        block -= self.data_min_
+        block *= self.scale_
+        block += self.offset_
+        return block
+
+    def _backward(self, block: np.ndarray) -> np.ndarray:
+        block -= self.offset_
+        block /= self.scale_
+        block += self.data_min_
+        return block
+
+
+def _divisors(scale: np.ndarray) -> np.ndarray:
+    """Return what to divide by: 1 in place of 0, and of what is so small that it underflowed."""
+    return np.where(scale >= np.finfo(np.float64).tiny, scale, 1.0)
+
+
+def _as_range(given) -> tuple[float, float]:
+    wanted = "two numbers, the smaller one first"
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise TypeError(f"feature_range is {given!r}, wanted {wanted}")
+    low, high = (finite_float(end, "feature_range") for end in given)
+    if low >= high:
+        raise ValueError(f"feature_range is {given!r}, wanted {wanted}")
+    return low, high
