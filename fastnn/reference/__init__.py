@@ -5,9 +5,31 @@ File for file, name for name and signature for signature as in :mod:`fastnn.kern
 
 from types import FunctionType
 
-from fastnn.reference import activations, losses, matmul, regularizers, rows, updates
+from fastnn.reference import (
+    activations,
+    hinges,
+    likelihoods,
+    losses,
+    matmul,
+    regularizers,
+    robust_losses,
+    rows,
+    smooth_activations,
+    updates,
+)
 
-_MODULES = (activations, losses, matmul, regularizers, rows, updates)
+_MODULES = (
+    activations,
+    smooth_activations,
+    losses,
+    robust_losses,
+    likelihoods,
+    hinges,
+    matmul,
+    regularizers,
+    rows,
+    updates,
+)
 
 TWINS = {
     name: function
