@@ -71,7 +71,9 @@ class Dense:
     units : int
         Number of outputs.
     activation : str or Activation or None
-        "relu", "sigmoid", "tanh", "softmax", or "linear" (None).
+        "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exponential", "sigmoid", "tanh",
+        "softmax" or "linear" (None), or an object of :mod:`fastnn.activations`: with settings, or
+        ``Custom`` of functions of your own.
     use_bias : bool
     kernel_initializer : str or Initializer or None
         Start of W.  None is He's for the ReLU family and Glorot's for the rest.
@@ -119,7 +121,7 @@ class Dense:
         penalties = self.kernel_regularizer, self.bias_regularizer
         return {
             "units": self.units,
-            "activation": self.activation.name,
+            "activation": self.activation.to_config(),
             "use_bias": self.use_bias,
             "kernel_initializer": self.kernel_initializer.to_config(),
             "bias_initializer": self.bias_initializer.to_config(),
@@ -160,7 +162,7 @@ class Dense:
         factor = 1.0 if fused or slope is None else slope
         program.add("dense_forward", x.rows, Whole(w), Whole(b), factor, z.rows)
         if not rides:
-            program.add(self.activation.forward, z.rows, out.rows)
+            program.add(self.activation.forward, z.rows, *self.activation.arguments, out.rows)
         return z
 
     def backward(
@@ -182,7 +184,8 @@ class Dense:
         slope = self.activation.slope
         dz = dy if fused or slope == 1 else program.buffer(self.units)
         if dz is not dy and slope is None:
-            program.add(self.activation.backward, z.rows, y.rows, dy.rows, dz.rows)
+            settings = self.activation.arguments
+            program.add(self.activation.backward, z.rows, y.rows, *settings, dy.rows, dz.rows)
         elif dz is not dy:
             program.add("relu_backward", y.rows, y.rows, slope, dy.rows, dz.rows)
         if not inputs:

@@ -1,13 +1,13 @@
 """Lowering: a network and its data become a program."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch
+from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch, Whole
 from fastnn.kernels import COMPILED
 from fastnn.layers import Dense, Parameter
 from fastnn.losses import Loss
@@ -81,9 +81,15 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
         target = program.buffer(dtype=np.int64)
         program.add("gather", Source(data.y), index.rows, target.rows)
     else:
-        target = program.buffer(model.n_outputs)
+        target = program.buffer(model.loss.n_targets(model.n_outputs))
         program.add("gather_rows", Source(data.y), index.rows, target.rows)
     return x, target, weight
+
+
+def _loss_arguments(model: Model) -> list[Any]:
+    """Return the loss's own arguments."""
+    settings = model.loss.arguments(model.n_outputs, model.dtype)
+    return [Whole(value) if isinstance(value, np.ndarray) else value for value in settings]
 
 
 def _forward(program: Program, model: Model, x: Buffer) -> list[tuple[Buffer, Buffer]]:
@@ -108,9 +114,10 @@ def training(
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
     passed = _forward(program, model, x)
     output = passed[-1][1]
-    program.add(model.loss.forward, output.rows, target.rows, row_loss.rows)
+    settings = _loss_arguments(model)
+    program.add(model.loss.forward, output.rows, target.rows, *settings, row_loss.rows)
     dy = program.buffer(model.n_outputs)
-    program.add(model.loss.backward, output.rows, target.rows, scale.rows, dy.rows)
+    program.add(model.loss.backward, output.rows, target.rows, *settings, scale.rows, dy.rows)
     program.add_check(row_loss, weight)
     gradients: list[Buffer] = []
     for number in reversed(range(len(model.layers))):
@@ -140,7 +147,8 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     x, target, weight = _fetch(program, model, data, Order(), own=False)
     row_loss = program.buffer()
     _, out = _forward(program, model, x)[-1]
-    program.add(model.loss.forward, out.rows, target.rows, row_loss.rows)
+    settings = _loss_arguments(model)
+    program.add(model.loss.forward, out.rows, target.rows, *settings, row_loss.rows)
     program.add_check(row_loss, weight)
     return program
 

@@ -106,8 +106,8 @@ class _Argument:
     """One argument of a kernel, from its word in the kernel's specification.
 
     ``mn`` is an array of two axes, ``m(qn)`` one whose second axis is as long as q times n (a
-    digit is itself), ``-`` a number, ``m<n`` an integer vector with values in [0, n), a trailing ``!`` an array that is written, ``?`` one that may be empty instead, ``*``
-    one of any dtype.
+    digit is itself), ``-`` a number, ``m<n`` an integer vector with values in [0, n), a trailing
+    ``!`` an array that is written, ``?`` one that may be empty instead, ``*`` one of any dtype.
     """
 
     def __init__(self, name, word, strided):
