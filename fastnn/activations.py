@@ -230,8 +230,9 @@ class Custom(CustomMixin, Activation):
     Notes
     -----
     Rows must not depend on each other: threads share them.  The start of the weights is Glorot's
-    unless the layer says otherwise.  The code is compiled anew in every process.  With
-    ``backend="numpy"`` the functions run as plain Python.
+    unless the layer says otherwise.  The code is compiled anew in every process, and must not
+    raise: an exception cannot leave compiled training.  With ``backend="numpy"`` the functions run
+    as plain Python.
 
     Examples
     --------

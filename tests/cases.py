@@ -167,7 +167,7 @@ def _signed(make):
     """Return `make` with -1 and 1 as its targets."""
 
     def signed(rng, dtype, rows, n):
-        targets = rng.choice(np.array([-1, 1], dtype), (rows, n))
+        targets = np.where(normal(rng, dtype, rows, n) > 0, 1, -1).astype(dtype)
         return make(rng, dtype, rows, n) | {"target": targets}
 
     return signed

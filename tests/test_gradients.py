@@ -44,41 +44,57 @@ def _square_slope(x, y):
 
 
 @numba.njit
-def _norms_forward(x, out):
+def _shares(x, out):
     for i in range(x.shape[0]):
-        out[i] = x[i] / np.sqrt(1 + (x[i] ** 2).sum())
+        total = 1.0
+        for j in range(x.shape[1]):
+            total += x[i, j] ** 2
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j] / total
 
 
 @numba.njit
-def _norms_backward(x, y, dy, dx):
+def _shares_gradient(x, y, dy, dx):
     for i in range(x.shape[0]):
-        dx[i] = (dy[i] - y[i] * (dy[i] * y[i]).sum()) / np.sqrt(1 + (x[i] ** 2).sum())
+        total, mean = 1.0, 0.0
+        for j in range(x.shape[1]):
+            total += x[i, j] ** 2
+            mean += dy[i, j] * y[i, j]
+        for j in range(x.shape[1]):
+            dx[i, j] = (dy[i, j] - 2 * x[i, j] * mean) / total
 
 
 @numba.njit
 def _quartic(prediction, target):
-    return ((prediction - target) ** 4).sum()
+    total = 0.0
+    for j in range(prediction.size):
+        total += (prediction[j] - target[j]) ** 4
+    return total
 
 
 @numba.njit
 def _quartic_gradient(prediction, target, d):
-    d[:] = 4 * (prediction - target) ** 3
+    for j in range(d.size):
+        d[j] = 4 * (prediction[j] - target[j]) ** 3
 
 
 @numba.njit
 def _score(prediction, target):
-    return (prediction**2).sum() / 2 - prediction[target]
+    total = -prediction[target]
+    for j in range(prediction.size):
+        total += prediction[j] ** 2 / 2
+    return total
 
 
 @numba.njit
 def _score_gradient(prediction, target, d):
-    d[:] = prediction
-    d[target] -= 1
+    for j in range(d.size):
+        d[j] = prediction[j] - (j == target)
 
 
 CUSTOM = [
     activations.Custom(_square, _square_slope),
-    activations.Custom(_norms_forward, _norms_backward),
+    activations.Custom(_shares, _shares_gradient),
     losses.Custom(_quartic, _quartic_gradient),
     losses.Custom(_score, _score_gradient, target="class"),
 ]

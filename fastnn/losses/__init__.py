@@ -60,18 +60,23 @@ class Custom(CustomMixin, Loss):
 
     Notes
     -----
-    The code is compiled anew in every process.  With ``backend="numpy"`` the functions run as
-    plain Python.
+    The code is compiled anew in every process, loops in a tenth of the time of array expressions.
+    It must not raise: an exception cannot leave compiled training.  With ``backend="numpy"`` the
+    functions run as plain Python.
 
     Examples
     --------
-    >>> import numba, numpy as np, fastnn
+    >>> import numba, fastnn
     >>> @numba.njit
     ... def fourth_power(prediction, target):
-    ...     return ((prediction - target) ** 4).sum()
+    ...     total = 0.0
+    ...     for j in range(prediction.size):
+    ...         total += (prediction[j] - target[j]) ** 4
+    ...     return total
     >>> @numba.njit
     ... def gradient(prediction, target, d):
-    ...     d[:] = 4 * (prediction - target) ** 3
+    ...     for j in range(d.size):
+    ...         d[j] = 4 * (prediction[j] - target[j]) ** 3
     >>> loss = fastnn.losses.Custom(fourth_power, gradient)
     >>> network = fastnn.Network([fastnn.Dense(1)], loss=loss)
     """
