@@ -11,7 +11,7 @@ other number types (float16, foreign byte order, lists) are converted, which tak
 import difflib
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ def as_regression_targets(
     if array.ndim != 2 or array.shape[1] != n_outputs:
         raise ValueError(
             f"{name} has shape {array.shape}, wanted ({n_rows}, {n_outputs}) "
-            f"(the network has {n_outputs} outputs)"
+            f"(the network's outputs are for {n_outputs} targets)"
         )
     _check_rows(array, n_rows, name)
     _check_finite(array, y, name, dtype)
@@ -116,13 +116,27 @@ def as_binary_targets(
 ) -> np.ndarray:
     """Return `y` as a 2-D array (n_rows, n_outputs) of numbers from 0 to 1."""
     array = as_regression_targets(y, n_rows, n_outputs, dtype, name)
-    for start, block in blocks(array):
-        outside = (block < 0) | (block > 1)
-        if outside.any():
-            place, value = _first(outside, array, start)
-            hint = f": ({name} + 1) / 2 maps -1 and 1 to 0 and 1" if value == -1 else ""
-            where = describe_place(place, y)
-            raise ValueError(f"{name} has {value} at {where}, wanted numbers from 0 to 1{hint}")
+    hints = {-1: f"({name} + 1) / 2 maps -1 and 1 to 0 and 1"}
+    _check_each(array, y, name, lambda it: (it < 0) | (it > 1), "numbers from 0 to 1", hints)
+    return array
+
+
+def as_sign_targets(
+    y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike = np.float32, name: str = "y"
+) -> np.ndarray:
+    """Return `y` as a 2-D array (n_rows, n_outputs) of -1 and 1."""
+    array = as_regression_targets(y, n_rows, n_outputs, dtype, name)
+    hints = {0: f"2 * {name} - 1 maps 0 and 1 to -1 and 1"}
+    _check_each(array, y, name, lambda it: (it != -1) & (it != 1), "-1 or 1", hints)
+    return array
+
+
+def as_count_targets(
+    y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike = np.float32, name: str = "y"
+) -> np.ndarray:
+    """Return `y` as a 2-D array (n_rows, n_outputs) of numbers of at least 0."""
+    array = as_regression_targets(y, n_rows, n_outputs, dtype, name)
+    _check_each(array, y, name, lambda it: it < 0, "numbers of at least 0", {})
     return array
 
 
@@ -178,6 +192,48 @@ def as_sample_weight(w: ArrayLike, n_rows: int, name: str = "sample_weight") -> 
     if weights.max() == 0:
         raise ValueError(f"{name} is all zero, wanted at least one weight above 0")
     return weights
+
+
+def as_class_weight(w: Any, classes: Sequence[int], what: str) -> np.ndarray:
+    """Return a weight for each of the labels `classes`, from a dict or an array.
+
+    Examples
+    --------
+    >>> as_class_weight({1: 5.0}, range(3), "the loss")
+    array([1., 5., 1.])
+    """
+    if not len(classes):
+        raise ValueError(f"class_weight wants a loss of classes, {what} has none")
+    if not isinstance(w, Mapping):
+        array = as_numbers(w, "class_weight")
+        if array.shape != (len(classes),):
+            raise ValueError(
+                f"class_weight has shape {array.shape}, wanted ({len(classes)},), a weight for "
+                "each class"
+            )
+        w = dict(zip(classes, array, strict=True))
+    unknown = [label for label in w if label not in classes]
+    if unknown:
+        raise ValueError(
+            f"class_weight has label {unknown[0]!r}, wanted labels from {min(classes)} to "
+            f"{max(classes)}"
+        )
+    return np.array(
+        [non_negative_float(w.get(c, 1.0), f"class_weight[{c}]") for c in classes], np.float64
+    )
+
+
+def as_cost_matrix(cost: ArrayLike, name: str = "cost") -> np.ndarray:
+    """Return `cost` as a square float64 matrix, none of it negative and its diagonal 0."""
+    array = as_numbers(cost, name)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or len(array) < 2:
+        raise ValueError(f"{name} has shape {array.shape}, wanted (n_classes, n_classes)")
+    _check_finite(array, cost, name, np.float64)
+    _check_each(array, cost, name, lambda it: it < 0, "numbers of at least 0", {})
+    if np.diagonal(array).any():
+        row = int(np.diagonal(array).nonzero()[0][0])
+        raise ValueError(f"{name} has {array[row, row]} at [{row}, {row}], wanted a diagonal of 0")
+    return array.astype(np.float64)
 
 
 def as_weights(
@@ -304,6 +360,17 @@ def _check_finite(array, data, name, dtype):
                 reason = f"numbers that {np.dtype(dtype)} can hold"
             where = describe_place(place, data)
             raise ValueError(f"{name} has {value} at {where}, wanted {reason}")
+
+
+def _check_each(array, data, name, is_bad, wanted, hints):
+    """Refuse the first element that is bad; `hints` are by its value."""
+    for start, block in blocks(array):
+        bad = is_bad(block)
+        if bad.any():
+            place, value = _first(bad, array, start)
+            hint = f": {hints[value]}" if value in hints else ""
+            where = describe_place(place, data)
+            raise ValueError(f"{name} has {value} at {where}, wanted {wanted}{hint}")
 
 
 def blocks(array):

@@ -120,7 +120,7 @@ class Layer(Configured):
     what other threads have written goes behind a ``program.barrier()``.
     """
 
-    activation: activations.Activation = activations.TABLE["linear"]
+    activation: activations.Activation = activations.Linear()
     """What the layer ends with, for a loss that contains it."""
     least_rows = 1
     """The smallest batch size that makes sense."""
@@ -154,7 +154,8 @@ def _through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer
         return dy
     dz = node.program.buffer(dy.array.shape[-1])
     if function.slope is None:
-        node.program.add(function.backward, z.rows, node.y.rows, dy.rows, dz.rows)
+        settings = function.arguments
+        node.program.add(function.backward, z.rows, node.y.rows, *settings, dy.rows, dz.rows)
     else:
         y = node.y.rows
         node.program.add("relu_backward", y, y, function.slope, dy.rows, dz.rows)
@@ -169,7 +170,9 @@ class Dense(Layer):
     units : int
         Number of outputs.
     activation : str or Activation or None
-        "relu", "sigmoid", "tanh", "softmax", or "linear" (None).
+        "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exponential", "sigmoid", "tanh",
+        "softmax" or "linear" (None), or an object of :mod:`fastnn.activations`: with settings, or
+        ``Custom`` of functions of your own.
     use_bias : bool
     kernel_initializer : str or Initializer or None
         Start of W.  None is He's for the ReLU family and Glorot's for the rest.
@@ -236,7 +239,7 @@ class Dense(Layer):
         return {
             "name": "Dense",
             "units": self.units,
-            "activation": self.activation.name,
+            "activation": self.activation.to_config(),
             "use_bias": self.use_bias,
             "kernel_initializer": self.kernel_initializer.to_config(),
             "bias_initializer": self.bias_initializer.to_config(),
@@ -271,7 +274,7 @@ class Dense(Layer):
         factor = 1.0 if node.fused or slope is None else slope
         node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), factor, z.rows)
         if not rides:
-            node.program.add(self.activation.forward, z.rows, y.rows)
+            node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
 
     def _dropped(self, node: Node, w: np.ndarray) -> np.ndarray:
         """Return the array for what DropConnect leaves of W; add the step that writes it."""
@@ -361,7 +364,7 @@ class Activation(Layer):
 
     def to_config(self) -> dict[str, Any]:
         """Return what :class:`Activation` takes, as JSON can hold it."""
-        return {"name": "Activation", "activation": self.activation.name}
+        return {"name": "Activation", "activation": self.activation.to_config()}
 
     def forward(self, node: Node) -> None:
         slope = self.activation.slope
@@ -373,7 +376,9 @@ class Activation(Layer):
         if nothing:
             node.program.add("identity_forward", node.x.rows, y.rows)
         elif slope is None:
-            node.program.add(self.activation.forward, node.x.rows, y.rows)
+            node.program.add(
+                self.activation.forward, node.x.rows, *self.activation.arguments, y.rows
+            )
         else:
             node.program.add("relu_forward", node.x.rows, slope, y.rows)
 

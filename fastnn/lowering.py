@@ -3,13 +3,13 @@
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch
+from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch, Whole
 from fastnn.kernels import COMPILED
 from fastnn.layers import Layer, Node, Parameter
 from fastnn.losses import Loss
@@ -91,9 +91,15 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
         target = program.buffer(dtype=np.int64)
         program.add("gather", Source(data.y), index.rows, target.rows)
     else:
-        target = program.buffer(model.n_outputs)
+        target = program.buffer(model.loss.n_targets(model.n_outputs))
         program.add("gather_rows", Source(data.y), index.rows, target.rows)
     return x, target, weight
+
+
+def _loss_arguments(model: Model) -> list[Any]:
+    """Return the loss's own arguments."""
+    settings = model.loss.arguments(model.n_outputs, model.dtype)
+    return [Whole(value) if isinstance(value, np.ndarray) else value for value in settings]
 
 
 def _forward(
@@ -130,10 +136,10 @@ def training(
     scale, row_loss = program.buffer(), program.buffer()
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
     nodes = _forward(program, model, x, seed=order.seed, training=True)
-    output = nodes[-1].y
-    program.add(model.loss.forward, output.rows, target.rows, row_loss.rows)
+    output, settings = nodes[-1].y, _loss_arguments(model)
+    program.add(model.loss.forward, output.rows, target.rows, *settings, row_loss.rows)
     dy = program.buffer(model.n_outputs)
-    program.add(model.loss.backward, output.rows, target.rows, scale.rows, dy.rows)
+    program.add(model.loss.backward, output.rows, target.rows, *settings, scale.rows, dy.rows)
     for node in reversed(nodes):
         inputs = model.trains_before(node.number)
         dy = model.layers[node.number].backward(node, dy, inputs)
@@ -150,8 +156,8 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     program = Program(model.dtype, batch_size, n_threads)
     x, target, weight = _fetch(program, model, data, Order(), own=False)
     row_loss = program.buffer()
-    out = _forward(program, model, x)[-1].y
-    program.add(model.loss.forward, out.rows, target.rows, row_loss.rows)
+    out, settings = _forward(program, model, x)[-1].y, _loss_arguments(model)
+    program.add(model.loss.forward, out.rows, target.rows, *settings, row_loss.rows)
     program.add_check(row_loss, weight)
     return program
 

@@ -1,7 +1,8 @@
 """The network: what people import."""
 
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks, losses, lowering, optimizers, storage
 from fastnn.callbacks import CallbackList, History, ProgressBar
+from fastnn.custom import restored
 from fastnn.dropout import Dropout
 from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
@@ -35,8 +37,10 @@ class Network:
     layers : sequence of Dense, Activation, BatchNormalization and Dropout
         From the inputs to the outputs; the number of inputs is that of the data.
     loss : str or Loss
-        "mse", "mae", "softmax_cross_entropy" or "logistic"; the loss of a batch is the mean over
-        its rows.  A last layer with the loss's own activation (softmax, sigmoid) is fused with it.
+        "mse", "mae", "softmax_cross_entropy" or another name or object of :mod:`fastnn.losses`,
+        such as ``Huber(0.5)``, or ``Custom`` of functions of your own; the loss of a batch is the
+        mean over its rows.  A last layer with the loss's own activation (softmax, sigmoid,
+        exponential) is fused with it.
     optimizer : str or Optimizer
         "sgd", "adam", or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose
         `learning_rate` may be set anew between fits and, by a callback, between epochs.
@@ -126,14 +130,9 @@ class Network:
         if wanted is not None and last not in (wanted, "linear"):
             raise ValueError(
                 f"loss {self.loss.name!r} wants a last layer with activation {wanted!r} or "
-                f"'linear' (then predict gives logits), got {last!r}"
+                f"'linear' (then predict gives what {wanted} would be applied to), got {last!r}"
             )
-        n_outputs = self._model().n_outputs
-        if self.loss.target == "class" and n_outputs < 2:
-            raise ValueError(
-                f"loss {self.loss.name!r} wants a unit for each class in the last layer, at "
-                f"least 2, got {n_outputs}"
-            )
+        self.loss.n_targets(self._model().n_outputs)
 
     @property
     def built(self) -> bool:
@@ -200,13 +199,7 @@ class Network:
         if n_inputs is None:
             n_inputs = self._n_columns()
         x = checks.as_inputs(X, n_inputs, self.dtype, f"{prefix}X")
-        n_outputs, name = self._model().n_outputs, f"{prefix}y"
-        if self.loss.target == "class":
-            y = checks.as_class_labels(y, len(x), n_outputs, name)
-        elif self.loss.target == "binary":
-            y = checks.as_binary_targets(y, len(x), n_outputs, self.dtype, name)
-        else:
-            y = checks.as_regression_targets(y, len(x), n_outputs, self.dtype, name)
+        y = self.loss.as_targets(y, len(x), self._model().n_outputs, self.dtype, f"{prefix}y")
         weight = None
         if sample_weight is not None:
             weight = checks.as_sample_weight(sample_weight, len(x), f"{prefix}sample_weight")
@@ -223,6 +216,7 @@ class Network:
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
         sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
         callbacks: Iterable[Any] | None = None,
         verbose: int = 0,
     ) -> History:
@@ -236,8 +230,8 @@ class Network:
         X : array-like, (n, n_inputs)
             Numbers of any dtype and layout; memory maps are read a batch at a time.
         y : array-like
-            (n, n_outputs), for one output ``y[:, None]``; integer labels (n,) for softmax
-            cross-entropy.
+            (n, n_targets), for one target ``y[:, None]``; integer labels (n,) for losses of
+            classes.  Most losses have one output for each target.
         epochs, batch_size : int
             The last batch of an epoch is smaller if need be; a batch larger than the data is all.
         shuffle : bool
@@ -248,6 +242,10 @@ class Network:
             Share of the rows, the last ones, to hold out instead.
         sample_weight : array-like, (n,), optional
             The loss is the weighted mean over the rows of a batch.
+        class_weight : dict or array-like, optional
+            Factors of the training rows' weights by label: ``{1: 5.0}``, classes that are not in
+            it having 1, or (n_classes,).  For losses of classes, and for a single output under
+            the logistic loss (0 and 1) or the attribute hinge (-1 and 1).  Validation is without.
         callbacks : list of Callback or callables (epoch, logs), optional
         verbose : {0, 1, 2}
             Nothing, a progress bar, a line for each epoch.
@@ -276,6 +274,9 @@ class Network:
         validation = self._validation(validation_data, held_out, data)
         if validation is not None and validation_data is None:
             data = _rows(data, slice(0, len(data.x) - len(validation.x)))
+        if class_weight is not None:
+            weight = self.loss.class_weights(class_weight, data.y, self._model().n_outputs)
+            data.weight = weight if data.weight is None else weight * data.weight
         history = History()
         bar = [ProgressBar(epochs, verbose)] if verbose else []
         if not isinstance(callbacks, Iterable | None):
@@ -283,7 +284,12 @@ class Network:
         hooks = CallbackList([history, *bar, *(callbacks or ())])
         for part in (data, validation):
             if part is not None and part.weight is not None and not part.weight.any():
-                raise ValueError("sample_weight is 0 for all rows to train on or to validate on")
+                raise ValueError(
+                    "sample_weight (times class_weight) is 0 for all rows to train on or to "
+                    "validate on"
+                )
+        if self.loss.warning is not None:
+            warnings.warn(self.loss.warning, UserWarning, stacklevel=2)
 
         self._check_batches(min(batch_size, len(data.x)))
         data, validation = self._begin(data, validation)
@@ -532,7 +538,8 @@ class Network:
         """Return the network's outputs, (n, n_outputs), of the network's dtype.
 
         With softmax or sigmoid in the last layer these are probabilities; a linear last layer
-        under softmax cross-entropy or the logistic loss gives logits.
+        under softmax cross-entropy or the logistic loss gives logits, under the Poisson loss the
+        logarithms of rates, under a hinge scores.
 
         Parameters
         ----------
@@ -599,7 +606,7 @@ class Network:
 
         The file appears whole or not at all.  It holds the optimizer's state too, so that training
         can go on bit for bit, and the fitted `preprocessing`.  Metrics that are functions are not
-        stored.  `extra` replaces :attr:`extra`.
+        stored, and of a custom activation or loss the name only.  `extra` replaces :attr:`extra`.
 
         Raises
         ------
@@ -629,7 +636,7 @@ class Network:
             "format": _FORMAT,
             "n_inputs": self._model().n_inputs,
             "layers": [layer.to_config() for layer in self.layers],
-            "loss": self.loss.name,
+            "loss": self.loss.to_config(),
             "optimizer": self.optimizer.to_config(),
             "seed": self.seed,
             "dtype": self.dtype.name,
@@ -666,14 +673,20 @@ class Network:
         print(f"{count}, {self.dtype.name}, loss {self.loss.name}, {self.optimizer}")
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) -> Network:
     """Return the network that :meth:`Network.save` wrote, ready to predict or to train on.
+
+    Parameters
+    ----------
+    path : path
+    custom : dict of str to Custom, optional
+        The network's own activations and loss by their names: code is not stored.
 
     Raises
     ------
     ValueError
         If the file is not one of a network, is damaged, or names a loss or an activation that is
-        not built in.
+        neither built in nor in `custom`.
     OSError
         If the file cannot be read.
     """
@@ -682,8 +695,11 @@ def load(path: str | os.PathLike[str]) -> Network:
         raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
     try:
         network = Network(
-            [look_up(config, "layer", Layer, _LAYERS) for config in header["layers"]],
-            loss=header["loss"],
+            [
+                look_up(config, "layer", Layer, _LAYERS)
+                for config in restored(header["layers"], custom, path)
+            ],
+            loss=restored(header["loss"], custom, path),
             optimizer=header["optimizer"],
             seed=header["seed"],
             dtype=header["dtype"],

@@ -122,12 +122,16 @@ def _backward(rng, dtype, rows, n):
 
 
 def _with(place, extra, make):
-    """Return `make` with the arguments `extra` inserted before the one named `place`."""
+    """Return `make` with the arguments `extra` inserted before the one named `place`.
+
+    They are a dictionary, or a function (rng, dtype, *shape) that returns one.
+    """
 
     def extended(rng, dtype, *shape):
         made = {}
+        more = extra(rng, dtype, *shape) if callable(extra) else extra
         for name, value in make(rng, dtype, *shape).items():
-            made |= (extra if name == place else {}) | {name: value}
+            made |= (more if name == place else {}) | {name: value}
         return made
 
     return extended
@@ -157,6 +161,37 @@ def _labeled(make):
         return make(rng, dtype, rows, n) | {"target": rng.integers(0, n, rows)}
 
     return labeled
+
+
+def _signed(make):
+    """Return `make` with -1 and 1 as its targets."""
+
+    def signed(rng, dtype, rows, n):
+        targets = np.where(normal(rng, dtype, rows, n) > 0, 1, -1).astype(dtype)
+        return make(rng, dtype, rows, n) | {"target": targets}
+
+    return signed
+
+
+def _wide(factor):
+    """Return a change of `make`: a target's predictions are `factor` columns, blocks of n."""
+
+    def change(make):
+        def wide(rng, dtype, rows, n):
+            narrow = {"target": uniform(rng, dtype, rows, n)}
+            return make(rng, dtype, rows, factor * n) | narrow
+
+        return wide
+
+    return change
+
+
+def _levels(rng, dtype, rows, n):
+    return {"levels": np.array([0.125, 0.5, 0.875], dtype)}
+
+
+def _cost(rng, dtype, rows, n):
+    return {"cost": uniform(rng, dtype, n, n) * (1 - np.eye(n, dtype=dtype))}
 
 
 def _penalty_value(rng, dtype, n):
@@ -281,28 +316,39 @@ def _moving(rng, dtype, n):
     return made | {"moving": normal(rng, dtype, n)}
 
 
-def _activation(name, tolerance, extra=None):
+def _activation(name, tolerance, extra=None, module="activations"):
     extra = extra or {}
     forward = Case(
-        "activations", f"{name}_forward", _with("out", extra, _forward), ("out",), 2,
+        module, f"{name}_forward", _with("out", extra, _forward), ("out",), 2,
         tolerance=tolerance, overlays=(("out", "x"),),
     )  # fmt: skip
     backward = Case(
-        "activations", f"{name}_backward", _with("dy", extra, _backward), ("dx",), 2,
+        module, f"{name}_backward", _with("dy", extra, _backward), ("dx",), 2,
         tolerance=tolerance, overlays=(("dx", "dy"),),
     )  # fmt: skip
     return forward, backward
 
 
-def _loss(name, backward_tolerance, change=lambda make: make):
+def _smooth(name, tolerance, extra=None):
+    return _activation(name, tolerance, extra, "smooth_activations")
+
+
+def _loss(module, name, backward_tolerance, change=lambda make: make, extra=None, whole=()):
+    extra = extra or {}
     forward = Case(
-        "losses", f"{name}_forward", change(_loss_forward), ("row_loss",), 2, tolerance=1
-    )
+        module, f"{name}_forward", _with("row_loss", extra, change(_loss_forward)), ("row_loss",),
+        2, tolerance=1, whole=whole,
+    )  # fmt: skip
     backward = Case(
-        "losses", f"{name}_backward", change(_loss_backward), ("d",), 2,
-        tolerance=backward_tolerance, overlays=(("d", "prediction"),),
+        module, f"{name}_backward", _with("row_scale", extra, change(_loss_backward)), ("d",), 2,
+        tolerance=backward_tolerance, overlays=(("d", "prediction"),), whole=whole,
     )  # fmt: skip
     return forward, backward
+
+
+def _double(forward, backward):
+    """Return the cases of a loss that is summed in float64."""
+    return forward._replace(float64=True), backward
 
 
 def _penalty(name):
@@ -319,10 +365,28 @@ CASES = (
     *_activation("sigmoid", "relative"),
     *_activation("tanh", "absolute"),
     *_activation("softmax", 1),
-    *_loss("mse", "relative"),
-    *_loss("mae", "exact"),
-    *_loss("softmax_cross_entropy", 1, _labeled),
-    *_loss("logistic", "absolute"),
+    *_smooth("exponential", "relative"),
+    *_smooth("elu", "absolute", {"alpha": 0.7}),
+    *_smooth("softplus", "absolute"),
+    *_smooth("silu", "absolute"),
+    *_smooth("gelu", "absolute"),
+    *_smooth("gelu_tanh", "absolute"),
+    *_loss("losses", "mse", "relative"),
+    *_loss("losses", "mae", "exact"),
+    *_loss("losses", "half_mse", "relative"),
+    *_double(*_loss("losses", "signed_error", "exact")),
+    *_loss("robust_losses", "huber", "relative", extra={"delta": 0.6}),
+    *_loss("robust_losses", "smooth_l1", "relative", extra={"beta": 0.6}),
+    *_loss("robust_losses", "log_cosh", "absolute"),
+    *_loss("robust_losses", "quantile", "exact", _wide(3), _levels, whole=("levels",)),
+    *_loss("likelihoods", "softmax_cross_entropy", 1, _labeled, {"label_smoothing": 0.1}),
+    *_loss("likelihoods", "logistic", "absolute"),
+    *_loss("likelihoods", "poisson", "absolute"),
+    *_loss("likelihoods", "gaussian_nll", "absolute", _wide(2)),
+    *_loss("hinges", "multiclass_hinge", 1, _labeled, {"margin": 0.75}),
+    *_loss("hinges", "multiclass_squared_hinge", 1, _labeled, {"margin": 0.75}),
+    *_loss("hinges", "attribute_hinge", "exact", _signed),
+    *_loss("hinges", "structured_hinge", "exact", _labeled, _cost, whole=("cost",)),
     *_penalty("l1"),
     *_penalty("l2"),
     Case("updates", "sgd_update", _sgd, ("w",), 1),

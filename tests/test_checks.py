@@ -276,7 +276,7 @@ def test_regression_targets():
     refuses(ValueError, message, check, np.ones(3), 3, 1)
     message = "y has shape (3,), wanted (3, 2)"
     refuses(ValueError, message, check, np.ones(3), 3, 2)
-    message = "y has shape (3, 2), wanted (3, 1) (the network has 1 outputs)"
+    message = "y has shape (3, 2), wanted (3, 1) (the network's outputs are for 1 targets)"
     refuses(ValueError, message, check, y, 3, 1)
     message = "y has 3 rows, wanted 4 (as many as X)"
     refuses(ValueError, message, check, y, 4, 2)

@@ -9,15 +9,24 @@ ROWS, COLUMNS = 5, 3
 STEP = 1e-6
 
 
-def _names(module, ending):
-    names = (case.name for case in BY_NAME.values() if case.module == module)
-    return sorted(name.removesuffix(ending) for name in names if name.endswith(ending))
+def _names(ending, output):
+    cases = (case for case in BY_NAME.values() if case.outputs == (output,))
+    return sorted(case.name.removesuffix(ending) for case in cases if case.name.endswith(ending))
 
 
-ACTIVATIONS = [(name, {}) for name in _names("activations", "_forward")]
+ACTIVATIONS = [(name, {}) for name in _names("_backward", "dx")]
 ACTIVATIONS += [("relu", {"slope": 0.2})]
-LOSSES = _names("losses", "_forward")
-PENALTIES = _names("regularizers", "_value")
+LOSSES = [(name, {}) for name in _names("_forward", "row_loss")]
+LOSSES += [("softmax_cross_entropy", {"label_smoothing": 0.0})]
+FLAT = {("softmax", "signed_error")}
+"""What has no gradient: the outputs of softmax always add up to 1."""
+PAIRS = [
+    (activation, loss)
+    for activation in ACTIVATIONS
+    for loss in LOSSES
+    if (activation[0], loss[0]) not in FLAT
+]
+PENALTIES = _names("_value", "total")
 
 
 def _call(name, arguments, **values):
@@ -29,9 +38,9 @@ def _call(name, arguments, **values):
     return given[output]
 
 
-def _made(name, seed=0):
+def _made(name, shape=(ROWS, COLUMNS)):
     case = BY_NAME[name]
-    return case.make(np.random.default_rng(seed), np.float64, *(ROWS, COLUMNS)[: case.dimensions])
+    return case.make(np.random.default_rng(0), np.float64, *shape[: case.dimensions])
 
 
 def _differences(value, at):
@@ -52,31 +61,35 @@ def _assert_close(gradient, expected):
     assert np.abs(gradient - expected).max() < 1e-6 * np.abs(expected).max()
 
 
-def _inputs():
+def _inputs(shape=(ROWS, COLUMNS)):
     """Return inputs that keep their distance from 0, where ReLU has its kink."""
     rng = np.random.default_rng(7)
-    return rng.choice([-1.0, 1.0], (ROWS, COLUMNS)) * rng.uniform(0.1, 2.0, (ROWS, COLUMNS))
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.1, 2.0, shape)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
-    ("activation", "options"), ACTIVATIONS, ids=lambda value: str(value) if value else ""
+    ("activation", "loss"), PAIRS, ids=lambda value: " ".join(filter(None, map(str, value)))
 )
-def test_gradient_of_loss_after_activation(activation, options, loss):
-    forward, backward = f"{activation}_forward", f"{activation}_backward"
+def test_gradient_of_loss_after_activation(activation, loss):
+    (name, options), (loss, settings) = activation, loss
     loss_made, gradient_made = _made(f"{loss}_forward"), _made(f"{loss}_backward")
     scale, target = gradient_made["row_scale"], loss_made["target"]
+    drawn = set(loss_made) & set(gradient_made) - {"prediction", "target"}
+    settings = {key: gradient_made[key] for key in drawn} | settings
+    shape = loss_made["prediction"].shape
+    ahead, back = _made(f"{name}_forward", shape), _made(f"{name}_backward", shape)
 
     def value(x):
-        y = _call(forward, _made(forward), x=x, **options)
-        return scale @ _call(f"{loss}_forward", loss_made, prediction=y)
+        y = _call(f"{name}_forward", ahead, x=x, **options)
+        return scale @ _call(f"{loss}_forward", loss_made, **settings | {"prediction": y})
 
-    x = _inputs()
-    y = _call(forward, _made(forward), x=x, **options)
+    x = _inputs(shape)
+    y = _call(f"{name}_forward", ahead, x=x, **options)
     # Where |prediction - target| has its kink no difference means anything.
-    assert target.ndim == 1 or np.abs(y - target).min() > 10 * STEP
-    dy = _call(f"{loss}_backward", gradient_made, prediction=y, target=target)
-    gradient = _call(backward, _made(backward), x=x, y=y, dy=dy, **options)
+    blocks = y.reshape(ROWS, -1, *target.shape[1:])
+    assert target.ndim == 1 or np.abs(blocks - target[:, np.newaxis]).min() > 10 * STEP
+    dy = _call(f"{loss}_backward", gradient_made, **settings | {"prediction": y, "target": target})
+    gradient = _call(f"{name}_backward", back, x=x, y=y, dy=dy, **options)
     _assert_close(gradient, _differences(value, x))
 
 

@@ -98,7 +98,7 @@ def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
         ("relu_forward", "100x256", (rows, 0.0, rows_out)),
         ("sigmoid_forward", "100x256", (rows, rows_out)),
         ("tanh_forward", "100x256", (rows, rows_out)),
-        ("softmax_cross_entropy_forward", "128x10", (logits, labels, row_loss)),
+        ("softmax_cross_entropy_forward", "128x10", (logits, labels, 0.0, row_loss)),
         ("mae_backward", "1000x1", (fitted, target, row_scale, gradient)),
         ("adam_update", "20,000", (1e-3, 0.9, 0.999, 1e-8, 10, dw, m, v, weights)),
     ]

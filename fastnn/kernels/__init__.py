@@ -8,17 +8,22 @@ from other compiled code the functions of the submodules, which do neither.
 from fastnn.kernels import (
     activations,
     dropout,
+    hinges,
+    likelihoods,
     losses,
     matmul,
     normalization,
     regularizers,
+    robust_losses,
     rows,
+    smooth_activations,
     updates,
 )
 from fastnn.kernels.public import Kernel
 
-# For each kernel a word an argument (see Kernel): its axes; "-" a number; "!" written;
-# "m<n" labels or indices below n; "?" may be empty; "*" any dtype.
+# For each kernel a word an argument (see Kernel): its axes, "(qn)" one as long
+# as the product of two; "-" a number; "!" written; "m<n" labels or indices below n; "?" may be
+# empty; "*" any dtype.
 _ROWS = {
     activations: {
         "identity_forward": "mn mn!",
@@ -32,15 +37,59 @@ _ROWS = {
         "softmax_forward": "mn mn!",
         "softmax_backward": "mn mn mn mn!",
     },
+    smooth_activations: {
+        "exponential_forward": "mn mn!",
+        "exponential_backward": "mn mn mn mn!",
+        "elu_forward": "mn - mn!",
+        "elu_backward": "mn mn - mn mn!",
+        "softplus_forward": "mn mn!",
+        "softplus_backward": "mn mn mn mn!",
+        "silu_forward": "mn mn!",
+        "silu_backward": "mn mn mn mn!",
+        "gelu_forward": "mn mn!",
+        "gelu_backward": "mn mn mn mn!",
+        "gelu_tanh_forward": "mn mn!",
+        "gelu_tanh_backward": "mn mn mn mn!",
+    },
     losses: {
         "mse_forward": "mn mn m!",
         "mse_backward": "mn mn m mn!",
         "mae_forward": "mn mn m!",
         "mae_backward": "mn mn m mn!",
+        "half_mse_forward": "mn mn m!",
+        "half_mse_backward": "mn mn m mn!",
+        "signed_error_forward": "mn mn m!",
+        "signed_error_backward": "mn mn m mn!",
+    },
+    robust_losses: {
+        "huber_forward": "mn mn - m!",
+        "huber_backward": "mn mn - m mn!",
+        "smooth_l1_forward": "mn mn - m!",
+        "smooth_l1_backward": "mn mn - m mn!",
+        "log_cosh_forward": "mn mn m!",
+        "log_cosh_backward": "mn mn m mn!",
+        "quantile_forward": "m(qn) mn q m!",
+        "quantile_backward": "m(qn) mn q m m(qn)!",
+    },
+    likelihoods: {
+        "softmax_cross_entropy_forward": "mn m<n - m!",
+        "softmax_cross_entropy_backward": "mn m<n - m mn!",
         "logistic_forward": "mn mn m!",
         "logistic_backward": "mn mn m mn!",
-        "softmax_cross_entropy_forward": "mn m<n m!",
-        "softmax_cross_entropy_backward": "mn m<n m mn!",
+        "poisson_forward": "mn mn m!",
+        "poisson_backward": "mn mn m mn!",
+        "gaussian_nll_forward": "m(2n) mn m!",
+        "gaussian_nll_backward": "m(2n) mn m m(2n)!",
+    },
+    hinges: {
+        "multiclass_hinge_forward": "mn m<n - m!",
+        "multiclass_hinge_backward": "mn m<n - m mn!",
+        "multiclass_squared_hinge_forward": "mn m<n - m!",
+        "multiclass_squared_hinge_backward": "mn m<n - m mn!",
+        "attribute_hinge_forward": "mn mn m!",
+        "attribute_hinge_backward": "mn mn m mn!",
+        "structured_hinge_forward": "mn m<n nn m!",
+        "structured_hinge_backward": "mn m<n nn m mn!",
     },
     updates: {
         "sgd_update": "- m m!",

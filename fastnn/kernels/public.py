@@ -8,6 +8,7 @@ the rows.
 import functools
 import inspect
 import os
+import re
 import threading
 
 import numba
@@ -104,9 +105,9 @@ def _checker(arguments):
 class _Argument:
     """One argument of a kernel, from its word in the kernel's specification.
 
-    ``mn`` is an array of two axes, ``-`` a number, ``m<n`` an integer vector with values in
-    [0, n), a trailing ``!`` an array that is written, ``?`` one that may be empty instead, ``*``
-    one of any dtype.
+    ``mn`` is an array of two axes, ``m(qn)`` one whose second axis is as long as q times n (a
+    digit is itself), ``-`` a number, ``m<n`` an integer vector with values in [0, n), a trailing
+    ``!`` an array that is written, ``?`` one that may be empty instead, ``*`` one of any dtype.
     """
 
     def __init__(self, name, word, strided):
@@ -114,13 +115,14 @@ class _Argument:
         self.written = "!" in word
         self.optional = "?" in word
         self.any_dtype = "*" in word
-        self.axes, _, self.below = word.strip("!?*").partition("<")
-        self.scalar = self.axes == "-"
+        axes, _, self.below = word.strip("!?*").partition("<")
+        self.scalar = axes == "-"
+        self.axes = [] if self.scalar else re.findall(r"(?<=\()\w+|\w", axes)
         self.strided = (strided or self.any_dtype) and not self.written
 
     def cut(self):
         """Return the code of this argument's part ``lo:hi`` of the axis m."""
-        if self.scalar or "m" not in self.axes:
+        if "m" not in self.axes:
             return self.name
         return f"{self.name}[{'lo:hi' if self.axes[0] == 'm' else ':, lo:hi'}]"
 
@@ -158,11 +160,13 @@ class Kernel:
     @functools.cached_property
     def _checked(self):
         """The kernel behind its checks; returns one of the codes above."""
-        lengths, tests, loops = {}, [], []
+        lengths, products, tests, loops = {}, [], [], []
         for argument in self._arguments:
-            for axis, letter in enumerate("" if argument.scalar else argument.axes):
+            for axis, letter in enumerate(argument.axes):
                 length = f"{argument.name}.shape[{axis}]"
-                if letter not in lengths:
+                if len(letter) > 1:
+                    products.append((length, letter))
+                elif letter not in lengths:
                     lengths[letter] = length
                 elif argument.optional:
                     tests.append(f"{length} != {lengths[letter]} and {length} != 0")
@@ -174,6 +178,9 @@ class Kernel:
                     f"        if value < 0 or value >= {lengths[argument.below]}:\n"
                     f"            return {_BAD_INDEX}\n"
                 )
+        for length, letters in products:
+            factors = "*".join(lengths.get(letter, letter) for letter in letters)
+            tests.append(f"{length} != {factors}")
         names = ", ".join(argument.name for argument in self._arguments)
         work = "*".join(lengths.values())
         large = f"    if {work} >= {self._threshold()}:\n        return {_LARGE}\n"
@@ -188,8 +195,8 @@ class Kernel:
 
     def _threshold(self):
         """Return how large the product of all axes must be for threads to pay."""
-        products = len({letter for a in self._arguments for letter in a.axes if letter != "-"})
-        return 2**22 if products > 2 else 2**18
+        letters = {letter for a in self._arguments for axis in a.axes for letter in axis}
+        return 2**22 if len(letters) > 2 else 2**18
 
     @functools.cached_property
     def _in_parallel(self):
@@ -198,7 +205,7 @@ class Kernel:
         axis = next(
             f"{argument.name}.shape[{argument.axes.index('m')}]"
             for argument in self._arguments
-            if not argument.scalar and "m" in argument.axes
+            if "m" in argument.axes
         )
         source = (
             f"def {self.__name__}_parallel(parts, {names}):\n"
@@ -252,7 +259,11 @@ class Kernel:
 
     def _explain(self, arguments):
         """Say what the kernel wants and what it was given."""
-        wanted = [f"{a.name} ({', '.join(a.axes)})" for a in self._arguments if not a.scalar]
+        wanted = [
+            f"{a.name} ({', '.join(map('*'.join, a.axes))})"
+            for a in self._arguments
+            if not a.scalar
+        ]
         given = [
             f"{a.name} {value.shape} {value.dtype}"
             if hasattr(value, "shape") and hasattr(value, "dtype")

@@ -8,15 +8,32 @@ from types import FunctionType
 from fastnn.reference import (
     activations,
     dropout,
+    hinges,
+    likelihoods,
     losses,
     matmul,
     normalization,
     regularizers,
+    robust_losses,
     rows,
+    smooth_activations,
     updates,
 )
 
-_MODULES = (activations, dropout, losses, matmul, normalization, regularizers, rows, updates)
+_MODULES = (
+    activations,
+    dropout,
+    hinges,
+    likelihoods,
+    losses,
+    matmul,
+    normalization,
+    regularizers,
+    robust_losses,
+    rows,
+    smooth_activations,
+    updates,
+)
 
 TWINS = {
     name: function

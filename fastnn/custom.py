@@ -1,0 +1,188 @@
+"""What users compile themselves: their functions become kernels, checked when they are given."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core.errors import NumbaError
+from numba.extending import is_jitted
+
+from fastnn.kernels.jit import njit, uninterrupted
+
+Pair = tuple[Callable[..., None], Callable[..., None]]
+"""A compiled kernel and its twin, which runs as plain Python."""
+
+_FLOATS = (types.float32, types.float64)
+
+
+class CustomMixin:
+    """What a user's own activation and loss have in common: a name, and no stored settings."""
+
+    name: str
+
+    def _adopt(self, name: str | None, function: Any, taken: Set[str], what: str) -> None:
+        if name is None:
+            name = getattr(function, "__name__", "")
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"name is {name!r}, wanted a text that is not empty")
+        if name in taken:
+            raise ValueError(f"name is {name!r}, which is a built-in {what}: wanted another one")
+        self.name = name
+
+    def to_config(self) -> dict[str, Any]:
+        """Return what stands in a file for it: its name, since code is not stored."""
+        return {"name": "Custom", "key": self.name}
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"Custom({self.name!r})"
+
+
+def restored(config: Any, custom: Mapping[str, Any] | None, path: Any) -> Any:
+    """Return a configuration with `custom`'s objects in the places of what was not stored.
+
+    Raises
+    ------
+    ValueError
+        If the object of a name is not given.
+    """
+    if isinstance(config, list):
+        return [restored(item, custom, path) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("name") != "Custom":
+        return {key: restored(value, custom, path) for key, value in config.items()}
+    key = config["key"]
+    if key not in (custom or {}):
+        raise ValueError(
+            f"{path} uses {key!r}, whose code is not stored: "
+            f"load(path, custom={{{key!r}: ...}}) wants the Custom object it was trained with"
+        )
+    return custom[key]  # type: ignore[index]
+
+
+def activation_kernels(forward: Any, backward: Any) -> tuple[Pair, Pair]:
+    """Return the kernels of an activation; see :class:`fastnn.activations.Custom`."""
+    _check_functions(forward=(forward, (1, 2)), backward=(backward, (2, 4)))
+    ahead = _elementwise_forward(forward) if _count(forward) == 1 else _as_pair(forward)
+    back = _elementwise_backward(backward) if _count(backward) == 2 else _as_pair(backward)
+    for dtype in _FLOATS:
+        matrix = types.Array(dtype, 2, "C")
+        _check_compiles(ahead[0], (matrix,) * 2, "forward", dtype)
+        _check_compiles(back[0], (matrix,) * 4, "backward", dtype)
+    return ahead, back
+
+
+def loss_kernels(forward: Any, backward: Any, labels: bool) -> tuple[Pair, Pair]:
+    """Return the kernels of a loss; see :class:`fastnn.losses.Custom`."""
+    _check_functions(forward=(forward, (2,)), backward=(backward, (3,)))
+    ahead, back = _loss_forward(forward), _loss_backward(backward)
+    for dtype in _FLOATS:
+        matrix, vector = types.Array(dtype, 2, "C"), types.Array(dtype, 1, "C")
+        target = types.Array(types.int64, 1, "C") if labels else matrix
+        _check_compiles(ahead[0], (matrix, target, vector), "forward", dtype)
+        _check_compiles(back[0], (matrix, target, vector, matrix), "backward", dtype)
+    return ahead, back
+
+
+def _count(function):
+    """Return how many arguments a compiled function takes."""
+    return len(inspect.signature(function.py_func).parameters)
+
+
+def _check_functions(**given):
+    for name, (function, counts) in given.items():
+        if not is_jitted(function):
+            kind = type(function).__name__
+            raise TypeError(
+                f"{name} is a {kind}, wanted a function compiled by numba.njit: "
+                "put @numba.njit above it"
+            )
+        if _count(function) not in counts:
+            wanted = " or ".join(map(str, counts))
+            raise TypeError(f"{name} takes {_count(function)} arguments, wanted {wanted}")
+
+
+def _check_compiles(kernel, arguments, name, dtype):
+    try:
+        with uninterrupted():
+            kernel.get_call_template(arguments, {})
+    except NumbaError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next((line for line in lines if not line.startswith("Failed in")), lines[0])
+        raise TypeError(f"{name} does not compile for {dtype}: {reason}") from error
+
+
+def _as_pair(function):
+    return function, function.py_func
+
+
+# Closures over compiled functions: Numba cannot cache them.  Each is made once for a function, so
+# that networks share the compiled code.
+
+
+@functools.cache
+def _elementwise_forward(function):
+    @njit(cached=False)
+    def custom_forward(x, out):
+        for k in range(x.size):
+            out.flat[k] = function(x.flat[k])
+
+    def twin(x, out):
+        for k in np.ndindex(x.shape):
+            out[k] = function.py_func(x[k])
+
+    return custom_forward, twin
+
+
+@functools.cache
+def _elementwise_backward(function):
+    @njit(cached=False)
+    def custom_backward(x, y, dy, dx):
+        for k in range(dy.size):
+            dx.flat[k] = dy.flat[k] * function(x.flat[k], y.flat[k])
+
+    def twin(x, y, dy, dx):
+        for k in np.ndindex(dy.shape):
+            dx[k] = dy[k] * function.py_func(x[k], y[k])
+
+    return custom_backward, twin
+
+
+@functools.cache
+def _loss_forward(function):
+    @njit(cached=False)
+    def custom_forward(prediction, target, row_loss):
+        for i in range(prediction.shape[0]):
+            row_loss[i] = function(prediction[i], target[i])
+
+    def twin(prediction, target, row_loss):
+        for i in range(len(prediction)):
+            row_loss[i] = function.py_func(prediction[i], target[i])
+
+    return custom_forward, twin
+
+
+@functools.cache
+def _loss_backward(function):
+    @njit(cached=False)
+    def custom_backward(prediction, target, row_scale, d):
+        for i in range(prediction.shape[0]):
+            function(prediction[i], target[i], d[i])
+            for j in range(d.shape[1]):
+                d[i, j] *= row_scale[i]
+
+    def twin(prediction, target, row_scale, d):
+        for i in range(len(prediction)):
+            function.py_func(prediction[i], target[i], d[i])
+        d *= row_scale[:, np.newaxis]
+
+    return custom_backward, twin

@@ -1,0 +1,331 @@
+"""Activation functions made of exponentials, beyond the sigmoid and tanh, and their derivatives.
+
+As in :mod:`fastnn.kernels.activations`: matrices are (rows, n) in C order, of one float type;
+``<name>_forward(x, out)`` writes the activation, ``<name>_backward(x, y, dy, dx)`` the gradient
+with respect to the input `x`, where `y` is the output.  Those that need only one of `x` and `y`
+say so.  NaN stays NaN, and at -inf and +inf stand the limits.
+"""
+
+from fastnn.kernels.elementary import (
+    clipped,
+    exp,
+    expm1_nonpositive,
+    normal,
+    sigmoid,
+    softplus,
+    tail_bound,
+)
+from fastnn.kernels.jit import njit
+
+
+@njit
+def exponential_forward(x, out):
+    """Exponential: ``out = exp(x)``, inf where that is too large.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> exponential_forward(np.array([[-np.inf, 0.0, 1e4]]), out)
+    >>> out
+    array([[ 0.,  1., inf]])
+    """
+    for k in range(x.size):
+        out.flat[k] = exp(x.flat[k])
+
+
+@njit
+def exponential_backward(x, y, dy, dx):
+    """Gradient of the exponential: ``dx = dy * y``.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, dy, dx = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.zeros((1, 2))
+    >>> exponential_backward(y, y, dy, dx)
+    >>> dx
+    array([[3., 8.]])
+    """
+    for k in range(dy.size):
+        dx.flat[k] = dy.flat[k] * y.flat[k]
+
+
+@njit
+def elu_forward(x, alpha, out):
+    """Exponential linear unit: ``out = x where x > 0, else alpha * (exp(x) - 1)``.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+    alpha : float
+        Above 0.
+
+    References
+    ----------
+    D.-A. Clevert, T. Unterthiner and S. Hochreiter, "Fast and Accurate Deep Network Learning by
+    Exponential Linear Units (ELUs)", ICLR 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> elu_forward(np.array([[-np.inf, 0.0, 3.0]]), 2.0, out)
+    >>> out
+    array([[-2.,  0.,  3.]])
+    """
+    zero = x.dtype.type(0)
+    factor = x.dtype.type(alpha)
+    for k in range(x.size):
+        value = x.flat[k]
+        below = factor * expm1_nonpositive(zero if value > zero else value)
+        out.flat[k] = value if value > zero else below
+
+
+@njit
+def elu_backward(x, y, alpha, dy, dx):
+    """Gradient of the exponential linear unit: ``dx = dy where y > 0, else dy * (y + alpha)``.
+
+    At 0 it is that of the left side, `alpha`.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+        Only `y` is used.
+    alpha : float
+        That of the forward pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, dy, dx = np.array([[-0.5, 3.0]]), np.array([[2.0, 2.0]]), np.zeros((1, 2))
+    >>> elu_backward(y, y, 1.0, dy, dx)
+    >>> dx
+    array([[1., 2.]])
+    """
+    zero, one = y.dtype.type(0), y.dtype.type(1)
+    shift = y.dtype.type(alpha)
+    for k in range(dy.size):
+        value = y.flat[k]
+        dx.flat[k] = dy.flat[k] * (one if value > zero else value + shift)
+
+
+@njit
+def softplus_forward(x, out):
+    """Softplus: ``out = log(1 + exp(x))``, for any `x` without overflow.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+
+    References
+    ----------
+    C. Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option Pricing",
+    NIPS 2000.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> softplus_forward(np.array([[-1e4, 0.0, 1e4]]), out)
+    >>> out.round(4)
+    array([[0.0000e+00, 6.9310e-01, 1.0000e+04]])
+    """
+    for k in range(x.size):
+        out.flat[k] = softplus(x.flat[k])
+
+
+@njit
+def softplus_backward(x, y, dy, dx):
+    """Gradient of softplus: ``dx = dy / (1 + exp(-x))``.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+        Only `x` is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, dy, dx = np.zeros((1, 1)), np.array([[3.0]]), np.zeros((1, 1))
+    >>> softplus_backward(x, x, dy, dx)
+    >>> dx
+    array([[1.5]])
+    """
+    for k in range(dy.size):
+        dx.flat[k] = dy.flat[k] * sigmoid(x.flat[k])
+
+
+@njit
+def silu_forward(x, out):
+    """Sigmoid-weighted linear unit (swish): ``out = x / (1 + exp(-x))``.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+
+    References
+    ----------
+    S. Elfwing, E. Uchibe and K. Doya, "Sigmoid-Weighted Linear Units for Neural Network Function
+    Approximation in Reinforcement Learning", Neural Networks, 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> silu_forward(np.array([[0.0, 100.0, np.inf]]), out)
+    >>> out
+    array([[  0., 100.,  inf]])
+    """
+    least = -tail_bound(x.dtype.type(0))
+    for k in range(x.size):
+        value = least if x.flat[k] < least else x.flat[k]  # -inf times 0 is NaN
+        out.flat[k] = value * sigmoid(value)
+
+
+@njit
+def silu_backward(x, y, dy, dx):
+    """Gradient of SiLU: ``dx = dy * s * (1 + x * (1 - s))`` with ``s = 1 / (1 + exp(-x))``.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+        Only `x` is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, dy, dx = np.zeros((1, 1)), np.array([[3.0]]), np.zeros((1, 1))
+    >>> silu_backward(x, x, dy, dx)
+    >>> dx
+    array([[1.5]])
+    """
+    one, bound = x.dtype.type(1), tail_bound(x.dtype.type(0))
+    for k in range(dy.size):
+        value = clipped(x.flat[k], bound)
+        share = sigmoid(value)
+        dx.flat[k] = dy.flat[k] * (share * (one + value * (one - share)))
+
+
+@njit
+def gelu_forward(x, out):
+    """Gaussian error linear unit: ``out = x * P``, ``P = (1 + erf(x / sqrt(2))) / 2``.
+
+    `P` is the probability that a standard normal number is below `x`.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+
+    References
+    ----------
+    D. Hendrycks and K. Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> gelu_forward(np.array([[0.0, 1.0, 100.0]]), out)
+    >>> out.round(4)
+    array([[  0.    ,   0.8413, 100.    ]])
+    """
+    least = -tail_bound(x.dtype.type(0))
+    for k in range(x.size):
+        value = least if x.flat[k] < least else x.flat[k]  # -inf times 0 is NaN
+        below, _ = normal(value)
+        out.flat[k] = value * below
+
+
+@njit
+def gelu_backward(x, y, dy, dx):
+    """Gradient of GELU: ``dx = dy * (P + x * exp(-x**2 / 2) / sqrt(2 * pi))``.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+        Only `x` is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, dy, dx = np.zeros((1, 1)), np.array([[3.0]]), np.zeros((1, 1))
+    >>> gelu_backward(x, x, dy, dx)
+    >>> dx
+    array([[1.5]])
+    """
+    bound = tail_bound(x.dtype.type(0))
+    for k in range(dy.size):
+        value = clipped(x.flat[k], bound)
+        below, density = normal(value)
+        dx.flat[k] = dy.flat[k] * (below + value * density)
+
+
+@njit
+def _gelu_tanh_argument(x):
+    """Return 2 u and its derivative, ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``."""
+    kind = type(x)
+    cubic = kind(0.044715) * x * x
+    factor = kind(1.5957691216057308)  # 2 sqrt(2 / pi)
+    return factor * x * (kind(1) + cubic), factor * (kind(1) + kind(3) * cubic)
+
+
+@njit
+def gelu_tanh_forward(x, out):
+    """GELU by the hyperbolic tangent: ``out = x * (1 + tanh(u)) / 2``.
+
+    ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``; at most 5e-4 away from :func:`gelu_forward`.
+    Computed as ``x / (1 + exp(-2 * u))``, which is the same.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+
+    References
+    ----------
+    D. Hendrycks and K. Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> gelu_tanh_forward(np.array([[0.0, 1.0, 100.0]]), out)
+    >>> out.round(4)
+    array([[  0.    ,   0.8412, 100.    ]])
+    """
+    least = -tail_bound(x.dtype.type(0))
+    for k in range(x.size):
+        value = least if x.flat[k] < least else x.flat[k]  # -inf times 0 is NaN
+        argument, _ = _gelu_tanh_argument(value)
+        out.flat[k] = value * sigmoid(argument)
+
+
+@njit
+def gelu_tanh_backward(x, y, dy, dx):
+    """Gradient of that: ``dx = dy * s * (1 + x * 2 * u' * (1 - s))``, ``s = 1/(1 + exp(-2 u))``.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+        Only `x` is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, dy, dx = np.zeros((1, 1)), np.array([[3.0]]), np.zeros((1, 1))
+    >>> gelu_tanh_backward(x, x, dy, dx)
+    >>> dx
+    array([[1.5]])
+    """
+    one, bound = x.dtype.type(1), tail_bound(x.dtype.type(0))
+    for k in range(dy.size):
+        value = clipped(x.flat[k], bound)
+        argument, slope = _gelu_tanh_argument(value)
+        share = sigmoid(argument)
+        dx.flat[k] = dy.flat[k] * (share * (one + value * slope * (one - share)))

@@ -1,0 +1,176 @@
+"""Losses of numbers and counts."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastnn import checks
+from fastnn.losses.base import Loss
+
+
+class MSE(Loss):
+    """Squared error, ``sum_j (f_j - y_j)**2``: no half, so the gradient is ``2 (f - y)``."""
+
+    name = "mse"
+
+
+class HalfMSE(Loss):
+    """Half the squared error, ``sum_j (f_j - y_j)**2 / 2``, with gradient ``f - y``."""
+
+    name = "half_mse"
+
+
+class MAE(Loss):
+    """Absolute error, ``sum_j |f_j - y_j|``, with gradient ``sign(f - y)``, 0 at 0."""
+
+    name = "mae"
+
+
+class SignedError(Loss):
+    """``sum_j (f_j - y_j)``: unbounded below, so training runs away; for showing just that."""
+
+    name = "signed_error"
+    warning = (
+        "loss 'signed_error' has no least value: training drives the outputs to minus infinity. "
+        "'mae' is the loss that is 0 where outputs and targets agree"
+    )
+
+
+class Huber(Loss):
+    """``e**2 / 2 if |e| <= delta else delta * (|e| - delta / 2)``, summed; ``e = f_j - y_j``.
+
+    Parameters
+    ----------
+    delta : float
+        Above 0.  Keras, PyTorch and scikit-learn have the same form.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a delta that is not above 0.
+
+    Notes
+    -----
+    Source: Huber, "Robust Estimation of a Location Parameter", Ann. Math. Statist., 1964.
+
+    Examples
+    --------
+    >>> Huber(2.0)
+    Huber(delta=2.0)
+    """
+
+    name = "huber"
+
+    def __init__(self, delta: float = 1.0):
+        self.delta = checks.positive_float(delta, "delta")
+
+
+class SmoothL1(Loss):
+    """``e**2 / (2 beta) if |e| < beta else |e| - beta / 2``: Huber's loss divided by `beta`.
+
+    Parameters
+    ----------
+    beta : float
+        Above 0 (PyTorch's ``beta=0`` is :class:`MAE`).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a beta that is not above 0.
+
+    Notes
+    -----
+    Source: Girshick, "Fast R-CNN", ICCV 2015.
+
+    Examples
+    --------
+    >>> SmoothL1(0.5)
+    SmoothL1(beta=0.5)
+    """
+
+    name = "smooth_l1"
+
+    def __init__(self, beta: float = 1.0):
+        self.beta = checks.positive_float(beta, "beta")
+
+
+class LogCosh(Loss):
+    """``sum_j log(cosh(f_j - y_j))``, with gradient ``tanh(f - y)``."""
+
+    name = "log_cosh"
+
+
+class Quantile(Loss):
+    """Pinball loss, ``max(q e, (q - 1) e)`` with ``e = y_j - f_j``, summed over quantiles too.
+
+    For several quantiles the last layer has as many units for each target.  They stand in blocks,
+    one for each quantile: ``predict(X).reshape(len(X), n_quantiles, n_targets)``.
+
+    Parameters
+    ----------
+    quantiles : float or sequence of floats
+        Above 0 and below 1.  scikit-learn's `mean_pinball_loss` has one, called `alpha`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For no quantiles, or one out of range.
+
+    Notes
+    -----
+    Source: Koenker and Bassett, "Regression Quantiles", Econometrica, 1978.  The gradient where f
+    is y is 0; quantiles of one row may cross.
+
+    Examples
+    --------
+    >>> Quantile([0.1, 0.5, 0.9])
+    Quantile(quantiles=(0.1, 0.5, 0.9))
+    """
+
+    name = "quantile"
+
+    def __init__(self, quantiles: float | Iterable[float] = 0.5):
+        given = quantiles if isinstance(quantiles, Iterable) else [quantiles]
+        self.quantiles = tuple(checks.probability(q, "quantiles") for q in given)
+        if not self.quantiles or not 0 < min(self.quantiles) <= max(self.quantiles) < 1:
+            raise ValueError(f"quantiles is {quantiles}, wanted numbers above 0 and below 1")
+
+    @property
+    def outputs(self):
+        return len(self.quantiles)
+
+    def arguments(self, n_outputs, dtype):
+        return (np.array(self.quantiles, dtype),)
+
+
+class Poisson(Loss):
+    """``sum_j exp(f_j) - y_j f_j`` for counts y and log rates f.
+
+    With "exponential" in the last layer, which is fused with the loss, `predict` returns rates;
+    with a linear last layer it returns their logarithms.  PyTorch's with ``log_input=True``.
+
+    Notes
+    -----
+    Source: McCullagh and Nelder, "Generalized Linear Models", 1989.  Without ``log(y!)``.
+    """
+
+    name, target, fused = "poisson", "count", "exponential"
+
+
+class GaussianNLL(Loss):
+    """``sum_j (s_j + (m_j - y_j)**2 / exp(s_j)) / 2`` for means m and logarithms s of variances.
+
+    The last layer has two units for each target: first all means, then all log-variances.
+    ``mean, log_variance = np.split(predict(X), 2, axis=1)``.  PyTorch's takes the variance.
+
+    Notes
+    -----
+    Source: Nix and Weigend, "Estimating the Mean and Variance of the Target Probability
+    Distribution", ICNN 1994.  Without ``log(2 pi) / 2`` for each target.
+    """
+
+    name = "gaussian_nll"
+
+    @property
+    def outputs(self):
+        return 2
