@@ -60,7 +60,7 @@ def dropout(rate, scale, seed, layer, step, first, x, out):
     >>> out = np.empty((1, 6))
     >>> kernels.dropout(0.5, 2.0, 0, 0, 1, 0, np.ones((1, 6)), out)
     >>> out
-    array([[2., 0., 2., 2., 0., 2.]])
+    array([[2., 0., 0., 2., 2., 0.]])
     """
     zero = x.dtype.type(0)
     factor = x.dtype.type(scale)
