@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnn.arrays import as_expression, as_numbers, describe_place
 
 _BLOCK = 1 << 18  # numbers looked at together: their temporaries stay in the cache
+_LISTED = 10  # names that a message gives
 
 
 def as_inputs(
@@ -331,7 +332,7 @@ def one_of(value: Any, name: str, choices: Iterable[str]) -> str:
     ValueError: optimizer is 'adm', wanted one of 'sgd', 'adam'; did you mean 'adam'?
     """
     known = list(choices)
-    wanted = "one of " + ", ".join(map(repr, known))
+    wanted = f"one of {listed(known)}"
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}), wanted {wanted}")
     if value in known:
@@ -339,6 +340,19 @@ def one_of(value: Any, name: str, choices: Iterable[str]) -> str:
     close = difflib.get_close_matches(value.lower(), known, n=3)
     hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
     raise ValueError(f"{name} is {value!r}, wanted {wanted}{hint}")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a message; of many the first ones only.
+
+    Examples
+    --------
+    >>> listed(["sgd", "adam"])
+    "'sgd', 'adam'"
+    """
+    known = [repr(name) for name in names]
+    more = f" ... ({len(known)} names)" if len(known) > _LISTED else ""
+    return ", ".join(known[:_LISTED]) + more
 
 
 def _check_rows(array, n_rows, name):

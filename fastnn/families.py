@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastnn.checks import one_of
+from fastnn.checks import listed, one_of
 
 
 class Configured:
@@ -44,6 +44,5 @@ def look_up(wanted: Any, name: str, kind: type, table: Mapping[str, Any]) -> Any
         found = table[one_of(wanted.lower(), name, table)]
         return found() if isinstance(found, type) else found
     raise TypeError(
-        f"{name} must be a name ({', '.join(table)}) or a {kind.__name__}, "
-        f"got {type(wanted).__name__}"
+        f"{name} must be a name ({listed(table)}) or a {kind.__name__}, got {type(wanted).__name__}"
     )
