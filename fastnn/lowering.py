@@ -12,6 +12,7 @@ from fastnn.kernels import COMPILED
 from fastnn.layers import Dense, Parameter
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
+from fastnn.optimizers.updater import Updater
 from fastnn.reference import TWINS
 
 
@@ -123,13 +124,15 @@ def training(
             inputs=number > 0,
         )
         gradients.insert(0, dz)
+    values = [each.value for parameters in model.parameters for each in parameters]
+    updater = Updater(program, optimizer, values)
     for number, layer in enumerate(model.layers):
         layer.update(
             program,
             model.parameters[number],
             passed[number - 1][1] if number else x,
             gradients[number],
-            optimizer,
+            updater,
         )
     return program, [out.array for _, out in passed]
 

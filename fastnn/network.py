@@ -31,8 +31,9 @@ class Network:
         "mse", "mae", "softmax_cross_entropy" or "logistic"; the loss of a batch is the mean over
         its rows.  A last layer with the loss's own activation (softmax, sigmoid) is fused with it.
     optimizer : str or Optimizer
-        "sgd", "adam", or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose
-        `learning_rate` may be set anew between fits and, by a callback, between epochs.
+        "sgd", "gd", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "adamw", "nadam", "lbfgs",
+        or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose `learning_rate` may
+        be a schedule, and may be set anew between fits and, by a callback, between epochs.
     seed : int
         Of the starting weights and of the order of rows: the same seed gives the same network, on
         any number of threads.
@@ -174,7 +175,7 @@ class Network:
         y: ArrayLike,
         *,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         shuffle: bool = True,
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
@@ -191,8 +192,10 @@ class Network:
         y : array-like
             (n, n_outputs), for one output ``y[:, None]``; integer labels (n,) for softmax
             cross-entropy.
-        epochs, batch_size : int
-            The last batch of an epoch is smaller if need be; a batch larger than the data is all.
+        epochs : int
+        batch_size : int, optional
+            32, or all rows for an optimizer that wants them all (GD, Rprop, LBFGS).  The last
+            batch of an epoch is smaller if need be; a batch larger than the data is all.
         shuffle : bool
             A new order of the rows each epoch, from the seed.
         validation_data : (X, y) or (X, y, sample_weight), optional
@@ -220,7 +223,8 @@ class Network:
             On Ctrl-C, after the step in progress.
         """
         epochs = checks.positive_int(epochs, "epochs")
-        batch_size = checks.positive_int(batch_size, "batch_size")
+        if batch_size is not None:
+            batch_size = checks.positive_int(batch_size, "batch_size")
         shuffle = checks.boolean(shuffle, "shuffle")
         verbose = checks.non_negative_int(verbose, "verbose")
         held_out = checks.fraction(validation_split, "validation_split")
@@ -228,6 +232,13 @@ class Network:
         validation = self._validation(validation_data, held_out, data)
         if validation is not None and validation_data is None:
             data = _rows(data, slice(0, len(data.x) - len(validation.x)))
+        if self.optimizer.full_batch:
+            if batch_size is not None and batch_size < len(data.x):
+                raise ValueError(
+                    f"batch_size is {batch_size}, but {type(self.optimizer).__name__} wants all "
+                    f"{len(data.x)} rows in every batch: leave it out"
+                )
+            batch_size, shuffle = len(data.x), False
         history = History()
         bar = [ProgressBar(epochs, verbose)] if verbose else []
         if not isinstance(callbacks, Iterable | None):
@@ -238,7 +249,8 @@ class Network:
                 raise ValueError("sample_weight is 0 for all rows to train on or to validate on")
 
         self.build(data.x.shape[1])
-        self._train(data, validation, epochs, batch_size, shuffle, hooks, bool(bar or callbacks))
+        watched = bool(bar or callbacks)
+        self._train(data, validation, epochs, batch_size or 32, shuffle, hooks, watched)
         return history
 
     def _validation(self, given, held_out: float, data: Data) -> Data | None:
@@ -289,8 +301,10 @@ class Network:
                     hooks.on_progress(epoch, rows, n, float(mean))
 
                 try:
-                    outcome = team.run(
+                    outcome = self.optimizer.run(
                         program,
+                        self._all_parameters(),
+                        self._penalty,
                         n_rows=n,
                         epochs=1 if by_epoch else epochs - done,
                         first_epoch=self._epochs,
@@ -308,6 +322,7 @@ class Network:
                     self._epochs += 1
                     hooks.on_epoch_end(done, logs)
                     done += 1
+                self.stop_training |= outcome.ended
                 if not outcome.finite:
                     raise FloatingPointError(_blame(model, outputs, outcome.clock, done))
         finally:

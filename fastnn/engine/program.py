@@ -20,6 +20,12 @@ class Phase(IntEnum):
     """Forward and backward: each thread has its rows and needs no other's."""
     UPDATE = 1
     """After the backward pass: each thread has its weights and needs all rows."""
+    JOINT = 2
+    """After all gradients: updates that need a number from all of them, such as their norm."""
+
+
+MEET = "meet"
+"""Stands among the calls of a group where threads meet: what follows runs in the next phase."""
 
 
 APART = 64
@@ -81,6 +87,10 @@ class Program:
             shape = (self.n_threads, *shape)
         return Buffer(aligned(shape, dtype or self.dtype), own)
 
+    def own_numbers(self, count: int) -> np.ndarray:
+        """Return room for numbers that each thread computes for itself, (n_threads, count)."""
+        return aligned((self.n_threads, APART), np.float64)[:, :count]
+
     def transposed(self, w: np.ndarray) -> np.ndarray:
         """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it.
 
@@ -110,6 +120,10 @@ class Program:
 
     def add_group(self, calls, phase: Phase, extent: int, *, blocks: int = 1) -> None:
         """Append steps, given as (kernel, arguments), that run together, block by block."""
+        if MEET in calls:
+            place = calls.index(MEET)
+            self.add_group(calls[place + 1 :], Phase(phase + 1), extent, blocks=blocks)
+            calls = calls[:place]
         steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
         self._phases[phase].append(Group(steps, blocks))
 

@@ -5,7 +5,17 @@ call the names of this module, which check their arguments and use several cores
 from other compiled code the functions of the submodules, which do neither.
 """
 
-from fastnn.kernels import activations, losses, matmul, regularizers, rows, updates
+from fastnn.kernels import (
+    activations,
+    adaptive,
+    clipping,
+    losses,
+    matmul,
+    regularizers,
+    rows,
+    schedules,
+    updates,
+)
 from fastnn.kernels.public import Kernel
 
 # For each kernel a word an argument (see Kernel): its axes; "-" a number; "!" written;
@@ -37,7 +47,24 @@ _ROWS = {
         "sgd_update": "- m m!",
         "momentum_update": "- - m m! m!",
         "nesterov_update": "- - m m! m!",
-        "adam_update": "- - - - - m m! m! m!",
+        "rprop_update": "- - - - m m! m! m!",
+        "store_update": "m m! m",
+    },
+    adaptive: {
+        "adagrad_update": "- - m m! m!",
+        "adadelta_update": "- - - m m! m! m!",
+        "rmsprop_update": "- - - m m! m!",
+        "rmsprop_momentum_update": "- - - - m m! m! m!",
+        "centered_rmsprop_update": "- - - m m! m! m!",
+        "centered_rmsprop_momentum_update": "- - - - m m! m! m! m!",
+        "adam_update": "- - - - - - m m! m! m!",
+        "amsgrad_update": "- - - - - - m m! m! m! m!",
+        "nadam_update": "- - - - - - - m m! m! m!",
+    },
+    clipping: {
+        "clip_value": "- m!",
+        "row_squares": "mn m!*",
+        "scale_gradient": "- m!",
     },
     rows: {"gather_rows": "nk* m<n mk!*", "gather": "n* m<n m!*"},
 }
@@ -50,6 +77,16 @@ _MATRICES = {
 }
 _WHOLE = {
     matmul: {"transpose": "mn nm!"},
+    clipping: {"norm_scale": "- n o!*"},
+    schedules: {
+        "constant_rate": "- - - n!*",
+        "inverse_time_rate": "- - - - - - n!*",
+        "exponential_rate": "- - - - - - n!*",
+        "cosine_rate": "- - - - - n!*",
+        "one_cycle_rate": "- - - - - - - n!*",
+        "warm_up_rate": "- - - - n!*",
+        "nadam_factors": "- - - n!*",
+    },
     regularizers: {
         "l1_value": "- n o!*",
         "l1_gradient": "- n n!",

@@ -5,9 +5,29 @@ File for file, name for name and signature for signature as in :mod:`fastnn.kern
 
 from types import FunctionType
 
-from fastnn.reference import activations, losses, matmul, regularizers, rows, updates
+from fastnn.reference import (
+    activations,
+    adaptive,
+    clipping,
+    losses,
+    matmul,
+    regularizers,
+    rows,
+    schedules,
+    updates,
+)
 
-_MODULES = (activations, losses, matmul, regularizers, rows, updates)
+_MODULES = (
+    activations,
+    adaptive,
+    clipping,
+    losses,
+    matmul,
+    regularizers,
+    rows,
+    schedules,
+    updates,
+)
 
 TWINS = {
     name: function
