@@ -330,7 +330,7 @@ class Network:
 
     def _adopt_optimizer(self) -> None:
         """Check the optimizer's settings, and start its state where it has none."""
-        self.optimizer = optimizers.get(self.optimizer.to_config())
+        self.optimizer = type(self.optimizer)(**vars(self.optimizer))
         kept = [parameter.keep_state(self.optimizer) for parameter in self._all_parameters()]
         if not all(kept):
             self._updates = 0  # Adam's correction counts from the start of its moments

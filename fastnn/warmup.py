@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn import activations, losses, optimizers
+from fastnn import activations, losses, optimizers, schedules
 from fastnn.layers import Dense
 from fastnn.network import Network
 
@@ -14,12 +14,6 @@ def warmup() -> None:
     """
     rng = np.random.default_rng(0)
     names = sorted({activation.name for activation in activations.TABLE.values()})
-    settings = [
-        optimizers.SGD(),
-        optimizers.SGD(momentum=0.9),
-        optimizers.SGD(momentum=0.9, nesterov=True),
-        optimizers.Adam(),
-    ]
     for dtype in ("float32", "float64"):
         x = rng.standard_normal((4, 3)).astype(dtype)
         for loss in {loss.name: loss for loss in losses.TABLE.values()}.values():
@@ -27,9 +21,33 @@ def warmup() -> None:
             network = Network([Dense(2)], loss=loss, dtype=dtype)
             network.fit(x, y, sample_weight=np.ones(4))
             network.evaluate(x, y)
-        for optimizer in settings:
+        for optimizer in _optimizers():
             layers = [Dense(4, name, kernel_regularizer="l1l2") for name in names]
             network = Network([*layers, Dense(2)], optimizer=optimizer, dtype=dtype)
             other = x.astype("float64" if dtype == "float32" else "float32")
             network.fit(other, other[:, :2])
             network.predict(other)
+
+
+def _optimizers() -> list[optimizers.Optimizer]:
+    """Return optimizers that between them use every kernel of an update and of a schedule."""
+    rmsprop = [(momentum, centered) for momentum in (0.0, 0.9) for centered in (False, True)]
+    rates = [
+        schedules.InverseTimeDecay(0.1, 10, 1),
+        schedules.ExponentialDecay(0.1, 10, 0.5),
+        schedules.CosineDecay(0.1, 10),
+        schedules.OneCycle(0.1, 10),
+        schedules.WarmUp(0.1, 10),
+    ]
+    found = [kind() for name, kind in optimizers.TABLE.items() if name != "lbfgs"]
+    found += [
+        optimizers.SGD(momentum=0.9),
+        optimizers.SGD(momentum=0.9, nesterov=True),
+        optimizers.Adam(amsgrad=True),
+        *(optimizers.RMSprop(momentum=m, centered=c) for m, c in rmsprop),
+        *(optimizers.SGD(rate) for rate in rates),
+        optimizers.Adam(rates[0]),
+        optimizers.Adam(clipvalue=1),
+        optimizers.Adam(global_clipnorm=1),
+    ]
+    return found

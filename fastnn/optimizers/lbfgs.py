@@ -21,13 +21,14 @@ class LBFGS(Optimizer):
     An epoch is one iteration: a direction from the last `history_size` steps and changes of the
     gradient, and a step along it for which ``f(w + a p) <= f(w) + 1e-4 a p.g`` and
     ``|g(w + a p).p| <= 0.9 |g(w).p|`` hold, with f the loss and penalties on all rows.  That takes
-    one or a few passes over the data, compiled like any training.  `fit` ends when no step leads
-    further down, or when no element of the gradient is above `tolerance`.
+    one or a few passes over the data, compiled like any training.  `fit` ends when no element of
+    the gradient is above `tolerance`, or when a step gains no more than rounding (a share of 10
+    eps of the network's dtype).
 
     The line search is ``scipy.optimize.line_search``: install the extra ``lbfgs``, or SciPy.  In
     float32 the last digits of the loss are noise and it ends sooner than in float64.  PyTorch's
     ``LBFGS(line_search_fn="strong_wolfe")`` takes other steps to the same end: its line search
-    interpolates otherwise, and its default history is 100.
+    interpolates otherwise, its default history is 100, and its `step` is up to 20 iterations.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class LBFGS(Optimizer):
                 sums[done] = objective.sums
                 if not np.isfinite(value):
                     return team.Outcome(sums, seconds, False, done, objective.clock)
-                moved = np.abs(gradient).max() > self.tolerance and _move(
+                goes_on = np.abs(gradient).max() > self.tolerance and _move(
                     objective, pairs, first + done, x, line_search
                 )
             except BaseException:
@@ -93,8 +94,7 @@ class LBFGS(Optimizer):
                 program.updates = first + done
             program.updates += 1
             seconds[done] = time.perf_counter() - started
-            if not moved:
-                objective.go_to(x)
+            if not goes_on:
                 return team.Outcome(sums, seconds, True, done + 1, objective.clock, ended=True)
         return team.Outcome(sums, seconds, True, epochs, objective.clock)
 
@@ -164,8 +164,9 @@ class _Pairs:
 def _move(
     objective: _Objective, pairs: _Pairs, number: int, x: np.ndarray, line_search: Callable
 ) -> bool:
-    """Take one step down from `x`; return False where there is none."""
+    """Take a step down from `x`; return whether it gained anything to speak of."""
     value, gradient = objective.at(x)
+    dtype = objective.parameters[0].value.dtype
     known = pairs.latest(number)
     for latest in [known, []] if known else [[]]:  # if need be along the gradient alone
         if known and not latest:
@@ -185,12 +186,14 @@ def _move(
             )[0]
         if length is not None:
             there = objective.go_to(x + length * direction)
-            s, y = there - x, objective.at(there)[1] - gradient
+            reached, new_gradient = objective.at(there)
+            s, y = there - x, new_gradient - gradient
             if _dot(s, y) > 1e-10 * _dot(y, y):
                 pairs.put(number, s, y)
             else:
                 pairs.put(number, np.zeros_like(s), np.zeros_like(y))
-            return True
+            return value - reached > 10 * np.finfo(dtype).eps * abs(value)
+    objective.go_to(x)
     return False
 
 
