@@ -242,9 +242,7 @@ class WarmUp(Schedule):
     (0.0, 0.05, 0.1, 0.05)
     """
 
-    def __init__(
-        self, learning_rate: Any, warmup_steps: int, initial_learning_rate: float = 0.0
-    ):
+    def __init__(self, learning_rate: Any, warmup_steps: int, initial_learning_rate: float = 0.0):
         self.learning_rate = get(learning_rate)
         self.warmup_steps = positive_int(warmup_steps, "warmup_steps")
         self.initial_learning_rate = non_negative_float(

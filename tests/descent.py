@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fastnn.engine import team
 from fastnn.engine.program import Phase, Program, aligned
 from fastnn.engine.steps import EVERY, FlatPart, Mine, Whole
 from fastnn.kernels.jit import njit

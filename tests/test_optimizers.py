@@ -7,8 +7,25 @@ import pytest
 
 import fastnn
 from fastnn import (
-    GD, L2, LBFGS, SGD, Adadelta, Adagrad, Adam, AdamW, CosineDecay, Dense, InverseTimeDecay,
-    NAdam, Network, OneCycle, RMSprop, Rprop, Schedule, WarmUp, optimizers,
+    GD,
+    L2,
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    CosineDecay,
+    Dense,
+    InverseTimeDecay,
+    NAdam,
+    Network,
+    OneCycle,
+    RMSprop,
+    Rprop,
+    Schedule,
+    WarmUp,
+    optimizers,
 )  # fmt: skip
 from fastnn.kernels.jit import njit
 

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from fastnn import (
-    SGD, CosineDecay, Dense, ExponentialDecay, InverseTimeDecay, Network, OneCycle, WarmUp,
-    lowering, schedules,
+    SGD,
+    CosineDecay,
+    Dense,
+    ExponentialDecay,
+    InverseTimeDecay,
+    Network,
+    OneCycle,
+    WarmUp,
+    lowering,
+    schedules,
 )  # fmt: skip
 from fastnn.lowering import Data, Order
 

@@ -11,7 +11,16 @@ import pytest
 
 from fastnn import optimizers
 from fastnn.optimizers import (
-    GD, LBFGS, SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop, Rprop,
+    GD,
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    RMSprop,
+    Rprop,
 )  # fmt: skip
 from fastnn.schedules import CosineDecay, ExponentialDecay, InverseTimeDecay, OneCycle, WarmUp
 from tests.descent import FUNCTIONS, descend

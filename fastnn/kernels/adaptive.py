@@ -180,9 +180,7 @@ def centered_rmsprop_update(rate, rho, epsilon, dw, square, mean, w):
 
 
 @njit
-def centered_rmsprop_momentum_update(
-    rate, rho, momentum, epsilon, dw, square, mean, velocity, w
-):
+def centered_rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, mean, velocity, w):
     """Do as :func:`centered_rmsprop_update`, with the momentum of RMSprop's.
 
     Parameters

@@ -134,9 +134,7 @@ class _Pairs:
 
     def __init__(self, parameters: Sequence[Any], size: int):
         self.parameters, self.size = parameters, size
-        self.ring = [
-            (self._flat(f"s{slot}"), self._flat(f"y{slot}")) for slot in range(self.size)
-        ]
+        self.ring = [(self._flat(f"s{slot}"), self._flat(f"y{slot}")) for slot in range(self.size)]
 
     def _flat(self, name: str) -> np.ndarray:
         return _flat([parameter.state[name] for parameter in self.parameters])

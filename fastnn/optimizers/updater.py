@@ -41,8 +41,9 @@ class Updater:
         self.rides = optimizer.rides
         self.rate: Rate
         if isinstance(optimizer.learning_rate, Schedule):
-            calls = [(kernel, (*given, Clock.STEP)) for kernel, given in
-                     optimizer.learning_rate.calls()]
+            calls = [
+                (kernel, (*given, Clock.STEP)) for kernel, given in optimizer.learning_rate.calls()
+            ]
             (self.rate,) = self._numbers(calls, 1)
         else:
             self.rate = optimizer.learning_rate
