@@ -6,6 +6,7 @@ entries about speed, ``"seconds"`` (the epoch's training time) and ``"rows"`` (r
 """
 
 import math
+import numbers
 import shutil
 import statistics
 import sys
@@ -225,7 +226,7 @@ class ReduceLROnPlateau(Callback):
         self.best = math.inf
         self.waited = self.cooling = 0
         rate = vars(network.optimizer).get("learning_rate")
-        if not isinstance(rate, float):
+        if not isinstance(rate, numbers.Real):
             raise ValueError(
                 "ReduceLROnPlateau wants an optimizer with a constant learning rate, "
                 f"got {network.optimizer}"

@@ -239,7 +239,7 @@ def _warm_up(rng, dtype, n):
 
 
 def _nadam_factors(rng, dtype, n):
-    return {"beta1": 0.9, "decay": 0.004, "step": n + 1, "out": blank(np.float64, 2)}
+    return {"beta1": 0.9, "decay": 0.004, "step": min(n, 500) + 1, "out": blank(np.float64, 2)}
 
 
 def _product(left, right, **scale):
