@@ -1,30 +1,64 @@
 """fastnn: neural networks on CPUs, compiled by Numba."""
 
-from fastnn.callbacks import Callback, History
+from fastnn.callbacks import Callback, History, ReduceLROnPlateau
 from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
 from fastnn.monitors import EarlyStopping, ModelCheckpoint
 from fastnn.network import Network, load
 from fastnn.normalization import BatchNormalization
-from fastnn.optimizers import SGD, Adam
+from fastnn.optimizers import (
+    GD,
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    RMSprop,
+    Rprop,
+)
 from fastnn.regularizers import L1, L1L2, L2
+from fastnn.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    OneCycle,
+    Schedule,
+    WarmUp,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GD",
     "L1",
     "L1L2",
     "L2",
+    "LBFGS",
     "SGD",
     "Activation",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "BatchNormalization",
     "Callback",
+    "CosineDecay",
     "Dense",
     "Dropout",
     "EarlyStopping",
+    "ExponentialDecay",
     "History",
+    "InverseTimeDecay",
     "ModelCheckpoint",
+    "NAdam",
     "Network",
+    "OneCycle",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "Rprop",
+    "Schedule",
+    "WarmUp",
     "load",
 ]

@@ -10,8 +10,12 @@ class Configured:
     """Something made of plain settings, which are its attributes: comparable and storable."""
 
     def to_config(self) -> dict[str, Any]:
-        """Return the class name and the settings."""
-        return {"name": type(self).__name__, **vars(self)}
+        """Return the class name and the settings; what is configured itself is one of its own."""
+        settings = {
+            name: value.to_config() if isinstance(value, Configured) else value
+            for name, value in vars(self).items()
+        }
+        return {"name": type(self).__name__, **settings}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Configured) and self.to_config() == other.to_config()

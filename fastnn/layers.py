@@ -24,6 +24,7 @@ from fastnn.engine.steps import (
 )
 from fastnn.families import Configured
 from fastnn.optimizers import Optimizer
+from fastnn.optimizers.updater import Updater
 from fastnn.regularizers import Regularizer
 
 Call = tuple[Kernel, tuple[Any, ...]]
@@ -47,17 +48,22 @@ class Parameter:
     """The least value that makes sense."""
 
     def keep_state(self, optimizer: Optimizer) -> bool:
-        """Make the arrays that the optimizer wants, and return whether all were there."""
+        """Keep the arrays that the optimizer wants if all are there; return whether they were.
+
+        If not, all start anew: what another optimizer has left of them fits no step count.
+        """
         if not self.trained:
             return True
-        complete = set(optimizer.state) <= set(self.state)
-        self.state = {
-            name: self.state.get(name, aligned(self.value.shape, self.value.dtype))
-            for name in optimizer.state
-        }
-        return complete
+        start = {**optimizer.state, **dict.fromkeys(optimizer.memory, 0.0)}
+        if set(start) <= set(self.state):
+            self.state = {name: self.state[name] for name in start}
+            return True
+        self.state = {name: aligned(self.value.shape, self.value.dtype) for name in start}
+        for name, array in self.state.items():
+            array[...] = start[name]
+        return False
 
-    def update(self, gradient: Arg, optimizer: Optimizer) -> list[Call]:
+    def update(self, gradient: Arg, updater: Updater) -> list[Call]:
         """Return the calls of the penalty's gradient and of the optimizer's update.
 
         `gradient` is the gradient as one vector for the rows at hand.
@@ -65,9 +71,7 @@ class Parameter:
         calls: list[Call] = []
         for name, strength in self.regularizer.terms() if self.regularizer else ():
             calls.append((f"{name}_gradient", (strength, FlatPart(self.value), gradient)))
-        kernel, settings = optimizer.update()
-        arrays = [FlatPart(array) for array in (*self.state.values(), self.value)]
-        return [*calls, (kernel, (*settings, gradient, *arrays))]
+        return calls + updater.calls(self.name, self.value, self.state, gradient)
 
 
 @dataclass
@@ -144,7 +148,7 @@ class Layer(Configured):
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         raise NotImplementedError
 
-    def update(self, node: Node, optimizer: Optimizer) -> None:
+    def update(self, node: Node, updater: Updater) -> None:
         pass
 
 
@@ -302,22 +306,23 @@ class Dense(Layer):
             node.program.add("matmul_nn", dz.rows, copy, dx.rows)
         return dx
 
-    def update(self, node: Node, optimizer: Optimizer) -> None:
+    def update(self, node: Node, updater: Updater) -> None:
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w = kernel.value
         blocks = 1
-        if optimizer.rides and kernel.regularizer is None and not self.drop_connect:
-            rate = -float(optimizer.learning_rate)
-            calls: list[Call] = [("matmul_tn_add", (node.x.columns, dz.batch, rate, Part(w)))]
+        if updater.rides and kernel.regularizer is None and not self.drop_connect:
+            product = node.x.columns, dz.batch, -updater.rate, Part(w)
+            calls: list[Call] = [("matmul_tn_add", product)]
         else:
             share = -(-len(w) // program.n_threads)
             blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
-            room = aligned((program.n_threads, -(-share // blocks) + 1, self.units), w.dtype)
-            calls = [("matmul_tn", (node.x.columns, dz.batch, Spare(room)))]
+            room = program, w, updater, -(-share // blocks) + 1
+            rows, flat = self._gradient(*room)
+            calls = [("matmul_tn", (node.x.columns, dz.batch, rows))]
             if self.drop_connect:
-                whole, room = room, aligned(room.shape, w.dtype)
-                calls.append(self._drop(node, Spare(whole), Spare(room)))
-            calls += kernel.update(FlatSpare(room), optimizer)
+                kept, flat = self._gradient(*room)
+                calls.append(self._drop(node, rows, kept))
+            calls += kernel.update(flat, updater)
         copy = program.copy_of(w)
         if copy is not None:
             calls.append(("transpose", (Part(w), PartColumns(copy))))
@@ -325,8 +330,18 @@ class Dense(Layer):
         if self.use_bias:
             gradient = aligned((self.units,), w.dtype)
             calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
-            calls += node.parameters[1].update(FlatPart(gradient), optimizer)
+            calls += node.parameters[1].update(FlatPart(gradient), updater)
             program.add_group(calls, self.units)
+
+    def _gradient(
+        self, program: Program, w: np.ndarray, updater: Updater, rows: int
+    ) -> tuple[Arg, Arg]:
+        """Return the gradient of `w`, by rows and as one vector: of a block of `rows` or whole."""
+        if updater.whole:
+            whole = aligned(w.shape, w.dtype)
+            return Part(whole), FlatPart(whole)
+        room = aligned((program.n_threads, rows, self.units), w.dtype)
+        return Spare(room), FlatSpare(room)
 
 
 class Activation(Layer):

@@ -14,6 +14,7 @@ from fastnn.kernels import COMPILED
 from fastnn.layers import Layer, Node, Parameter
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
+from fastnn.optimizers.updater import Updater
 from fastnn.reference import TWINS
 
 
@@ -146,8 +147,10 @@ def training(
         if not inputs:
             break
     program.add_check(row_loss, weight)
+    values = [each.value for parameters in model.parameters for each in parameters if each.trained]
+    updater = Updater(program, optimizer, values)
     for layer, node in zip(model.layers, nodes, strict=True):
-        layer.update(node, optimizer)
+        layer.update(node, updater)
     return program, [node.y.array for node in nodes]
 
 

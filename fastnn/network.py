@@ -42,8 +42,9 @@ class Network:
         mean over its rows.  A last layer with the loss's own activation (softmax, sigmoid,
         exponential) is fused with it.
     optimizer : str or Optimizer
-        "sgd", "adam", or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose
-        `learning_rate` may be set anew between fits and, by a callback, between epochs.
+        "sgd", "gd", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "adamw", "nadam", "lbfgs",
+        or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose `learning_rate` may
+        be a schedule, and may be set anew between fits and, by a callback, between epochs.
     seed : int
         Of the starting weights and of the order of rows: the same seed gives the same network, on
         any number of threads.
@@ -211,7 +212,7 @@ class Network:
         y: ArrayLike,
         *,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         shuffle: bool = True,
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
@@ -232,8 +233,10 @@ class Network:
         y : array-like
             (n, n_targets), for one target ``y[:, None]``; integer labels (n,) for losses of
             classes.  Most losses have one output for each target.
-        epochs, batch_size : int
-            The last batch of an epoch is smaller if need be; a batch larger than the data is all.
+        epochs : int
+        batch_size : int, optional
+            32, or all rows for an optimizer that wants them all (GD, Rprop, LBFGS).  The last
+            batch of an epoch is smaller if need be; a batch larger than the data is all.
         shuffle : bool
             A new order of the rows each epoch, from the seed.
         validation_data : (X, y) or (X, y, sample_weight), optional
@@ -266,7 +269,8 @@ class Network:
             On Ctrl-C, after the step in progress.
         """
         epochs = checks.positive_int(epochs, "epochs")
-        batch_size = checks.positive_int(batch_size, "batch_size")
+        if batch_size is not None:
+            batch_size = checks.positive_int(batch_size, "batch_size")
         shuffle = checks.boolean(shuffle, "shuffle")
         verbose = checks.non_negative_int(verbose, "verbose")
         held_out = checks.fraction(validation_split, "validation_split")
@@ -277,6 +281,13 @@ class Network:
         if class_weight is not None:
             weight = self.loss.class_weights(class_weight, data.y, self._model().n_outputs)
             data.weight = weight if data.weight is None else weight * data.weight
+        if self.optimizer.full_batch:
+            if batch_size is not None and batch_size < len(data.x):
+                raise ValueError(
+                    f"batch_size is {batch_size}, but {type(self.optimizer).__name__} wants all "
+                    f"{len(data.x)} rows in every batch: leave it out"
+                )
+            batch_size, shuffle = len(data.x), False
         history = History()
         bar = [ProgressBar(epochs, verbose)] if verbose else []
         if not isinstance(callbacks, Iterable | None):
@@ -291,9 +302,10 @@ class Network:
         if self.loss.warning is not None:
             warnings.warn(self.loss.warning, UserWarning, stacklevel=2)
 
-        self._check_batches(min(batch_size, len(data.x)))
+        rows = batch_size or 32
+        self._check_batches(min(rows, len(data.x)))
         data, validation = self._begin(data, validation)
-        self._train(data, validation, epochs, batch_size, shuffle, hooks, bool(bar or callbacks))
+        self._train(data, validation, epochs, rows, shuffle, hooks, bool(bar or callbacks))
         return history
 
     def partial_fit(
@@ -425,8 +437,10 @@ class Network:
                     hooks.on_progress(epoch, rows, n, float(mean))
 
                 try:
-                    outcome = team.run(
+                    outcome = self.optimizer.run(
                         program,
+                        self._all_parameters(),
+                        self._penalty,
                         n_rows=n,
                         epochs=1 if by_epoch else epochs - done,
                         first_epoch=self._epochs,
@@ -446,6 +460,7 @@ class Network:
                     self._epochs += 1
                     hooks.on_epoch_end(done, logs)
                     done += 1
+                self.stop_training |= outcome.ended
                 if not outcome.finite:
                     raise FloatingPointError(_blame(model, outputs, outcome.clock, done))
         finally:
@@ -453,7 +468,7 @@ class Network:
 
     def _adopt_optimizer(self) -> None:
         """Check the optimizer's settings, and start its state where it has none."""
-        self.optimizer = optimizers.get(self.optimizer.to_config())
+        self.optimizer = type(self.optimizer)(**vars(self.optimizer))
         kept = [parameter.keep_state(self.optimizer) for parameter in self._all_parameters()]
         if not all(kept):
             self._updates = 0  # Adam's correction counts from the start of its moments

@@ -7,7 +7,7 @@ from fastnn.engine.clock import Clock
 from fastnn.engine.program import aligned, aligned_copy
 from fastnn.engine.steps import EVERY, Arg, Buffer, FlatPart, High, Low, Mine, Part, Whole
 from fastnn.layers import Layer, Node, Parameter
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers.updater import Updater
 
 
 class BatchNormalization(Layer):
@@ -123,11 +123,11 @@ class BatchNormalization(Layer):
         program.add("batch_norm_backward", *given_rows, dy.rows, dx.rows)
         return dx
 
-    def update(self, node: Node, optimizer: Optimizer) -> None:
+    def update(self, node: Node, updater: Updater) -> None:
         for parameter in node.parameters:
             if parameter.trained:
                 gradient = FlatPart(node.kept[f"d{parameter.name}"])
-                node.program.add_group(parameter.update(gradient, optimizer), node.width)
+                node.program.add_group(parameter.update(gradient, updater), node.width)
             else:
                 value = Part(node.kept[parameter.name.removeprefix("moving_")])
                 call = self.momentum, Clock.ROWS, value, Part(parameter.value)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from fastnn import activations, losses, optimizers
+from fastnn import activations, losses, optimizers, schedules
 from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
 from fastnn.network import Network
@@ -19,12 +19,6 @@ def warmup() -> None:
     """
     rng = np.random.default_rng(0)
     names = sorted({activation.name for activation in activations.TABLE.values()})
-    settings = [
-        optimizers.SGD(),
-        optimizers.SGD(momentum=0.9),
-        optimizers.SGD(momentum=0.9, nesterov=True),
-        optimizers.Adam(),
-    ]
     for dtype in ("float32", "float64"):
         x = rng.standard_normal((4, 3)).astype(dtype)
         for loss in (kind() for kind in dict.fromkeys(losses.TABLE.values())):
@@ -34,7 +28,7 @@ def warmup() -> None:
                 warnings.simplefilter("ignore")  # losses that nobody should use
                 network.fit(x, np.asarray(y), sample_weight=np.ones(4))
             network.evaluate(x, np.asarray(y))
-        for optimizer in settings:
+        for optimizer in _optimizers():
             layers = [Dense(4, name, kernel_regularizer="l1l2") for name in names]
             network = Network([*layers, Dense(2)], optimizer=optimizer, dtype=dtype)
             other = x.astype("float64" if dtype == "float32" else "float32")
@@ -47,3 +41,27 @@ def warmup() -> None:
         network.evaluate(x, x[:, :2])
         network.predict(x)
     PCA().fit(x).inverse_transform(x)
+
+
+def _optimizers() -> list[optimizers.Optimizer]:
+    """Return optimizers that between them use every kernel of an update and of a schedule."""
+    rmsprop = [(momentum, centered) for momentum in (0.0, 0.9) for centered in (False, True)]
+    rates = [
+        schedules.InverseTimeDecay(0.1, 10, 1),
+        schedules.ExponentialDecay(0.1, 10, 0.5),
+        schedules.CosineDecay(0.1, 10),
+        schedules.OneCycle(0.1, 10),
+        schedules.WarmUp(0.1, 10),
+    ]
+    found = [kind() for name, kind in optimizers.TABLE.items() if name != "lbfgs"]
+    found += [
+        optimizers.SGD(momentum=0.9),
+        optimizers.SGD(momentum=0.9, nesterov=True),
+        optimizers.Adam(amsgrad=True),
+        *(optimizers.RMSprop(momentum=m, centered=c) for m, c in rmsprop),
+        *(optimizers.SGD(rate) for rate in rates),
+        optimizers.Adam(rates[0]),
+        optimizers.Adam(clipvalue=1),
+        optimizers.Adam(global_clipnorm=1),
+    ]
+    return found

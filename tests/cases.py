@@ -194,6 +194,11 @@ def _cost(rng, dtype, rows, n):
     return {"cost": uniform(rng, dtype, n, n) * (1 - np.eye(n, dtype=dtype))}
 
 
+def _above_one(rng, dtype, n):
+    """Return mean squares above the square of any mean that goes with them."""
+    return 1 + uniform(rng, dtype, n)
+
+
 def _penalty_value(rng, dtype, n):
     return {"strength": 0.3, "w": normal(rng, dtype, n), "total": np.array([0.7])}
 
@@ -212,10 +217,64 @@ def _momentum(rng, dtype, n):
     return made | {"velocity": velocity, "w": made.pop("w")}
 
 
-def _adam(rng, dtype, n):
-    made = {"rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "step": 3}
-    made |= {"dw": normal(rng, dtype, n), "m": normal(rng, dtype, n)}
-    return made | {"v": uniform(rng, dtype, n), "w": normal(rng, dtype, n)}
+def _update(settings, **state):
+    """Return a `make` for an optimizer's update: its settings, and how its state is drawn."""
+
+    def make(rng, dtype, n):
+        made = settings | {"dw": normal(rng, dtype, n)}
+        made |= {name: draw(rng, dtype, n) for name, draw in state.items()}
+        return made | {"w": normal(rng, dtype, n)}
+
+    return make
+
+
+_ADAM = {"rate": 0.01, "decay": 0.3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "step": 3}
+_NADAM = {
+    "rate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8,
+    "on_gradient": 0.6, "on_mean": 0.7, "step": 3,
+}  # fmt: skip
+_RMSPROP = {"rate": 0.01, "rho": 0.9, "epsilon": 1e-4}
+_RMSPROP_MOMENTUM = {"rate": 0.01, "rho": 0.9, "momentum": 0.8, "epsilon": 1e-4}
+_ADADELTA = {"rate": 0.5, "rho": 0.95, "epsilon": 1e-4}
+_RPROP = {"shrink": 0.5, "grow": 1.2, "smallest": 1e-6, "largest": 50.0}
+
+
+def _store(rng, dtype, n):
+    dw, w = normal(rng, dtype, n), normal(rng, dtype, n)
+    return {"dw": dw, "gradient": blank(dtype, n), "w": w}
+
+
+def _clip(name):
+    def make(rng, dtype, n):
+        return {name: 0.7, "dw": normal(rng, dtype, n)}
+
+    return make
+
+
+def _row_squares(rng, dtype, rows, n):
+    return {"dw": normal(rng, dtype, rows, n), "squares": blank(np.float64, rows)}
+
+
+def _norm_scale(rng, dtype, n):
+    return {"limit": 0.9, "squares": uniform(rng, np.float64, n), "scale": blank(np.float64, 1)}
+
+
+def _schedule(name, **settings):
+    """Return the case of a schedule: rates from before its beginning to after its end."""
+
+    def make(rng, dtype, n):
+        return settings | {"first": 5, "step": 3, "out": blank(np.float64, n)}
+
+    return Case("schedules", f"{name}_rate", make, ("out",), 1, splits=False)
+
+
+def _warm_up(rng, dtype, n):
+    made = {"start": 0.1, "steps": 9.0, "first": 5, "step": 3}
+    return made | {"out": uniform(rng, np.float64, n)}
+
+
+def _nadam_factors(rng, dtype, n):
+    return {"beta1": 0.9, "decay": 0.004, "step": min(n, 500) + 1, "out": blank(np.float64, 2)}
 
 
 def _product(left, right, **scale):
@@ -392,7 +451,60 @@ CASES = (
     Case("updates", "sgd_update", _sgd, ("w",), 1),
     Case("updates", "momentum_update", _momentum, ("velocity", "w"), 1),
     Case("updates", "nesterov_update", _momentum, ("velocity", "w"), 1),
-    Case("updates", "adam_update", _adam, ("m", "v", "w"), 1),
+    Case(
+        "updates", "rprop_update", _update(_RPROP, previous=normal, size=uniform),
+        ("previous", "size", "w"), 1,
+    ),
+    Case("updates", "store_update", _store, ("gradient",), 1, tolerance="exact"),
+    Case(
+        "adaptive", "adagrad_update", _update({"rate": 0.1, "epsilon": 1e-4}, total=uniform),
+        ("total", "w"), 1,
+    ),
+    Case(
+        "adaptive", "adadelta_update", _update(_ADADELTA, square=uniform, change=uniform),
+        ("square", "change", "w"), 1,
+    ),
+    Case(
+        "adaptive", "rmsprop_update", _update(_RMSPROP, square=uniform), ("square", "w"), 1
+    ),
+    Case(
+        "adaptive", "rmsprop_momentum_update",
+        _update(_RMSPROP_MOMENTUM, square=uniform, velocity=normal),
+        ("square", "velocity", "w"), 1,
+    ),
+    Case(
+        "adaptive", "centered_rmsprop_update",
+        _update(_RMSPROP, square=_above_one, mean=uniform), ("square", "mean", "w"), 1,
+    ),
+    Case(
+        "adaptive", "centered_rmsprop_momentum_update",
+        _update(_RMSPROP_MOMENTUM, square=_above_one, mean=uniform, velocity=normal),
+        ("square", "mean", "velocity", "w"), 1,
+    ),
+    Case(
+        "adaptive", "adam_update", _update(_ADAM, m=normal, v=uniform), ("m", "v", "w"), 1
+    ),
+    Case(
+        "adaptive", "amsgrad_update", _update(_ADAM, m=normal, v=uniform, largest=uniform),
+        ("m", "v", "largest", "w"), 1,
+    ),
+    Case(
+        "adaptive", "nadam_update", _update(_NADAM, m=normal, v=uniform), ("m", "v", "w"), 1
+    ),
+    Case("clipping", "clip_value", _clip("limit"), ("dw",), 1, tolerance="exact"),
+    Case("clipping", "scale_gradient", _clip("scale"), ("dw",), 1, tolerance="exact"),
+    Case("clipping", "row_squares", _row_squares, ("squares",), 2, tolerance=1, float64=True),
+    Case(
+        "clipping", "norm_scale", _norm_scale, ("scale",), 1, tolerance=0,
+        splits=False, float64=True,
+    ),
+    _schedule("constant", initial=0.3),
+    _schedule("inverse_time", initial=0.3, steps=7.0, decay=0.4, staircase=0),
+    _schedule("exponential", initial=0.3, steps=7.0, decay=0.4, staircase=1),
+    _schedule("cosine", initial=0.3, steps=20.0, alpha=0.1),
+    _schedule("one_cycle", start=0.1, peak=0.5, end=0.01, turn=6.5, last=20.0),
+    Case("schedules", "warm_up_rate", _warm_up, ("out",), 1, splits=False),
+    Case("schedules", "nadam_factors", _nadam_factors, ("out",), 1, splits=False),
     Case(
         "matmul", "matmul_nn", _product("mk", "kn"), ("out",), 3, tolerance=1, whole=("b",)
     ),

@@ -5,10 +5,12 @@ import math
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+import fastnn
 from fastnn import callbacks
-from fastnn.callbacks import Callback, CallbackList, History, ProgressBar
+from fastnn.callbacks import Callback, CallbackList, History, ProgressBar, ReduceLROnPlateau
 
 
 class Terminal(io.StringIO):
@@ -213,3 +215,78 @@ def test_a_fit_stopped_within_its_first_epoch_ends_the_line():
 def test_other_verbosities_are_refused(verbose):
     with pytest.raises(ValueError, match=re.escape(f"verbose is {verbose!r}, wanted 0, 1 or 2")):
         ProgressBar(1, verbose)
+
+
+def rates(callback, values, rate=0.8):
+    """Return the learning rate after each epoch with these values of the loss."""
+    network = fastnn.Network([fastnn.Dense(1)], optimizer=fastnn.SGD(rate))
+    watchers = CallbackList(callback)
+    watchers.on_train_begin(network)
+    seen = []
+    for epoch, value in enumerate(values):
+        watchers.on_epoch_end(epoch, {"val_loss": value})
+        seen.append(network.optimizer.learning_rate)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "expected"),
+    [
+        ({"patience": 2}, [3, 2, 2, 2, 2, 2, 1], [0.8, 0.8, 0.8, 0.4, 0.4, 0.2, 0.2]),
+        ({"patience": 1, "factor": 0.25}, [1, 2, 0.5, 0.6], [0.8, 0.2, 0.2, 0.05]),
+        ({"patience": 2, "cooldown": 2}, [1] * 9, [0.8] * 2 + [0.4] * 3 + [0.2] * 3 + [0.1]),
+        ({"patience": 1, "min_lr": 0.3}, [1] * 4, [0.8, 0.4, 0.3, 0.3]),
+        ({"patience": 1, "min_delta": 0.5}, [3, 2.6, 2.2, 2.1], [0.8, 0.4, 0.4, 0.2]),
+        ({"patience": 1, "mode": "max"}, [1, 2, 1, 3], [0.8, 0.8, 0.4, 0.4]),
+        ({"patience": 1}, [math.nan, math.nan, 1], [0.4, 0.2, 0.2]),
+    ],
+)
+def test_the_rate_is_lowered_on_a_plateau(settings, values, expected):
+    assert rates(ReduceLROnPlateau(**settings), values) == pytest.approx(expected)
+
+
+def test_a_fit_follows_the_lowered_rate_and_starts_counting_anew():
+    x = np.linspace(-1, 1, 20)[:, None]
+    seen = []
+    network = fastnn.Network([fastnn.Dense(1)], optimizer=fastnn.SGD(0.4), dtype="float64")
+    watch = [ReduceLROnPlateau("loss", patience=3, min_delta=10), lambda *_: seen.append(rate())]
+
+    def rate():
+        return network.optimizer.learning_rate
+
+    for _ in range(2):
+        network.fit(x, x, epochs=5, callbacks=watch)
+    assert seen == [0.4, 0.4, 0.4, 0.2, 0.2, 0.2, 0.2, 0.2, 0.1, 0.1]
+    by_hand = fastnn.Network([fastnn.Dense(1)], dtype="float64")
+    for value in [0.4, *seen[:-1]]:
+        by_hand.optimizer = fastnn.SGD(value)
+        by_hand.fit(x, x)
+    assert network.get_weights()[0].tobytes() == by_hand.get_weights()[0].tobytes()
+
+
+def test_what_has_no_constant_rate_is_refused():
+    x = np.ones((4, 1))
+    for optimizer in (fastnn.SGD(fastnn.CosineDecay(0.1, 10)), fastnn.Rprop()):
+        network = fastnn.Network([fastnn.Dense(1)], optimizer=optimizer)
+        with pytest.raises(ValueError, match="wants an optimizer with a constant learning rate"):
+            network.fit(x, x, callbacks=[ReduceLROnPlateau("loss")])
+    network = fastnn.Network([fastnn.Dense(1)])
+    with pytest.raises(ValueError, match="monitor is 'val_loss', wanted one of 'loss'"):
+        network.fit(x, x, callbacks=[ReduceLROnPlateau()])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"factor": 0}, "factor is 0"),
+        ({"factor": 1}, "factor is 1"),
+        ({"patience": 0}, "patience is 0"),
+        ({"min_delta": -1}, "min_delta is -1"),
+        ({"cooldown": -1}, "cooldown is -1"),
+        ({"min_lr": -1}, "min_lr is -1"),
+        ({"mode": "auto"}, "mode is 'auto'"),
+    ],
+)
+def test_bad_settings_of_the_plateau(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ReduceLROnPlateau(**settings)

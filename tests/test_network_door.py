@@ -76,9 +76,10 @@ BAD = [
         for name in ("epochs", "batch_size")
         for error, value, came in (
             (ValueError, 0, "0"), (ValueError, -3, "-3"), (TypeError, 1.5, "1.5"),
-            (TypeError, "8", "'8'"), (TypeError, True, "True"), (TypeError, None, "None"),
+            (TypeError, "8", "'8'"), (TypeError, True, "True"),
         )
     ],
+    Case(TypeError, "epochs", "None", "whole number of at least 1", epochs=None),
     Case(TypeError, "shuffle", "'batch'", "True or False", shuffle="batch"),
     Case(ValueError, "verbose", "3", "0, 1 or 2", verbose=3),
     Case(ValueError, "verbose", "-1", "0", verbose=-1),

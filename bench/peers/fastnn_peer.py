@@ -1,9 +1,12 @@
 """fastnn itself, by its public interface."""
 
+from functools import partial
+
 import fastnn
 
 LOSSES = {"mae": "mae", "mse": "mse", "softmax": "softmax_cross_entropy"}
-OPTIMIZERS = {"sgd": fastnn.SGD, "adam": fastnn.Adam}
+OPTIMIZERS = {"sgd": fastnn.SGD, "adam": partial(fastnn.Adam, epsilon=1e-8)}
+"""Adam with the epsilon that the others have."""
 
 
 def make(problem, threads):

@@ -100,7 +100,7 @@ def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
         ("tanh_forward", "100x256", (rows, rows_out)),
         ("softmax_cross_entropy_forward", "128x10", (logits, labels, 0.0, row_loss)),
         ("mae_backward", "1000x1", (fitted, target, row_scale, gradient)),
-        ("adam_update", "20,000", (1e-3, 0.9, 0.999, 1e-8, 10, dw, m, v, weights)),
+        ("adam_update", "20,000", (1e-3, 0.0, 0.9, 0.999, 1e-8, 10, dw, m, v, weights)),
     ]
 
 

@@ -11,6 +11,9 @@ from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
 
+MEET = "meet"
+"""Stands among the calls of a group where threads meet: what follows runs in the next phase."""
+
 APART = 64
 """Numbers that one thread writes lie this far from another's: in two neighbouring cache lines they
 would still be torn from core to core, since lines are fetched in pairs."""
@@ -59,8 +62,7 @@ class Program:
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
         """Updates done; the optimizer's step counts from it."""
-        self.groups: list[tuple[int, Group | None]] = []
-        """(phase, group of steps) in order; a group that is None is the check."""
+        self._groups: list[tuple[int, Group | None]] = []
         self._phase = 0
 
     def buffer(self, columns: int | None = None, dtype=None, own: bool = False) -> Buffer:
@@ -71,6 +73,10 @@ class Program:
         if own:
             shape = (self.n_threads, *shape)
         return Buffer(aligned(shape, dtype or self.dtype), own)
+
+    def own_numbers(self, count: int) -> np.ndarray:
+        """Return room for numbers that each thread computes for itself, (n_threads, count)."""
+        return aligned((self.n_threads, APART), np.float64)[:, :count]
 
     def transposed(self, w: np.ndarray) -> np.ndarray:
         """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it.
@@ -95,14 +101,22 @@ class Program:
         """Begin a new phase: threads meet here, and then see all that any of them has written."""
         self._phase += 1
 
-    def add(self, kernel, *arguments, extent=BATCH) -> None:
-        """Append a step."""
-        self.add_group([(kernel, arguments)], extent)
+    def add(self, kernel, *arguments, extent=BATCH, after: int = 0) -> None:
+        """Append a step; see :meth:`add_group`."""
+        self.add_group([(kernel, arguments)], extent, after=after)
 
-    def add_group(self, calls, extent: int, *, blocks: int = 1) -> None:
-        """Append steps, given as (kernel, arguments), that run together, block by block."""
+    def add_group(self, calls, extent: int, *, blocks: int = 1, after: int = 0) -> None:
+        """Append steps, given as (kernel, arguments), that run together, block by block.
+
+        They run in this phase, or so many phases `after` it, behind all that is added to those
+        before: the last steps of an update wait for other parameters' first.
+        """
+        if MEET in calls:
+            place = calls.index(MEET)
+            self.add_group(calls[place + 1 :], extent, blocks=blocks, after=after + 1)
+            calls = calls[:place]
         steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
-        self.groups.append((self._phase, Group(steps, blocks)))
+        self._groups.append((self._phase + after, Group(steps, blocks)))
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """Let the run end here when the batch's loss is not finite, or when it is told to stop.
@@ -113,7 +127,12 @@ class Program:
         if row_loss is not None:
             arguments = row_loss.batch, weight.batch, Mine(self.loss)
             self.add("batch_loss", *arguments, extent=EVERY)
-        self.groups.append((self._phase, None))
+        self._groups.append((self._phase, None))
+
+    @property
+    def groups(self) -> list[tuple[int, Group | None]]:
+        """(phase, group of steps) in order; a group that is None is the check."""
+        return sorted(self._groups, key=lambda each: each[0])
 
     @functools.cached_property
     def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:

@@ -130,12 +130,38 @@ class FlatPart(Arg):
 class Mine(Arg):
     """This thread's own row of an array with a row for each thread."""
 
+    def numbers(self):
+        return [self.array.ctypes.data, self.array.shape[1], self.array.strides[0]]
+
     def code(self, i, dtype):
-        row = f"c[{Clock.THREAD:d}] * i[{i + 2}] * {self.array.itemsize}"
-        return f"vector(i[{i}] + {row}, i[{i + 2}], {dtype})"
+        return f"vector(i[{i}] + c[{Clock.THREAD:d}] * i[{i + 2}], i[{i + 1}], {dtype})"
 
     def view(self, clock, lo, hi):
         return self.array[clock[Clock.THREAD]]
+
+
+class Number(Mine):
+    """The first element of this thread's own row, as a number that an earlier step has left."""
+
+    sign = ""
+
+    def code(self, i, dtype):
+        return f"{self.sign}{super().code(i, dtype)}[0]"
+
+    def view(self, clock, lo, hi):
+        return super().view(clock, lo, hi)[0]
+
+    def __neg__(self) -> "Negated":
+        return Negated(self.array)
+
+
+class Negated(Number):
+    """The same with the other sign."""
+
+    sign = "-"
+
+    def view(self, clock, lo, hi):
+        return -super().view(clock, lo, hi)
 
 
 class Own(Arg):

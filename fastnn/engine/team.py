@@ -31,6 +31,8 @@ class Outcome:
         Whole epochs done.
     clock : array
         Where the run stands (:class:`~fastnn.engine.clock.Clock`).
+    ended : bool
+        Whether the optimizer has nothing left to do.
     """
 
     sums: np.ndarray
@@ -38,6 +40,7 @@ class Outcome:
     finite: bool
     epochs: int
     clock: np.ndarray
+    ended: bool = False
 
 
 def run(

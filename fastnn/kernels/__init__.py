@@ -7,6 +7,8 @@ from other compiled code the functions of the submodules, which do neither.
 
 from fastnn.kernels import (
     activations,
+    adaptive,
+    clipping,
     dropout,
     hinges,
     likelihoods,
@@ -16,6 +18,7 @@ from fastnn.kernels import (
     regularizers,
     robust_losses,
     rows,
+    schedules,
     smooth_activations,
     updates,
 )
@@ -95,7 +98,24 @@ _ROWS = {
         "sgd_update": "- m m!",
         "momentum_update": "- - m m! m!",
         "nesterov_update": "- - m m! m!",
-        "adam_update": "- - - - - m m! m! m!",
+        "rprop_update": "- - - - m m! m! m!",
+        "store_update": "m m! m",
+    },
+    adaptive: {
+        "adagrad_update": "- - m m! m!",
+        "adadelta_update": "- - - m m! m! m!",
+        "rmsprop_update": "- - - m m! m!",
+        "rmsprop_momentum_update": "- - - - m m! m! m!",
+        "centered_rmsprop_update": "- - - m m! m! m!",
+        "centered_rmsprop_momentum_update": "- - - - m m! m! m! m!",
+        "adam_update": "- - - - - - m m! m! m!",
+        "amsgrad_update": "- - - - - - m m! m! m! m!",
+        "nadam_update": "- - - - - - - m m! m! m!",
+    },
+    clipping: {
+        "clip_value": "- m!",
+        "row_squares": "mn m!*",
+        "scale_gradient": "- m!",
     },
     rows: {"gather_rows": "nk* m<n mk!*", "gather": "n* m<n m!*"},
     dropout: {"dropout_mean": "- mn mn!"},
@@ -115,6 +135,16 @@ _MATRICES = {
 }
 _WHOLE = {
     matmul: {"transpose": "mn nm!"},
+    clipping: {"norm_scale": "- n o!*"},
+    schedules: {
+        "constant_rate": "- - - n!*",
+        "inverse_time_rate": "- - - - - - n!*",
+        "exponential_rate": "- - - - - - n!*",
+        "cosine_rate": "- - - - - n!*",
+        "one_cycle_rate": "- - - - - - - n!*",
+        "warm_up_rate": "- - - - n!*",
+        "nadam_factors": "- - - n!*",
+    },
     regularizers: {
         "l1_value": "- n o!*",
         "l1_gradient": "- n n!",

@@ -1,11 +1,10 @@
-"""One step of an optimizer on a vector of parameters.
+"""One step of an optimizer on a vector of parameters; those that scale are in `adaptive`.
 
 All arrays are (n,), of one float type.  The gradient `dw` is read; the state and the parameters
 `w` are changed in place.
 """
 
-import math
-
+from fastnn.kernels.elementary import sign
 from fastnn.kernels.jit import njit
 
 
@@ -101,45 +100,62 @@ def nesterov_update(rate, momentum, dw, velocity, w):
 
 
 @njit
-def adam_update(rate, beta1, beta2, epsilon, step, dw, m, v, w):
-    """Adam: a step along the mean gradient over the root of the mean squared gradient.
+def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
+    """Resilient propagation: steps of a size that each parameter learns, whatever its gradient's.
 
-    ``m = beta1 * m + (1 - beta1) * dw`` and ``v = beta2 * v + (1 - beta2) * dw**2``, then
-    ``w -= rate / (1 - beta1**step) * m / (sqrt(v / (1 - beta2**step)) + epsilon)``.
-
-    PyTorch's form, the algorithm of the paper.  Keras adds its `epsilon` to the root before the
-    correction of `v`, so the same number means more there in the first steps.
+    Where `dw` has the sign it had before, ``size *= grow``; where the sign has changed,
+    ``size *= shrink`` and the step is left out (iRprop-, as in PyTorch); `size` stays between
+    `smallest` and `largest`.  Then ``w -= sign(dw) * size``.
 
     Parameters
     ----------
-    rate, beta1, beta2, epsilon : float
-    step : int
-        The number of this step, counted from 1.
-    dw, m, v, w : (n,) arrays of one float type
+    shrink, grow, smallest, largest : float
+    dw, previous, size, w : (n,) arrays of one float type
+        `previous` receives `dw`, or 0 where its step was left out.
 
     References
     ----------
-    D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    M. Riedmiller and H. Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The
+    RPROP Algorithm", ICNN 1993; C. Igel and M. Huesken, "Improving the Rprop Learning Algorithm",
+    2000.
 
     Examples
     --------
     >>> import numpy as np
-    >>> m, v, w = np.zeros(1), np.zeros(1), np.ones(1)
-    >>> adam_update(0.1, 0.9, 0.999, 1e-8, 1, np.array([3.0]), m, v, w)
-    >>> m.round(6), v.round(6), w.round(6)
-    (array([0.3]), array([0.009]), array([0.9]))
+    >>> previous, size, w = np.array([1.0, 1.0]), np.array([0.5, 0.5]), np.zeros(2)
+    >>> rprop_update(0.5, 1.2, 1e-6, 50.0, np.array([3.0, -3.0]), previous, size, w)
+    >>> previous, size, w
+    (array([3., 0.]), array([0.6 , 0.25]), array([-0.6,  0. ]))
     """
     kind = w.dtype.type
-    keep1, keep2 = kind(beta1), kind(beta2)
-    add1, add2 = kind(1.0 - beta1), kind(1.0 - beta2)
-    # The corrections are powers of numbers near 1: they are kept in float64.
-    length = kind(rate / (1.0 - beta1 ** float(step)))
-    correction = kind(1.0 / math.sqrt(1.0 - beta2 ** float(step)))
-    smallest = kind(epsilon)
+    less, more, same = kind(shrink), kind(grow), kind(1.0)
+    low, high, nothing = kind(smallest), kind(largest), kind(0.0)
     for k in range(w.size):
-        gradient = dw[k]
-        mean = keep1 * m[k] + add1 * gradient
-        square = keep2 * v[k] + add2 * (gradient * gradient)
-        m[k] = mean
-        v[k] = square
-        w[k] -= length * (mean / (math.sqrt(square) * correction + smallest))
+        turn = sign(dw[k]) * sign(previous[k])
+        length = size[k] * (less if turn < 0 else (more if turn > 0 else same))
+        length = low if length < low else length
+        length = high if length > high else length
+        gradient = nothing if turn < 0 else dw[k]
+        size[k] = length
+        previous[k] = gradient
+        w[k] -= sign(gradient) * length
+
+
+@njit
+def store_update(dw, gradient, w):
+    """Keep the gradient and leave the parameters: for an optimizer that moves them by itself.
+
+    Parameters
+    ----------
+    dw, gradient, w : (n,) arrays of one float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gradient, w = np.zeros(1), np.ones(1)
+    >>> store_update(np.array([3.0]), gradient, w)
+    >>> gradient, w
+    (array([3.]), array([1.]))
+    """
+    for k in range(w.size):
+        gradient[k] = dw[k]

@@ -7,6 +7,8 @@ from types import FunctionType
 
 from fastnn.reference import (
     activations,
+    adaptive,
+    clipping,
     dropout,
     hinges,
     likelihoods,
@@ -16,12 +18,15 @@ from fastnn.reference import (
     regularizers,
     robust_losses,
     rows,
+    schedules,
     smooth_activations,
     updates,
 )
 
 _MODULES = (
     activations,
+    adaptive,
+    clipping,
     dropout,
     hinges,
     likelihoods,
@@ -31,6 +36,7 @@ _MODULES = (
     regularizers,
     robust_losses,
     rows,
+    schedules,
     smooth_activations,
     updates,
 )

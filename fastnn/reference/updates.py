@@ -22,11 +22,16 @@ def nesterov_update(rate, momentum, dw, velocity, w):
     w -= w.dtype.type(rate) * (dw + w.dtype.type(momentum) * velocity)
 
 
-def adam_update(rate, beta1, beta2, epsilon, step, dw, m, v, w):
-    """Adam, as the paper writes it."""
-    kind = w.dtype.type
-    m[:] = kind(beta1) * m + kind(1 - beta1) * dw
-    v[:] = kind(beta2) * v + kind(1 - beta2) * np.square(dw)
-    m_hat = m / kind(1 - beta1**step)
-    v_hat = v / kind(1 - beta2**step)
-    w -= kind(rate) * m_hat / (np.sqrt(v_hat) + kind(epsilon))
+def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
+    """Resilient propagation."""
+    turn = np.sign(dw) * np.sign(previous)
+    size *= np.where(turn < 0, w.dtype.type(shrink), 1)
+    size *= np.where(turn > 0, w.dtype.type(grow), 1)
+    np.clip(size, smallest, largest, out=size)
+    previous[:] = np.where(turn < 0, 0, dw)
+    w -= np.sign(previous) * size
+
+
+def store_update(dw, gradient, w):
+    """Keep the gradient."""
+    gradient[:] = dw

@@ -1,0 +1,122 @@
+"""Making gradients smaller before they are used: by value, and by the norm of all of them."""
+
+import math
+
+import numpy as np
+
+from fastnn.kernels.jit import REASSOCIATE, njit
+
+
+@njit
+def clip_value(limit, dw):
+    """Clip every element: ``dw = min(max(dw, -limit), limit)``, NaN staying NaN.
+
+    Parameters
+    ----------
+    limit : float
+    dw : (n,) array of a float type
+
+    References
+    ----------
+    T. Mikolov, "Statistical Language Models Based on Neural Networks", 2012.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dw = np.array([-3.0, 0.5, 2.0])
+    >>> clip_value(1.0, dw)
+    >>> dw
+    array([-1. ,  0.5,  1. ])
+    """
+    high = dw.dtype.type(limit)
+    low = -high
+    for k in range(dw.size):
+        value = dw[k]
+        value = high if value > high else value
+        dw[k] = low if value < low else value
+
+
+@njit(fastmath=REASSOCIATE)
+def row_squares(dw, squares):
+    """Write the sum of the squares of each row, in float64: ``squares = sum_j dw[:, j]**2``.
+
+    Rows are summed by themselves so that the norm of a gradient does not depend on how its rows
+    are shared out.
+
+    Parameters
+    ----------
+    dw : (m, n) array of a float type
+    squares : (m,) float64 array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squares = np.empty(2)
+    >>> row_squares(np.array([[1.0, 2.0], [3.0, 0.0]]), squares)
+    >>> squares
+    array([5., 9.])
+    """
+    for i in range(dw.shape[0]):
+        total = 0.0
+        for j in range(dw.shape[1]):
+            value = np.float64(dw[i, j])
+            total += value * value
+        squares[i] = total
+
+
+@njit(fastmath=REASSOCIATE)
+def norm_scale(limit, squares, scale):
+    """Write what brings a gradient down to the norm `limit`: 1 where it is not above it.
+
+    ``scale = min(1, limit / sqrt(sum(squares)))``, as Keras and TensorFlow have it; PyTorch adds
+    1e-6 to the root.
+
+    Parameters
+    ----------
+    limit : float
+    squares : (n,) float64 array
+        Sums of squares of the parts of the gradient, of all parameters.
+    scale : (1,) float64 array
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov and Y. Bengio, "On the Difficulty of Training Recurrent Neural
+    Networks", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scale = np.empty(1)
+    >>> norm_scale(1.0, np.array([9.0, 16.0]), scale)
+    >>> scale
+    array([0.2])
+    """
+    total = 0.0
+    for k in range(squares.size):
+        total += squares[k]
+    norm = math.sqrt(total)
+    scale[0] = limit / norm if norm > limit else 1.0
+
+
+@njit
+def scale_gradient(scale, dw):
+    """Scale a gradient: ``dw *= scale``, without touching it where `scale` is 1.
+
+    Parameters
+    ----------
+    scale : float
+    dw : (n,) array of a float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dw = np.array([1.0, 2.0])
+    >>> scale_gradient(0.5, dw)
+    >>> dw
+    array([0.5, 1. ])
+    """
+    if scale == 1.0:
+        return
+    factor = dw.dtype.type(scale)
+    for k in range(dw.size):
+        dw[k] *= factor

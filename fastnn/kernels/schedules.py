@@ -1,0 +1,216 @@
+"""Numbers that change from update to update: learning rates, and NAdam's momentum.
+
+``<name>_rate(settings..., first, step, out)`` writes the rates of the updates number `step`,
+`step` + 1, ... (counted from 1) to `out`, (n,) float64.  Their time t is 0 at the update number
+`first`, and before it; so a warm-up puts a schedule off.
+"""
+
+import math
+
+from fastnn.kernels.jit import njit
+
+
+@njit
+def _time(first, step):
+    return float(max(step - first, 0))
+
+
+@njit
+def constant_rate(initial, first, step, out):
+    """Write the same rate everywhere: what a warm-up to a constant rate starts from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(2)
+    >>> constant_rate(0.5, 1, 1, out)
+    >>> out
+    array([0.5, 0.5])
+    """
+    for k in range(out.size):
+        out[k] = initial
+
+
+@njit
+def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
+    """Inverse time: ``initial / (1 + decay * t / steps)``, with floor(t / steps) if `staircase`.
+
+    Parameters
+    ----------
+    initial, steps, decay : float
+    staircase : int
+        0 or 1.
+    first, step : int
+    out : (n,) float64 array
+
+    References
+    ----------
+    H. Robbins and S. Monro, "A Stochastic Approximation Method", Ann. Math. Stat., 1951.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(3)
+    >>> inverse_time_rate(0.6, 1.0, 1.0, 0, 1, 1, out)
+    >>> out
+    array([0.6, 0.3, 0.2])
+    """
+    for k in range(out.size):
+        t = _time(first, step + k) / steps
+        if staircase:
+            t = math.floor(t)
+        out[k] = initial / (1.0 + decay * t)
+
+
+@njit
+def exponential_rate(initial, steps, decay, staircase, first, step, out):
+    """Exponential: ``initial * decay**(t / steps)``, with floor(t / steps) if `staircase`.
+
+    Parameters
+    ----------
+    initial, steps, decay : float
+    staircase : int
+        0 or 1.
+    first, step : int
+    out : (n,) float64 array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(4)
+    >>> exponential_rate(0.8, 2.0, 0.5, 1, 1, 1, out)
+    >>> out
+    array([0.8, 0.8, 0.4, 0.4])
+    """
+    for k in range(out.size):
+        t = _time(first, step + k) / steps
+        if staircase:
+            t = math.floor(t)
+        out[k] = initial * decay**t
+
+
+@njit
+def cosine_rate(initial, steps, alpha, first, step, out):
+    """Half a cosine from `initial` to ``alpha * initial`` in `steps` updates, then that.
+
+    Parameters
+    ----------
+    initial, steps, alpha : float
+    first, step : int
+    out : (n,) float64 array
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(4)
+    >>> cosine_rate(1.0, 2.0, 0.0, 1, 1, out)
+    >>> out.round(6)
+    array([1. , 0.5, 0. , 0. ])
+    """
+    for k in range(out.size):
+        t = min(_time(first, step + k) / steps, 1.0)
+        out[k] = initial * ((1.0 - alpha) * 0.5 * (1.0 + math.cos(math.pi * t)) + alpha)
+
+
+@njit
+def one_cycle_rate(start, peak, end, turn, last, first, step, out):
+    """Half a cosine from `start` to `peak` at t = `turn`, another one to `end` at t = `last`.
+
+    Parameters
+    ----------
+    start, peak, end, turn, last : float
+    first, step : int
+    out : (n,) float64 array
+
+    References
+    ----------
+    L. N. Smith and N. Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large
+    Learning Rates", 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(6)
+    >>> one_cycle_rate(0.0, 1.0, 0.5, 2.0, 4.0, 1, 1, out)
+    >>> out.round(6)
+    array([0.  , 0.5 , 1.  , 0.75, 0.5 , 0.5 ])
+    """
+    for k in range(out.size):
+        t = _time(first, step + k)
+        if t <= turn:
+            begin, goal, part = start, peak, t / turn
+        else:
+            begin, goal, part = peak, end, min((t - turn) / (last - turn), 1.0)
+        out[k] = goal + (begin - goal) * 0.5 * (1.0 + math.cos(math.pi * part))
+
+
+@njit
+def warm_up_rate(start, steps, first, step, out):
+    """Rise in a straight line from `start` at t = 0 to what stands in `out` at t = `steps`.
+
+    Parameters
+    ----------
+    start, steps : float
+    first, step : int
+    out : (n,) float64 array
+        The rates of what follows; those of t < `steps` are changed.
+
+    References
+    ----------
+    P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.ones(4)
+    >>> warm_up_rate(0.0, 2.0, 1, 1, out)
+    >>> out
+    array([0. , 0.5, 1. , 1. ])
+    """
+    for k in range(out.size):
+        t = _time(first, step + k)
+        if t < steps:
+            out[k] = start + (out[k] - start) * (t / steps)
+
+
+@njit
+def nadam_factors(beta1, decay, step, out):
+    """Write what NAdam's update number `step` multiplies the gradient and the mean gradient by.
+
+    With the momentum ``u(t) = beta1 * (1 - 0.96**(t * decay) / 2)`` and the product ``p`` of u(1)
+    to u(step) these are ``(1 - u(step)) / (1 - p)`` and ``u(step + 1) / (1 - p * u(step + 1))``.
+
+    Parameters
+    ----------
+    beta1, decay : float
+    step : int
+        The number of the update, counted from 1.
+    out : (2,) float64 array
+
+    References
+    ----------
+    T. Dozat, "Incorporating Nesterov Momentum into Adam", ICLR 2016 workshop.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(2)
+    >>> nadam_factors(0.5, 0.0, 1, out)
+    >>> out
+    array([1.        , 0.26666667])
+    """
+    shrink = 0.96**decay
+    power, product = 1.0, 1.0
+    for _ in range(step):
+        power *= shrink
+        product *= beta1 * (1.0 - 0.5 * power)
+        if product < 1e-20:  # 1 - product is 1 from here on: some 50 turns
+            break
+    now = beta1 * (1.0 - 0.5 * 0.96 ** (step * decay))
+    next_one = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * decay))
+    out[0] = (1.0 - now) / (1.0 - product)
+    out[1] = next_one / (1.0 - product * next_one)

@@ -1,0 +1,82 @@
+"""What optimizers have in common."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fastnn.checks import positive_float
+from fastnn.engine import team
+from fastnn.engine.program import Program
+from fastnn.engine.steps import Number
+from fastnn.families import Configured
+from fastnn.schedules import Schedule
+
+Rate = float | Number
+"""A learning rate as a kernel's argument: a constant, or what a step has computed."""
+
+
+class Optimizer(Configured):
+    """An optimizer; a new one is a subclass, its kernel, and an entry in TABLE.
+
+    Attributes
+    ----------
+    learning_rate : float or Schedule
+    clipvalue, global_clipnorm : float or None
+    full_batch : bool
+        Whether it wants all rows in every batch.
+    memory : tuple of str
+        Names of arrays that are kept and stored like :attr:`state`, but that no kernel uses.
+    """
+
+    learning_rate: float | Schedule = 1.0
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+    full_batch = False
+    memory: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Mapping[str, float]:
+        """The arrays that are kept for each parameter, of its shape: names, and their start."""
+        return {}
+
+    @property
+    def rides(self) -> bool:
+        """Whether the update is ``w -= learning_rate * dw`` and can ride in the matrix product."""
+        return False
+
+    @property
+    def factors(self) -> tuple[str, tuple[Any, ...], int] | None:
+        """A kernel that computes numbers once for each update, its settings, and how many."""
+        return None
+
+    def update(self, rate: Rate, name: str, factors: Sequence[Rate]) -> tuple[str, tuple[Any, ...]]:
+        """Return the kernel and its first arguments; `dw`, the state and `w` follow.
+
+        `rate` stands for the learning rate, `factors` for what the kernel of :attr:`factors`
+        computes, `name` is the parameter's: "kernel", "bias" ...
+        """
+        raise NotImplementedError
+
+    def run(
+        self, program: Program, parameters: Sequence[Any], penalty: Callable[[], float], **how: Any
+    ) -> team.Outcome:
+        """Run epochs of the program of training; see :func:`fastnn.engine.team.run`.
+
+        `parameters` and the sum of their penalties are for an optimizer that moves the parameters
+        itself.
+        """
+        return team.run(program, **how)
+
+    def _clip(self, clipvalue: Any, global_clipnorm: Any) -> None:
+        """Set how gradients are clipped."""
+        if clipvalue is not None and global_clipnorm is not None:
+            raise ValueError("clipvalue and global_clipnorm were both given, wanted one of them")
+        if clipvalue is not None:
+            clipvalue = positive_float(clipvalue, "clipvalue")
+        if global_clipnorm is not None:
+            global_clipnorm = positive_float(global_clipnorm, "global_clipnorm")
+        self.clipvalue, self.global_clipnorm = clipvalue, global_clipnorm
+
+    def __repr__(self) -> str:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        settings = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"{type(self).__name__}({settings})"

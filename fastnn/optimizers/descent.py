@@ -1,0 +1,143 @@
+"""Optimizers that do not scale the gradient: descent, with momentum, and by its sign alone."""
+
+from typing import Any
+
+from fastnn import schedules
+from fastnn.checks import boolean, fraction, positive_float
+from fastnn.optimizers.base import Optimizer
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum and Nesterov's look-ahead if wanted.
+
+    ``v = momentum * v + dw; w -= learning_rate * v``, or with `nesterov`
+    ``w -= learning_rate * (dw + momentum * v)``.  This is PyTorch's form; Keras keeps
+    ``-learning_rate * v`` as its velocity, which is the same while the rate is constant.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    momentum : float in [0, 1)
+    nesterov : bool
+    clipvalue : float, optional
+        Every element of the gradient (penalties included) is brought into [-clipvalue, clipvalue].
+    global_clipnorm : float, optional
+        The gradient of all parameters together is scaled down to this norm if it is longer, as in
+        Keras; PyTorch's ``clip_grad_norm_`` adds 1e-6 to the norm.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range, `nesterov` without momentum, or both ways of clipping.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.SGD(0.1, momentum=0.9)
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+    ):
+        self.learning_rate = schedules.get(learning_rate)
+        self.momentum = fraction(momentum, "momentum")
+        self.nesterov = boolean(nesterov, "nesterov")
+        if nesterov and not momentum:
+            raise ValueError("nesterov=True wants momentum > 0, got momentum=0")
+        self._clip(clipvalue, global_clipnorm)
+
+    @property
+    def state(self):
+        return {"velocity": 0.0} if self.momentum else {}
+
+    @property
+    def rides(self):
+        return not (self.momentum or self.clipvalue or self.global_clipnorm)
+
+    def update(self, rate, name, factors):
+        if not self.momentum:
+            return "sgd_update", (rate,)
+        kernel = "nesterov_update" if self.nesterov else "momentum_update"
+        return kernel, (rate, self.momentum)
+
+
+class GD(SGD):
+    """Gradient descent on all rows at once: :class:`SGD` with every batch all the data.
+
+    `fit` then makes one update an epoch.  Its buffers hold all rows in every layer.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.GD(0.1)
+    GD(learning_rate=0.1, momentum=0.0, nesterov=False)
+    """
+
+    full_batch = True
+
+
+class Rprop(Optimizer):
+    """Resilient propagation: only the signs of the gradient count, so it wants all rows at once.
+
+    Each parameter has a step size, which grows while its gradient keeps its sign and shrinks when
+    the sign changes, and then that step is left out.  PyTorch's variant (iRprop-, Igel and
+    Huesken, 2000), with its defaults; Keras has none.  There is no learning rate to schedule and
+    no length to clip.
+
+    Parameters
+    ----------
+    initial_step : float
+        PyTorch's `lr`.
+    etas : (float between 0 and 1, float above 1)
+        What shrinks and what lets grow.
+    step_sizes : (float, float)
+        Smallest and largest step.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.Rprop()
+    Rprop(initial_step=0.01, etas=(0.5, 1.2), step_sizes=(1e-06, 50.0))
+    """
+
+    full_batch = True
+
+    def __init__(
+        self,
+        initial_step: float = 0.01,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50.0),
+    ):
+        self.initial_step = positive_float(initial_step, "initial_step")
+        self.etas = _pair(etas, "etas")
+        self.step_sizes = _pair(step_sizes, "step_sizes")
+        if not self.etas[0] < 1 < self.etas[1]:
+            raise ValueError(f"etas is {self.etas}, wanted one below 1 and one above 1")
+        if self.step_sizes[0] > self.step_sizes[1]:
+            raise ValueError(f"step_sizes is {self.step_sizes}, wanted the smallest first")
+
+    @property
+    def state(self):
+        return {"previous": 0.0, "size": self.initial_step}
+
+    def update(self, rate, name, factors):
+        return "rprop_update", (*self.etas, *self.step_sizes)
+
+
+def _pair(values: Any, name: str) -> tuple[float, float]:
+    """Return two positive numbers."""
+    if not isinstance(values, tuple | list) or len(values) != 2:
+        raise TypeError(f"{name} is {values!r}, wanted two numbers")
+    return positive_float(values[0], f"{name}[0]"), positive_float(values[1], f"{name}[1]")

@@ -1,0 +1,228 @@
+"""L-BFGS: a quasi-Newton method for full batches, with SciPy's line search."""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn.checks import positive_float, positive_int
+from fastnn.engine import team
+from fastnn.engine.program import Program
+from fastnn.optimizers.base import Optimizer
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+class LBFGS(Optimizer):
+    """Limited-memory BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search.
+
+    An epoch is one iteration: a direction from the last `history_size` steps and changes of the
+    gradient, and a step along it for which ``f(w + a p) <= f(w) + 1e-4 a p.g`` and
+    ``|g(w + a p).p| <= 0.9 |g(w).p|`` hold, with f the loss and penalties on all rows.  That takes
+    one or a few passes over the data, compiled like any training.  `fit` ends when no element of
+    the gradient is above `tolerance`, or when a step gains no more than rounding (a share of 10
+    eps of the network's dtype).
+
+    The line search is ``scipy.optimize.line_search``: install the extra ``lbfgs``, or SciPy.  In
+    float32 the last digits of the loss are noise and it ends sooner than in float64.  PyTorch's
+    ``LBFGS(line_search_fn="strong_wolfe")`` takes other steps to the same end: its line search
+    interpolates otherwise, its default history is 100, and its `step` is up to 20 iterations.
+
+    Parameters
+    ----------
+    history_size : int
+    tolerance : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range.
+    ImportError
+        From `fit`, where SciPy is not installed.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.LBFGS()
+    LBFGS(history_size=10, tolerance=1e-07)
+    """
+
+    full_batch = True
+
+    def __init__(self, history_size: int = 10, tolerance: float = 1e-7):
+        self.history_size = positive_int(history_size, "history_size")
+        self.tolerance = positive_float(tolerance, "tolerance")
+
+    @property
+    def state(self):
+        return {"gradient": 0.0}
+
+    @property
+    def memory(self):
+        """The steps s and the changes y of the gradient, in a ring; s = 0 where there is none."""
+        return tuple(f"{letter}{slot}" for slot in range(self.history_size) for letter in "sy")
+
+    def update(self, rate, name, factors):
+        return "store_update", ()
+
+    def run(self, program, parameters, penalty, *, epochs=1, **how):
+        """Run iterations: see :meth:`Optimizer.run`."""
+        try:
+            from scipy.optimize import line_search
+        except ImportError as error:
+            raise ImportError("LBFGS wants SciPy: pip install 'fastnn-kernels[lbfgs]'") from error
+        objective = _Objective(program, parameters, penalty, how)
+        pairs = _Pairs(parameters, self.history_size)
+        first, sums, seconds = program.updates, np.zeros((epochs, 2)), np.zeros(epochs)
+        for done in range(epochs):
+            started = time.perf_counter()
+            x = objective.place()
+            try:
+                value, gradient = objective.at(x)
+                sums[done] = objective.sums
+                if not np.isfinite(value):
+                    return team.Outcome(sums, seconds, False, done, objective.clock)
+                goes_on = np.abs(gradient).max() > self.tolerance and _move(
+                    objective, pairs, first + done, x, line_search
+                )
+            except BaseException:
+                objective.go_to(x)
+                raise
+            finally:
+                program.updates = first + done
+            program.updates += 1
+            seconds[done] = time.perf_counter() - started
+            if not goes_on:
+                return team.Outcome(sums, seconds, True, done + 1, objective.clock, ended=True)
+        return team.Outcome(sums, seconds, True, epochs, objective.clock)
+
+
+class _Objective:
+    """The loss with its penalties, and their gradient, as functions of one vector."""
+
+    def __init__(self, program: Program, parameters: Sequence[Any], penalty, how: dict[str, Any]):
+        self.program, self.parameters, self.penalty, self.how = program, parameters, penalty, how
+        self.known: tuple[np.ndarray, float, np.ndarray] | None = None
+
+    def place(self) -> np.ndarray:
+        """Return where the parameters are."""
+        return _flat([parameter.value for parameter in self.parameters])
+
+    def go_to(self, x: np.ndarray) -> np.ndarray:
+        """Set the parameters, and return what their dtype has made of `x`."""
+        _scatter(x, [parameter.value for parameter in self.parameters])
+        return self.place()
+
+    def at(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return value and gradient at `x`; what was computed last is not computed again."""
+        x = self.go_to(x)
+        if self.known is None or not np.array_equal(x, self.known[0]):
+            outcome = team.run(self.program, epochs=1, **self.how)
+            self.sums, self.clock = outcome.sums[0], outcome.clock
+            value = np.inf
+            if outcome.finite:
+                value = float(self.sums[0] / self.sums[1]) + self.penalty()
+            gradient = _flat([parameter.state["gradient"] for parameter in self.parameters])
+            self.known = x, value if np.isfinite(value) else np.inf, gradient
+        return self.known[1], self.known[2]
+
+
+class _Pairs:
+    """The ring of steps and changes of the gradient, stored with the parameters."""
+
+    def __init__(self, parameters: Sequence[Any], size: int):
+        self.parameters, self.size = parameters, size
+        self.ring = [(self._flat(f"s{slot}"), self._flat(f"y{slot}")) for slot in range(self.size)]
+
+    def _flat(self, name: str) -> np.ndarray:
+        return _flat([parameter.state[name] for parameter in self.parameters])
+
+    def latest(self, number: int) -> list[Pair]:
+        """Return the pairs before the iteration of this number, the latest first."""
+        slots = [(number - back) % self.size for back in range(1, self.size + 1)]
+        return [self.ring[slot] for slot in slots if self.ring[slot][0].any()]
+
+    def put(self, number: int, s: np.ndarray, y: np.ndarray) -> None:
+        """Keep the pair of an iteration."""
+        slot = number % self.size
+        for letter, vector in (("s", s), ("y", y)):
+            arrays = [parameter.state[f"{letter}{slot}"] for parameter in self.parameters]
+            _scatter(vector, arrays)
+        self.ring[slot] = self._flat(f"s{slot}"), self._flat(f"y{slot}")
+
+    def clear(self) -> None:
+        """Forget all pairs."""
+        nothing = np.zeros_like(self.ring[0][0])
+        for slot in range(self.size):
+            self.put(slot, nothing, nothing)
+
+
+def _move(
+    objective: _Objective, pairs: _Pairs, number: int, x: np.ndarray, line_search: Callable
+) -> bool:
+    """Take a step down from `x`; return whether it gained anything to speak of."""
+    value, gradient = objective.at(x)
+    dtype = objective.parameters[0].value.dtype
+    known = pairs.latest(number)
+    for latest in [known, []] if known else [[]]:  # if need be along the gradient alone
+        if known and not latest:
+            pairs.clear()
+        direction = -_hessian_inverse_times(gradient, latest)
+        if not latest:
+            direction *= min(1.0, 1.0 / np.abs(gradient).sum())
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # that it found nothing, it returns too
+            length = line_search(
+                lambda place: objective.at(place)[0],
+                lambda place: objective.at(place)[1],
+                x,
+                direction,
+                gradient,
+                value,
+            )[0]
+        if length is not None:
+            there = objective.go_to(x + length * direction)
+            reached, new_gradient = objective.at(there)
+            s, y = there - x, new_gradient - gradient
+            if _dot(s, y) > 1e-10 * _dot(y, y):
+                pairs.put(number, s, y)
+            else:
+                pairs.put(number, np.zeros_like(s), np.zeros_like(y))
+            return value - reached > 10 * np.finfo(dtype).eps * abs(value)
+    objective.go_to(x)
+    return False
+
+
+def _hessian_inverse_times(gradient: np.ndarray, latest: Sequence[Pair]) -> np.ndarray:
+    """Return what the pairs, the latest first, make of the inverse Hessian, times the gradient.
+
+    The two loops of Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980.
+    """
+    q = gradient.copy()
+    shares = []
+    for s, y in latest:
+        shares.append(_dot(s, q) / _dot(s, y))
+        q -= shares[-1] * y
+    if latest:
+        s, y = latest[0]
+        q *= _dot(s, y) / _dot(y, y)
+    for (s, y), share in zip(reversed(latest), reversed(shares), strict=True):
+        q += (share - _dot(y, q) / _dot(s, y)) * s
+    return q
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.einsum("i,i->", a, b))  # not BLAS, whose bits depend on its threads
+
+
+def _flat(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([array.reshape(-1) for array in arrays]).astype(np.float64)
+
+
+def _scatter(vector: np.ndarray, arrays: Sequence[np.ndarray]) -> None:
+    begin = 0
+    for array in arrays:
+        array[...] = vector[begin : begin + array.size].reshape(array.shape)
+        begin += array.size

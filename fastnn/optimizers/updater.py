@@ -1,0 +1,86 @@
+"""An optimizer at work in one program."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn.engine.clock import Clock
+from fastnn.engine.program import MEET, Program, aligned
+from fastnn.engine.steps import EVERY, Arg, FlatPart, Mine, Number, Part, Whole
+from fastnn.optimizers.base import Optimizer, Rate
+from fastnn.schedules import Schedule
+
+
+class Updater:
+    """What a layer asks for when it adds the steps that change its parameters.
+
+    Numbers that hold for a whole update (a scheduled rate, the norm of all gradients) are computed
+    once by every thread for itself, before any parameter changes, and the kernels read them there.
+
+    Parameters
+    ----------
+    program : Program
+        Its check must have been added: the steps that are added here come after it.
+    optimizer : Optimizer
+    parameters : sequence of ndarray
+        All that will be updated.
+
+    Attributes
+    ----------
+    rides : bool
+        Whether the update can be ``w -= rate * dw`` in the matrix product.
+    rate : float or Number
+    whole : bool
+        Whether a gradient must be kept until all are known: it is not to be written block by block
+        to a room that is used again.
+    """
+
+    def __init__(self, program: Program, optimizer: Optimizer, parameters: Sequence[np.ndarray]):
+        self._program, self._optimizer = program, optimizer
+        self.rides = optimizer.rides
+        self.rate: Rate
+        if isinstance(optimizer.learning_rate, Schedule):
+            calls = [
+                (kernel, (*given, Clock.STEP)) for kernel, given in optimizer.learning_rate.calls()
+            ]
+            (self.rate,) = self._numbers(calls, 1)
+        else:
+            self.rate = optimizer.learning_rate
+        self._factors: list[Number] = []
+        if optimizer.factors is not None:
+            kernel, settings, count = optimizer.factors
+            self._factors = self._numbers([(kernel, settings)], count)
+        self.whole = optimizer.global_clipnorm is not None
+        if self.whole:
+            self._squares = aligned((sum(map(len, parameters)),), np.float64)
+            self._used = 0
+            clip = [("norm_scale", (optimizer.global_clipnorm, Whole(self._squares)))]
+            (self._scale,) = self._numbers(clip, 1, after=1)
+
+    def _numbers(self, calls: Any, count: int, after: int = 0) -> list[Number]:
+        """Let every thread compute numbers for itself; return them as arguments."""
+        room = self._program.own_numbers(count)
+        for kernel, settings in calls:
+            self._program.add(kernel, *settings, Mine(room), extent=EVERY, after=after)
+        return [Number(room[:, place : place + 1]) for place in range(count)]
+
+    def calls(
+        self, name: str, value: np.ndarray, state: Mapping[str, np.ndarray], gradient: Arg
+    ) -> list[Any]:
+        """Return the calls that update `value` with `gradient`, given as one vector."""
+        calls: list[Any] = []
+        if self._optimizer.clipvalue is not None:
+            calls.append(("clip_value", (self._optimizer.clipvalue, gradient)))
+        if self.whole:
+            # Each row's squares are summed by the thread that has the row, and after the barrier
+            # all of them by every thread in one order: the bits do not depend on the shares.
+            squares = self._squares[self._used : self._used + len(value)]
+            self._used += len(value)
+            rows = Part(gradient.array.reshape(len(value), -1))
+            calls += [("row_squares", (rows, Part(squares))), MEET]
+            calls.append(("scale_gradient", (self._scale, gradient)))
+        kernel, settings = self._optimizer.update(self.rate, name, self._factors)
+        kept = [state[each] for each in self._optimizer.state]
+        arrays = [FlatPart(array) for array in (*kept, value)]
+        return [*calls, (kernel, (*settings, gradient, *arrays))]

@@ -1,0 +1,24 @@
+"""Making gradients smaller, in NumPy: see `fastnn.kernels.clipping`."""
+
+import numpy as np
+
+
+def clip_value(limit, dw):
+    """Clip every element."""
+    np.clip(dw, -limit, limit, out=dw)
+
+
+def row_squares(dw, squares):
+    """Sums of squares of the rows."""
+    squares[:] = np.square(dw, dtype=np.float64).sum(axis=1)
+
+
+def norm_scale(limit, squares, scale):
+    """What brings a gradient down to a norm."""
+    norm = np.sqrt(squares.sum())
+    scale[0] = limit / norm if norm > limit else 1
+
+
+def scale_gradient(scale, dw):
+    """Scale a gradient."""
+    dw *= dw.dtype.type(scale)

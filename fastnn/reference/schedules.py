@@ -1,0 +1,51 @@
+"""Numbers that change from update to update, in NumPy: see `fastnn.kernels.schedules`."""
+
+import numpy as np
+
+
+def _times(first, step, out):
+    return np.maximum(np.arange(step, step + out.size) - float(first), 0)
+
+
+def constant_rate(initial, first, step, out):
+    """The same rate everywhere."""
+    out[:] = initial
+
+
+def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
+    """Inverse time."""
+    t = _times(first, step, out) / steps
+    out[:] = initial / (1 + decay * (np.floor(t) if staircase else t))
+
+
+def exponential_rate(initial, steps, decay, staircase, first, step, out):
+    """Exponential."""
+    t = _times(first, step, out) / steps
+    out[:] = initial * np.exp((np.floor(t) if staircase else t) * np.log(decay))
+
+
+def cosine_rate(initial, steps, alpha, first, step, out):
+    """Half a cosine down."""
+    t = np.minimum(_times(first, step, out), steps)
+    out[:] = initial * (alpha + (1 - alpha) * np.cos(np.pi * t / steps / 2) ** 2)
+
+
+def one_cycle_rate(start, peak, end, turn, last, first, step, out):
+    """Half a cosine up and another one down."""
+    t = np.minimum(_times(first, step, out), last)
+    rising = start + (peak - start) * np.sin(np.pi * t / turn / 2) ** 2
+    falling = end + (peak - end) * np.cos(np.pi * (t - turn) / (last - turn) / 2) ** 2
+    out[:] = np.where(t <= turn, rising, falling)
+
+
+def warm_up_rate(start, steps, first, step, out):
+    """A straight line up to what follows."""
+    t = _times(first, step, out)
+    out[:] = np.where(t < steps, start * (1 - t / steps) + out * (t / steps), out)
+
+
+def nadam_factors(beta1, decay, step, out):
+    """NAdam's factors of the gradient and of the mean gradient."""
+    momentum = beta1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 2) * decay))
+    through_now, through_next = np.prod(momentum[:-1]), np.prod(momentum)
+    out[:] = (1 - momentum[-2]) / (1 - through_now), momentum[-1] / (1 - through_next)

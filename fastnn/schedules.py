@@ -1,0 +1,276 @@
+"""Learning rates that change with the number of updates, given as an optimizer's `learning_rate`.
+
+Time t counts updates (batches), as in Keras: it is 0 at the first update, goes on from fit to fit
+and is stored with the network.  An epoch has ``ceil(rows / batch_size)`` updates, so a time in
+epochs is to be multiplied by that number.  The rates are computed in the compiled epochs, in
+float64.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.checks import (
+    boolean,
+    fraction,
+    non_negative_float,
+    positive_float,
+    positive_int,
+    probability,
+)
+from fastnn.families import Configured, look_up
+from fastnn.reference import TWINS
+
+Calls = list[tuple[Any, tuple[Any, ...]]]
+
+
+class Schedule(Configured):
+    """A learning rate as a function of time; a new one is a subclass, its kernel, and an entry.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> schedule = fastnn.InverseTimeDecay(0.6, decay_steps=1, decay_rate=1)
+    >>> [round(schedule(t), 6) for t in range(3)]
+    [0.6, 0.3, 0.2]
+    """
+
+    def calls(self, first: int = 1) -> Calls:
+        """Return the kernels that compute the rate, one after the other, and their settings.
+
+        `first` is the number of the update at which t is 0; updates count from 1.
+        """
+        raise NotImplementedError
+
+    def __call__(self, t: int) -> float:
+        """Return the rate at time `t`, of the update number t + 1."""
+        out = np.empty(1)
+        for kernel, settings in self.calls():
+            twin = TWINS[kernel] if isinstance(kernel, str) else kernel[1]
+            twin(*settings, t + 1, out)
+        return float(out[0])
+
+
+class _Decay(Schedule):
+    """What the two schedules have in common that go by a ratio of t and `decay_steps`."""
+
+    _kernel: str
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+    ):
+        self.initial_learning_rate = positive_float(initial_learning_rate, "initial_learning_rate")
+        self.decay_steps = positive_float(decay_steps, "decay_steps")
+        self.decay_rate = positive_float(decay_rate, "decay_rate")
+        self.staircase = boolean(staircase, "staircase")
+
+    def calls(self, first=1):
+        settings = self.initial_learning_rate, self.decay_steps, self.decay_rate
+        return [(self._kernel, (*settings, int(self.staircase), first))]
+
+
+class InverseTimeDecay(_Decay):
+    """``initial_learning_rate / (1 + decay_rate * t / decay_steps)``.
+
+    ``lr0 / (1 + decay * t)`` with decay = 1/2000 is ``InverseTimeDecay(lr0, 2000, 1)``.
+
+    Parameters
+    ----------
+    initial_learning_rate, decay_steps, decay_rate : float
+    staircase : bool
+        Whether t / decay_steps is rounded down.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings that are not positive numbers.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.InverseTimeDecay(0.1, 2000, 1)(2000)
+    0.05
+    """
+
+    _kernel = "inverse_time_rate"
+
+
+class ExponentialDecay(_Decay):
+    """``initial_learning_rate * decay_rate**(t / decay_steps)``.
+
+    With `staircase` t / decay_steps is rounded down: step decay, which PyTorch calls
+    ``StepLR(step_size=decay_steps, gamma=decay_rate)``.
+
+    Parameters
+    ----------
+    initial_learning_rate, decay_steps, decay_rate : float
+    staircase : bool
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings that are not positive numbers.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> halved = fastnn.ExponentialDecay(0.1, 1000, 0.5, staircase=True)
+    >>> halved(999), halved(1000)
+    (0.1, 0.05)
+    """
+
+    _kernel = "exponential_rate"
+
+
+class CosineDecay(Schedule):
+    """Half a cosine from `initial_learning_rate` to `alpha` times that, where it stays.
+
+    ``initial * ((1 - alpha) * (1 + cos(pi * min(t / decay_steps, 1))) / 2 + alpha)``.  PyTorch's
+    ``CosineAnnealingLR`` has ``T_max = decay_steps`` and ``eta_min = alpha * initial``, and rises
+    again after that.  For Keras's `warmup_steps` see :class:`WarmUp`.
+
+    Parameters
+    ----------
+    initial_learning_rate, decay_steps : float
+    alpha : float from 0 to 1
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> round(fastnn.CosineDecay(0.1, 1000)(500), 6)
+    0.05
+    """
+
+    def __init__(self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0):
+        self.initial_learning_rate = positive_float(initial_learning_rate, "initial_learning_rate")
+        self.decay_steps = positive_float(decay_steps, "decay_steps")
+        self.alpha = probability(alpha, "alpha")
+
+    def calls(self, first=1):
+        settings = self.initial_learning_rate, self.decay_steps, self.alpha
+        return [("cosine_rate", (*settings, first))]
+
+
+class OneCycle(Schedule):
+    """Half a cosine up to `max_learning_rate`, then one down to almost nothing, where it stays.
+
+    It starts at ``max_learning_rate / div_factor``, has its peak at
+    ``t = pct_start * total_steps - 1`` and at ``t = total_steps - 1`` has come down to the start
+    over `final_div_factor`: PyTorch's ``OneCycleLR(cycle_momentum=False)``.
+
+    Parameters
+    ----------
+    max_learning_rate : float
+    total_steps : int
+        Updates of the whole cycle, ``epochs * ceil(rows / batch_size)``.
+    pct_start : float between 0 and 1
+        Share of the cycle that goes up.
+    div_factor, final_div_factor : float
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range, or a rise or fall of less than one update.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> cycle = fastnn.OneCycle(0.1, total_steps=100)
+    >>> [round(cycle(t), 4) for t in (0, 29, 64, 99)]
+    [0.004, 0.1, 0.05, 0.0]
+    """
+
+    def __init__(
+        self,
+        max_learning_rate: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ):
+        self.max_learning_rate = positive_float(max_learning_rate, "max_learning_rate")
+        self.total_steps = positive_int(total_steps, "total_steps")
+        self.pct_start = fraction(pct_start, "pct_start")
+        self.div_factor = positive_float(div_factor, "div_factor")
+        self.final_div_factor = positive_float(final_div_factor, "final_div_factor")
+        if not 1 < self.pct_start * self.total_steps < self.total_steps:
+            raise ValueError(
+                f"pct_start is {pct_start}, wanted more than 1 / total_steps "
+                f"(1 / {self.total_steps}) and less than 1"
+            )
+
+    def calls(self, first=1):
+        start = self.max_learning_rate / self.div_factor
+        rates = start, self.max_learning_rate, start / self.final_div_factor
+        times = self.pct_start * self.total_steps - 1.0, self.total_steps - 1.0
+        return [("one_cycle_rate", (*rates, *times, first))]
+
+
+class WarmUp(Schedule):
+    """A straight line up to `learning_rate`, which then begins.
+
+    For t < `warmup_steps` the rate is
+    ``start + (learning_rate(0) - start) * t / warmup_steps``, later
+    ``learning_rate(t - warmup_steps)``.  Keras builds this into its ``CosineDecay``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+    warmup_steps : int
+    initial_learning_rate : float
+        The start of the line; with 0 the first update moves nothing.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> schedule = fastnn.WarmUp(fastnn.CosineDecay(0.1, 100), warmup_steps=10)
+    >>> [round(schedule(t), 6) for t in (0, 5, 10, 60)]
+    [0.0, 0.05, 0.1, 0.05]
+    """
+
+    def __init__(self, learning_rate: Any, warmup_steps: int, initial_learning_rate: float = 0.0):
+        self.learning_rate = get(learning_rate)
+        self.warmup_steps = positive_int(warmup_steps, "warmup_steps")
+        self.initial_learning_rate = non_negative_float(
+            initial_learning_rate, "initial_learning_rate"
+        )
+
+    def calls(self, first=1):
+        then = first + self.warmup_steps
+        if isinstance(self.learning_rate, Schedule):
+            calls = self.learning_rate.calls(then)
+        else:
+            calls = [("constant_rate", (self.learning_rate, then))]
+        line = self.initial_learning_rate, float(self.warmup_steps), first
+        return [*calls, ("warm_up_rate", line)]
+
+
+TABLE = {
+    "inverse_time": InverseTimeDecay,
+    "exponential": ExponentialDecay,
+    "cosine": CosineDecay,
+    "one_cycle": OneCycle,
+    "warm_up": WarmUp,
+}
+
+
+def get(learning_rate: Any, name: str = "learning_rate") -> float | Schedule:
+    """Return a rate: a positive number, a schedule, or a schedule from its configuration."""
+    if isinstance(learning_rate, Schedule | dict):
+        found: Schedule = look_up(learning_rate, name, Schedule, TABLE)
+        return found
+    return positive_float(learning_rate, name)

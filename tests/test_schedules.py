@@ -1,0 +1,111 @@
+"""Learning-rate schedules: values by hand, how they ride and what they refuse."""
+
+import numpy as np
+import pytest
+
+from fastnn import (
+    SGD,
+    CosineDecay,
+    Dense,
+    ExponentialDecay,
+    InverseTimeDecay,
+    Network,
+    OneCycle,
+    WarmUp,
+    lowering,
+    schedules,
+)  # fmt: skip
+from fastnn.lowering import Data, Order
+
+VALUES = [
+    # schedule, {t: rate}
+    (InverseTimeDecay(0.1, 2000, 1), {0: 0.1, 1000: 0.1 / 1.5, 2000: 0.05, 6000: 0.025}),
+    (InverseTimeDecay(0.1, 10, 3, staircase=True), {9: 0.1, 10: 0.025, 19: 0.025, 20: 0.1 / 7}),
+    (ExponentialDecay(0.1, 10, 0.25), {0: 0.1, 5: 0.05, 10: 0.025}),
+    (ExponentialDecay(0.1, 10, 0.5, staircase=True), {9: 0.1, 10: 0.05, 25: 0.025}),
+    (CosineDecay(0.1, 100), {0: 0.1, 50: 0.05, 100: 0, 1000: 0}),
+    (CosineDecay(0.1, 300, alpha=0.2), {100: 0.08, 150: 0.06, 200: 0.04, 400: 0.02}),
+    (OneCycle(1.0, 11, 4 / 11, 10, 100), {0: 0.1, 3: 1.0, 10: 0.001, 50: 0.001}),
+    (OneCycle(0.8, 13, 5 / 13, 8, 8), {0: 0.1, 2: 0.45, 4: 0.8, 8: 0.40625, 12: 0.0125}),
+    (WarmUp(0.4, 4), {0: 0, 1: 0.1, 3: 0.3, 4: 0.4, 100: 0.4}),
+    (WarmUp(InverseTimeDecay(0.4, 10, 1), 4, 0.2), {0: 0.2, 2: 0.3, 4: 0.4, 14: 0.2}),
+    (WarmUp(WarmUp(0.4, 4, 0.2), 2), {0: 0, 1: 0.1, 2: 0.2, 4: 0.3, 6: 0.4}),
+]
+
+
+@pytest.mark.parametrize(("schedule", "values"), VALUES, ids=lambda value: repr(value)[:40])
+def test_rates_are_those_by_hand(schedule, values):
+    for t, rate in values.items():
+        assert schedule(t) == pytest.approx(rate, rel=1e-12, abs=1e-17), t
+
+
+def test_every_schedule_is_tried():
+    assert {type(schedule) for schedule, _ in VALUES} == set(schedules.TABLE.values())
+
+
+def _problem():
+    x = np.random.default_rng(0).standard_normal((40, 3))
+    return x, x[:, :1] * 2
+
+
+@pytest.mark.parametrize("schedule", [row[0] for row in VALUES], ids=lambda value: repr(value)[:40])
+def test_an_epoch_follows_the_schedule_update_by_update(schedule):
+    x, y = _problem()
+    network = Network([Dense(1)], optimizer=SGD(schedule), dtype="float64")
+    network.fit(x, y, epochs=3, batch_size=10, shuffle=False)
+    by_hand = Network([Dense(1)], dtype="float64")
+    for t in range(12):
+        rate = schedule(t)
+        if not rate:
+            by_hand.build(3)
+            continue
+        by_hand.optimizer = SGD(rate)
+        rows = slice(10 * (t % 4), 10 * (t % 4) + 10)
+        by_hand.fit(x[rows], y[rows])
+    for one, two in zip(network.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-13)
+
+
+def _kernels(optimizer):
+    network = Network([Dense(1)], optimizer=optimizer)
+    network.build(3)
+    data = Data(*_problem())
+    program, _ = lowering.training(network._model(), optimizer, data, Order(), 10, 1)
+    return [step.kernel for _, group in program.groups() if group for step in group.steps]
+
+
+def test_a_scheduled_update_rides_in_the_product_and_a_constant_one_pays_nothing():
+    constant, scheduled = _kernels(SGD(0.1)), _kernels(SGD(CosineDecay(0.1, 10)))
+    assert "matmul_tn_add" in constant and "matmul_tn" not in constant
+    assert sorted(scheduled) == sorted([*constant, "cosine_rate"])
+
+
+def test_a_schedule_goes_on_from_fit_to_fit():
+    x, y = _problem()
+    networks = [Network([Dense(1)], optimizer=SGD(CosineDecay(0.1, 12))) for _ in range(2)]
+    networks[0].fit(x, y, epochs=3, batch_size=10)
+    for _ in range(3):
+        networks[1].fit(x, y, batch_size=10)
+    for one, two in zip(*(network.get_weights() for network in networks), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+BAD = [
+    (lambda: InverseTimeDecay(0, 10, 1), ValueError, "initial_learning_rate is 0"),
+    (lambda: ExponentialDecay(0.1, 0, 1), ValueError, "decay_steps is 0"),
+    (lambda: ExponentialDecay(0.1, 10, -1), ValueError, "decay_rate is -1"),
+    (lambda: ExponentialDecay(0.1, 10, 1, 1), TypeError, "staircase is 1"),
+    (lambda: CosineDecay(0.1, 10, 2), ValueError, "alpha is 2"),
+    (lambda: OneCycle(0.1, 0), ValueError, "total_steps is 0"),
+    (lambda: OneCycle(0.1, 3), ValueError, "pct_start is 0.3, wanted more than 1 / total_steps"),
+    (lambda: OneCycle(0.1, 30, div_factor=0), ValueError, "div_factor is 0"),
+    (lambda: WarmUp(0.1, 0), ValueError, "warmup_steps is 0"),
+    (lambda: WarmUp(0.1, 5, -1), ValueError, "initial_learning_rate is -1"),
+    (lambda: WarmUp("0.1", 5), TypeError, "learning_rate is '0.1'"),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "message"), BAD)
+def test_bad_settings(make, kind, message):
+    with pytest.raises(kind, match=message):
+        make()
