@@ -7,7 +7,7 @@ import numpy as np
 
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch
+from fastnn.engine.steps import EVERY, Buffer, Mine, Source, Stretch
 from fastnn.kernels import COMPILED
 from fastnn.layers import Dense, Parameter
 from fastnn.losses import Loss
@@ -145,22 +145,20 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     return program
 
 
-def prediction(
-    model: Model, x: np.ndarray, out: np.ndarray, batch_size: int, n_threads: int
-) -> Program:
-    """Return the program that writes the network's outputs for the rows of `x` to `out`."""
-    program = Program(model.dtype, batch_size, n_threads)
-    here: Buffer | Stretch
-    if x.dtype == model.dtype and x.flags.c_contiguous:
-        here = Stretch(x)
-    else:
-        index, here = program.buffer(dtype=np.int64), program.buffer(model.n_inputs)
-        key = 0, Clock.EPOCH, Clock.TOTAL_ROWS, 0, FirstRow()
-        program.add("batch_rows", *key, index.rows)
-        program.add("gather_rows", Source(x), index.rows, here.rows)
+def prediction(model: Model, batch_size: int) -> Program:
+    """Return the program that writes the network's outputs for the rows that a run names.
+
+    It is for one thread. A number that is not finite ends the run; the look at the rows brings them
+    into the cache for the first layer.
+    """
+    program = Program(model.dtype, batch_size, 1)
+    here: Buffer | Stretch = Stretch(Clock.INPUT, model.n_inputs, model.dtype)
+    program.add("flag_not_finite", here.rows, Mine(program.loss))
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
         last = number == len(model.layers) - 1
-        there = Stretch(out) if last else program.buffer(layer.units)
+        there: Buffer | Stretch = program.buffer(layer.units)
+        if last:
+            there = Stretch(Clock.OUTPUT, layer.units, model.dtype)
         layer.forward(program, parameters, here, there, fused=False)
         here = there
     program.add_check()
