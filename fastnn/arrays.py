@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-
 _FLOATS = np.dtype("float32"), np.dtype("float64")
 
 
