@@ -14,6 +14,9 @@ ROWS = 256
 """Rows that a thread computes together: their layers stay in the cache."""
 _PIECE_FLOPS = 1e8
 """Operations, about a millisecond of them, after which a thread comes back for its next rows."""
+_START_FACTOR = 10
+"""How much more work than a thread of a fit, which has many batches to do, one must have that is
+started for a single prediction: the start takes 0.1 ms."""
 
 
 class Predictor:
@@ -71,7 +74,8 @@ class Predictor:
             rows, free = min(checks.positive_int(batch_size, "batch_size"), len(x)), []
         if self._backend == "numpy":
             n_threads = 1
-        n_threads = cores.threads_for(self._flops * len(x) / 10, len(x), n_threads)
+        work = self._flops * len(x) / _START_FACTOR
+        n_threads = cores.threads_for(work, len(x), n_threads)
         piece = max(rows, int(_PIECE_FLOPS / self._flops)) if as_it_is else rows
         piece = min(piece, -(-len(x) // n_threads))
 

@@ -178,14 +178,16 @@ def test_outputs_belong_to_the_caller():
 
 @pytest.mark.parametrize("rows", [1, ROWS])
 def test_eight_threads_predict_at_once(rows):
-    network = _made(n_threads=2 if rows == ROWS else 1)
+    # Large enough that one thread's work lasts while another one's begins.
+    network = Network([Dense(256, "relu"), Dense(256, "tanh"), Dense(OUTPUTS)], n_threads=2)
+    network.build(INPUTS)
     inputs = [np.roll(X, thread, axis=0)[:rows].copy() for thread in range(8)]
     expected = [network.predict(x).tobytes() for x in inputs]
     start, wrong = threading.Barrier(8), []
 
     def job(thread):
         start.wait()
-        for _ in range(300 // rows + 5):
+        for _ in range(500 // rows + 5):
             if network.predict(inputs[thread]).tobytes() != expected[thread]:
                 wrong.append(thread)
 
