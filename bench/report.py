@@ -8,9 +8,10 @@ import sys
 from bench import extras, startup, tables
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
+from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
 
-SECTIONS = ("training", "extras", "matmul", "kernels", "startup")
+SECTIONS = ("training", "extras", "prediction", "matmul", "kernels", "startup")
 RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
@@ -104,6 +105,14 @@ def run_extras(arguments, threads, common, results) -> None:
         print(tables.plain(tables.extras_cells(entry)), flush=True)
 
 
+def run_prediction(arguments, threads, common, results) -> None:
+    peers = [name for name, peer in PREDICTORS.items() if peer.installed]
+    entries = []
+    for count in threads:
+        entries.append(run_rows("prediction", arguments, count, common, results, peers=peers))
+    print(tables.plain(tables.prediction_cells(entries)), flush=True)
+
+
 def run_matmul(arguments, threads, common, results) -> None:
     one = None
     for count in threads:
@@ -123,7 +132,7 @@ def run_kernels(arguments, threads, common, results) -> None:
         print(tables.plain(tables.kernel_cells(entry)), flush=True)
 
 
-def run_rows(section, arguments, count, common, results) -> dict:
+def run_rows(section, arguments, count, common, results, **more) -> dict:
     """Run and store a section on one number of threads; print the heading of its table."""
     rows = in_process(
         f"bench.{section}",
@@ -131,6 +140,7 @@ def run_rows(section, arguments, count, common, results) -> dict:
         dtype=arguments.dtype,
         rounds=arguments.rounds,
         shortest=0.005 if arguments.quick else 0.02,
+        **more,
     )
     entry = {"threads": count, **common, "rows": rows}
     store(results, section, entry, ("threads", "dtype"))
@@ -172,6 +182,7 @@ def main(argv=None) -> int:
     runs = {
         "training": lambda: run_training(arguments, threads, common, results),
         "extras": lambda: run_extras(arguments, threads, common, results),
+        "prediction": lambda: run_prediction(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
         "kernels": lambda: run_kernels(arguments, threads, common, results),
         "startup": lambda: run_startup(arguments, results),

@@ -3,6 +3,7 @@
 import math
 
 from bench.peers import PEERS
+from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
 
 WORK = {work.name: work for work in WORKS}
@@ -16,11 +17,16 @@ def digits(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
-def milliseconds(entry) -> str:
+def milliseconds(entry, per_second=1e3) -> str:
     """Return a contender's time, or what stands in its place."""
     if entry is None:
         return "-"
-    return digits(1e3 * entry["median"]) if entry["agrees"] else "differs"
+    return digits(per_second * entry["median"]) if entry["agrees"] else "differs"
+
+
+def microseconds(entry) -> str:
+    """Return the same in another unit."""
+    return milliseconds(entry, 1e6)
 
 
 def speedup(peers) -> str:
@@ -66,6 +72,18 @@ def extras_cells(entry) -> list[list[str]]:
     for row in entry["rows"]:
         times = [milliseconds(row["peers"][name]) for name in ("fastnn", "jax_scan")]
         cells.append([WORK[row["work"]].label, row["extra"], *times, speedup(row["peers"])])
+    return cells
+
+
+def prediction_cells(entries) -> list[list[str]]:
+    """Return the header and a row of cells for each number of rows: microseconds."""
+    rows = [(entry, row) for entry in entries for row in entry["rows"]]
+    names = [name for name in PREDICTORS if any(name in row["peers"] for _, row in rows)]
+    heads = [PREDICTORS[name].name for name in names]
+    cells = [["rows, microseconds", "threads", *heads, "next / fastnn"]]
+    for entry, row in rows:
+        times = [microseconds(row["peers"].get(name)) for name in names]
+        cells.append([f"{row['rows']:,}", str(entry["threads"]), *times, speedup(row["peers"])])
     return cells
 
 
@@ -183,6 +201,12 @@ def render(results) -> str:
         span = " to ".join(sorted({days[0], days[-1]}))
         parts.append("![Time of an epoch](docs/training.svg)")
         parts.append(f"Measured {span} on {machine_line(results['machine'])}")
+    if prediction := results.get("prediction"):
+        parts.append(
+            "Prediction from Python by a trained 200-64-64-1 network, arrays in and out, medians "
+            "in microseconds:"
+        )
+        parts.append(markdown(prediction_cells(prediction)))
     for entry in results.get("matmul", []):
         ratios = matmul_ratios(entry)
         threads = f"{entry['threads']} thread" + ("s" if entry["threads"] != 1 else "")

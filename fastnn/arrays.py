@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+_FLOATS = np.dtype("float32"), np.dtype("float64")
+
 
 def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
     """Return `data` as an array of native float32, float64, int or uint, without a copy if it is.
 
     Every stride of the result is a multiple of its item's size, and its items are aligned.
     """
+    if type(data) is np.ndarray and data.dtype in _FLOATS:
+        if data.flags.c_contiguous and data.flags.aligned:
+            return data
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, wanted plain numbers: {name}.filled(value)")
     if hasattr(data, "toarray"):

@@ -58,6 +58,13 @@ def as_inputs(
     Traceback (most recent call last):
     ValueError: X has nan at row 1, column 1, wanted finite numbers
     """
+    array = as_rows(X, n_inputs, name)
+    _check_finite(array, X, name, dtype)
+    return array
+
+
+def as_rows(X: ArrayLike, n_inputs: int | None = None, name: str = "X") -> np.ndarray:
+    """Return `X` as :func:`as_inputs` does, but without a look at the numbers themselves."""
     array = as_numbers(X, name)
     if array.ndim == 1:
         expression = as_expression(X, name)
@@ -80,7 +87,6 @@ def as_inputs(
             f"{name} has {columns} columns, wanted {n_inputs} "
             f"(the network was built for {n_inputs} inputs)"
         )
-    _check_finite(array, X, name, dtype)
     return array
 
 

@@ -98,7 +98,7 @@ class Node:
     @property
     def width(self) -> int:
         """The number of inputs."""
-        return int(self.x.array.shape[-1])
+        return self.x.width
 
     def output(self, columns: int) -> Buffer:
         """Return the buffer for the outputs, made if need be."""
@@ -156,7 +156,7 @@ def _through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer
     """Add the step from `dy` to the gradient before an activation; return its buffer."""
     if node.fused or function.slope == 1:
         return dy
-    dz = node.program.buffer(dy.array.shape[-1])
+    dz = node.program.buffer(dy.width)
     if function.slope is None:
         settings = function.arguments
         node.program.add(function.backward, z.rows, node.y.rows, *settings, dy.rows, dz.rows)

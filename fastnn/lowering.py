@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch, Whole
+from fastnn.engine.steps import EVERY, Buffer, Mine, Source, Stretch, Whole
 from fastnn.kernels import COMPILED
 from fastnn.layers import Layer, Node, Parameter
 from fastnn.losses import Loss
@@ -165,20 +165,17 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     return program
 
 
-def prediction(
-    model: Model, x: np.ndarray, out: np.ndarray, batch_size: int, n_threads: int
-) -> Program:
-    """Return the program that writes the network's outputs for the rows of `x` to `out`."""
-    program = Program(model.dtype, batch_size, n_threads)
-    here: Buffer | Stretch
-    if x.dtype == model.dtype and x.flags.c_contiguous:
-        here = Stretch(x)
-    else:
-        index, here = program.buffer(dtype=np.int64), program.buffer(model.n_inputs)
-        key = 0, Clock.EPOCH, Clock.TOTAL_ROWS, 0, FirstRow()
-        program.add("batch_rows", *key, index.rows)
-        program.add("gather_rows", Source(x), index.rows, here.rows)
-    _forward(program, model, cast(Buffer, here), out=cast(Buffer, Stretch(out)))
+def prediction(model: Model, batch_size: int) -> Program:
+    """Return the program that writes the network's outputs for the rows that a run names.
+
+    It is for one thread. A number that is not finite ends the run; the look at the rows brings them
+    into the cache for the first layer.
+    """
+    program = Program(model.dtype, batch_size, 1)
+    x = Stretch(Clock.INPUT, model.n_inputs, model.dtype)
+    out = Stretch(Clock.OUTPUT, model.n_outputs, model.dtype)
+    program.add("flag_not_finite", x.rows, Mine(program.loss))
+    _forward(program, model, cast(Buffer, x), out=cast(Buffer, out))
     program.add_check()
     return program
 

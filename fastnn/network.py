@@ -21,12 +21,13 @@ from fastnn.layers import Activation, Dense, Layer, Parameter
 from fastnn.lowering import Data, Model, Order
 from fastnn.metrics import get_all, probabilities, scores
 from fastnn.normalization import BatchNormalization
+from fastnn.prediction import Predictor
 from fastnn.preprocessing.chain import Chain, as_chain, below
 
 _FORMAT = "fastnn-network-1"
 _LAYERS = {kind.__name__: kind for kind in (Dense, Activation, BatchNormalization, Dropout)}
-_PREDICT_ROWS = 256
-"""Rows of a batch of prediction or evaluation for each thread: its layers stay in the cache."""
+_EVALUATE_ROWS = 256
+"""Rows of a batch of evaluation for each thread: its layers stay in the cache."""
 
 
 class Network:
@@ -123,7 +124,12 @@ class Network:
         self._parameters: list[list[Parameter]] = []
         self._epochs = 0
         self._updates = 0
+        self._predictor: Predictor | None = None
         self._check_fit_together()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is kept for predictions holds addresses, which no copy shares.
+        return self.__dict__ | {"_predictor": None}
 
     def _check_fit_together(self) -> None:
         last = self.layers[-1].activation.name
@@ -485,9 +491,9 @@ class Network:
 
     def _evaluate(self, data: Data) -> float:
         model = self._model()
-        n_threads = self._threads(min(len(data.x), 2 * _PREDICT_ROWS), model.flops())
+        n_threads = self._threads(min(len(data.x), 2 * _EVALUATE_ROWS), model.flops())
         program = lowering.evaluation(
-            model, data, min(len(data.x), _PREDICT_ROWS * n_threads), n_threads
+            model, data, min(len(data.x), _EVALUATE_ROWS * n_threads), n_threads
         )
         outcome = team.run(program, n_rows=len(data.x), backend=self.backend)
         if not outcome.finite:
@@ -567,25 +573,20 @@ class Network:
         ValueError, TypeError
             For bad input, or a network that has no parameters yet.
         """
-        self._built_model("predict")
-        if batch_size is not None:
-            batch_size = checks.positive_int(batch_size, "batch_size")
-        x = checks.as_inputs(X, self._n_columns(), self.dtype)
         if self.preprocessing is not None:
-            x = self.preprocessing.transform(x, self.dtype)
-        return self._outputs(x, batch_size)
+            self._built_model("predict")
+            x = checks.as_inputs(X, self._n_columns(), self.dtype)
+            X = self.preprocessing.transform(x, self.dtype)
+        return self._outputs(X, batch_size)
 
-    def _outputs(self, x: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+    def _outputs(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the outputs for prepared rows."""
-        model = self._model()
-        out = np.empty((len(x), model.n_outputs), self.dtype)
-        n_threads = self._threads(min(len(x), 2 * _PREDICT_ROWS), model.flops())
-        if batch_size is None:
-            batch_size = _PREDICT_ROWS * n_threads
-        batch_size = min(batch_size, len(x))
-        program = lowering.prediction(model, x, out, batch_size, n_threads)
-        team.run(program, n_rows=len(x), backend=self.backend)
-        return out
+        made_from = self.layers, self._parameters, self.dtype, self.backend
+        predictor = self._predictor
+        if predictor is None or not predictor.fits(*made_from):
+            predictor = Predictor(self._built_model("predict"), self.backend)
+            self._predictor = predictor
+        return predictor.predict(x, batch_size, self.n_threads)
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).

@@ -326,6 +326,10 @@ def _batch_loss(rng, dtype, rows):
     return {"row_loss": row_loss, "weight": weight, "total": blank(np.float64, 2)}
 
 
+def _flag_not_finite(rng, dtype, rows, n):
+    return {"a": normal(rng, dtype, rows, n), "flag": blank(np.float64, 1)}
+
+
 def _column_sums(rng, dtype, rows, n):
     return {"a": normal(rng, dtype, rows, n), "first": 0, "last": n, "out": blank(dtype, n)}
 
@@ -523,6 +527,7 @@ CASES = (
     Case("rows", "gather", _gather, ("out",), 1, tolerance="exact", whole=("source",)),
     Case("rows", "row_scales", _row_scales, ("scale",), 1, tolerance=0, whole=("batch_weight",)),
     Case("rows", "batch_loss", _batch_loss, ("total",), 1, tolerance=0, splits=False),
+    Case("rows", "flag_not_finite", _flag_not_finite, ("flag",), 2, "exact", splits=False),
     Case("rows", "column_sums", _column_sums, ("out",), 2, tolerance=0, splits=False),
     Case("dropout", "dropout", _dropout, ("out",), 2, tolerance="exact", splits=False),
     Case("dropout", "dropout_mean", _dropout_mean, ("out",), 2, overlays=(("out", "x"),)),

@@ -99,6 +99,36 @@ print(trained() == expected)
 
 
 @needs_fork
+def test_a_fork_while_others_predict_can_predict():
+    printed = _run("""
+import warnings
+network = Network([Dense(32, "relu"), Dense(1)], n_threads=2)
+network.build(20)
+expected = network.predict(X).tobytes(), network.predict(X[:1]).tobytes()
+over = threading.Event()
+
+def predict():
+    while not over.is_set():
+        network.predict(X)
+
+thread = threading.Thread(target=predict)
+thread.start()
+for _ in range(3):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        found = network.predict(X).tobytes(), network.predict(X[:1]).tobytes()
+        os._exit(0 if found == expected else 1)
+    print(os.waitpid(child, 0)[1])
+over.set()
+thread.join()
+""")
+    assert printed == "0\n0\n0\n"
+
+
+@needs_fork
 def test_a_fork_during_a_fit_can_fit():
     printed = _run("""
 import warnings

@@ -47,6 +47,15 @@ def test_contender_that_did_other_work_is_marked_and_does_not_count():
     assert "| 200-64-1, batch 10, MAE, SGD | 2 | 10 | differs | - |" in text
 
 
+def test_predictions_are_listed():
+    rows = [{"rows": 1, "peers": {"fastnn": contender(4e-6), "onnx": contender(6e-6)}}]
+    made = results(fastnn=contender(0.01))
+    assert "Prediction" not in render(made)
+    text = render(made | {"prediction": [{"threads": 1, "rows": rows}]})
+    assert "| rows, microseconds | threads | fastnn | ONNX Runtime | next / fastnn |" in text
+    assert "| 1 | 1 | 4 | 6 | 1.50 |" in text
+
+
 def test_text_goes_between_the_markers():
     text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
     assert between_markers(text) == "old"

@@ -1,8 +1,10 @@
 """The contenders. Each file has ``make(problem, threads)``, which returns a trainer.
 
 A trainer's ``run(epochs)`` trains on and returns when the work is done; its ``weights()`` gives
-W, b, W, b ... with W of shape (n_in, n_out). A peer need not compute the loss's value, only the
-update; what fastnn reports beside that, it computes within the time that is measured.
+W, b, W, b ... with W of shape (n_in, n_out); ``predictor(problem, threads)`` returns a function
+from rows to outputs, arrays of NumPy both, for the weights at the problem's start. A peer need not
+compute the loss's value, only the update; what fastnn reports beside that, it computes within the
+time that is measured.
 """
 
 import importlib
@@ -22,7 +24,7 @@ class Peer:
 
     @property
     def installed(self) -> bool:
-        return importlib.util.find_spec(self.package) is not None
+        return all(importlib.util.find_spec(name) for name in self.package.split())
 
     def make(self, problem, threads):
         module = importlib.import_module(f"bench.peers.{self.module}")

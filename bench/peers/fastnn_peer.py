@@ -13,6 +13,10 @@ def make(problem, threads):
     return FastnnTrainer(problem, threads)
 
 
+def predictor(problem, threads):
+    return FastnnTrainer(problem, threads).network.predict
+
+
 class FastnnTrainer:
     def __init__(self, problem, threads):
         work = problem.work

@@ -19,6 +19,10 @@ def trained(work):
     return replace(work, loss="mse") if work.loss == "mae" else work
 
 
+def predictor(problem, threads):
+    return SklearnTrainer(problem).model.predict
+
+
 class SklearnTrainer:
     def __init__(self, problem):
         work = problem.work

@@ -15,6 +15,16 @@ def make(problem, threads):
     return TorchTrainer(problem)
 
 
+def predictor(problem, threads):
+    model = make(problem, threads).model
+
+    def predict(x):
+        with torch.inference_mode():
+            return model(torch.from_numpy(x)).numpy()
+
+    return predict
+
+
 class TorchTrainer:
     def __init__(self, problem):
         work = problem.work

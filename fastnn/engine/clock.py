@@ -21,6 +21,10 @@ class Clock(IntEnum):
     """Rows of an epoch."""
     THREAD = 7
     N_THREADS = 8
+    INPUT = 9
+    """Address of the rows that a prediction reads ..."""
+    OUTPUT = 10
+    """... and of those that it writes: each run of a kept program has others."""
 
 
 class Shared(IntEnum):

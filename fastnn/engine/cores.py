@@ -74,6 +74,7 @@ def threads_for(flops: float, rows: int, most: int | None = None) -> int:
     At most `most`; where that is None, at most the cores of this process that its other runs leave
     it.
     """
-    if most is None:
+    useful = max(1, min(int(flops / FLOPS_PER_THREAD), rows))
+    if useful > 1 and most is None:  # to ask the system takes longer than a small piece of work
         most = available() // (_running + 1)
-    return max(1, min(most, int(flops / FLOPS_PER_THREAD), rows))
+    return useful if most is None else max(1, min(most, useful))

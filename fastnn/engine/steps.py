@@ -6,6 +6,7 @@ that unpack a row of the step table, cut out this thread's share and call the ke
 them once: no kernel needs code of its own to become a step.
 """
 
+import ctypes
 import functools
 import re
 from collections.abc import Callable
@@ -215,6 +216,11 @@ class Buffer:
     own: bool = False
 
     @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self.array.shape[-1]
+
+    @property
     def rows(self) -> Arg:
         """This thread's share of the rows."""
         return OwnRows(self.array) if self.own else Rows(self.array)
@@ -272,38 +278,44 @@ class Source(Arg):
         return self.array
 
 
+@dataclass(frozen=True)
 class Span(Arg):
-    """Rows of the whole data, those that this thread's share of the batch stands for."""
+    """Rows of data that each run names anew: those that this thread's share of the batch has.
+
+    `array` has no rows: it says how many columns there are, and of what dtype.
+    """
+
+    address: Clock
+
+    def numbers(self):
+        return [self.array.shape[1]]
 
     def code(self, i, dtype):
-        row = f"(c[{Clock.FIRST:d}] + lo) * i[{i + 2}] * {self.array.itemsize}"
-        return f"matrix(i[{i}] + {row}, hi - lo, i[{i + 2}], {dtype})"
+        row = f"(c[{Clock.FIRST:d}] + lo) * i[{i}] * {self.array.itemsize}"
+        return f"matrix(c[{self.address:d}] + {row}, hi - lo, i[{i}], {dtype})"
 
     def view(self, clock, lo, hi):
-        first = clock[Clock.FIRST]
-        return self.array[first + lo : first + hi]
+        row = self.array.shape[1] * self.array.itemsize
+        start = int(clock[self.address] + (clock[Clock.FIRST] + lo) * row)
+        room = (ctypes.c_char * int((hi - lo) * row)).from_address(start)
+        return np.frombuffer(room, self.array.dtype).reshape(hi - lo, -1)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The whole data in place of a buffer: each batch has its rows in it."""
+    """Contiguous data in place of a buffer: each batch has its rows in it.
 
-    array: np.ndarray
+    The clock holds the data's address, so that one program serves all data.
+    """
+
+    address: Clock
+    width: int
+    dtype: np.dtype
 
     @property
     def rows(self) -> Arg:
         """The rows that this thread's share of the batch stands for."""
-        return Span(self.array)
-
-
-class FirstRow:
-    """The place in the epoch of the first row of this thread's share."""
-
-    def code(self):
-        return f"c[{Clock.FIRST:d}] + lo"
-
-    def view(self, clock, lo, hi):
-        return clock[Clock.FIRST] + lo
+        return Span(np.empty((0, self.width), self.dtype), self.address)
 
 
 class Low:
@@ -326,7 +338,7 @@ class High:
         return hi
 
 
-_BOUNDS = (FirstRow, Low, High)
+_BOUNDS = (Low, High)
 
 BATCH = -1
 """The extent of a step whose work is shared by rows of the batch."""
@@ -343,8 +355,8 @@ class Step:
     kernel : str or (compiled, reference)
         The name of a kernel in both `fastnn.kernels` and `fastnn.reference`, or a user's own pair.
     arguments : tuple
-        Subclasses of :class:`Arg`, numbers, :class:`Clock` fields, :class:`FirstRow`,
-        :class:`Low` and :class:`High`.
+        Subclasses of :class:`Arg`, numbers, :class:`Clock` fields, :class:`Low` and
+        :class:`High`.
     extent : int
         How many items the threads share: BATCH, EVERY, or a number (1: thread that gets it runs).
     """

@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import APART, Program, aligned
-from fastnn.engine.worker import work
+from fastnn.engine.worker import compile_predict, predict, work
 from fastnn.kernels.jit import uninterrupted
 
 _POLL_SECONDS = 0.05
@@ -85,9 +86,16 @@ def run(
         loss = program.loss[thread]
         work(table, clocks[thread], shared, loss, sums, stamps, program.batch_size)
 
+    def stop():
+        shared[Shared.STOP] = 1
+
+    def look():
+        if watch is not None:
+            watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
+
     try:
         with cores.running():
-            _run_threads(job, program.n_threads, shared, watch, sums)
+            _run_threads(job, program.n_threads, stop, look)
     finally:
         program.updates = int(clocks[0, Clock.STEP])
     done = int(shared[Shared.DONE_EPOCHS])
@@ -101,6 +109,67 @@ def run(
     )
 
 
+class Kept:
+    """A program of prediction that one thread at a time can run again and again, on other rows.
+
+    What a run needs is made once, so that a run takes little more than its arithmetic.
+    """
+
+    def __init__(self, program: Program, backend: str):
+        self._program = program
+        self._clock = aligned((APART,), np.int64)
+        self._clock[[Clock.PARTS, Clock.N_THREADS]] = 1
+        self._shared = aligned((Shared.SIZE,), np.int64)
+        self._sums, self._stamps = np.zeros((1, 2)), np.zeros(2, np.int64)
+        self._frame = None
+        if backend == "numba":
+            compile_predict(program.dtype)
+            table, _ = program.table
+            arrays = self._clock, self._shared, program.loss, self._sums, self._stamps
+            places = [array.ctypes.data for array in arrays]
+            head = [table.ctypes.data, len(table), program.batch_size]
+            self._frame = np.array([*head, *places], np.int64)
+
+    def run(self, x: np.ndarray, out: np.ndarray) -> bool:
+        """Write the outputs for the rows of `x`; return False if `x` holds NaN or an infinity.
+
+        Both are contiguous and of the program's dtype.
+        """
+        if self._frame is not None:
+            return predict(x, out, self._frame)
+        self._clock[[Clock.INPUT, Clock.OUTPUT]] = x.ctypes.data, out.ctypes.data
+        self._clock[[Clock.EPOCH, Clock.TOTAL_ROWS]] = 0, len(x)
+        with np.errstate(all="ignore"):
+            return self._program.run_reference(self._clock, self._sums)
+
+
+def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int) -> bool:
+    """Call ``job(piece)`` for all pieces until one returns False; return whether none did.
+
+    Each thread takes the next piece when it has done one.  If a job raises, or on Ctrl-C, no
+    further piece is begun, and then the exception goes on.
+    """
+    waiting = iter(list(pieces))
+    went_on = True
+
+    def stop():
+        nonlocal went_on
+        went_on = False
+
+    def body(_):
+        for piece in waiting:
+            if not (went_on and job(piece)):
+                stop()
+                return
+
+    with cores.running():
+        if n_threads == 1:
+            body(0)
+        else:
+            _run_threads(body, n_threads, stop)
+    return went_on
+
+
 def _epoch_seconds(stamps, elapsed, epochs):
     """Divide the time of a run among its epochs by the cycle counter, or equally without one."""
     ticks = np.diff(stamps).astype(np.float64)
@@ -109,8 +178,11 @@ def _epoch_seconds(stamps, elapsed, epochs):
     return elapsed * ticks / ticks.sum()
 
 
-def _run_threads(job, n_threads, shared, watch, sums):
-    """Run job(0) ... job(n_threads - 1) at once; return or raise when all have ended."""
+def _run_threads(job, n_threads, stop, look=lambda: None):
+    """Run job(0) ... job(n_threads - 1) at once; return or raise when all have ended.
+
+    Meanwhile `look` is called from time to time; if it raises, or on Ctrl-C, `stop` is called.
+    """
     ready, ended = threading.Event(), threading.Event()
     cancelled = False
     failures: list[BaseException] = []
@@ -135,11 +207,10 @@ def _run_threads(job, n_threads, shared, watch, sums):
         ready.set()
         # Not Thread.join: a join that Ctrl-C cuts short takes the thread for ended (until 3.13).
         while not ended.wait(_POLL_SECONDS):
-            if watch is not None:
-                watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
+            look()
     except BaseException:
         cancelled = not ready.is_set()
-        shared[Shared.STOP] = 1
+        stop()
         ready.set()
         raise
     finally:

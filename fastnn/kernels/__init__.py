@@ -155,6 +155,7 @@ _WHOLE = {
         "batch_rows": "- - - - - m!*",
         "row_scales": "n m m!",
         "batch_loss": "m m o!*",
+        "flag_not_finite": "mn o!*",
         "column_sums": "mn - - n!",
     },
     dropout: {"dropout": "- - - - - - mn mn!"},

@@ -176,6 +176,34 @@ def batch_loss(row_loss, weight, total):
     total[1] = weights
 
 
+@njit(fastmath=REASSOCIATE)
+def flag_not_finite(a, flag):
+    """Write ``flag[0] = 0``, or NaN where a number in `a` is NaN or infinite.
+
+    That is the sum of ``0 * a``: a pass at the speed of memory, without a branch.
+
+    Parameters
+    ----------
+    a : array, (m, n)
+    flag : float64 array, (o,)
+        Only its first element is written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> flag = np.empty(1)
+    >>> kernels.flag_not_finite(np.array([[1.0, np.inf]]), flag)
+    >>> flag
+    array([nan])
+    """
+    zero = a.dtype.type(0)
+    total = zero
+    for k in range(a.size):
+        total += zero * a.flat[k]
+    flag[0] = total
+
+
 @njit
 def column_sums(a, first, last, out):
     """Write ``out[first:last] = a[:, first:last].sum(axis=0)``: the gradient of a bias.

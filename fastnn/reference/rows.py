@@ -52,5 +52,9 @@ def batch_loss(row_loss, weight, total):
     total[1] = weight.sum(dtype=np.float64)
 
 
+def flag_not_finite(a, flag):
+    flag[0] = 0 if np.isfinite(a).all() else np.nan
+
+
 def column_sums(a, first, last, out):
     np.sum(a[:, first:last], axis=0, out=out[first:last])

@@ -1,0 +1,99 @@
+"""Prediction: programs that a network keeps, and the rows that they are run on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import checks, lowering
+from fastnn.engine import cores, team
+from fastnn.layers import Layer, Parameter
+from fastnn.lowering import Model
+
+ROWS = 256
+"""Rows that a thread computes together: their layers stay in the cache."""
+_PIECE_FLOPS = 1e8
+"""Operations, about a millisecond of them, after which a thread comes back for its next rows."""
+_START_FACTOR = 10
+"""How much more work than a thread of a fit, which has many batches to do, one must have that is
+started for a single prediction: the start takes 0.1 ms."""
+
+
+class Predictor:
+    """The programs of prediction of one model, kept from call to call.
+
+    A program is in use by one thread at a time: who finds none that is free makes another.
+    """
+
+    def __init__(self, model: Model, backend: str):
+        self._model, self._backend = model, backend
+        self._layers = list(model.layers)
+        self._settings = [(layer, vars(layer).copy()) for layer in model.layers]
+        self._n_inputs, self._n_outputs = model.n_inputs, model.n_outputs
+        self._flops = model.flops()
+        self._few = min(ROWS, int(_PIECE_FLOPS / self._flops))
+        self._free: list[team.Kept] = []
+
+    def fits(
+        self,
+        layers: Sequence[Layer],
+        parameters: list[list[Parameter]],
+        dtype: np.dtype,
+        backend: str,
+    ) -> bool:
+        """Return whether one that is made now would be the same."""
+        for layer, settings in self._settings:
+            if layer.__dict__ != settings:
+                return False
+        return (
+            layers == self._layers
+            and parameters is self._model.parameters
+            and dtype is self._model.dtype
+            and backend == self._backend
+        )
+
+    def predict(self, X: ArrayLike, batch_size: int | None, n_threads: int | None) -> np.ndarray:
+        """Return the outputs for the rows of `X`; see :meth:`fastnn.Network.predict`."""
+        x = checks.as_rows(X, self._n_inputs)
+        dtype = self._model.dtype
+        out = np.empty((len(x), self._n_outputs), dtype)
+        as_it_is = x.dtype == dtype and x.flags.c_contiguous
+        if as_it_is and batch_size is None and len(x) <= self._few:
+            finite = self._run(x, out, self._free, ROWS)
+        else:
+            finite = self._share_out(x, out, as_it_is, batch_size, n_threads)
+        if not finite:
+            checks.as_inputs(X, self._n_inputs, dtype)  # says where
+            raise ValueError("X changed while it was read")
+        return out
+
+    def _share_out(self, x, out, as_it_is, batch_size, n_threads) -> bool:
+        """Predict piece by piece, on threads if they pay; return whether all was finite."""
+        rows, free = ROWS, self._free
+        if batch_size is not None:
+            rows, free = min(checks.positive_int(batch_size, "batch_size"), len(x)), []
+        if self._backend == "numpy":
+            n_threads = 1
+        work = self._flops * len(x) / _START_FACTOR
+        n_threads = cores.threads_for(work, len(x), n_threads)
+        piece = max(rows, int(_PIECE_FLOPS / self._flops)) if as_it_is else rows
+        piece = min(piece, -(-len(x) // n_threads))
+
+        def job(first):
+            here = x[first : first + piece]
+            if not as_it_is:
+                with np.errstate(over="ignore"):  # it is found as an infinity
+                    here = np.ascontiguousarray(here, out.dtype)
+            return self._run(here, out[first : first + piece], free, rows)
+
+        return team.share_out(job, range(0, len(x), piece), n_threads)
+
+    def _run(self, x, out, free, rows) -> bool:
+        """Run a program for batches of `rows` rows: a free one if there is one."""
+        try:
+            kept = free.pop()
+        except IndexError:
+            kept = team.Kept(lowering.prediction(self._model, rows), self._backend)
+        finite = kept.run(x, out)
+        free.append(kept)
+        return finite
