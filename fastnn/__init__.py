@@ -2,6 +2,7 @@
 
 from fastnn.callbacks import Callback, History
 from fastnn.layers import Dense
+from fastnn.many import FitManyError, fit_many
 from fastnn.network import Network, load
 from fastnn.optimizers import SGD, Adam
 from fastnn.regularizers import L1, L1L2, L2
@@ -16,7 +17,9 @@ __all__ = [
     "Adam",
     "Callback",
     "Dense",
+    "FitManyError",
     "History",
     "Network",
+    "fit_many",
     "load",
 ]

@@ -1,7 +1,8 @@
 """The network: what people import."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,17 @@ from fastnn.lowering import Data, Model, Order
 _FORMAT = "fastnn-network-1"
 _PREDICT_ROWS = 256
 """Rows of a batch of prediction or evaluation for each thread: its layers stay in the cache."""
+
+
+@dataclass
+class Plan:
+    """What a fit is asked to do, checked; it changes nothing, so that networks can share it."""
+
+    data: Data
+    validation: Data | None
+    epochs: int
+    batch_size: int
+    shuffle: bool
 
 
 class Network:
@@ -219,27 +231,35 @@ class Network:
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
+        verbose = checks.non_negative_int(verbose, "verbose")
+        plan = self._plan(
+            X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight
+        )
+        history = History()
+        bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
+        if not isinstance(callbacks, Iterable | None):
+            raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
+        hooks = CallbackList([history, *bar, *(callbacks or ())])
+        self.build(plan.data.x.shape[1])
+        self._train(plan, hooks, bool(bar or callbacks))
+        return history
+
+    def _plan(
+        self, X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight
+    ) -> Plan:
+        """Check the arguments of :meth:`fit`."""
         epochs = checks.positive_int(epochs, "epochs")
         batch_size = checks.positive_int(batch_size, "batch_size")
         shuffle = checks.boolean(shuffle, "shuffle")
-        verbose = checks.non_negative_int(verbose, "verbose")
         held_out = checks.fraction(validation_split, "validation_split")
         data = self._data(X, y, sample_weight)
         validation = self._validation(validation_data, held_out, data)
         if validation is not None and validation_data is None:
             data = _rows(data, slice(0, len(data.x) - len(validation.x)))
-        history = History()
-        bar = [ProgressBar(epochs, verbose)] if verbose else []
-        if not isinstance(callbacks, Iterable | None):
-            raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
-        hooks = CallbackList([history, *bar, *(callbacks or ())])
         for part in (data, validation):
             if part is not None and part.weight is not None and not part.weight.any():
                 raise ValueError("sample_weight is 0 for all rows to train on or to validate on")
-
-        self.build(data.x.shape[1])
-        self._train(data, validation, epochs, batch_size, shuffle, hooks, bool(bar or callbacks))
-        return history
+        return Plan(data, validation, epochs, batch_size, shuffle)
 
     def _validation(self, given, held_out: float, data: Data) -> Data | None:
         if given is not None:
@@ -262,14 +282,16 @@ class Network:
             )
         return _rows(data, slice(len(data.x) - n, None))
 
-    def _train(self, data, validation, epochs, batch_size, shuffle, hooks, watched) -> None:
+    def _train(self, plan: Plan, hooks: CallbackList, watched: bool) -> None:
         model = self._model()
+        data, epochs = plan.data, plan.epochs
         n = len(data.x)
-        batch_size = min(batch_size, n)
+        batch_size = min(plan.batch_size, n)
         n_threads = self._threads(batch_size, 3 * model.flops())
-        order = Order(shuffle, self.seed)
+        order = Order(plan.shuffle, self.seed)
         settings = None
-        by_epoch = watched or validation is not None or self._penalized()
+        validate = None if plan.validation is None else self._evaluation(plan.validation)
+        by_epoch = watched or validate is not None or self._penalized()
         logs: dict[str, float] = {}
         done = 0
         self.stop_training = False
@@ -303,8 +325,8 @@ class Network:
                     logs = {"loss": float(outcome.sums[epoch, 0] / outcome.sums[epoch, 1])}
                     logs["loss"] += self._penalty()
                     logs |= {"seconds": float(outcome.seconds[epoch]), "rows": n}
-                    if validation is not None:
-                        logs["val_loss"] = self._evaluate(validation)
+                    if validate is not None:
+                        logs["val_loss"] = validate()
                     self._epochs += 1
                     hooks.on_epoch_end(done, logs)
                     done += 1
@@ -330,16 +352,21 @@ class Network:
         """Return the sum of the penalties on the present weights."""
         return lowering.penalty(self._all_parameters(), self.backend)
 
-    def _evaluate(self, data: Data) -> float:
+    def _evaluation(self, data: Data) -> Callable[[], float]:
+        """Return a function that evaluates the present weights; making it is the larger part."""
         model = self._model()
         n_threads = self._threads(min(len(data.x), 2 * _PREDICT_ROWS), model.flops())
         program = lowering.evaluation(
             model, data, min(len(data.x), _PREDICT_ROWS * n_threads), n_threads
         )
-        outcome = team.run(program, n_rows=len(data.x), backend=self.backend)
-        if not outcome.finite:
-            return float("nan")
-        return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + self._penalty()
+
+        def evaluate() -> float:
+            outcome = team.run(program, n_rows=len(data.x), backend=self.backend)
+            if not outcome.finite:
+                return float("nan")
+            return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + self._penalty()
+
+        return evaluate
 
     def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the loss on the given rows, penalties included; NaN where it is not finite.
@@ -358,7 +385,7 @@ class Network:
         2.5
         """
         self._built_model("evaluate")
-        return self._evaluate(self._data(X, y, sample_weight))
+        return self._evaluation(self._data(X, y, sample_weight))()
 
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the network's outputs, (n, n_outputs), of the network's dtype.
