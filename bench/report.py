@@ -5,15 +5,16 @@ import datetime
 import json
 import sys
 
-from bench import startup, tables
+from bench import growth, memory, startup, tables
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.workloads import WORKS
 
-SECTIONS = ("training", "matmul", "kernels", "startup")
+SECTIONS = ("training", "many", "matmul", "kernels", "startup", "memory", "growth")
 RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
+GROWTH = ROOT / "docs" / "growth.svg"
 
 
 def parse(argv):
@@ -84,6 +85,21 @@ def run_training(arguments, threads, common, results) -> None:
             print(tables.training_line(entry), flush=True)
 
 
+def run_many(arguments, threads, common, results) -> None:
+    for count in threads:
+        peers = in_process(
+            "bench.many",
+            count,
+            dtype=arguments.dtype,
+            rounds=arguments.rounds,
+            shortest=0.03 if arguments.quick else 0.2,
+        )
+        entry = {"threads": count, **common, "peers": peers}
+        store(results, "many", entry, ("threads", "dtype"))
+        print(f"\nmany networks: {tables.many_label(entry)}, seconds an epoch of all")
+        print(tables.plain(tables.many_cells([entry])), flush=True)
+
+
 def run_matmul(arguments, threads, common, results) -> None:
     one = None
     for count in threads:
@@ -125,18 +141,48 @@ def run_startup(arguments, results) -> None:
     print(tables.plain(tables.startup_cells(results["startup"])), flush=True)
 
 
+def run_memory(arguments, results) -> None:
+    rows = memory.ROWS // 5 if arguments.quick else memory.ROWS
+    if reason := memory.obstacle(rows):
+        print(f"\nmemory is left out: {reason}")
+        return
+    results["memory"] = {"date": today(), **in_process("bench.memory", 1, rows=rows)}
+    print("\nmemory: " + tables.memory_line(results["memory"]), flush=True)
+
+
+def run_growth(arguments, threads, common, results) -> None:
+    decades = list(growth.DECADES)[: 3 if arguments.quick else None]
+    for count in threads:
+        entry = {"threads": count, **common}
+        for kind in ("rows", "parameters"):
+            entry[kind] = in_process(
+                "bench.growth",
+                count,
+                dtype=arguments.dtype,
+                rounds=min(arguments.rounds, 5),
+                shortest=0.02 if arguments.quick else 0.1,
+                kind=kind,
+                decades=decades,
+            )
+            print(f"\ngrowth with the {kind}: milliseconds an epoch, threads: {count}")
+            print(tables.plain(tables.growth_cells(entry[kind])), flush=True)
+        store(results, "growth", entry, ("threads", "dtype"))
+
+
 def today() -> str:
     return datetime.date.today().isoformat()
 
 
 def write_readme(results) -> None:
     """Put the numbers into the README, and draw the picture."""
-    from bench.picture import draw
+    from bench.picture import draw, draw_growth
 
     text = README.read_text(encoding="utf-8")
     README.write_text(tables.between_markers(text, tables.render(results)), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)
+    if results.get("growth"):
+        draw_growth(results["growth"][0], GROWTH)
 
 
 def main(argv=None) -> int:
@@ -151,9 +197,12 @@ def main(argv=None) -> int:
     common = {"dtype": arguments.dtype, "date": today(), "rounds": arguments.rounds}
     runs = {
         "training": lambda: run_training(arguments, threads, common, results),
+        "many": lambda: run_many(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
         "kernels": lambda: run_kernels(arguments, threads, common, results),
         "startup": lambda: run_startup(arguments, results),
+        "memory": lambda: run_memory(arguments, results),
+        "growth": lambda: run_growth(arguments, threads, common, results),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     for section, run in runs.items():

@@ -91,6 +91,8 @@ def threads_for(flops: float, rows: int, most: int | None = None) -> int:
     At most `most`; where that is None, at most the cores of this process that its other runs leave
     it.  Within :func:`at_most`, no more than that says.
     """
-    most = unused() if most is None else most
-    most = min(most, getattr(_here, "most", None) or most)
+    limit = getattr(_here, "most", None)
+    if most is None:
+        most = limit or unused()
+    most = min(most, limit or most)
     return max(1, min(most, int(flops / FLOPS_PER_THREAD), rows))

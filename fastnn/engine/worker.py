@@ -1,5 +1,7 @@
 """The one compiled loop that walks a step table for whole epochs, and the barrier in it."""
 
+import functools
+
 import numpy as np
 from numba import types
 
@@ -123,6 +125,7 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
             shared[_DONE_EPOCHS] += 1
 
 
+@functools.cache
 def compile_worker():
     """Compile :func:`work`, or load it, before somebody waits for it."""
     table = types.Array(types.int64, 2, "C")
