@@ -133,8 +133,8 @@ def many_cells(entries) -> list[list[str]]:
     cells = [["threads", *(many.NAMES[name] for name in names), "next / fastnn"]]
     for entry in entries:
         times = [
-            digits(peer["median"]) if peer["agrees"] else "differs"
-            for peer in (entry["peers"][name] for name in names)
+            "-" if peer is None else digits(peer["median"]) if peer["agrees"] else "differs"
+            for peer in map(entry["peers"].get, names)
         ]
         cells.append([str(entry["threads"]), *times, speedup(entry["peers"])])
     return cells
@@ -232,10 +232,10 @@ def render(results) -> str:
     if training := results.get("training"):
         days = sorted({entry["date"] for entry in training})
         rounds = sorted({entry["rounds"] for entry in training})
-        many = " to ".join(map(str, sorted({rounds[0], rounds[-1]})))
+        taken = " to ".join(map(str, sorted({rounds[0], rounds[-1]})))
         parts.append(
             "Milliseconds an epoch: same data, start, batches and update for all, weights checked "
-            f"to agree; medians of {many} rounds taken in turns, threads pinned alike. "
+            f"to agree; medians of {taken} rounds taken in turns, threads pinned alike. "
             "The last column is the fastest other's time over fastnn's."
         )
         parts.append(markdown(training_cells(training)))
