@@ -1,17 +1,22 @@
-"""The picture of the training table: every contender's time beside fastnn's, a panel a thread."""
+"""The pictures: the training table, a panel a thread, and how an epoch's time grows."""
 
+from bench import growth
 from bench.peers import PEERS
-from bench.tables import WORK, digits
+from bench.tables import WORK, digits, exponents, threads_label
 
 # Okabe and Ito's colors, which stay apart for color-blind readers; shapes tell them apart in print.
 STYLES = {
     "fastnn": ("#D55E00", "o"),
+    "fastnn_shuffled": ("#D55E00", "X"),
     "numpy": ("#0072B2", "s"),
     "sklearn": ("#E69F00", "^"),
     "torch": ("#CC79A7", "D"),
     "jax_step": ("#56B4E9", "v"),
     "jax_scan": ("#009E73", "P"),
 }
+
+# A fixed salt and no date: the files change only when the numbers do.
+SETTINGS = {"svg.hashsalt": "fastnn", "svg.fonttype": "none", "font.size": 9}
 
 
 def draw(entries, path) -> None:
@@ -24,8 +29,7 @@ def draw(entries, path) -> None:
     entries = [e for e in entries if e["dtype"] == "float32" and "fastnn" in e["peers"]]
     panels = sorted({entry["threads"] for entry in entries})
     works = [name for name in WORK if any(entry["work"] == name for entry in entries)]
-    # A fixed salt and no date: the file changes only when the numbers do.
-    with plt.rc_context({"svg.hashsalt": "fastnn", "svg.fonttype": "none", "font.size": 9}):
+    with plt.rc_context(SETTINGS):
         figure, axes = plt.subplots(
             1,
             len(panels),
@@ -38,7 +42,7 @@ def draw(entries, path) -> None:
             for entry in entries:
                 if entry["threads"] == threads:
                     _row(axis, works.index(entry["work"]), entry["peers"])
-            axis.set_title(f"{threads} thread" + ("s" if threads != 1 else ""))
+            axis.set_title(threads_label(threads))
             axis.set_xlabel("time of an epoch, fastnn = 1 (log scale; right is slower)")
             axis.set_xscale("log")
             ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
@@ -96,3 +100,54 @@ def _row(axis, place, peers) -> None:
         ha="center",
         color=STYLES["fastnn"][0],
     )
+
+
+def draw_growth(entry, path) -> None:
+    """Write the picture of a growth entry: time against rows and against parameters."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(SETTINGS):
+        figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True)
+        for axis, kind in zip(axes, ("rows", "parameters"), strict=True):
+            _growth_panel(axis, kind, entry[kind])
+        axes[0].set_ylabel(f"time of an epoch, {threads_label(entry['threads'])}")
+        ticks = {1e-3: "1 ms", 1e-2: "10 ms", 1e-1: "100 ms", 1: "1 s", 10: "10 s"}
+        axes[0].set_yticks(list(ticks), list(ticks.values()))
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="upper center", ncols=5, frameon=False
+        )
+        figure.tight_layout(rect=(0, 0, 1, 0.93))
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
+def _growth_panel(axis, kind, rows) -> None:
+    """Draw each contender's line, and fastnn's exponents between its points."""
+    for name, label in growth.NAMES.items():
+        points = [(r["size"], r["peers"][name]["median"]) for r in rows if name in r["peers"]]
+        if points:
+            color, marker = STYLES[name]
+            line = ":" if name.endswith("shuffled") else "-"
+            axis.plot(*zip(*points, strict=True), line, marker=marker, color=color, label=label)
+    sizes = [row["size"] for row in rows]
+    times = [row["peers"]["fastnn"]["median"] for row in rows]
+    for place, power in enumerate(exponents(rows, "fastnn")):
+        middle = [(values[place] * values[place + 1]) ** 0.5 for values in (sizes, times)]
+        axis.annotate(
+            f"{power:.2f}",
+            middle,
+            xytext=(6, -12),
+            textcoords="offset points",
+            color=STYLES["fastnn"][0],
+        )
+    last = [times[-1] * size / sizes[-1] for size in sizes]
+    axis.plot(sizes, last, color="0.7", linewidth=1, zorder=0, label="linear, to the last point")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel(growth.WHAT[kind])
+    axis.grid(color="0.9", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)

@@ -5,16 +5,19 @@ import datetime
 import json
 import sys
 
-from bench import extras, startup, tables
+from bench import extras, growth, memory, startup, tables
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
 
-SECTIONS = ("training", "extras", "prediction", "matmul", "kernels", "startup")
+SECTIONS = (
+    "training", "extras", "prediction", "many", "matmul", "kernels", "startup", "memory", "growth"
+)  # fmt: skip
 RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
+GROWTH = ROOT / "docs" / "growth.svg"
 
 
 def parse(argv):
@@ -113,6 +116,21 @@ def run_prediction(arguments, threads, common, results) -> None:
     print(tables.plain(tables.prediction_cells(entries)), flush=True)
 
 
+def run_many(arguments, threads, common, results) -> None:
+    for count in threads:
+        peers = in_process(
+            "bench.many",
+            count,
+            dtype=arguments.dtype,
+            rounds=arguments.rounds,
+            shortest=0.03 if arguments.quick else 0.2,
+        )
+        entry = {"threads": count, **common, "peers": peers}
+        store(results, "many", entry, ("threads", "dtype"))
+        print(f"\nmany networks: {tables.many_label(entry)}, seconds an epoch of all")
+        print(tables.plain(tables.many_cells([entry])), flush=True)
+
+
 def run_matmul(arguments, threads, common, results) -> None:
     one = None
     for count in threads:
@@ -155,18 +173,48 @@ def run_startup(arguments, results) -> None:
     print(tables.plain(tables.startup_cells(results["startup"])), flush=True)
 
 
+def run_memory(arguments, results) -> None:
+    rows = memory.ROWS // 5 if arguments.quick else memory.ROWS
+    if reason := memory.obstacle(rows):
+        print(f"\nmemory is left out: {reason}")
+        return
+    results["memory"] = {"date": today(), **in_process("bench.memory", 1, rows=rows)}
+    print("\nmemory: " + tables.memory_line(results["memory"]), flush=True)
+
+
+def run_growth(arguments, threads, common, results) -> None:
+    decades = list(growth.DECADES)[: 3 if arguments.quick else None]
+    for count in threads:
+        entry = {"threads": count, **common}
+        for kind in ("rows", "parameters"):
+            entry[kind] = in_process(
+                "bench.growth",
+                count,
+                dtype=arguments.dtype,
+                rounds=min(arguments.rounds, 5),
+                shortest=0.02 if arguments.quick else 0.1,
+                kind=kind,
+                decades=decades,
+            )
+            print(f"\ngrowth with the {kind}: milliseconds an epoch, threads: {count}")
+            print(tables.plain(tables.growth_cells(entry[kind])), flush=True)
+        store(results, "growth", entry, ("threads", "dtype"))
+
+
 def today() -> str:
     return datetime.date.today().isoformat()
 
 
 def write_readme(results) -> None:
     """Put the numbers into the README, and draw the picture."""
-    from bench.picture import draw
+    from bench.picture import draw, draw_growth
 
     text = README.read_text(encoding="utf-8")
     README.write_text(tables.between_markers(text, tables.render(results)), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)
+    if results.get("growth"):
+        draw_growth(results["growth"][0], GROWTH)
 
 
 def main(argv=None) -> int:
@@ -183,9 +231,12 @@ def main(argv=None) -> int:
         "training": lambda: run_training(arguments, threads, common, results),
         "extras": lambda: run_extras(arguments, threads, common, results),
         "prediction": lambda: run_prediction(arguments, threads, common, results),
+        "many": lambda: run_many(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
         "kernels": lambda: run_kernels(arguments, threads, common, results),
         "startup": lambda: run_startup(arguments, results),
+        "memory": lambda: run_memory(arguments, results),
+        "growth": lambda: run_growth(arguments, threads, common, results),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     for section, run in runs.items():

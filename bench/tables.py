@@ -2,6 +2,7 @@
 
 import math
 
+from bench import growth, many
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
@@ -144,6 +145,80 @@ def startup_cells(entry) -> list[list[str]]:
     return cells
 
 
+def threads_label(count) -> str:
+    return f"{count} thread" + ("s" if count != 1 else "")
+
+
+def many_label(entry) -> str:
+    """Return what the section trains, and on how many threads."""
+    return f"{many.NETWORKS} of {many.WORK.label}, {threads_label(entry['threads'])}"
+
+
+def many_cells(entries) -> list[list[str]]:
+    """Return the header and a row for each number of threads: seconds an epoch of all networks."""
+    names = [name for name in many.NAMES if any(name in entry["peers"] for entry in entries)]
+    cells = [["threads", *(many.NAMES[name] for name in names), "next / fastnn"]]
+    for entry in entries:
+        times = [
+            "-" if peer is None else digits(peer["median"]) if peer["agrees"] else "differs"
+            for peer in map(entry["peers"].get, names)
+        ]
+        cells.append([str(entry["threads"]), *times, speedup(entry["peers"])])
+    return cells
+
+
+def many_scaling(entries) -> str:
+    """Return a sentence on how many times as fast fastnn is with the most threads."""
+    medians = {entry["threads"]: entry["peers"]["fastnn"]["median"] for entry in entries}
+    most = max(medians)
+    if most == 1 or 1 not in medians:
+        return ""
+    return f"{medians[1] / medians[most]:.2f} times as fast on {most} threads as on one."
+
+
+def memory_line(entry) -> str:
+    """Return a sentence on the private memory of training from a file."""
+    return (
+        f"training from a memory-mapped file of {entry['file']:,.0f} MB ({entry['rows']:,} rows) "
+        f"takes {entry['most']:.0f} MB of private memory at most, {entry['imported']:.0f} MB of "
+        "it before the training"
+    )
+
+
+def exponents(rows, name) -> list[float]:
+    """Return the powers of its size with which a contender's time grows, from size to size."""
+    found = []
+    for before, after in zip(rows, rows[1:], strict=False):
+        if name in after["peers"]:
+            times = after["peers"][name]["median"] / before["peers"][name]["median"]
+            found.append(math.log(times) / math.log(after["size"] / before["size"]))
+    return found
+
+
+def growth_cells(rows) -> list[list[str]]:
+    """Return the header and a row for each size: milliseconds, and how fastnn's time grows."""
+    names = [name for name in growth.NAMES if name in rows[0]["peers"]]
+    cells = [["size", *(growth.NAMES[name] for name in names), "fastnn's exponent"]]
+    for row, exponent in zip(rows, [None, *exponents(rows, "fastnn")], strict=True):
+        peers = [row["peers"].get(name) for name in names]
+        times = [digits(1e3 * peer["median"]) if peer else "-" for peer in peers]
+        cells.append([f"{row['size']:,}", *times, "" if exponent is None else f"{exponent:.2f}"])
+    return cells
+
+
+def growth_line(entry) -> str:
+    """Return a sentence on how fastnn's time grows."""
+    parts = []
+    for kind in ("rows", "parameters"):
+        powers = ", ".join(f"{power:.2f}" for power in exponents(entry[kind], "fastnn"))
+        first, last = (f"{entry[kind][place]['size']:,}" for place in (0, -1))
+        parts.append(f"{powers} from {first} to {last} {kind}")
+    return (
+        f"The time of an epoch grows with the size to the power, by decade, of {parts[0]} and of "
+        f"{parts[1]} ({threads_label(entry['threads'])})."
+    )
+
+
 def plain(cells) -> str:
     """Lay cells out in columns, the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -184,10 +259,10 @@ def render(results) -> str:
     if training := results.get("training"):
         days = sorted({entry["date"] for entry in training})
         rounds = sorted({entry["rounds"] for entry in training})
-        many = " to ".join(map(str, sorted({rounds[0], rounds[-1]})))
+        taken = " to ".join(map(str, sorted({rounds[0], rounds[-1]})))
         parts.append(
             "Milliseconds an epoch: same data, start, batches and update for all, weights checked "
-            f"to agree; medians of {many} rounds taken in turns, threads pinned alike. "
+            f"to agree; medians of {taken} rounds taken in turns, threads pinned alike. "
             "The last column is the fastest other's time over fastnn's."
         )
         parts.append(markdown(training_cells(training)))
@@ -207,9 +282,15 @@ def render(results) -> str:
             "in microseconds:"
         )
         parts.append(markdown(prediction_cells(prediction)))
+    if entries := results.get("many"):
+        parts.append(
+            f"Many networks on the same data, `fit_many`: {many.NETWORKS} of {many.WORK.label}, "
+            f"{entries[0]['dtype']}, seconds an epoch of all. {many_scaling(entries)}".strip()
+        )
+        parts.append(markdown(many_cells(entries)))
     for entry in results.get("matmul", []):
         ratios = matmul_ratios(entry)
-        threads = f"{entry['threads']} thread" + ("s" if entry["threads"] != 1 else "")
+        threads = threads_label(entry["threads"])
         parts.append(
             f"Matrix products on {threads}, {entry['dtype']}, against NumPy's BLAS in the same "
             f"run, calls from Python: {geometric_mean(ratios):.2f} times as fast (geometric mean "
@@ -225,6 +306,12 @@ def render(results) -> str:
             f"first epoch after {slowest['warm']:.2f} s, or {slowest['cold']:.1f} s where nothing "
             "was compiled before."
         )
+    if entry := results.get("memory"):
+        line = memory_line(entry)
+        parts.append(f"{line[0].upper()}{line[1:]}.")
+    if entries := results.get("growth"):
+        parts.append(growth_line(entries[0]))
+        parts.append("![Growth of an epoch's time](docs/growth.svg)")
     return "\n\n".join(parts)
 
 

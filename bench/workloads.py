@@ -73,13 +73,19 @@ def problem(work: Work, dtype: str = "float32", seed: int = 0) -> Problem:
     X = rng.standard_normal((work.rows, n_in), np.float32)
     teacher = rng.standard_normal((n_in, n_out), np.float32) / np.float32(np.sqrt(n_in))
     signal = X @ teacher + rng.standard_normal((work.rows, n_out), np.float32)
+    start = starting_weights(work, rng, dtype)
+    y = signal.argmax(axis=1) if work.loss == "softmax" else signal.astype(dtype)
+    return Problem(work, X.astype(dtype, copy=False), y, start)
+
+
+def starting_weights(work: Work, rng: np.random.Generator, dtype: str) -> list[np.ndarray]:
+    """Return W, b, W, b ...: Glorot-uniform weights and zeros."""
     start = []
     for fan_in, fan_out in zip(work.sizes, work.sizes[1:], strict=False):
         limit = np.sqrt(6 / (fan_in + fan_out))
         start.append(rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32))
         start.append(np.zeros(fan_out, np.float32))
-    y = signal.argmax(axis=1) if work.loss == "softmax" else signal.astype(dtype)
-    return Problem(work, X.astype(dtype), y, [w.astype(dtype) for w in start])
+    return [w.astype(dtype) for w in start]
 
 
 def disagreement(weights, expected, start) -> float:

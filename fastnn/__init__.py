@@ -3,6 +3,7 @@
 from fastnn.callbacks import Callback, History, ReduceLROnPlateau
 from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
+from fastnn.many import FitManyError, fit_many
 from fastnn.monitors import EarlyStopping, ModelCheckpoint
 from fastnn.network import Network, load
 from fastnn.normalization import BatchNormalization
@@ -49,6 +50,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "ExponentialDecay",
+    "FitManyError",
     "History",
     "InverseTimeDecay",
     "ModelCheckpoint",
@@ -60,5 +62,6 @@ __all__ = [
     "Rprop",
     "Schedule",
     "WarmUp",
+    "fit_many",
     "load",
 ]

@@ -2,15 +2,15 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks, losses, lowering, optimizers, storage
-from fastnn.callbacks import CallbackList, History, ProgressBar
+from fastnn.callbacks import Callback, CallbackList, History, ProgressBar
 from fastnn.custom import restored
 from fastnn.dropout import Dropout
 from fastnn.engine import cores, team
@@ -28,6 +28,17 @@ _FORMAT = "fastnn-network-1"
 _LAYERS = {kind.__name__: kind for kind in (Dense, Activation, BatchNormalization, Dropout)}
 _EVALUATE_ROWS = 256
 """Rows of a batch of evaluation for each thread: its layers stay in the cache."""
+
+
+@dataclass
+class Plan:
+    """What a fit is asked to do, checked; it changes nothing, so that networks can share it."""
+
+    data: Data
+    validation: Data | None
+    epochs: int
+    batch_size: int | None
+    shuffle: bool
 
 
 class Network:
@@ -274,11 +285,31 @@ class Network:
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
+        verbose = checks.non_negative_int(verbose, "verbose")
+        plan = self._plan(
+            X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight,
+            class_weight,
+        )  # fmt: skip
+        plan = self._fitted(plan)
+        history = History()
+        bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
+        if not isinstance(callbacks, Iterable | None):
+            raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
+        hooks = CallbackList([history, *bar, *(callbacks or ())])
+        if self.loss.warning is not None:
+            warnings.warn(self.loss.warning, UserWarning, stacklevel=2)
+        self._train(self._begin(plan), hooks, bool(bar or callbacks))
+        return history
+
+    def _plan(
+        self, X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight,
+        class_weight,
+    ) -> Plan:  # fmt: skip
+        """Check the arguments of :meth:`fit`."""
         epochs = checks.positive_int(epochs, "epochs")
         if batch_size is not None:
             batch_size = checks.positive_int(batch_size, "batch_size")
         shuffle = checks.boolean(shuffle, "shuffle")
-        verbose = checks.non_negative_int(verbose, "verbose")
         held_out = checks.fraction(validation_split, "validation_split")
         data = self._data(X, y, sample_weight)
         validation = self._validation(validation_data, held_out, data)
@@ -287,32 +318,32 @@ class Network:
         if class_weight is not None:
             weight = self.loss.class_weights(class_weight, data.y, self._model().n_outputs)
             data.weight = weight if data.weight is None else weight * data.weight
-        if self.optimizer.full_batch:
-            if batch_size is not None and batch_size < len(data.x):
-                raise ValueError(
-                    f"batch_size is {batch_size}, but {type(self.optimizer).__name__} wants all "
-                    f"{len(data.x)} rows in every batch: leave it out"
-                )
-            batch_size, shuffle = len(data.x), False
-        history = History()
-        bar = [ProgressBar(epochs, verbose)] if verbose else []
-        if not isinstance(callbacks, Iterable | None):
-            raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
-        hooks = CallbackList([history, *bar, *(callbacks or ())])
         for part in (data, validation):
             if part is not None and part.weight is not None and not part.weight.any():
                 raise ValueError(
                     "sample_weight (times class_weight) is 0 for all rows to train on or to "
                     "validate on"
                 )
-        if self.loss.warning is not None:
-            warnings.warn(self.loss.warning, UserWarning, stacklevel=2)
+        return Plan(data, validation, epochs, batch_size, shuffle)
 
-        rows = batch_size or 32
-        self._check_batches(min(rows, len(data.x)))
-        data, validation = self._begin(data, validation)
-        self._train(data, validation, epochs, rows, shuffle, hooks, bool(bar or callbacks))
-        return history
+    def _fitted(self, plan: Plan) -> Plan:
+        """Return a plan as this network follows it, or say why it cannot."""
+        batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, len(plan.data.x)
+        if self.optimizer.full_batch:
+            if plan.batch_size is not None and batch_size < n:
+                raise ValueError(
+                    f"batch_size is {batch_size}, but {type(self.optimizer).__name__} wants all "
+                    f"{n} rows in every batch: leave it out"
+                )
+            batch_size, shuffle = n, False
+        batch_size = min(batch_size, n)
+        for number, layer in enumerate(self.layers):
+            if batch_size < layer.least_rows:
+                raise ValueError(
+                    f"batch_size is {batch_size} (or there are no more rows), wanted at least "
+                    f"{layer.least_rows} for layers[{number}], {type(layer).__name__}"
+                )
+        return replace(plan, batch_size=batch_size, shuffle=shuffle)
 
     def partial_fit(
         self,
@@ -362,38 +393,29 @@ class Network:
         True
         """
         data = self._data(X, y, sample_weight)
-        self._check_batches(len(data.x))
-        data, _ = self._begin(data, None)
+        plan = self._begin(self._fitted(Plan(data, None, 1, len(data.x), False)))
         penalty, epochs = self._penalty(), self._epochs
         history = History()
         try:
-            self._train(data, None, 1, len(data.x), False, history, False)
+            self._train(plan, history, False)
         finally:
             self._epochs = epochs
         # An epoch's loss has the penalties after it.
         return history.history["loss"][0] - self._penalty() + penalty
 
-    def _begin(self, data: Data, validation: Data | None) -> tuple[Data, Data | None]:
-        """Fit what is to be fitted before the training, and return the data prepared."""
+    def _begin(self, plan: Plan) -> Plan:
+        """Fit what is to be fitted before the training, and return the plan with prepared rows."""
         chain = self.preprocessing
         if chain is not None and not chain.fitted:
-            self.preprocessing = Chain(chain.steps).fit(data.x)
+            self.preprocessing = Chain(chain.steps).fit(plan.data.x)
         try:
-            data = self._prepared(data)
-            validation = validation and self._prepared(validation)
+            data = self._prepared(plan.data)
+            validation = plan.validation and self._prepared(plan.validation)
             self.build(data.x.shape[1])
         except BaseException:
             self.preprocessing = chain
             raise
-        return data, validation
-
-    def _check_batches(self, rows: int) -> None:
-        for number, layer in enumerate(self.layers):
-            if rows < layer.least_rows:
-                raise ValueError(
-                    f"batch_size is {rows} (or there are no more rows), wanted at least "
-                    f"{layer.least_rows} for layers[{number}], {type(layer).__name__}"
-                )
+        return replace(plan, data=data, validation=validation)
 
     def _validation(self, given, held_out: float, data: Data) -> Data | None:
         if given is not None:
@@ -416,14 +438,17 @@ class Network:
             )
         return _rows(data, slice(len(data.x) - n, None))
 
-    def _train(self, data, validation, epochs, batch_size, shuffle, hooks, watched) -> None:
+    def _train(self, plan: Plan, hooks: Callback, watched: bool) -> None:
         model = self._model()
+        data, epochs = plan.data, plan.epochs
         n = len(data.x)
-        batch_size = min(batch_size, n)
+        batch_size = plan.batch_size or n
         n_threads = self._threads(batch_size, 3 * model.flops())
-        order = Order(shuffle, self.seed)
+        order = Order(plan.shuffle, self.seed)
         settings = None
-        by_epoch = watched or validation is not None or self._penalized() or bool(self.metrics)
+        validation = plan.validation
+        validate = validation and self._evaluation(validation)
+        by_epoch = watched or bool(validation or self.metrics) or self._penalized()
         logs: dict[str, float] = {}
         done = 0
         self.stop_training = False
@@ -460,8 +485,8 @@ class Network:
                     logs["loss"] += self._penalty()
                     logs |= self._scores(data)
                     logs |= {"seconds": float(outcome.seconds[epoch]), "rows": n}
-                    if validation is not None:
-                        logs["val_loss"] = self._evaluate(validation)
+                    if validation and validate:
+                        logs["val_loss"] = validate()
                         logs |= self._scores(validation, "val_")
                     self._epochs += 1
                     hooks.on_epoch_end(done, logs)
@@ -489,16 +514,21 @@ class Network:
         """Return the sum of the penalties on the present weights."""
         return lowering.penalty(self._all_parameters(), self.backend)
 
-    def _evaluate(self, data: Data) -> float:
+    def _evaluation(self, data: Data) -> Callable[[], float]:
+        """Return a function that evaluates the present weights; making it is the larger part."""
         model = self._model()
         n_threads = self._threads(min(len(data.x), 2 * _EVALUATE_ROWS), model.flops())
         program = lowering.evaluation(
             model, data, min(len(data.x), _EVALUATE_ROWS * n_threads), n_threads
         )
-        outcome = team.run(program, n_rows=len(data.x), backend=self.backend)
-        if not outcome.finite:
-            return float("nan")
-        return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + self._penalty()
+
+        def evaluate() -> float:
+            outcome = team.run(program, n_rows=len(data.x), backend=self.backend)
+            if not outcome.finite:
+                return float("nan")
+            return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + self._penalty()
+
+        return evaluate
 
     def _scores(self, data: Data, prefix: str = "") -> dict[str, float]:
         """Return the metrics on prepared rows."""
@@ -550,7 +580,7 @@ class Network:
         self._built_model("evaluate")
         return_dict = checks.boolean(return_dict, "return_dict")
         data = self._prepared(self._data(X, y, sample_weight))
-        values = {"loss": self._evaluate(data)} | self._scores(data)
+        values = {"loss": self._evaluation(data)()} | self._scores(data)
         if return_dict:
             return values
         return list(values.values()) if self.metrics else values["loss"]

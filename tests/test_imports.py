@@ -15,7 +15,14 @@ RUNTIME = {"numpy", "numba", "llvmlite", "fastnn"}
 OPTIONAL = {"fastnn.tables": {"polars"}}
 """Packages that stand for an extra and may import it; importing fastnn does not import them."""
 
-FRONT = {"fastnn", "fastnn.__main__", "fastnn.network", "fastnn.cli", "fastnn.warmup"}
+FRONT = {
+    "fastnn",
+    "fastnn.__main__",
+    "fastnn.network",
+    "fastnn.many",
+    "fastnn.cli",
+    "fastnn.warmup",
+}
 
 
 def module_name(path):

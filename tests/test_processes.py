@@ -210,6 +210,47 @@ print(np.isfinite(network.fit(x, y).history["loss"]).all())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a whole console on Windows")
+@pytest.mark.parametrize("options", ["", ", validation_split=0.1"])
+def test_ctrl_c_ends_many_fits_at_a_step(options):
+    process = _start(f"""
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def network(seed):
+    layers = [Dense(64, "relu"), Dense(64, "relu"), Dense(1)]
+    return Network(layers, seed=seed, n_threads=1, optimizer="adam")
+x = rng.standard_normal((20000, 20), np.float32)
+y = x[:, :1]
+kept = x[:18000] if "split" in "{options}" else x
+network(0).fit(x[:200], y[:200]{options})
+networks = [network(seed) for seed in range(4)]
+timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+timer.start()
+started = time.perf_counter()
+try:
+    fastnn.fit_many(
+        networks, x, y, epochs=100000, batch_size=50, shuffle=False, n_threads=2{options}
+    )
+except KeyboardInterrupt:
+    print("interrupted", time.perf_counter() - started < 3)
+timer.join()
+print(threading.active_count(), [network._updates > 0 for network in networks])
+
+# The weights are those after a whole number of steps: as many steps elsewhere give the same.
+for seed in range(2):
+    epochs, rest = divmod(networks[seed]._updates, len(kept) // 50)
+    twin = network(seed)
+    if epochs:
+        twin.fit(kept, y[: len(kept)], epochs=epochs, batch_size=50, shuffle=False)
+    if rest:
+        twin.fit(x[: rest * 50], y[: rest * 50], batch_size=50, shuffle=False)
+    pairs = zip(networks[seed].get_weights(), twin.get_weights())
+    print(all(one.tobytes() == two.tobytes() for one, two in pairs))
+print(len(fastnn.fit_many(networks, x, y)))
+""")
+    lines = _end(process).splitlines()
+    assert lines == ["interrupted True", "1 [True, True, False, False]", "True", "True", "4"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a whole console on Windows")
 def test_ctrl_c_while_the_code_is_compiled(tmp_path):
     printed = _run(
         """

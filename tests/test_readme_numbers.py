@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.tables import BEGIN, END, between_markers, render
+from bench.tables import BEGIN, END, between_markers, exponents, growth_cells, render
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,6 +54,38 @@ def test_predictions_are_listed():
     text = render(made | {"prediction": [{"threads": 1, "rows": rows}]})
     assert "| rows, microseconds | threads | fastnn | ONNX Runtime | next / fastnn |" in text
     assert "| 1 | 1 | 4 | 6 | 1.50 |" in text
+
+
+def test_many_networks_on_one_and_two_threads():
+    entries = [
+        {"threads": threads, "dtype": "float32", "peers": {"fastnn": contender(median)} | others}
+        for threads, median, others in [
+            (1, 0.6, {"jax_vmap_scan": contender(0.9), "jax_one_by_one": contender(1.2)}),
+            (2, 0.3, {"jax_vmap_scan": contender(0.9, agrees=False)}),
+        ]
+    ]
+    text = render({"many": entries})
+    assert "64 of 200-64-1, batch 50, MAE, SGD, float32" in text
+    assert "2.00 times as fast on 2 threads as on one." in text
+    assert "| 1 | 0.6 | 0.9 | 1.2 | 1.50 |" in text
+    assert "| 2 | 0.3 | differs | - | - |" in text
+
+
+def test_growth_is_told_by_its_exponents():
+    medians = [(1000, 0.001, 0.01), (10_000, 0.01, 0.02), (100_000, 1.0, None)]
+    rows = [
+        {"size": size, "peers": {"fastnn": {"median": ours}}
+         | ({"numpy": {"median": theirs}} if theirs else {})}
+        for size, ours, theirs in medians
+    ]  # fmt: skip
+    assert exponents(rows, "fastnn") == pytest.approx([1, 2])
+    assert exponents(rows, "numpy") == pytest.approx([0.30103], rel=1e-4)
+    assert growth_cells(rows)[2:] == [
+        ["10,000", "10", "20", "1.00"],
+        ["100,000", "1,000", "-", "2.00"],
+    ]
+    text = render({"growth": [{"threads": 1, "rows": rows, "parameters": rows[:2]}]})
+    assert "by decade, of 1.00, 2.00 from 1,000 to 100,000 rows and of 1.00" in text
 
 
 def test_text_goes_between_the_markers():

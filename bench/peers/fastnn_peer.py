@@ -21,6 +21,7 @@ class FastnnTrainer:
     def __init__(self, problem, threads):
         work = problem.work
         self.problem = problem
+        self.shuffle = False
         last = "softmax" if work.loss == "softmax" else None
         self.network = fastnn.Network(
             [fastnn.Dense(n, activation="relu") for n in work.sizes[1:-1]]
@@ -39,7 +40,7 @@ class FastnnTrainer:
             self.problem.y,
             epochs=epochs,
             batch_size=self.problem.work.batch,
-            shuffle=False,
+            shuffle=self.shuffle,
         )
 
     def weights(self):

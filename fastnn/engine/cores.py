@@ -8,6 +8,7 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 _lock = threading.Lock()
 _running = 0
+_here = threading.local()
 
 
 def _quota() -> float:
@@ -54,6 +55,17 @@ def running():
             _running -= 1
 
 
+@contextmanager
+def at_most(threads: int):
+    """Give no run that this thread starts more than so many threads, whatever it asks for."""
+    before = getattr(_here, "most", None)
+    _here.most = threads
+    try:
+        yield
+    finally:
+        _here.most = before
+
+
 def _forget():
     global _running, _lock
     _running, _lock = 0, threading.Lock()
@@ -68,13 +80,21 @@ FLOPS_PER_THREAD = 3e6
 gradients from core to core takes longer than a smaller share of the work."""
 
 
+def unused() -> int:
+    """Return the cores that the other runs of this process leave a new one, at least one."""
+    return max(1, available() // (_running + 1))
+
+
 def threads_for(flops: float, rows: int, most: int | None = None) -> int:
     """Return how many threads to give to batches of `rows` rows and `flops` operations each.
 
     At most `most`; where that is None, at most the cores of this process that its other runs leave
-    it.
+    it.  Within :func:`at_most`, no more than that says.
     """
     useful = max(1, min(int(flops / FLOPS_PER_THREAD), rows))
+    limit = getattr(_here, "most", None)
+    if limit is not None:
+        most = limit if most is None else min(most, limit)
     if useful > 1 and most is None:  # to ask the system takes longer than a small piece of work
-        most = available() // (_running + 1)
+        most = unused()
     return useful if most is None else max(1, min(most, useful))

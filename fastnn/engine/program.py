@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastnn.engine.clock import Clock
+from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
@@ -152,10 +152,11 @@ class Program:
                 rows.append((step.address(), *where, phase, len(group.steps), group.blocks))
         return np.array(rows, np.int64), kept
 
-    def run_reference(self, clock, epochs) -> bool:
-        """Run the epochs of `epochs` in NumPy; return False if a loss was not finite.
+    @np.errstate(all="ignore")  # the check finds what is not finite
+    def run_reference(self, clock, shared, epochs) -> None:
+        """Run the epochs of `epochs` in NumPy, on one thread.
 
-        The same order of things as :func:`fastnn.engine.worker.work`, for one thread.
+        Reads and writes what :func:`fastnn.engine.worker.work` does, in the same order.
         """
         first_epoch, n_rows = int(clock[Clock.EPOCH]), int(clock[Clock.TOTAL_ROWS])
         for epoch in range(len(epochs)):
@@ -170,9 +171,11 @@ class Program:
                         for clock[Clock.PART] in range(group.blocks):
                             for step in group.steps:
                                 step.run(clock)
-                    elif not np.isfinite(self.loss[0, 0]):
+                        continue
+                    finite = np.isfinite(self.loss[0, 0])
+                    if not finite or shared[Shared.STOP]:
                         clock[Clock.STEP] -= 1
-                        return False
-                    else:
-                        epochs[epoch] += self.loss[0, :2]
-        return True
+                        shared[Shared.NOT_FINITE] = not finite
+                        return
+                    epochs[epoch] += self.loss[0, :2]
+            shared[Shared.DONE_EPOCHS] += 1

@@ -15,6 +15,11 @@ from fastnn.engine.worker import compile_predict, predict, work
 from fastnn.kernels.jit import uninterrupted
 
 _POLL_SECONDS = 0.05
+_here = threading.local()
+
+
+class StoppedError(Exception):
+    """Raised by :func:`run` in the threads of :func:`run_apart`, when they are to stop."""
 
 
 @dataclass
@@ -58,6 +63,9 @@ def run(
     `watch(epochs done, rows done of this epoch, sums)` is called about 20 times a second from the
     calling thread.  If it raises, or on Ctrl-C, the workers end at the next step boundary, and
     only then does the exception go on.
+
+    A thread of :func:`run_apart` is the worker itself, and has nobody to watch it; neither has the
+    reference.
     """
     clocks = aligned((program.n_threads, APART), np.int64)
     clocks[:, Clock.THREAD] = np.arange(program.n_threads)
@@ -68,23 +76,20 @@ def run(
     clocks[:, Clock.STEP] = program.updates
     clocks[:, Clock.TOTAL_ROWS] = n_rows
     sums = np.zeros((epochs, 2))
-    shared = aligned((Shared.SIZE,), np.int64)
     stamps = np.zeros(epochs + 1, np.int64)
+    apart = getattr(_here, "shared", None)
+    shared = aligned((Shared.SIZE,), np.int64) if apart is None else apart
+    shared[Shared.HALT :] = 0  # all but STOP, which may have been set before
     program.refresh()
-    started = time.perf_counter()
-    if backend == "numpy":
-        with np.errstate(all="ignore"):  # what is not finite is found by the check
-            finite = program.run_reference(clocks[0], sums)
-        done = epochs if finite else int(clocks[0, Clock.EPOCH]) - first_epoch
-        seconds = np.full(epochs, (time.perf_counter() - started) / max(1, done))
-        program.updates = int(clocks[0, Clock.STEP])
-        return Outcome(sums, seconds, finite, done, clocks[0])
-    table, _ = program.table
-    started = time.perf_counter()  # what was just compiled is not the epoch's
+    if backend == "numba":
+        table, _ = program.table
 
     def job(thread):
-        loss = program.loss[thread]
-        work(table, clocks[thread], shared, loss, sums, stamps, program.batch_size)
+        if backend == "numpy":
+            program.run_reference(clocks[thread], shared, sums)
+        else:
+            loss = program.loss[thread]
+            work(table, clocks[thread], shared, loss, sums, stamps, program.batch_size)
 
     def stop():
         shared[Shared.STOP] = 1
@@ -93,19 +98,21 @@ def run(
         if watch is not None:
             watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
 
+    started = time.perf_counter()  # not before: what was just compiled is not the epoch's
     try:
         with cores.running():
-            _run_threads(job, program.n_threads, stop, look)
+            if apart is not None or backend == "numpy":
+                job(0)
+            else:
+                run_threads(job, program.n_threads, stop, look)
     finally:
         program.updates = int(clocks[0, Clock.STEP])
-    done = int(shared[Shared.DONE_EPOCHS])
     elapsed = time.perf_counter() - started
+    done, finite = int(shared[Shared.DONE_EPOCHS]), not shared[Shared.NOT_FINITE]
+    if finite and done < epochs:
+        raise StoppedError
     return Outcome(
-        sums,
-        _epoch_seconds(stamps[: done + 1], elapsed, epochs),
-        not shared[Shared.NOT_FINITE],
-        done,
-        clocks[0],
+        sums, _epoch_seconds(stamps[: done + 1], elapsed, epochs), finite, done, clocks[0]
     )
 
 
@@ -139,8 +146,10 @@ class Kept:
             return predict(x, out, self._frame)
         self._clock[[Clock.INPUT, Clock.OUTPUT]] = x.ctypes.data, out.ctypes.data
         self._clock[[Clock.EPOCH, Clock.TOTAL_ROWS]] = 0, len(x)
+        self._shared[Shared.NOT_FINITE] = 0
         with np.errstate(all="ignore"):
-            return self._program.run_reference(self._clock, self._sums)
+            self._program.run_reference(self._clock, self._shared, self._sums)
+        return not self._shared[Shared.NOT_FINITE]
 
 
 def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int) -> bool:
@@ -166,7 +175,7 @@ def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int)
         if n_threads == 1:
             body(0)
         else:
-            _run_threads(body, n_threads, stop)
+            run_threads(body, n_threads, stop)
     return went_on
 
 
@@ -174,16 +183,41 @@ def _epoch_seconds(stamps, elapsed, epochs):
     """Divide the time of a run among its epochs by the cycle counter, or equally without one."""
     ticks = np.diff(stamps).astype(np.float64)
     if len(ticks) == 0 or ticks.min() <= 0:
-        return np.full(epochs, elapsed / epochs)
+        return np.full(epochs, elapsed / max(1, len(ticks)))
     return elapsed * ticks / ticks.sum()
 
 
-def _run_threads(job, n_threads, stop, look=lambda: None):
+def run_apart(job: Callable[[int], None], n_threads: int) -> None:
+    """Run job(0) ... job(n_threads - 1) at once; each thread runs its job's programs by itself.
+
+    On Ctrl-C each program ends at its next step boundary, and raises StoppedError in its job; when
+    all jobs have ended, the exception goes on.
+    """
+    shared = aligned((n_threads, APART), np.int64)
+
+    def alone(thread):
+        _here.shared = shared[thread]
+        with cores.at_most(1):
+            job(thread)
+
+    def stop():
+        shared[:, Shared.STOP] = 1
+
+    run_threads(alone, n_threads, stop)
+
+
+def run_threads(
+    job: Callable[[int], None],
+    n_threads: int,
+    stop: Callable[[], None],
+    watch: Callable[[], None] | None = None,
+) -> None:
     """Run job(0) ... job(n_threads - 1) at once; return or raise when all have ended.
 
-    Meanwhile `look` is called from time to time; if it raises, or on Ctrl-C, `stop` is called.
+    `watch()` is called about 20 times a second meanwhile.  If it raises, or on Ctrl-C, `stop()` is
+    called, which has to bring the jobs to an end, and only then does the exception go on.
     """
-    ready, ended = threading.Event(), threading.Event()
+    ready, ended = threading.Event(), threading.Semaphore(0)
     cancelled = False
     failures: list[BaseException] = []
 
@@ -196,8 +230,7 @@ def _run_threads(job, n_threads, stop, look=lambda: None):
         except BaseException as error:  # handed to the caller below
             failures.append(error)
         finally:
-            if thread == 0:
-                ended.set()
+            ended.release()
 
     threads: list[threading.Thread] = []
     try:
@@ -206,8 +239,10 @@ def _run_threads(job, n_threads, stop, look=lambda: None):
             threads[-1].start()
         ready.set()
         # Not Thread.join: a join that Ctrl-C cuts short takes the thread for ended (until 3.13).
-        while not ended.wait(_POLL_SECONDS):
-            look()
+        for _ in threads:
+            while not ended.acquire(timeout=_POLL_SECONDS):
+                if watch is not None:
+                    watch()
     except BaseException:
         cancelled = not ready.is_set()
         stop()

@@ -1,5 +1,7 @@
 """The one compiled loop that walks a step table for whole epochs, and the barrier in it."""
 
+import functools
+
 import numpy as np
 from numba import from_dtype, types
 
@@ -150,6 +152,7 @@ def predict(x, out, frame):
 _INTEGERS, _FLOATS = types.Array(types.int64, 1, "C"), types.Array(types.float64, 1, "C")
 
 
+@functools.cache
 def compile_worker():
     """Compile :func:`work`, or load it, before somebody waits for it."""
     table, sums = types.Array(types.int64, 2, "C"), types.Array(types.float64, 2, "C")

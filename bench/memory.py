@@ -1,0 +1,95 @@
+"""Private memory of a process that trains from a file larger than it may keep.
+
+``RssAnon`` of /proc/self/status, Linux only: what the process has of its own, the interpreter and
+compiled code included. Pages of the file that the system keeps in its cache are not part of it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from bench.measure import ROOT
+
+COLUMNS = 200
+ROWS = 1_000_000
+BLOCK = 10_000
+LIMIT_MB = 200
+"""The most private memory that training from a file may take."""
+
+CHILD = """
+import json, sys, threading
+
+def private():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
+
+import numpy as np
+import fastnn
+imported = private()
+path, rows, columns, batch = sys.argv[1], *map(int, sys.argv[2:])
+X = np.memmap(path, np.float32, mode="r", shape=(rows, columns))
+y = np.memmap(path, np.float32, mode="r", shape=(rows, 1))  # any numbers will do
+most, done = [imported], threading.Event()
+
+def look():
+    while not done.wait(0.005):
+        most.append(private())
+
+watcher = threading.Thread(target=look)
+watcher.start()
+layers = [fastnn.Dense(64, "relu"), fastnn.Dense(1)]
+network = fastnn.Network(layers, loss="mae", optimizer=fastnn.SGD(1e-3))
+history = network.fit(X, y, batch_size=batch, validation_split=0.1)
+network.predict(X[: rows // 10])
+done.set()
+watcher.join()
+seconds = history.seconds[0]
+print(json.dumps({"imported": imported, "most": max(most), "epoch": seconds, "looks": len(most)}))
+"""
+
+
+def write(path: Path, rows: int) -> None:
+    """Fill a file with rows of noise, the same block again and again."""
+    block = np.random.default_rng(0).standard_normal((BLOCK, COLUMNS), np.float32)
+    with open(path, "wb") as file:
+        for first in range(0, rows, BLOCK):
+            block[: rows - first].tofile(file)
+
+
+def trained(path: Path, rows: int, batch: int = 50) -> dict[str, float]:
+    """Train an epoch on a file of :func:`write` in a process of its own.
+
+    Return {"imported", "most"}: megabytes of private memory after the import and at most, and
+    "epoch": seconds.
+    """
+    arguments = [str(number) for number in (rows, COLUMNS, batch)]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(path), *arguments],
+        cwd=ROOT, env=os.environ.copy(), stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def obstacle(rows: int = ROWS) -> str:
+    """Return why this cannot be measured here, or nothing."""
+    if not Path("/proc/self/status").exists():
+        return "the system does not tell a process's private memory"
+    wanted, free = 4 * rows * COLUMNS, shutil.disk_usage(tempfile.gettempdir()).free
+    if free < 2 * wanted:
+        return f"{free / 2**20:,.0f} MB free for a file of {wanted / 2**20:,.0f}"
+    return ""
+
+
+def main(threads: int, rows: int = ROWS) -> dict[str, float]:
+    """Return what :func:`trained` does on a temporary file, and the file's size in megabytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.float32"
+        write(path, rows)
+        trained(path, min(rows, BLOCK))  # the compiler's memory is not training's
+        return {"rows": rows, "file": path.stat().st_size / 2**20, **trained(path, rows)}
