@@ -22,6 +22,8 @@ class Activation:
     forward, backward : kernel
         ``forward(x, out)`` and ``backward(x, y, dy, dx)``, used where `slope` is None: names in
         `fastnn.kernels`, or pairs of a function compiled with ``numba.njit`` and its NumPy twin.
+    elementwise : bool
+        Whether an output depends on one input alone.
 
     Examples
     --------
@@ -34,6 +36,7 @@ class Activation:
     slope: float | None = None
     forward: Kernel = ""
     backward: Kernel = ""
+    elementwise: bool = True
 
 
 TABLE = {
@@ -41,7 +44,7 @@ TABLE = {
     "relu": Activation("relu", slope=0.0),
     "sigmoid": Activation("sigmoid", None, "sigmoid_forward", "sigmoid_backward"),
     "tanh": Activation("tanh", None, "tanh_forward", "tanh_backward"),
-    "softmax": Activation("softmax", None, "softmax_forward", "softmax_backward"),
+    "softmax": Activation("softmax", None, "softmax_forward", "softmax_backward", False),
 }
 TABLE["identity"] = TABLE["linear"]
 

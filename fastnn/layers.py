@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import activations, initializers, regularizers
-from fastnn.activations import Activation, Kernel
+from fastnn import activations, constraints, initializers, penalties, regularizers
+from fastnn.activations import Activation
 from fastnn.checks import boolean, positive_int
+from fastnn.constraints import Constraint
 from fastnn.engine.program import Phase, Program, aligned
 from fastnn.engine.steps import (
     Arg,
@@ -23,10 +24,8 @@ from fastnn.engine.steps import (
     Whole,
 )
 from fastnn.optimizers import Optimizer
+from fastnn.penalties import Call
 from fastnn.regularizers import Regularizer
-
-Call = tuple[Kernel, tuple[Any, ...]]
-"""A kernel and its arguments, as :meth:`Program.add_group` takes them."""
 
 _GRADIENT_BYTES = 2**19
 """A gradient is computed and used up in blocks of this size: it never leaves the second cache."""
@@ -34,12 +33,13 @@ _GRADIENT_BYTES = 2**19
 
 @dataclass
 class Parameter:
-    """One trained array, its penalty, and the optimizer's state for it."""
+    """One trained array, its penalty and constraint, and the optimizer's state for it."""
 
     name: str
     value: np.ndarray
     regularizer: Regularizer | None
     state: dict[str, np.ndarray]
+    constraint: Constraint | None = None
 
     def keep_state(self, optimizer: Optimizer) -> bool:
         """Make the arrays that the optimizer wants, and return whether all were there."""
@@ -51,16 +51,26 @@ class Parameter:
         return complete
 
     def update(self, gradient: Arg, optimizer: Optimizer) -> list[Call]:
-        """Return the calls of the penalty's gradient and of the optimizer's update.
+        """Return the calls of the penalty's gradient and of the update.
 
         `gradient` is the gradient as one vector for the rows at hand.
         """
-        calls: list[Call] = []
-        for name, strength in self.regularizer.terms() if self.regularizer else ():
-            calls.append((f"{name}_gradient", (strength, FlatPart(self.value), gradient)))
+        calls = penalties.on_gradient(self.regularizer, self.value, gradient)
         kernel, settings = optimizer.update()
         arrays = [FlatPart(array) for array in (*self.state.values(), self.value)]
-        return [*calls, (kernel, (*settings, gradient, *arrays))]
+        return calls + self.around((kernel, (*settings, gradient, *arrays)), optimizer)
+
+    def around(self, update: Call, optimizer: Optimizer) -> list[Call]:
+        """Return the optimizer's update amid what penalty and constraint do to a share of rows."""
+        rate = optimizer.learning_rate
+        before = penalties.before_update(self.regularizer, self.value)
+        after = penalties.after_update(self.regularizer, self.constraint, self.value, rate)
+        return [*before, update, *after]
+
+    def on_columns(self, optimizer: Optimizer) -> list[Call]:
+        """Return what they then do to a share of the columns."""
+        rate = optimizer.learning_rate
+        return penalties.on_columns(self.regularizer, self.constraint, self.value, rate)
 
 
 class Dense:
@@ -77,11 +87,15 @@ class Dense:
         Start of W.  None is He's for the ReLU family and Glorot's for the rest.
     bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer or None
+        Penalties: "l1", "l2", "l1l2", "lq", "group_l1", or objects with settings.
+    kernel_constraint, bias_constraint : str or Constraint or None
+        What holds after every update: "max_norm", "unit_norm", "non_neg", or objects.
 
     Raises
     ------
     ValueError, TypeError
-        For `units` below 1, unknown names, or objects of the wrong kind.
+        For `units` below 1, unknown names, objects of the wrong kind, or a penalty or constraint
+        on groups for the bias.
 
     Examples
     --------
@@ -99,6 +113,8 @@ class Dense:
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
     ):
         self.units = positive_int(units, "units")
         self.activation: Activation = activations.get(activation)
@@ -109,33 +125,37 @@ class Dense:
             self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
         self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
+        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
+        self.kernel_constraint = constraints.get(kernel_constraint, "kernel_constraint")
+        self.bias_constraint = constraints.get_for_bias(bias_constraint, "bias_constraint")
 
     def __repr__(self) -> str:
         return f"Dense({self.units}, activation={self.activation.name!r})"
 
     def to_config(self) -> dict[str, Any]:
         """Return what :class:`Dense` takes, as JSON can hold it."""
-        penalties = self.kernel_regularizer, self.bias_regularizer
+        optional = (
+            "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint"
+        )  # fmt: skip
+        found = {name: getattr(self, name) for name in optional}
         return {
             "units": self.units,
             "activation": self.activation.name,
             "use_bias": self.use_bias,
             "kernel_initializer": self.kernel_initializer.to_config(),
             "bias_initializer": self.bias_initializer.to_config(),
-            "kernel_regularizer": penalties[0] and penalties[0].to_config(),
-            "bias_regularizer": penalties[1] and penalties[1].to_config(),
+            **{name: setting and setting.to_config() for name, setting in found.items()},
         }
 
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
         """Return the layer's parameters at their start."""
         kernel = aligned((n_inputs, self.units), dtype)
         kernel[...] = self.kernel_initializer(kernel.shape, rng, dtype)
-        built = [Parameter("kernel", kernel, self.kernel_regularizer, {})]
+        built = [Parameter("kernel", kernel, self.kernel_regularizer, {}, self.kernel_constraint)]
         if self.use_bias:
             bias = aligned((self.units,), dtype)
             bias[...] = self.bias_initializer(bias.shape, rng, dtype)
-            built.append(Parameter("bias", bias, self.bias_regularizer, {}))
+            built.append(Parameter("bias", bias, self.bias_regularizer, {}, self.bias_constraint))
         return built
 
     def forward(
@@ -204,9 +224,10 @@ class Dense:
         kernel = parameters[0]
         w = kernel.value
         blocks = 1
-        if optimizer.rides and kernel.regularizer is None:
+        if optimizer.rides and not penalties.terms(kernel.regularizer, "gradient"):
             rate = -float(optimizer.learning_rate)
-            calls: list[Call] = [("matmul_tn_add", (x.columns, dz.batch, rate, Part(w)))]
+            update: Call = ("matmul_tn_add", (x.columns, dz.batch, rate, Part(w)))
+            calls = kernel.around(update, optimizer)
         else:
             share = -(-len(w) // program.n_threads)
             blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
@@ -214,7 +235,7 @@ class Dense:
             calls = [("matmul_tn", (x.columns, dz.batch, Spare(room)))]
             calls += kernel.update(FlatSpare(room), optimizer)
         copy = program.copy_of(w)
-        if copy is not None:
+        if copy is not None and not kernel.on_columns(optimizer):
             calls.append(("transpose", (Part(w), PartColumns(copy))))
         program.add_group(calls, Phase.UPDATE, len(w), blocks=blocks)
         if self.use_bias:
@@ -222,3 +243,15 @@ class Dense:
             calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
             calls += parameters[1].update(FlatPart(gradient), optimizer)
             program.add_group(calls, Phase.UPDATE, self.units)
+
+    def constrain(
+        self, program: Program, parameters: list[Parameter], optimizer: Optimizer
+    ) -> None:
+        """Add the steps that change whole columns of the weights, all of them being updated."""
+        w = parameters[0].value
+        calls = parameters[0].on_columns(optimizer)
+        if calls:
+            copy = program.copy_of(w)
+            if copy is not None:
+                calls.append(("transpose", (PartColumns(w), Part(copy))))
+            program.add_group(calls, Phase.COLUMNS, self.units)

@@ -1,13 +1,15 @@
 """Lowering: a network and its data become a program."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
+from fastnn import penalties
+from fastnn.compacting import Selection
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch
+from fastnn.engine.steps import EVERY, Buffer, FirstRow, Source, Stretch, Whole
 from fastnn.kernels import COMPILED
 from fastnn.layers import Dense, Parameter
 from fastnn.losses import Loss
@@ -23,10 +25,12 @@ class Model:
     parameters: list[list[Parameter]]
     loss: Loss
     dtype: np.dtype
+    selection: Selection | None = None
 
     @property
     def n_inputs(self) -> int:
-        return len(self.parameters[0][0].value)
+        """The number of columns of the data."""
+        return self.selection.width if self.selection else len(self.parameters[0][0].value)
 
     @property
     def n_outputs(self) -> int:
@@ -77,6 +81,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
         program.add("gather_rows", Source(data.x), index.batch, x.batch, extent=EVERY)
     else:
         program.add("gather_rows", Source(data.x), index.rows, x.rows)
+    x = _selected(program, model, x, own=own)
     if model.loss.target == "class":
         target = program.buffer(dtype=np.int64)
         program.add("gather", Source(data.y), index.rows, target.rows)
@@ -84,6 +89,19 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
         target = program.buffer(model.n_outputs)
         program.add("gather_rows", Source(data.y), index.rows, target.rows)
     return x, target, weight
+
+
+def _selected(program: Program, model: Model, x: Any, *, own: bool) -> Any:
+    """Return the buffer of the columns in use; add the step that fills it where not all are."""
+    if model.selection is None:
+        return x
+    index = Whole(model.selection.index)
+    kept = program.buffer(len(model.selection.index), own=own)
+    if own:
+        program.add("gather_columns", x.batch, index, kept.batch, extent=EVERY)
+    else:
+        program.add("gather_columns", x.rows, index, kept.rows)
+    return kept
 
 
 def _forward(program: Program, model: Model, x: Buffer) -> list[tuple[Buffer, Buffer]]:
@@ -131,6 +149,8 @@ def training(
             gradients[number],
             optimizer,
         )
+    for layer, parameters in zip(model.layers, model.parameters, strict=True):
+        layer.constrain(program, parameters, optimizer)
     return program, [out.array for _, out in passed]
 
 
@@ -158,6 +178,7 @@ def prediction(
         key = 0, Clock.EPOCH, Clock.TOTAL_ROWS, 0, FirstRow()
         program.add("batch_rows", *key, index.rows)
         program.add("gather_rows", Source(x), index.rows, here.rows)
+    here = _selected(program, model, here, own=False)
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
         last = number == len(model.layers) - 1
         there = Stretch(out) if last else program.buffer(layer.units)
@@ -169,9 +190,5 @@ def prediction(
 
 def penalty(parameters: list[Parameter], backend: str) -> float:
     """Return the sum of the penalties on the parameters."""
-    total = np.zeros(1)
-    for parameter in parameters:
-        for name, strength in parameter.regularizer.terms() if parameter.regularizer else ():
-            kernels = COMPILED if backend == "numba" else TWINS
-            kernels[f"{name}_value"](strength, parameter.value.reshape(-1), total)
-    return float(total[0])
+    kernels = COMPILED if backend == "numba" else TWINS
+    return sum((penalties.value(p.regularizer, p.value, kernels) for p in parameters), 0.0)

@@ -1,5 +1,6 @@
 """The network: what people import."""
 
+import copy
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks, losses, lowering, optimizers, storage
+from fastnn import checks, compacting, losses, lowering, optimizers, regularizers, storage
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
@@ -33,6 +34,8 @@ class Network:
     optimizer : str or Optimizer
         "sgd", "adam", or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose
         `learning_rate` may be set anew between fits and, by a callback, between epochs.
+    kernel_regularizer, bias_regularizer : str or Regularizer or None
+        Penalties for all layers that have none of their own; ``L2(0)`` exempts a layer.
     seed : int
         Of the starting weights and of the order of rows: the same seed gives the same network, on
         any number of threads.
@@ -73,6 +76,8 @@ class Network:
         *,
         loss: Any = "mse",
         optimizer: Any = "sgd",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         seed: int = 0,
         dtype: Any = "float32",
         n_threads: int | None = None,
@@ -81,6 +86,8 @@ class Network:
         self.layers = _as_layers(layers)
         self.loss = losses.get(loss)
         self.optimizer = optimizers.get(optimizer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
         self.seed = checks.non_negative_int(seed, "seed")
         if self.seed >= 2**63:
             raise ValueError(f"seed must be below 2**63, got {seed}")
@@ -92,6 +99,7 @@ class Network:
         self.stop_training = False
         self.extra: dict[str, Any] = {}
         self._parameters: list[list[Parameter]] = []
+        self._selection: compacting.Selection | None = None
         self._epochs = 0
         self._updates = 0
         self._check_fit_together()
@@ -136,10 +144,19 @@ class Network:
         for layer in self.layers:
             parameters.append(layer.build(n_inputs, rng, self.dtype))
             n_inputs = layer.units
+        default = {"kernel": self.kernel_regularizer, "bias": self.bias_regularizer}
         self._parameters = parameters
+        for parameter in self._all_parameters():
+            parameter.regularizer = parameter.regularizer or default.get(parameter.name)
+
+    @property
+    def inputs_(self) -> np.ndarray:
+        """The columns of the data that the network reads: all, unless :meth:`compact` made it."""
+        model = self._built_model("inputs_")
+        return np.arange(model.n_inputs) if model.selection is None else model.selection.index
 
     def _model(self) -> Model:
-        return Model(self.layers, self._parameters, self.loss, self.dtype)
+        return Model(self.layers, self._parameters, self.loss, self.dtype, self._selection)
 
     def _built_model(self, what: str) -> Model:
         if not self.built:
@@ -434,9 +451,12 @@ class Network:
         header = {
             "format": _FORMAT,
             "n_inputs": self._model().n_inputs,
+            "inputs": None if self._selection is None else self._selection.index.tolist(),
             "layers": [layer.to_config() for layer in self.layers],
             "loss": self.loss.name,
             "optimizer": self.optimizer.to_config(),
+            "kernel_regularizer": self.kernel_regularizer and self.kernel_regularizer.to_config(),
+            "bias_regularizer": self.bias_regularizer and self.bias_regularizer.to_config(),
             "seed": self.seed,
             "dtype": self.dtype.name,
             "n_threads": self.n_threads,
@@ -447,6 +467,59 @@ class Network:
         }
         storage.save(path, arrays, header)
         self.extra = extra
+
+    def compact(self, tolerance: float = 0.0) -> "Network":
+        """Return a smaller network with the same outputs, to rounding, which predicts faster.
+
+        It has no units and inputs whose outgoing weights are all 0, and no units whose incoming
+        weights are all 0: those are constants, and go into the next layer's biases.  Proximal
+        penalties (:class:`GroupL1`, ``L1(method="proximal")``) leave such weights.  The new network
+        takes the same data, of which it reads the columns :attr:`inputs_`.  It can be trained on,
+        stored and compacted again.  Each layer keeps at least one unit, hidden softmax layers all.
+
+        Parameters
+        ----------
+        tolerance : float
+            Weights of at most this magnitude count as 0 where all of a group are so small; above 0
+            the outputs change accordingly.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a network that has no parameters yet, or a tolerance below 0.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> layers = [fastnn.Dense(2, "tanh"), fastnn.Dense(1)]
+        >>> network = fastnn.Network(layers)
+        >>> network.build(3)
+        >>> w = [[1.0, 0.0], [0.0, 0.0], [2.0, 0.0]]
+        >>> network.set_weights([w, [0.0, 0.5], [[1.0], [1.0]], [0.0]])
+        >>> small = network.compact()
+        >>> small.layers, small.inputs_
+        ([Dense(1, activation='tanh'), Dense(1, activation='linear')], array([0, 2]))
+        """
+        model = self._built_model("compact")
+        tolerance = checks.non_negative_float(tolerance, "tolerance")
+        left = compacting.reduce(self.layers, self._parameters, tolerance)
+        layers = [copy.copy(layer) for layer in self.layers]
+        for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
+            layer.units = int(units.sum())
+            layer.use_bias = layer.use_bias or bool(bias[units].any())
+        network = copy.copy(self)
+        network.layers, network._parameters, network._selection = layers, [], None
+        network.optimizer, network.extra = copy.copy(self.optimizer), dict(self.extra)
+        network.build(int(left.kept[0].sum()))
+        for number, built in enumerate(network._parameters):
+            rows, units = left.kept[number : number + 2]
+            compacting.fill(
+                built, self._parameters[number], rows, units, left.biases[number][units]
+            )
+        if len(self.inputs_) < model.n_inputs or not left.kept[0].all():
+            index = self.inputs_[left.kept[0]]
+            network._selection = compacting.Selection(model.n_inputs, index)
+        return network
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
@@ -485,12 +558,17 @@ def load(path: str | os.PathLike[str]) -> Network:
             [Dense(**config) for config in header["layers"]],
             loss=header["loss"],
             optimizer=header["optimizer"],
+            kernel_regularizer=header.get("kernel_regularizer"),
+            bias_regularizer=header.get("bias_regularizer"),
             seed=header["seed"],
             dtype=header["dtype"],
             n_threads=header["n_threads"],
             backend=header["backend"],
         )
-        network.build(header["n_inputs"])
+        inputs = header.get("inputs")
+        network.build(header["n_inputs"] if inputs is None else len(inputs))
+        if inputs is not None:
+            network._selection = compacting.Selection(header["n_inputs"], np.array(inputs))
         for number, layer in enumerate(network._parameters):
             for parameter in layer:
                 name = f"layers.{number}.{parameter.name}"

@@ -20,6 +20,8 @@ class Phase(IntEnum):
     """Forward and backward: each thread has its rows and needs no other's."""
     UPDATE = 1
     """After the backward pass: each thread has its weights and needs all rows."""
+    COLUMNS = 2
+    """After the update: each thread has its columns of the weights, what bounds whole units."""
 
 
 APART = 64

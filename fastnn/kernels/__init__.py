@@ -5,7 +5,7 @@ call the names of this module, which check their arguments and use several cores
 from other compiled code the functions of the submodules, which do neither.
 """
 
-from fastnn.kernels import activations, losses, matmul, regularizers, rows, updates
+from fastnn.kernels import activations, losses, matmul, norms, regularizers, rows, updates
 from fastnn.kernels.public import Kernel
 
 # For each kernel a word an argument (see Kernel): its axes; "-" a number; "!" written;
@@ -39,7 +39,19 @@ _ROWS = {
         "nesterov_update": "- - m m! m!",
         "adam_update": "- - - - - m m! m! m!",
     },
-    rows: {"gather_rows": "nk* m<n mk!*", "gather": "n* m<n m!*"},
+    regularizers: {"l1_shrink": "- m!", "l1_proximal": "- - m!"},
+    norms: {
+        "bound": "- - m!",
+        "row_norms": "mn m! m!",
+        "norm_ratios": "m m!",
+        "scale_columns": "n - - mn!",
+        "scale_rows": "m mn!",
+    },
+    rows: {
+        "gather_rows": "nk* m<n mk!*",
+        "gather": "n* m<n m!*",
+        "gather_columns": "mk n<k mn!",
+    },
 }
 _MATRICES = {
     "matmul_nn": "mk kn mn!",
@@ -55,7 +67,10 @@ _WHOLE = {
         "l1_gradient": "- n n!",
         "l2_value": "- n o!*",
         "l2_gradient": "- n n!",
+        "lq_value": "- - n o!*",
+        "lq_gradient": "- - n n!",
     },
+    norms: {"column_norms": "mn - - n! n!"},
     rows: {
         "batch_rows": "- - - - - m!*",
         "row_scales": "n m m!",

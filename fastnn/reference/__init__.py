@@ -5,9 +5,9 @@ File for file, name for name and signature for signature as in :mod:`fastnn.kern
 
 from types import FunctionType
 
-from fastnn.reference import activations, losses, matmul, regularizers, rows, updates
+from fastnn.reference import activations, losses, matmul, norms, regularizers, rows, updates
 
-_MODULES = (activations, losses, matmul, regularizers, rows, updates)
+_MODULES = (activations, losses, matmul, norms, regularizers, rows, updates)
 
 TWINS = {
     name: function
