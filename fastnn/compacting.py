@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastnn.engine.program import aligned_copy
 from fastnn.layers import Dense, Parameter
 from fastnn.reference import TWINS
 
@@ -25,53 +26,56 @@ class Selection:
 
 @dataclass
 class Reduction:
-    """What is left of a network: masks of the inputs and of each layer's units, and the biases."""
+    """What is left of a network: masks of the inputs and of each layer's units, and its numbers."""
 
     kept: list[np.ndarray]
+    weights: list[np.ndarray]
     biases: list[np.ndarray]
 
 
 def reduce(layers: list[Dense], parameters: list[list[Parameter]], tolerance: float) -> Reduction:
     """Return what is left without units and inputs that change nothing.
 
-    A unit or input whose outgoing weights are all 0 is left out; so is a unit whose incoming
-    weights are all 0: its constant output times its outgoing weights goes into the next biases.
-    That may free others, so both are done until nothing changes.  Weights of at most `tolerance`
-    count as 0.  Each layer keeps at least one unit, and a layer whose activation mixes units
-    (softmax) keeps all of them.
+    A unit that has no incoming weights is a constant: that times its outgoing weights goes into
+    the next biases, and these weights become 0.  A unit that has no outgoing weights needs no
+    incoming ones.  Either may do the same to other units, so both are done until nothing changes.
+    Weights of at most `tolerance` count as 0.  Each layer keeps at least one unit, and a layer
+    whose activation mixes units (softmax) keeps all of them.
     """
-    weights = [own[0].value for own in parameters]
-    active = [np.abs(w) > tolerance for w in weights]
+    weights = [own[0].value.copy() for own in parameters]
     biases = [_bias(layer, own) for layer, own in zip(layers, parameters, strict=True)]
-    kept = [np.ones(len(w), bool) for w in weights] + [np.ones(weights[-1].shape[1], bool)]
-    count = -1
-    while count != sum(map(np.sum, kept)):
-        count = sum(map(np.sum, kept))
-        for number in reversed(range(len(layers))):
-            if number == 0 or layers[number - 1].activation.elementwise:
-                _drop(kept[number], ~active[number][:, kept[number + 1]].any(axis=1))
+    changed = True
+    while changed:
+        changed = False
         for number, layer in enumerate(layers[:-1]):
+            w, after = weights[number], weights[number + 1]
             if layer.activation.elementwise:
-                constant = ~active[number][kept[number]].any(axis=0)
-                gone = _drop(kept[number + 1], constant)
-                outputs = _applied(layer, biases[number][gone], weights[number].dtype)
-                biases[number + 1] += outputs @ weights[number + 1][gone]
-    return Reduction(kept, biases)
+                constant = (np.abs(w) <= tolerance).all(axis=0) & after.any(axis=1)
+                outputs = _applied(layer, biases[number][constant], w.dtype)
+                biases[number + 1] += outputs @ after[constant]
+                after[constant] = 0
+                unread = (np.abs(after) <= tolerance).all(axis=1) & w.any(axis=0)
+                w[:, unread] = 0
+                changed = changed or bool(constant.any() or unread.any())
+    kept = [_read(w, tolerance) for w in weights] + [np.ones(layers[-1].units, bool)]
+    for number, layer in enumerate(layers[:-1]):
+        if not layer.activation.elementwise:
+            kept[number + 1][:] = True
+    return Reduction(kept, weights, biases)
+
+
+def _read(w: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return which inputs of a layer count; the weights of all others become 0."""
+    kept = ~(np.abs(w) <= tolerance).all(axis=1)
+    w[~kept] = 0
+    kept[0] |= not kept.any()
+    return kept
 
 
 def _bias(layer: Dense, parameters: list[Parameter]) -> np.ndarray:
     if layer.use_bias:
         return parameters[1].value.astype(np.float64)
     return np.zeros(layer.units)
-
-
-def _drop(kept: np.ndarray, needless: np.ndarray) -> np.ndarray:
-    """Take from `kept` what is needless, but for the last one; return the places taken."""
-    gone = np.flatnonzero(kept & needless)
-    if len(gone) == kept.sum():
-        gone = gone[1:]
-    kept[gone] = False
-    return gone
 
 
 def _applied(layer: Dense, inputs: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -85,11 +89,19 @@ def _applied(layer: Dense, inputs: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return out[0].astype(np.float64)
 
 
-def fill(built: list[Parameter], old: list[Parameter], rows, columns, bias: np.ndarray) -> None:
-    """Give a smaller layer's parameters the values, and the optimizer's state, that are left."""
-    for new, source in zip(built, old, strict=False):
-        place = np.ix_(rows, columns) if new.value.ndim == 2 else columns
-        new.value[...] = source.value[place]
-        new.state = {name: np.ascontiguousarray(a[place]) for name, a in source.state.items()}
-    if len(built) > 1:
-        built[1].value[...] = bias
+def fill(built: list[list[Parameter]], old: list[list[Parameter]], left: Reduction) -> None:
+    """Give a smaller network's parameters the values, and the optimizer's state, that are left."""
+    for number, parameters in enumerate(built):
+        rows, columns = left.kept[number : number + 2]
+        values = left.weights[number], left.biases[number]
+        for new, value in zip(parameters, values, strict=False):
+            new.value[...] = _cut(value, rows, columns)
+        for new, source in zip(parameters, old[number], strict=False):
+            new.state = {
+                name: aligned_copy(_cut(array, rows, columns))
+                for name, array in source.state.items()
+            }
+
+
+def _cut(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    return array[np.ix_(rows, columns)] if array.ndim == 2 else array[columns]

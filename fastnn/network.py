@@ -511,11 +511,7 @@ class Network:
         network.layers, network._parameters, network._selection = layers, [], None
         network.optimizer, network.extra = copy.copy(self.optimizer), dict(self.extra)
         network.build(int(left.kept[0].sum()))
-        for number, built in enumerate(network._parameters):
-            rows, units = left.kept[number : number + 2]
-            compacting.fill(
-                built, self._parameters[number], rows, units, left.biases[number][units]
-            )
+        compacting.fill(network._parameters, self._parameters, left)
         if len(self.inputs_) < model.n_inputs or not left.kept[0].all():
             index = self.inputs_[left.kept[0]]
             network._selection = compacting.Selection(model.n_inputs, index)

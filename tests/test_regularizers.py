@@ -146,20 +146,18 @@ SKLEARN = {
 @pytest.mark.parametrize("name", SKLEARN)
 def test_proximal_descent_ends_at_scikit_learns_solution(name):
     penalty, expected = SKLEARN[name]
-    w = _linear(penalty, SGD(0.1), 2000).get_weights()[0].ravel()
+    w = _linear(penalty, SGD(0.1), 500).get_weights()[0].ravel()
     np.testing.assert_allclose(w, expected, atol=1e-8)
     assert ((w == 0) == (np.array(expected) == 0)).all() and (w == 0).any()
 
 
-@pytest.mark.parametrize("name", SKLEARN)
-def test_the_record_is_scikit_learns(name):
+def test_the_record_is_scikit_learns():
     linear_model = pytest.importorskip("sklearn.linear_model")
     options = {"alpha": 0.25, "fit_intercept": False, "tol": 1e-14, "max_iter": 10**6}
-    if name == "ElasticNet":
-        options["l1_ratio"] = 0.6
     x, y = _data()
-    found = getattr(linear_model, name)(**options).fit(x, y.ravel()).coef_
-    np.testing.assert_allclose(found, SKLEARN[name][1], atol=1e-9)
+    for name, extra in (("Lasso", {}), ("ElasticNet", {"l1_ratio": 0.6})):
+        found = getattr(linear_model, name)(**options, **extra).fit(x, y.ravel()).coef_
+        np.testing.assert_allclose(found, SKLEARN[name][1], atol=1e-9)
 
 
 @pytest.mark.parametrize("w", [-2.0, -0.31, -0.1, 0.0, 0.2, 0.30001, 5.0])
