@@ -41,7 +41,15 @@ def reduce(layers: list[Dense], parameters: list[list[Parameter]], tolerance: fl
     incoming ones.  Either may do the same to other units, so both are done until nothing changes.
     Weights of at most `tolerance` count as 0.  Each layer keeps at least one unit, and a layer
     whose activation mixes units (softmax) keeps all of them.
+
+    Raises
+    ------
+    TypeError
+        For a layer that is not a plain :class:`Dense`: it may compute anything.
     """
+    for number, layer in enumerate(layers):
+        if type(layer) is not Dense:
+            raise TypeError(f"compact wants Dense layers, got layers[{number}], {layer!r}")
     weights = [own[0].value.copy() for own in parameters]
     biases = [_bias(layer, own) for layer, own in zip(layers, parameters, strict=True)]
     changed = True

@@ -486,7 +486,8 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            For a network that has no parameters yet, or a tolerance below 0.
+            For a network that has no parameters yet, layers other than `Dense`, or a tolerance
+            below 0.
 
         Examples
         --------

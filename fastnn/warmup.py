@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn import activations, losses, optimizers
+from fastnn import activations, constraints, losses, optimizers, regularizers
 from fastnn.layers import Dense
 from fastnn.network import Network
 
@@ -20,6 +20,10 @@ def warmup() -> None:
         optimizers.SGD(momentum=0.9, nesterov=True),
         optimizers.Adam(),
     ]
+    penalties: list[regularizers.Regularizer]
+    penalties = [regularizers.L1(method=method) for method in regularizers.METHODS]
+    penalties += [regularizers.GroupL1(per=per) for per in ("unit", "input")]
+    penalties += [kind() for kind in regularizers.TABLE.values()]
     for dtype in ("float32", "float64"):
         x = rng.standard_normal((4, 3)).astype(dtype)
         for loss in {loss.name: loss for loss in losses.TABLE.values()}.values():
@@ -33,3 +37,12 @@ def warmup() -> None:
             other = x.astype("float64" if dtype == "float32" else "float32")
             network.fit(other, other[:, :2])
             network.predict(other)
+        layers = [Dense(4, kernel_regularizer=penalty) for penalty in penalties]
+        layers += [Dense(4, kernel_constraint=name) for name in constraints.TABLE]
+        network = Network([*layers, Dense(2)], dtype=dtype)
+        network.fit(x, x[:, :2])
+        first, *rest = network.get_weights()
+        network.set_weights([first * [[1], [0], [0]], *rest])
+        network = network.compact()
+        network.fit(x, x[:, :2])
+        network.predict(x)

@@ -227,6 +227,12 @@ def test_bad_calls(tmp_path):
         network.compact(-1)
     with pytest.raises(TypeError, match="tolerance"):
         network.compact("all")
+
+    class Other(Dense):
+        pass
+
+    with pytest.raises(TypeError, match="compact.*layers.0."):
+        _network([Other(3), Dense(1)], _inputs).compact()
     small = network.compact()
     small._selection.index[0] = INPUTS  # a damaged file must not read outside the data
     small.save(tmp_path / "damaged")
