@@ -1,6 +1,7 @@
 """fastnn: neural networks on CPUs, compiled by Numba."""
 
 from fastnn.callbacks import Callback, History, ReduceLROnPlateau
+from fastnn.constraints import MaxNorm, NonNeg, UnitNorm
 from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
 from fastnn.many import FitManyError, fit_many
@@ -19,7 +20,7 @@ from fastnn.optimizers import (
     RMSprop,
     Rprop,
 )
-from fastnn.regularizers import L1, L1L2, L2
+from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
 from fastnn.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -63,5 +64,12 @@ __all__ = [
     "Schedule",
     "WarmUp",
     "fit_many",
+    "GroupL1",
+    "History",
+    "Lq",
+    "MaxNorm",
+    "Network",
+    "NonNeg",
+    "UnitNorm",
     "load",
 ]

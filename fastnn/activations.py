@@ -21,6 +21,8 @@ class Activation(Configured):
         ``<name>_backward(x, y, *arguments, dy, dx)`` compute it.
     slope : float or None
         For ``f(t) = t if t > 0 else slope * t``, which the matrix product applies itself.
+    elementwise : bool
+        Whether an output depends on one input alone.
 
     Examples
     --------
@@ -31,6 +33,8 @@ class Activation(Configured):
 
     name: str = ""
     slope: float | None = None
+
+    elementwise: bool = True
 
     @property
     def forward(self) -> Kernel:
@@ -201,7 +205,7 @@ class Tanh(Activation):
 class Softmax(Activation):
     """``f(t)_j = exp(t_j) / sum_k exp(t_k)`` over the units of the layer."""
 
-    name = "softmax"
+    name, elementwise = "softmax", False
 
 
 class Custom(CustomMixin, Activation):
@@ -246,6 +250,8 @@ class Custom(CustomMixin, Activation):
     >>> fastnn.Dense(8, fastnn.activations.Custom(square, slope))
     Dense(8, activation='square')
     """
+
+    elementwise = False  # for all that anybody knows
 
     def __init__(self, forward, backward, name: str | None = None):
         self._adopt(name, forward, {entry.name for entry in TABLE.values()}, "activation")

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import activations, initializers, regularizers
-from fastnn.activations import Kernel
+from fastnn import activations, constraints, initializers, penalties, regularizers
 from fastnn.checks import boolean, fraction, positive_int
+from fastnn.constraints import Constraint
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program, aligned
 from fastnn.engine.steps import (
@@ -25,22 +25,24 @@ from fastnn.engine.steps import (
 from fastnn.families import Configured
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
+from fastnn.penalties import Call
 from fastnn.regularizers import Regularizer
 
-Call = tuple[Kernel, tuple[Any, ...]]
-"""A kernel and its arguments, as :meth:`Program.add_group` takes them."""
-
+_ALL_UPDATED = 2
+"""Phases after the backward pass until all weights are updated; an update that waits for the norm
+of all gradients takes the one between."""
 _GRADIENT_BYTES = 2**19
 """A gradient is computed and used up in blocks of this size: it never leaves the second cache."""
 
 
 @dataclass
 class Parameter:
-    """One array of a layer, its penalty, and the optimizer's state for it."""
+    """One array of a layer, its penalty and constraint, and the optimizer's state for it."""
 
     name: str
     value: np.ndarray
     regularizer: Regularizer | None = None
+    constraint: Constraint | None = None
     state: dict[str, np.ndarray] = field(default_factory=dict)
     trained: bool = True
     """Whether the optimizer changes it; the layer itself follows a statistic in it otherwise."""
@@ -64,14 +66,23 @@ class Parameter:
         return False
 
     def update(self, gradient: Arg, updater: Updater) -> list[Call]:
-        """Return the calls of the penalty's gradient and of the optimizer's update.
+        """Return the calls of the penalty's gradient and of the update.
 
         `gradient` is the gradient as one vector for the rows at hand.
         """
-        calls: list[Call] = []
-        for name, strength in self.regularizer.terms() if self.regularizer else ():
-            calls.append((f"{name}_gradient", (strength, FlatPart(self.value), gradient)))
-        return calls + updater.calls(self.name, self.value, self.state, gradient)
+        calls = penalties.on_gradient(self.regularizer, self.value, gradient)
+        update = updater.calls(self.name, self.value, self.state, gradient)
+        return calls + self.around(update, updater)
+
+    def around(self, update: list[Call], updater: Updater) -> list[Call]:
+        """Return the optimizer's update amid what penalty and constraint do to a share of rows."""
+        before = penalties.before_update(self.regularizer, self.value)
+        after = penalties.after_update(self.regularizer, self.constraint, self.value, updater.rate)
+        return [*before, *update, *after]
+
+    def on_columns(self, updater: Updater) -> list[Call]:
+        """Return what they then do to a share of the columns."""
+        return penalties.on_columns(self.regularizer, self.constraint, self.value, updater.rate)
 
 
 @dataclass
@@ -182,6 +193,9 @@ class Dense(Layer):
         Start of W.  None is He's for the ReLU family and Glorot's for the rest.
     bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer or None
+        Penalties: "l1", "l2", "l1l2", "lq", "group_l1", or objects with settings.
+    kernel_constraint, bias_constraint : str or Constraint or None
+        What holds after every update: "max_norm", "unit_norm", "non_neg", or objects.
     drop_connect : float in [0, 1)
         DropConnect: the share of W that each training step leaves out, at random.  The rest is
         divided by ``1 - drop_connect``, so prediction uses W, the mean of what training uses.  The
@@ -191,7 +205,8 @@ class Dense(Layer):
     Raises
     ------
     ValueError, TypeError
-        For `units` below 1, unknown names, objects of the wrong kind, or a share outside [0, 1).
+        For `units` below 1, unknown names, objects of the wrong kind, a share outside [0, 1), or a
+        penalty or constraint on groups for the bias.
 
     References
     ----------
@@ -214,6 +229,8 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         drop_connect: float = 0.0,
     ):
         self.units = positive_int(units, "units")
@@ -225,7 +242,9 @@ class Dense(Layer):
             self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
         self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
+        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
+        self.kernel_constraint = constraints.get(kernel_constraint, "kernel_constraint")
+        self.bias_constraint = constraints.get_for_bias(bias_constraint, "bias_constraint")
         self.drop_connect = fraction(drop_connect, "drop_connect")
 
     def __repr__(self) -> str:
@@ -239,7 +258,10 @@ class Dense(Layer):
 
     def to_config(self) -> dict[str, Any]:
         """Return what :class:`Dense` takes, as JSON can hold it."""
-        penalties = self.kernel_regularizer, self.bias_regularizer
+        optional = (
+            "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint"
+        )  # fmt: skip
+        found = {name: getattr(self, name) for name in optional}
         return {
             "name": "Dense",
             "units": self.units,
@@ -247,8 +269,7 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": self.kernel_initializer.to_config(),
             "bias_initializer": self.bias_initializer.to_config(),
-            "kernel_regularizer": penalties[0] and penalties[0].to_config(),
-            "bias_regularizer": penalties[1] and penalties[1].to_config(),
+            **{name: setting and setting.to_config() for name, setting in found.items()},
             "drop_connect": self.drop_connect,
         }
 
@@ -258,11 +279,11 @@ class Dense(Layer):
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
         kernel = aligned((n_inputs, self.units), dtype)
         kernel[...] = self.kernel_initializer(kernel.shape, rng, dtype)
-        built = [Parameter("kernel", kernel, self.kernel_regularizer)]
+        built = [Parameter("kernel", kernel, self.kernel_regularizer, self.kernel_constraint)]
         if self.use_bias:
             bias = aligned((self.units,), dtype)
             bias[...] = self.bias_initializer(bias.shape, rng, dtype)
-            built.append(Parameter("bias", bias, self.bias_regularizer))
+            built.append(Parameter("bias", bias, self.bias_regularizer, self.bias_constraint))
         return built
 
     def forward(self, node: Node) -> None:
@@ -310,9 +331,13 @@ class Dense(Layer):
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w = kernel.value
         blocks = 1
-        if updater.rides and kernel.regularizer is None and not self.drop_connect:
+        if (
+            updater.rides
+            and not penalties.terms(kernel.regularizer, "gradient")
+            and not self.drop_connect
+        ):
             product = node.x.columns, dz.batch, -updater.rate, Part(w)
-            calls: list[Call] = [("matmul_tn_add", product)]
+            calls = kernel.around([("matmul_tn_add", product)], updater)
         else:
             share = -(-len(w) // program.n_threads)
             blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
@@ -324,7 +349,8 @@ class Dense(Layer):
                 calls.append(self._drop(node, rows, kept))
             calls += kernel.update(flat, updater)
         copy = program.copy_of(w)
-        if copy is not None:
+        on_columns = kernel.on_columns(updater)
+        if copy is not None and not on_columns:
             calls.append(("transpose", (Part(w), PartColumns(copy))))
         program.add_group(calls, len(w), blocks=blocks)
         if self.use_bias:
@@ -332,6 +358,10 @@ class Dense(Layer):
             calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
             calls += node.parameters[1].update(FlatPart(gradient), updater)
             program.add_group(calls, self.units)
+        if on_columns:
+            if copy is not None:
+                on_columns.append(("transpose", (PartColumns(w), Part(copy))))
+            program.add_group(on_columns, self.units, after=_ALL_UPDATED)
 
     def _gradient(
         self, program: Program, w: np.ndarray, updater: Updater, rows: int

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from fastnn import penalties
+from fastnn.compacting import Selection
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.engine.steps import EVERY, Buffer, Mine, Source, Stretch, Whole
@@ -26,9 +28,13 @@ class Model:
     parameters: list[list[Parameter]]
     loss: Loss
     dtype: np.dtype
+    selection: Selection | None = None
 
     @property
     def n_inputs(self) -> int:
+        """The number of columns of the data."""
+        if self.selection is not None:
+            return self.selection.width
         return next(len(each.value) for each in self._all_parameters() if each.value.ndim == 2)
 
     @property
@@ -88,6 +94,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
         program.add("gather_rows", Source(data.x), index.batch, x.batch, extent=EVERY)
     else:
         program.add("gather_rows", Source(data.x), index.rows, x.rows)
+    x = _selected(program, model, x, own=own)
     if model.loss.target == "class":
         target = program.buffer(dtype=np.int64)
         program.add("gather", Source(data.y), index.rows, target.rows)
@@ -95,6 +102,19 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
         target = program.buffer(model.loss.n_targets(model.n_outputs))
         program.add("gather_rows", Source(data.y), index.rows, target.rows)
     return x, target, weight
+
+
+def _selected(program: Program, model: Model, x: Any, *, own: bool) -> Any:
+    """Return the buffer of the columns in use; add the step that fills it where not all are."""
+    if model.selection is None:
+        return x
+    index = Whole(model.selection.index)
+    kept = program.buffer(len(model.selection.index), own=own)
+    if own:
+        program.add("gather_columns", x.batch, index, kept.batch, extent=EVERY)
+    else:
+        program.add("gather_columns", x.rows, index, kept.rows)
+    return kept
 
 
 def _loss_arguments(model: Model) -> list[Any]:
@@ -175,16 +195,13 @@ def prediction(model: Model, batch_size: int) -> Program:
     x = Stretch(Clock.INPUT, model.n_inputs, model.dtype)
     out = Stretch(Clock.OUTPUT, model.n_outputs, model.dtype)
     program.add("flag_not_finite", x.rows, Mine(program.loss))
-    _forward(program, model, cast(Buffer, x), out=cast(Buffer, out))
+    here = _selected(program, model, x, own=False)
+    _forward(program, model, here, out=cast(Buffer, out))
     program.add_check()
     return program
 
 
 def penalty(parameters: list[Parameter], backend: str) -> float:
     """Return the sum of the penalties on the parameters."""
-    total = np.zeros(1)
-    for parameter in parameters:
-        for name, strength in parameter.regularizer.terms() if parameter.regularizer else ():
-            kernels = COMPILED if backend == "numba" else TWINS
-            kernels[f"{name}_value"](strength, parameter.value.reshape(-1), total)
-    return float(total[0])
+    kernels = COMPILED if backend == "numba" else TWINS
+    return sum((penalties.value(p.regularizer, p.value, kernels) for p in parameters), 0.0)

@@ -1,5 +1,6 @@
 """The network: what people import."""
 
+import copy
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks, losses, lowering, optimizers, storage
+from fastnn import checks, compacting, losses, lowering, optimizers, regularizers, storage
 from fastnn.callbacks import Callback, CallbackList, History, ProgressBar
 from fastnn.custom import restored
 from fastnn.dropout import Dropout
@@ -57,6 +58,8 @@ class Network:
         "sgd", "gd", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "adamw", "nadam", "lbfgs",
         or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose `learning_rate` may
         be a schedule, and may be set anew between fits and, by a callback, between epochs.
+    kernel_regularizer, bias_regularizer : str or Regularizer or None
+        Penalties for all layers that have none of their own; ``L2(0)`` exempts a layer.
     seed : int
         Of the starting weights and of the order of rows: the same seed gives the same network, on
         any number of threads.
@@ -110,6 +113,8 @@ class Network:
         *,
         loss: Any = "mse",
         optimizer: Any = "sgd",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         seed: int = 0,
         dtype: Any = "float32",
         n_threads: int | None = None,
@@ -120,6 +125,8 @@ class Network:
         self.layers = _as_layers(layers)
         self.loss = losses.get(loss)
         self.optimizer = optimizers.get(optimizer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
         self.seed = checks.non_negative_int(seed, "seed")
         if self.seed >= 2**63:
             raise ValueError(f"seed must be below 2**63, got {seed}")
@@ -133,6 +140,7 @@ class Network:
         self.stop_training = False
         self.extra: dict[str, Any] = {}
         self._parameters: list[list[Parameter]] = []
+        self._selection: compacting.Selection | None = None
         self._epochs = 0
         self._updates = 0
         self._predictor: Predictor | None = None
@@ -180,10 +188,19 @@ class Network:
         for layer in self.layers:
             parameters.append(layer.build(n_inputs, rng, self.dtype))
             n_inputs = layer.width(n_inputs)
+        default = {"kernel": self.kernel_regularizer, "bias": self.bias_regularizer}
         self._parameters = parameters
+        for parameter in self._all_parameters():
+            parameter.regularizer = parameter.regularizer or default.get(parameter.name)
+
+    @property
+    def inputs_(self) -> np.ndarray:
+        """The columns of the data that the network reads: all, unless :meth:`compact` made it."""
+        model = self._built_model("inputs_")
+        return np.arange(model.n_inputs) if model.selection is None else model.selection.index
 
     def _model(self) -> Model:
-        return Model(self.layers, self._parameters, self.loss, self.dtype)
+        return Model(self.layers, self._parameters, self.loss, self.dtype, self._selection)
 
     def _built_model(self, what: str) -> Model:
         if not self.built:
@@ -681,9 +698,12 @@ class Network:
         header = {
             "format": _FORMAT,
             "n_inputs": self._model().n_inputs,
+            "inputs": None if self._selection is None else self._selection.index.tolist(),
             "layers": [layer.to_config() for layer in self.layers],
             "loss": self.loss.to_config(),
             "optimizer": self.optimizer.to_config(),
+            "kernel_regularizer": self.kernel_regularizer and self.kernel_regularizer.to_config(),
+            "bias_regularizer": self.bias_regularizer and self.bias_regularizer.to_config(),
             "seed": self.seed,
             "dtype": self.dtype.name,
             "n_threads": self.n_threads,
@@ -696,6 +716,56 @@ class Network:
         }
         storage.save(path, arrays, header)
         self.extra = extra
+
+    def compact(self, tolerance: float = 0.0) -> "Network":
+        """Return a smaller network with the same outputs, to rounding, which predicts faster.
+
+        It has no units and inputs whose outgoing weights are all 0, and no units whose incoming
+        weights are all 0: those are constants, and go into the next layer's biases.  Proximal
+        penalties (:class:`GroupL1`, ``L1(method="proximal")``) leave such weights.  The new network
+        takes the same data, of which it reads the columns :attr:`inputs_`.  It can be trained on,
+        stored and compacted again.  Each layer keeps at least one unit, hidden softmax layers all.
+
+        Parameters
+        ----------
+        tolerance : float
+            Weights of at most this magnitude count as 0 where all of a group are so small; above 0
+            the outputs change accordingly.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a network that has no parameters yet, layers other than `Dense`, or a tolerance
+            below 0.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> layers = [fastnn.Dense(2, "tanh"), fastnn.Dense(1)]
+        >>> network = fastnn.Network(layers)
+        >>> network.build(3)
+        >>> w = [[1.0, 0.0], [0.0, 0.0], [2.0, 0.0]]
+        >>> network.set_weights([w, [0.0, 0.5], [[1.0], [1.0]], [0.0]])
+        >>> small = network.compact()
+        >>> small.layers, small.inputs_
+        ([Dense(1, activation='tanh'), Dense(1, activation='linear')], array([0, 2]))
+        """
+        model = self._built_model("compact")
+        tolerance = checks.non_negative_float(tolerance, "tolerance")
+        layers = [copy.copy(layer) for layer in compacting.plain(self.layers)]
+        left = compacting.reduce(layers, self._parameters, tolerance)
+        for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
+            layer.units = int(units.sum())
+            layer.use_bias = layer.use_bias or bool(bias[units].any())
+        network = copy.copy(self)
+        network.layers, network._parameters, network._selection = [*layers], [], None
+        network.optimizer, network.extra = copy.copy(self.optimizer), dict(self.extra)
+        network.build(int(left.kept[0].sum()))
+        compacting.fill(network._parameters, self._parameters, left)
+        if len(self.inputs_) < model.n_inputs or not left.kept[0].all():
+            index = self.inputs_[left.kept[0]]
+            network._selection = compacting.Selection(model.n_inputs, index)
+        return network
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
@@ -747,6 +817,8 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) 
             ],
             loss=restored(header["loss"], custom, path),
             optimizer=header["optimizer"],
+            kernel_regularizer=header.get("kernel_regularizer"),
+            bias_regularizer=header.get("bias_regularizer"),
             seed=header["seed"],
             dtype=header["dtype"],
             n_threads=header["n_threads"],
@@ -754,7 +826,10 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) 
             metrics=header.get("metrics"),
             preprocessing=header.get("preprocessing"),
         )
-        network.build(header["n_inputs"])
+        inputs = header.get("inputs")
+        network.build(header["n_inputs"] if inputs is None else len(inputs))
+        if inputs is not None:
+            network._selection = compacting.Selection(header["n_inputs"], np.array(inputs))
         for number, layer in enumerate(network._parameters):
             for parameter in layer:
                 name = f"layers.{number}.{parameter.name}"

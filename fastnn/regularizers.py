@@ -1,41 +1,106 @@
 """Penalties on weights."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from fastnn.checks import non_negative_float
+from fastnn.checks import non_negative_float, one_of, positive_float
 from fastnn.families import Configured, look_up
+
+METHODS = ("gradient", "shrink", "proximal")
+
+
+@dataclass(frozen=True)
+class Term:
+    """One penalty: kernels ``<name>_value`` and ``<name>_<method>`` compute it.
+
+    Attributes
+    ----------
+    name : str
+    settings : tuple of float
+        The strength first.
+    method : {"gradient", "shrink", "proximal"}
+        Whether it acts on the gradient, on the weights before the optimizer's update, or on them
+        after it.  A shrink is no gradient of anything, and adds nothing to the loss.
+    per : {"weight", "unit", "input"}
+        What it is a penalty on: single weights, or norms of columns or rows of W.
+    """
+
+    name: str
+    settings: tuple[float, ...]
+    method: str = "gradient"
+    per: str = "weight"
 
 
 class Regularizer(Configured):
-    """A sum of penalties; see :meth:`terms`."""
+    """A sum of penalties; a new one is a subclass, its kernels, and an entry in TABLE."""
 
-    def terms(self) -> list[tuple[str, float]]:
-        """Return (name, strength): kernels ``<name>_value`` and ``<name>_gradient`` compute it."""
+    def terms(self) -> list[Term]:
+        """Return the penalties."""
         raise NotImplementedError
 
 
 class L1(Regularizer):
-    """``l1 * sum |w|``, with gradient ``l1 * sign(w)``, 0 at 0.
+    """Lasso: ``l1 * sum |w|``, in one of three ways.
+
+    ==========  ===================================================================================
+    method      in each step
+    ==========  ===================================================================================
+    gradient    adds ``l1 * sign(w)``, 0 at 0, to the gradient, as Keras does
+    shrink      ``w -= l1 * sign(w)``, then the optimizer's update
+    proximal    the update, then ``w = sign(w) * max(|w| - learning_rate * l1, 0)``
+    ==========  ===================================================================================
+
+    All three move weights toward 0.  Only "proximal" stops there: its weights become exactly 0 and
+    stay so while their gradient is smaller than `l1`, and it never takes a weight through 0.  The
+    other two step over 0 and back, so weights hover around it.
+
+    "shrink" has its strength per step, whatever the learning rate: under plain gradient descent
+    ``L1(c, "shrink")`` moves as ``L1(c / learning_rate)``.  It stands outside the loss, to which
+    it adds nothing.  Where this rule is printed as ``w + sign(w) * l1``, with a plus, weights
+    would grow, unless `l1` is meant to be negative; here it is a minus and `l1` at least 0.
+
+    "proximal" minimizes loss plus penalty under plain gradient descent.  Momentum m makes the
+    optimizer's steps ``1 / (1 - m)`` times as long but not the threshold, so the penalty then
+    has the strength ``(1 - m) * l1``; under Adam each weight has a strength of its own.
+
+    scikit-learn's ``Lasso(alpha)`` halves the mean squared error: its `alpha` is ``l1 / 2`` here.
+
+    Parameters
+    ----------
+    l1 : float
+    method : {"gradient", "shrink", "proximal"}
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a strength below 0 or an unknown method.
+
+    References
+    ----------
+    R. Tibshirani, "Regression Shrinkage and Selection via the Lasso", J. R. Stat. Soc. B, 1996;
+    I. Daubechies, M. Defrise and C. De Mol, "An Iterative Thresholding Algorithm for Linear
+    Inverse Problems with a Sparsity Constraint", Comm. Pure Appl. Math., 2004.
 
     Examples
     --------
     >>> import fastnn
-    >>> fastnn.L1(0.1)
-    L1(l1=0.1)
+    >>> fastnn.L1(0.1, method="proximal")
+    L1(l1=0.1, method='proximal')
     """
 
-    def __init__(self, l1: float = 0.01):
+    def __init__(self, l1: float = 0.01, method: str = "gradient"):
         self.l1 = non_negative_float(l1, "l1")
+        self.method = one_of(method, "method", METHODS)
 
     def terms(self):
-        return [("l1", self.l1)]
+        return [Term("l1", (self.l1,), self.method)]
 
 
 class L2(Regularizer):
-    """``(l2 / 2) * sum w**2``, with gradient ``l2 * w``.
+    """Weight decay: ``(l2 / 2) * sum w**2``, with gradient ``l2 * w``.
 
-    Keras leaves out the half: its ``L2(c)`` is ``L2(2 * c)`` here.  PyTorch's `weight_decay` of
-    plain gradient descent is `l2`.
+    Keras leaves out the half: its ``L2(c)``, ``c * sum w**2``, is ``L2(2 * c)`` here.  PyTorch's
+    `weight_decay` of plain gradient descent is `l2`.
 
     Examples
     --------
@@ -48,28 +113,124 @@ class L2(Regularizer):
         self.l2 = non_negative_float(l2, "l2")
 
     def terms(self):
-        return [("l2", self.l2)]
+        return [Term("l2", (self.l2,))]
 
 
 class L1L2(Regularizer):
     """Elastic net: the sum of :class:`L1` and :class:`L2`.
 
+    `method` is that of the first; the second is always in the gradient.
+
+    scikit-learn's ``ElasticNet(alpha, l1_ratio)`` halves the mean squared error, so it is
+    ``L1L2(2 * alpha * l1_ratio, 2 * alpha * (1 - l1_ratio))`` here.
+
+    References
+    ----------
+    H. Zou and T. Hastie, "Regularization and Variable Selection via the Elastic Net", J. R. Stat.
+    Soc. B, 2005.
+
     Examples
     --------
     >>> import fastnn
     >>> fastnn.L1L2(0.1, 0.2)
-    L1L2(l1=0.1, l2=0.2)
+    L1L2(l1=0.1, l2=0.2, method='gradient')
     """
 
-    def __init__(self, l1: float = 0.01, l2: float = 0.01):
+    def __init__(self, l1: float = 0.01, l2: float = 0.01, method: str = "gradient"):
         self.l1 = non_negative_float(l1, "l1")
         self.l2 = non_negative_float(l2, "l2")
+        self.method = one_of(method, "method", METHODS)
 
     def terms(self):
-        return [("l1", self.l1), ("l2", self.l2)]
+        return [Term("l1", (self.l1,), self.method), Term("l2", (self.l2,))]
 
 
-TABLE = {"l1": L1, "l2": L2, "l1l2": L1L2}
+class Lq(Regularizer):
+    """Bridge penalty: ``(strength / 2) * sum |w|**q``, for any q above 0.
+
+    Its gradient is ``(strength / 2) * q * |w|**(q - 1) * sign(w)``, and 0 at 0.  ``Lq(c, 2)`` is
+    ``L2(c)`` and ``Lq(c, 1)`` is ``L1(c / 2)``.  Below 1 the penalty favors few large weights over
+    many small ones more than L1 does, but its gradient grows without bound toward 0: weights
+    there are thrown to and fro, by less the smaller the learning rate.
+
+    Parameters
+    ----------
+    strength : float
+    q : float, above 0
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range.
+
+    References
+    ----------
+    I. E. Frank and J. H. Friedman, "A Statistical View of Some Chemometrics Regression Tools",
+    Technometrics, 1993.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.Lq(0.1, q=1.5)
+    Lq(strength=0.1, q=1.5)
+    """
+
+    def __init__(self, strength: float = 0.01, q: float = 1.5):
+        self.strength = non_negative_float(strength, "strength")
+        self.q = positive_float(q, "q")
+
+    def terms(self):
+        if self.q == 1:
+            return [Term("l1", (self.strength / 2,))]
+        if self.q == 2:
+            return [Term("l2", (self.strength,))]
+        return [Term("lq", (self.strength, self.q))]
+
+
+class GroupL1(Regularizer):
+    """Group lasso: ``l1 * sum ||w_g||``, the norms of groups of weights; it removes whole groups.
+
+    A group is the incoming weights of a unit, a column of W, or all outgoing weights of an input, a
+    row.  After each of the optimizer's updates a group's norm shrinks by ``learning_rate * l1``,
+    and a group whose norm is smaller than that becomes exactly 0:
+    ``w_g *= max(1 - learning_rate * l1 / ||w_g||, 0)``, the proximal step.  What momentum and
+    Adam change is said at :class:`L1`.  :meth:`Network.compact` then makes a smaller network.
+
+    Yuan and Lin weight each group with the root of its size: with n inputs their strength times
+    ``sqrt(n)`` is `l1` here, since all groups of a layer have one size.
+
+    Parameters
+    ----------
+    l1 : float
+    per : {"unit", "input"}
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a strength below 0 or another `per`.
+
+    References
+    ----------
+    M. Yuan and Y. Lin, "Model Selection and Estimation in Regression with Grouped Variables", J. R.
+    Stat. Soc. B, 2006; S. Scardapane, D. Comminiello, A. Hussain and A. Uncini, "Group Sparse
+    Regularization for Deep Neural Networks", Neurocomputing, 2017.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.GroupL1(0.1, per="input")
+    GroupL1(l1=0.1, per='input')
+    """
+
+    def __init__(self, l1: float = 0.01, per: str = "unit"):
+        self.l1 = non_negative_float(l1, "l1")
+        self.per = one_of(per, "per", ("unit", "input"))
+
+    def terms(self):
+        return [Term("l1", (self.l1,), "proximal", self.per)]
+
+
+TABLE = {"l1": L1, "l2": L2, "l1l2": L1L2, "lq": Lq, "group_l1": GroupL1}
 
 
 def get(regularizer: Any, name: str) -> Regularizer | None:
@@ -77,4 +238,14 @@ def get(regularizer: Any, name: str) -> Regularizer | None:
     if regularizer is None:
         return None
     found: Regularizer = look_up(regularizer, name, Regularizer, TABLE)
+    return found
+
+
+def get_for_bias(regularizer: Any, name: str) -> Regularizer | None:
+    """Return a regularizer as :func:`get` does, but one on single weights."""
+    found = get(regularizer, name)
+    if found is not None and any(term.per != "weight" for term in found.terms()):
+        raise ValueError(
+            f"{name} is {found}, but a bias has no groups: wanted one on single values"
+        )
     return found

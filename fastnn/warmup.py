@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from fastnn import activations, losses, optimizers, schedules
+from fastnn import activations, constraints, losses, optimizers, regularizers, schedules
 from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
 from fastnn.network import Network
@@ -19,6 +19,10 @@ def warmup() -> None:
     """
     rng = np.random.default_rng(0)
     names = sorted({activation.name for activation in activations.TABLE.values()})
+    penalties: list[regularizers.Regularizer]
+    penalties = [regularizers.L1(method=method) for method in regularizers.METHODS]
+    penalties += [regularizers.GroupL1(per=per) for per in ("unit", "input")]
+    penalties += [kind() for kind in regularizers.TABLE.values()]
     for dtype in ("float32", "float64"):
         x = rng.standard_normal((4, 3)).astype(dtype)
         for loss in (kind() for kind in dict.fromkeys(losses.TABLE.values())):
@@ -39,6 +43,15 @@ def warmup() -> None:
         network = Network([*others, Dense(2)], dtype=dtype)
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
+        network.predict(x)
+        layers = [Dense(4, kernel_regularizer=penalty) for penalty in penalties]
+        layers += [Dense(4, kernel_constraint=name) for name in constraints.TABLE]
+        network = Network([*layers, Dense(2)], dtype=dtype)
+        network.fit(x, x[:, :2])
+        first, *rest = network.get_weights()
+        network.set_weights([first * [[1], [0], [0]], *rest])
+        network = network.compact()
+        network.fit(x, x[:, :2])
         network.predict(x)
     PCA().fit(x).inverse_transform(x)
 

@@ -207,6 +207,40 @@ def _penalty_gradient(rng, dtype, n):
     return {"strength": 0.3, "w": normal(rng, dtype, n), "dw": normal(rng, dtype, n)}
 
 
+def _shrink(rng, dtype, n):
+    return {"strength": 0.3, "w": normal(rng, dtype, n)}
+
+
+def _bound(rng, dtype, n):
+    return {"low": -0.5, "high": 1.0, "w": normal(rng, dtype, n)}
+
+
+def _norms(letter):
+    """Return a `make` for the norms of the columns (n) or rows (m) of a matrix."""
+
+    def make(rng, dtype, m, n):
+        size = n if letter == "n" else m
+        ends = {"first": 0, "last": n} if letter == "n" else {}
+        norms = {"before": blank(dtype, size), "after": blank(dtype, size)}
+        return {"w": normal(rng, dtype, m, n), **ends, **norms}
+
+    return make
+
+
+def _norm_ratios(rng, dtype, n):
+    before = uniform(rng, dtype, n)
+    before[::5] = 0
+    return {"before": before, "after": uniform(rng, dtype, n)}
+
+
+def _scale_columns(rng, dtype, m, n):
+    return {"factor": uniform(rng, dtype, n), "first": 0, "last": n, "w": normal(rng, dtype, m, n)}
+
+
+def _scale_rows(rng, dtype, m, n):
+    return {"factor": uniform(rng, dtype, m), "w": normal(rng, dtype, m, n)}
+
+
 def _sgd(rng, dtype, n):
     return {"rate": 0.1, "dw": normal(rng, dtype, n), "w": normal(rng, dtype, n)}
 
@@ -316,6 +350,11 @@ def _gather(rng, dtype, rows):
     return {"source": normal(rng, dtype, rows + 3), "index": index, "out": blank(dtype, rows)}
 
 
+def _gather_columns(rng, dtype, rows, n):
+    source, index = normal(rng, dtype, rows, n + 3), rng.integers(0, n + 3, n)
+    return {"source": source, "index": index, "out": blank(dtype, rows, n)}
+
+
 def _row_scales(rng, dtype, rows):
     weights = uniform(rng, dtype, rows + 3), uniform(rng, dtype, rows)
     return {"batch_weight": weights[0], "weight": weights[1], "scale": blank(dtype, rows)}
@@ -414,12 +453,13 @@ def _double(forward, backward):
     return forward._replace(float64=True), backward
 
 
-def _penalty(name):
+def _penalty(name, tolerance="absolute", **extra):
     value = Case(
-        "regularizers", f"{name}_value", _penalty_value, ("total",), 1,
-        splits=False, float64=True,
+        "regularizers", f"{name}_value", _with("w", extra, _penalty_value), ("total",), 1,
+        tolerance=tolerance, splits=False, float64=True,
     )  # fmt: skip
-    return value, Case("regularizers", f"{name}_gradient", _penalty_gradient, ("dw",), 1)
+    gradient = _with("w", extra, _penalty_gradient)
+    return value, Case("regularizers", f"{name}_gradient", gradient, ("dw",), 1)
 
 
 CASES = (
@@ -452,6 +492,17 @@ CASES = (
     *_loss("hinges", "structured_hinge", "exact", _labeled, _cost, whole=("cost",)),
     *_penalty("l1"),
     *_penalty("l2"),
+    *_penalty("lq", 0, q=1.5),
+    Case("regularizers", "l1_shrink", _shrink, ("w",), 1),
+    Case("regularizers", "l1_proximal", _with("strength", {"rate": 0.9}, _shrink), ("w",), 1,
+         tolerance="exact"),
+    Case("norms", "bound", _bound, ("w",), 1, tolerance="exact"),
+    Case("norms", "column_norms", _norms("n"), ("before", "after"), 2, tolerance=0, splits=False),
+    Case("norms", "row_norms", _norms("m"), ("before", "after"), 2, tolerance=1),
+    Case("norms", "norm_ratios", _norm_ratios, ("after",), 1, tolerance="relative"),
+    Case("norms", "scale_columns", _scale_columns, ("w",), 2, tolerance="exact",
+         whole=("factor",)),
+    Case("norms", "scale_rows", _scale_rows, ("w",), 2, tolerance="exact"),
     Case("updates", "sgd_update", _sgd, ("w",), 1),
     Case("updates", "momentum_update", _momentum, ("velocity", "w"), 1),
     Case("updates", "nesterov_update", _momentum, ("velocity", "w"), 1),
@@ -525,6 +576,8 @@ CASES = (
     Case("rows", "batch_rows", _batch_rows, ("index",), 1, splits=False),
     Case("rows", "gather_rows", _gather_rows, ("out",), 2, tolerance="exact", whole=("source",)),
     Case("rows", "gather", _gather, ("out",), 1, tolerance="exact", whole=("source",)),
+    Case("rows", "gather_columns", _gather_columns, ("out",), 2, tolerance="exact",
+         whole=("index",)),
     Case("rows", "row_scales", _row_scales, ("scale",), 1, tolerance=0, whole=("batch_weight",)),
     Case("rows", "batch_loss", _batch_loss, ("total",), 1, tolerance=0, splits=False),
     Case("rows", "flag_not_finite", _flag_not_finite, ("flag",), 2, "exact", splits=False),

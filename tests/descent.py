@@ -46,7 +46,7 @@ def descend(optimizer, function, steps, *, backend="numba", every=None):
     value, gradient, start, _ = FUNCTIONS[function]
     w, dw = aligned((2,), np.float64), aligned((2,), np.float64)
     w[:] = start
-    parameter = Parameter("kernel", w, None, {})
+    parameter = Parameter("kernel", w)
     parameter.keep_state(optimizer)
     program = Program(np.float64, 1, 1)
     program.add(value, Whole(w), Mine(program.loss), extent=EVERY)

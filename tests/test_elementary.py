@@ -36,7 +36,8 @@ ACCURACY = [
         6e-7,
         1.5e-15,
     ),
-    ("log1p_unit", np.concatenate([UNIT, TINY]), np.log1p, 2e-7, 5e-16),
+    ("log1p_unit", np.concatenate([UNIT, TINY, -UNIT / 3]), np.log1p, 2e-7, 5e-16),
+    ("log", np.concatenate([UNIT, TINY, 1 + TINY[TINY > 1e-4], 80 * UNIT]), np.log, 2e-7, 5e-16),
     (
         "sigmoid",
         np.concatenate([NEAR, 20 * NEAR, TINY]),
@@ -96,6 +97,24 @@ def test_special_values(name, expected, dtype):
     result = _loop(name)(SPECIAL.astype(dtype))
     np.testing.assert_allclose(result, np.array(expected, dtype), rtol=4 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(np.signbit(result[:3]), np.signbit(expected[:3]))
+
+
+@each_dtype
+@pytest.mark.parametrize("p", [-0.5, 0.3, 1.7, 3.0])
+def test_powers(p, dtype):
+    @njit(cached=False)
+    def loop(x, p, out):
+        for k in range(x.size):
+            out[k] = elementary.power(x[k], p)
+
+    x = np.concatenate([UNIT, 5 * UNIT, [np.inf, np.nan]]).astype(dtype)
+    out, p = np.empty_like(x), dtype(p)
+    loop(x, p, out)
+    expected = x.astype(WIDER[dtype]) ** WIDER[dtype](p)
+    # An error of the logarithm, a share of it, becomes one of the result.
+    most = 3 * np.finfo(dtype).eps * (1 + np.abs(np.log(expected[:-2])))
+    assert (np.abs(out[:-2] / expected[:-2] - 1) < most + SLACK).all()
+    np.testing.assert_array_equal(out[-2:], [np.inf if p > 0 else 0, np.nan])
 
 
 def test_the_flags_of_a_caller_change_no_bit():

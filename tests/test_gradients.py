@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from fastnn import L1, L1L2, L2, SGD, Dense, Network, activations, losses
+from fastnn import L1, L1L2, L2, SGD, Dense, Lq, Network, activations, losses
 
 INPUTS, HIDDEN, OUTPUTS, ROWS = 3, 5, 2, 8
 STEP = 1e-5
@@ -191,7 +191,8 @@ def test_gradient_with_weights_penalties_and_layers_of_one_unit():
     layers = [
         Dense(HIDDEN, "relu", kernel_regularizer=L1L2(0.1, 0.2), bias_regularizer=L2(0.3)),
         Dense(1, "tanh", use_bias=False, kernel_regularizer=L1(0.1)),
+        Dense(2, kernel_regularizer=Lq(0.2, 1.4), bias_regularizer=Lq(0.1, 0.6)),
         Dense(OUTPUTS, "sigmoid", kernel_regularizer=L2(0.4)),
     ]
     _check(layers, "mae", weighted=True, every=True)
-    _check([*layers[:2], Dense(OUTPUTS, "softmax")], "softmax_cross_entropy", weighted=True)
+    _check([*layers[:3], Dense(OUTPUTS, "softmax")], "softmax_cross_entropy", weighted=True)

@@ -1,13 +1,16 @@
-"""Penalties on parameters and their gradients.
+"""Penalties on parameters, their gradients, and other ways to bring them down.
 
 ``<name>_value(strength, w, total)`` adds the penalty to ``total[0]``;
-``<name>_gradient(strength, w, dw)`` adds its gradient to `dw`.  `w` and `dw` are (n,), of one float
-type; `total` is (1,), float64, and so are the sums on their way there.
+``<name>_gradient(strength, w, dw)`` adds its gradient to `dw`;
+``<name>_shrink(strength, w)`` changes `w` before an optimizer's update, and
+``<name>_proximal(rate, strength, w)`` after it.  A penalty with settings has them after `strength`.
+`w` and `dw` are (n,), of one float type; `total` is (1,), float64, and so are the sums on their way
+there.
 """
 
 import numpy as np
 
-from fastnn.kernels.elementary import sign
+from fastnn.kernels.elementary import copysign, power, sign
 from fastnn.kernels.jit import REASSOCIATE, njit
 
 
@@ -59,6 +62,62 @@ def l1_gradient(strength, w, dw):
     rate = w.dtype.type(strength)
     for k in range(w.size):
         dw[k] += rate * sign(w[k])
+
+
+@njit
+def l1_shrink(strength, w):
+    """Constant shrink: ``w -= strength * sign(w)``, the sign of 0 being 0.
+
+    Every weight moves toward 0 by the same amount, and beyond it where it is smaller than that.
+
+    Parameters
+    ----------
+    strength : float
+    w : (n,) array of a float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([1.0, -3.0, 0.25])
+    >>> l1_shrink(0.5, w)
+    >>> w
+    array([ 0.5 , -2.5 , -0.25])
+    """
+    amount = w.dtype.type(strength)
+    for k in range(w.size):
+        w[k] -= amount * sign(w[k])
+
+
+@njit
+def l1_proximal(rate, strength, w):
+    """Soft threshold: ``w = sign(w) * max(|w| - rate * strength, 0)``.
+
+    It is the u at which ``(u - w)**2 / 2 + rate * strength * |u|`` is least.
+
+    Parameters
+    ----------
+    rate, strength : float
+        The learning rate of the step before, and the penalty's strength.
+    w : (n,) array of a float type
+
+    References
+    ----------
+    I. Daubechies, M. Defrise and C. De Mol, "An Iterative Thresholding Algorithm for Linear
+    Inverse Problems with a Sparsity Constraint", Comm. Pure Appl. Math., 2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([1.0, -3.0, 0.25])
+    >>> l1_proximal(0.5, 1.0, w)
+    >>> w
+    array([ 0.5, -2.5,  0. ])
+    """
+    kind = w.dtype.type
+    threshold, zero = kind(rate * strength), kind(0)
+    for k in range(w.size):
+        left = abs(w[k]) - threshold
+        w[k] = zero if left <= zero else copysign(left, w[k])
 
 
 @njit(fastmath=REASSOCIATE)
@@ -113,3 +172,59 @@ def l2_gradient(strength, w, dw):
     rate = w.dtype.type(strength)
     for k in range(w.size):
         dw[k] += rate * w[k]
+
+
+@njit(fastmath=REASSOCIATE)
+def lq_value(strength, q, w, total):
+    """Bridge penalty: ``total += strength / 2 * sum |w|**q``, for q > 0.
+
+    Parameters
+    ----------
+    strength, q : float
+    w : (n,) array of a float type
+    total : (1,) float64 array
+
+    References
+    ----------
+    I. E. Frank and J. H. Friedman, "A Statistical View of Some Chemometrics Regression Tools",
+    Technometrics, 1993.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> total = np.ones(1)
+    >>> lq_value(0.5, 3.0, np.array([1.0, -3.0, 0.0]), total)
+    >>> total.round(12)
+    array([8.])
+    """
+    powers = 0.0
+    for k in range(w.size):
+        magnitude = abs(np.float64(w[k]))
+        powers += 0.0 if magnitude == 0.0 else power(magnitude, q)
+    total[0] += 0.5 * strength * powers
+
+
+@njit
+def lq_gradient(strength, q, w, dw):
+    """Gradient of the bridge penalty: ``dw += strength / 2 * q * |w|**(q - 1) * sign(w)``, 0 at 0.
+
+    With q < 1 it grows without bound toward 0.  q is not 1: that is :func:`l1_gradient`.
+
+    Parameters
+    ----------
+    strength, q : float
+    w, dw : (n,) arrays of one float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dw = np.ones(3)
+    >>> lq_gradient(0.5, 3.0, np.array([1.0, -3.0, 0.0]), dw)
+    >>> dw.round(12)
+    array([ 1.75, -5.75,  1.  ])
+    """
+    kind = w.dtype.type
+    factor, exponent, zero = kind(0.5 * strength * q), kind(q - 1.0), kind(0)
+    for k in range(w.size):
+        slope = copysign(factor * power(abs(w[k]), exponent), w[k])
+        dw[k] += zero if w[k] == 0 else slope

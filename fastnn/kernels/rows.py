@@ -120,6 +120,32 @@ def gather(source, index, out):
         out[i] = source[index[i]]
 
 
+@njit
+def gather_columns(source, index, out):
+    """Write ``out[:, j] = source[:, index[j]]``.
+
+    Parameters
+    ----------
+    source : array, (rows, k)
+    index : int64 array, (columns,)
+    out : array, (rows, columns)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> out = np.empty((1, 2))
+    >>> kernels.gather_columns(np.array([[1.0, 2.0, 3.0]]), np.array([2, 0]), out)
+    >>> out
+    array([[3., 1.]])
+    """
+    for i in range(out.shape[0]):
+        row = source[i]
+        target = out[i]
+        for j in range(target.shape[0]):
+            target[j] = row[index[j]]
+
+
 @njit(fastmath=REASSOCIATE)
 def row_scales(batch_weight, weight, scale):
     """Write ``scale = weight / sum(batch_weight)``, zeros where that sum is 0.

@@ -42,6 +42,10 @@ def gather(source, index, out):
     out[...] = source[index]
 
 
+def gather_columns(source, index, out):
+    out[...] = source[:, index]
+
+
 def row_scales(batch_weight, weight, scale):
     total = batch_weight.sum()
     scale[...] = weight / total if total != 0 else 0

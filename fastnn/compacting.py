@@ -1,0 +1,121 @@
+"""Which units and inputs a network can do without, and what becomes of the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastnn.engine.program import aligned_copy
+from fastnn.layers import Dense, Layer, Parameter
+from fastnn.reference import TWINS
+
+
+@dataclass
+class Selection:
+    """The columns of the data that a network reads."""
+
+    width: int
+    """How many columns the data has."""
+    index: np.ndarray
+    """The columns in use: integers below `width`, since compiled code reads at these places."""
+
+    def __post_init__(self) -> None:
+        self.index = np.asarray(self.index, np.int64)
+        if not ((self.index >= 0) & (self.index < self.width)).all():
+            raise ValueError(f"inputs are not all columns of {self.width}")
+
+
+@dataclass
+class Reduction:
+    """What is left of a network: masks of the inputs and of each layer's units, and its numbers."""
+
+    kept: list[np.ndarray]
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+
+
+def plain(layers: Sequence[Layer]) -> list[Dense]:
+    """Return the layers if all are a plain :class:`Dense`: others may compute anything."""
+    found = []
+    for number, layer in enumerate(layers):
+        if type(layer) is not Dense:
+            raise TypeError(f"compact wants Dense layers, got layers[{number}], {layer!r}")
+        found.append(layer)
+    return found
+
+
+def reduce(layers: list[Dense], parameters: list[list[Parameter]], tolerance: float) -> Reduction:
+    """Return what is left without units and inputs that change nothing.
+
+    A unit that has no incoming weights is a constant: that times its outgoing weights goes into
+    the next biases, and these weights become 0.  A unit that has no outgoing weights needs no
+    incoming ones.  Either may do the same to other units, so both are done until nothing changes.
+    Weights of at most `tolerance` count as 0.  Each layer keeps at least one unit, and a layer
+    whose activation mixes units (softmax) keeps all of them.
+
+    """
+    weights = [own[0].value.copy() for own in parameters]
+    biases = [_bias(layer, own) for layer, own in zip(layers, parameters, strict=True)]
+    changed = True
+    while changed:
+        changed = False
+        for number, layer in enumerate(layers[:-1]):
+            w, after = weights[number], weights[number + 1]
+            if layer.activation.elementwise:
+                constant = (np.abs(w) <= tolerance).all(axis=0) & after.any(axis=1)
+                outputs = _applied(layer, biases[number][constant], w.dtype)
+                biases[number + 1] += outputs @ after[constant]
+                after[constant] = 0
+                unread = (np.abs(after) <= tolerance).all(axis=1) & w.any(axis=0)
+                w[:, unread] = 0
+                changed = changed or bool(constant.any() or unread.any())
+    kept = [_read(w, tolerance) for w in weights] + [np.ones(layers[-1].units, bool)]
+    for number, layer in enumerate(layers[:-1]):
+        if not layer.activation.elementwise:
+            kept[number + 1][:] = True
+    return Reduction(kept, weights, biases)
+
+
+def _read(w: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return which inputs of a layer count; the weights of all others become 0."""
+    kept = ~(np.abs(w) <= tolerance).all(axis=1)
+    w[~kept] = 0
+    kept[0] |= not kept.any()
+    return kept
+
+
+def _bias(layer: Dense, parameters: list[Parameter]) -> np.ndarray:
+    if layer.use_bias:
+        return parameters[1].value.astype(np.float64)
+    return np.zeros(layer.units)
+
+
+def _applied(layer: Dense, inputs: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the layer's activation of some of its inputs."""
+    z = inputs.astype(dtype)[None]
+    slope, forward = layer.activation.slope, layer.activation.forward
+    if slope is not None:
+        return np.where(z > 0, z, slope * z)[0].astype(np.float64)
+    out = np.empty_like(z)
+    (TWINS[forward] if isinstance(forward, str) else forward[1])(
+        z, *layer.activation.arguments, out
+    )
+    return out[0].astype(np.float64)
+
+
+def fill(built: list[list[Parameter]], old: list[list[Parameter]], left: Reduction) -> None:
+    """Give a smaller network's parameters the values, and the optimizer's state, that are left."""
+    for number, parameters in enumerate(built):
+        rows, columns = left.kept[number : number + 2]
+        values = left.weights[number], left.biases[number]
+        for new, value in zip(parameters, values, strict=False):
+            new.value[...] = _cut(value, rows, columns)
+        for new, source in zip(parameters, old[number], strict=False):
+            new.state = {
+                name: aligned_copy(_cut(array, rows, columns))
+                for name, array in source.state.items()
+            }
+
+
+def _cut(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    return array[np.ix_(rows, columns)] if array.ndim == 2 else array[columns]

@@ -1,0 +1,174 @@
+"""Norms of the rows and columns of weights, and bounds on norms or on the weights themselves.
+
+A penalty or a constraint on whole units computes the norms of the columns of W, changes these
+as if they were weights, and scales the columns by what came of it.  Columns are taken as
+``first`` ... ``last - 1`` of a whole matrix, so that the inner loop runs along its rows.
+"""
+
+import math
+
+from fastnn.kernels.jit import REASSOCIATE, njit
+
+
+@njit
+def bound(low, high, w):
+    """Clip: ``w = min(max(w, low), high)``, NaN staying NaN.
+
+    Parameters
+    ----------
+    low, high : float
+    w : (n,) array of a float type
+        Weights, or norms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.array([-1.0, 2.0, 5.0])
+    >>> bound(0.0, 3.0, w)
+    >>> w
+    array([0., 2., 3.])
+    """
+    least, most = w.dtype.type(low), w.dtype.type(high)
+    for k in range(w.size):
+        value = least if w[k] < least else w[k]
+        w[k] = most if value > most else value
+
+
+@njit
+def column_norms(w, first, last, before, after):
+    """Write the norms ``sqrt(sum_i w[i, first:last]**2)`` to the same places of both vectors.
+
+    One is to be kept and one to be changed; see :func:`norm_ratios`.
+
+    Parameters
+    ----------
+    w : (m, n) array of a float type
+    first, last : int
+    before, after : (n,) arrays of the same type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> before, after = np.empty(2), np.empty(2)
+    >>> column_norms(np.array([[3.0, 0.0], [4.0, 1.0]]), 0, 2, before, after)
+    >>> after
+    array([5., 1.])
+    """
+    low, high = max(first, 0), min(last, before.shape[0])
+    norm, copy = before[low:high], after[low:high]
+    for j in range(norm.shape[0]):
+        norm[j] = 0
+    for i in range(w.shape[0]):
+        row = w[i, low:high]
+        for j in range(norm.shape[0]):
+            norm[j] += row[j] * row[j]
+    for j in range(norm.shape[0]):
+        norm[j] = math.sqrt(norm[j])
+        copy[j] = norm[j]
+
+
+@njit(fastmath=REASSOCIATE)
+def row_norms(w, before, after):
+    """Write the norms ``sqrt(sum_j w[:, j]**2)`` to both vectors.
+
+    Parameters
+    ----------
+    w : (m, n) array of a float type
+    before, after : (m,) arrays of the same type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> before, after = np.empty(2), np.empty(2)
+    >>> row_norms(np.array([[3.0, 4.0], [0.0, 1.0]]), before, after)
+    >>> after
+    array([5., 1.])
+    """
+    for i in range(w.shape[0]):
+        row = w[i]
+        squares = w.dtype.type(0)
+        for j in range(row.shape[0]):
+            squares += row[j] * row[j]
+        before[i] = math.sqrt(squares)
+        after[i] = before[i]
+
+
+@njit
+def norm_ratios(before, after):
+    """Turn changed norms into factors: ``after = after / before``, exactly 1 where they are equal.
+
+    Where `before` is 0 there is nothing to scale, and `after` stays.
+
+    Parameters
+    ----------
+    before, after : (n,) arrays of one float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> after = np.array([1.0, 0.0])
+    >>> norm_ratios(np.array([2.0, 0.0]), after)
+    >>> after
+    array([0.5, 0. ])
+    """
+    one = before.dtype.type(1)
+    for k in range(before.size):
+        after[k] = after[k] / (one if before[k] == 0 else before[k])
+
+
+@njit
+def scale_columns(factor, first, last, w):
+    """Scale columns: ``w[:, first:last] *= factor[first:last]``.
+
+    Parameters
+    ----------
+    factor : (n,) array of a float type
+    first, last : int
+    w : (m, n) array of the same type
+        Not written where all factors are 1, as those of a constraint often are: so its cache
+        lines can stay in several cores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.ones((2, 2))
+    >>> scale_columns(np.array([3.0, 4.0]), 0, 2, w)
+    >>> w
+    array([[3., 4.],
+           [3., 4.]])
+    """
+    low, high = max(first, 0), min(last, factor.shape[0])
+    scale = factor[low:high]
+    changed = 0
+    for j in range(scale.shape[0]):
+        changed += scale[j] != 1
+    if changed == 0:
+        return
+    for i in range(w.shape[0]):
+        row = w[i, low:high]
+        for j in range(scale.shape[0]):
+            row[j] *= scale[j]
+
+
+@njit
+def scale_rows(factor, w):
+    """Scale rows: ``w[i] *= factor[i]``.
+
+    Parameters
+    ----------
+    factor : (m,) array of a float type
+    w : (m, n) array of the same type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.ones((2, 2))
+    >>> scale_rows(np.array([3.0, 4.0]), w)
+    >>> w
+    array([[3., 3.],
+           [4., 4.]])
+    """
+    for i in range(w.shape[0]):
+        row = w[i]
+        for j in range(row.shape[0]):
+            row[j] *= factor[i]

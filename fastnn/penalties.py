@@ -1,0 +1,93 @@
+"""Penalties and constraints as calls of kernels around an optimizer's update."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastnn.constraints import Constraint
+from fastnn.engine.steps import Arg, FlatPart, High, Low, Part, Whole
+from fastnn.regularizers import Regularizer, Term
+
+Call = tuple[Any, tuple[Any, ...]]
+
+
+def terms(regularizer: Regularizer | None, method: str) -> list[Term]:
+    """Return the terms that act in a certain way."""
+    return [t for t in (regularizer.terms() if regularizer else ()) if t.method == method]
+
+
+def on_gradient(regularizer: Regularizer | None, w: np.ndarray, gradient: Arg) -> list[Call]:
+    """Return the calls that add the penalties' gradients."""
+    return [
+        (f"{term.name}_gradient", (*term.settings, FlatPart(w), gradient))
+        for term in terms(regularizer, "gradient")
+    ]
+
+
+def before_update(regularizer: Regularizer | None, w: np.ndarray) -> list[Call]:
+    """Return the calls that change a share of the rows of `w` before the optimizer does."""
+    return [
+        (f"{term.name}_shrink", (*term.settings, FlatPart(w)))
+        for term in terms(regularizer, "shrink")
+    ]
+
+
+def after_update(
+    regularizer: Regularizer | None, constraint: Constraint | None, w: np.ndarray, rate: Any
+) -> list[Call]:
+    """Return the calls that change a share of the rows of `w` after the optimizer has.
+
+    `rate` is its learning rate, as a kernel's argument.
+    """
+    calls = _on("weight", FlatPart(w), regularizer, constraint, rate)
+    before, after = FlatPart(np.empty(len(w), w.dtype)), FlatPart(np.empty(len(w), w.dtype))
+    on_norms = _on("input", after, regularizer, constraint, rate)
+    if on_norms:
+        calls += [("row_norms", (Part(w), before, after)), *on_norms]
+        calls += [("norm_ratios", (before, after)), ("scale_rows", (after, Part(w)))]
+    return calls
+
+
+def on_columns(
+    regularizer: Regularizer | None, constraint: Constraint | None, w: np.ndarray, rate: Any
+) -> list[Call]:
+    """Return the calls that then change a share of the columns of `w`, all rows being there."""
+    before, after = np.empty(w.shape[-1], w.dtype), np.empty(w.shape[-1], w.dtype)
+    on_norms = _on("unit", FlatPart(after), regularizer, constraint, rate)
+    if not on_norms:
+        return []
+    return [
+        ("column_norms", (Whole(w), Low(), High(), Whole(before), Whole(after))),
+        *on_norms,
+        ("norm_ratios", (FlatPart(before), FlatPart(after))),
+        ("scale_columns", (Whole(after), Low(), High(), Whole(w))),
+    ]
+
+
+def _on(per, values: Arg, regularizer, constraint, rate) -> list[Call]:
+    """Return the calls of the proximal steps and bounds on weights, or on norms in their place."""
+    calls: list[Call] = [
+        (f"{term.name}_proximal", (rate, *term.settings, values))
+        for term in terms(regularizer, "proximal")
+        if term.per == per
+    ]
+    if constraint is not None and constraint.per == per:
+        calls.append(("bound", (*constraint.bounds, values)))
+    return calls
+
+
+def value(regularizer: Regularizer | None, w: np.ndarray, kernels: Mapping[str, Any]) -> float:
+    """Return the sum of the penalties on `w`, computed by these kernels."""
+    total = np.zeros(1)
+    for term in regularizer.terms() if regularizer else ():
+        values = w.reshape(-1)
+        if term.per != "weight":
+            before, values = np.empty((2, w.shape[0 if term.per == "input" else 1]), w.dtype)
+            if term.per == "input":
+                kernels["row_norms"](w, before, values)
+            else:
+                kernels["column_norms"](w, 0, w.shape[1], before, values)
+        if term.method != "shrink":
+            kernels[f"{term.name}_value"](*term.settings, values, total)
+    return float(total[0])
