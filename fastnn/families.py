@@ -40,13 +40,16 @@ def look_up(wanted: Any, name: str, kind: type, table: Mapping[str, Any]) -> Any
     """
     if isinstance(wanted, kind):
         return wanted
+    first = {entry: known for known, entry in reversed(list(table.items()))}
+    names = [known for known, entry in table.items() if first[entry] == known]
     if isinstance(wanted, Mapping):
         settings = dict(wanted)
         classes = {entry.__name__: entry for entry in table.values() if isinstance(entry, type)}
         return classes[one_of(settings.pop("name", None), f"{name}['name']", classes)](**settings)
     if isinstance(wanted, str):
-        found = table[one_of(wanted.lower(), name, table)]
+        known = wanted.lower()
+        found = table[known if known in table else one_of(known, name, names)]
         return found() if isinstance(found, type) else found
     raise TypeError(
-        f"{name} must be a name ({listed(table)}) or a {kind.__name__}, got {type(wanted).__name__}"
+        f"{name} must be a name ({listed(names)}) or a {kind.__name__}, got {type(wanted).__name__}"
     )

@@ -282,3 +282,14 @@ def test_users_functions_train_like_built_in_ones(dtype):
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_allclose(two, one, rtol=50 * np.finfo(dtype).eps, atol=1e-6)
+
+
+def test_the_checked_kernels_know_lengths_that_are_products():
+    d, levels, scale = np.empty((2, 6)), np.array([0.2, 0.8]), np.ones(2)
+    fastnn.kernels.quantile_backward(np.ones((2, 6)), np.zeros((2, 3)), levels, scale, d)
+    np.testing.assert_allclose(d[0], [0.8, 0.8, 0.8, 0.2, 0.2, 0.2])
+    message = r"wanted prediction \(m, q\*n\), target \(m, n\), .*; got prediction \(2, 6\) float64"
+    with pytest.raises(ValueError, match=message):
+        fastnn.kernels.quantile_backward(np.ones((2, 6)), np.zeros((2, 2)), levels, scale, d)
+    with pytest.raises(ValueError, match=r"wanted prediction \(m, 2\*n\)"):
+        fastnn.kernels.gaussian_nll_forward(np.ones((2, 3)), np.zeros((2, 2)), scale)

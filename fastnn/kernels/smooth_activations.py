@@ -136,7 +136,7 @@ def softplus_forward(x, out):
     >>> out = np.zeros((1, 3))
     >>> softplus_forward(np.array([[-1e4, 0.0, 1e4]]), out)
     >>> out.round(4)
-    array([[0.0000e+00, 6.9310e-01, 1.0000e+04]])
+    array([[0.000e+00, 6.931e-01, 1.000e+04]])
     """
     for k in range(x.size):
         out.flat[k] = softplus(x.flat[k])
