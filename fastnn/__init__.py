@@ -1,6 +1,15 @@
 """fastnn: neural networks on CPUs, compiled by Numba."""
 
 from fastnn.callbacks import Callback, History
+from fastnn.diagnosis import (
+    WatchUnits,
+    check_gradients,
+    check_units,
+    diagnose,
+    lr_range_test,
+    overfit_small,
+    sweep,
+)
 from fastnn.layers import Dense
 from fastnn.network import Network, load
 from fastnn.optimizers import SGD, Adam
@@ -18,5 +27,12 @@ __all__ = [
     "Dense",
     "History",
     "Network",
+    "WatchUnits",
+    "check_gradients",
+    "check_units",
+    "diagnose",
     "load",
+    "lr_range_test",
+    "overfit_small",
+    "sweep",
 ]
