@@ -19,9 +19,9 @@ def _regression(seed, rows=400, columns=8):
     return x, y + 0.1 * rng.standard_normal(y.shape)
 
 
-def _classes(seed, rows=400, columns=8, classes=4):
+def _classes(seed, rows=400, columns=8, classes=4, apart=2.0):
     rng = np.random.default_rng(seed)
-    centers = 2 * rng.standard_normal((classes, columns))
+    centers = apart * rng.standard_normal((classes, columns))
     labels = rng.integers(0, classes, rows)
     return centers[labels] + rng.standard_normal((rows, columns)), labels
 
@@ -89,8 +89,11 @@ def _equal_classes(seed):
 def _saturated(activation):
     def plant(seed):
         x, y = _regression(seed)
-        start = Normal(8.0)
-        return _network(seed, activation=activation, kernel_initializer=start), x, y, {}
+        start, optimizer = Normal(8.0), Adam(0.01)
+        network = _network(
+            seed, activation=activation, kernel_initializer=start, optimizer=optimizer
+        )
+        return network, x, y, {}
 
     return plant
 
@@ -105,12 +108,12 @@ def _rate_too_high(seed):
 
 
 def _rate_too_high_mae(seed):
-    return _network(seed, loss="mae", optimizer=SGD(0.7)), *_regression(seed), {}
+    return _network(seed, loss="mae", optimizer=SGD(1.0)), *_regression(seed), {}
 
 
 def _rate_too_high_adam(seed):
-    x, y = _classes(seed)
-    network = _network(seed, loss="softmax_cross_entropy", optimizer=Adam(2.0), outputs=4)
+    x, y = _classes(seed, apart=0.7)
+    network = _network(seed, loss="softmax_cross_entropy", optimizer=Adam(1.0), outputs=4)
     return network, x, y, {}
 
 
@@ -150,7 +153,8 @@ def _signed_error(seed):
 
 
 def _large_batch(seed):
-    return _network(seed), *_regression(seed), {"batch_size": 400, "epochs": 15}
+    x, y = _regression(seed, rows=1200)
+    return _network(seed, optimizer=SGD(0.02)), x, y, {"batch_size": 1200, "epochs": 10}
 
 
 def _labels_from_one(seed):
@@ -199,6 +203,17 @@ def _unrelated(seed):
     return _network(seed, optimizer=SGD(0.01)), x, np.random.default_rng(seed).permutation(y), {}
 
 
+def _only_linear(seed):
+    x, _ = _regression(seed)
+    return Network([Dense(1)], optimizer=SGD(0.05), seed=seed), x, np.abs(x[:, :1]) - 0.8, {}
+
+
+def _overfitted(seed):
+    x, y = _regression(seed, rows=60, columns=20)
+    y = x[:, :1] + 2 * np.random.default_rng(seed + 100).standard_normal(y.shape)
+    return _network(seed, optimizer=Adam(0.01)), x, y, {"epochs": 200}
+
+
 def _constant_inputs(seed):
     x, y = _regression(seed)
     return _network(seed), np.ones_like(x), y, {}
@@ -238,7 +253,9 @@ PLANTED = {
     "softmax of one": (_one_softmax, "output_range"),
     "penalty": (_penalty, "penalty"),
     "rows misaligned": (_rows_misaligned, "rows_misaligned"),
-    "unrelated": (_unrelated, "constant_prediction"),
+    "unrelated": (_unrelated, "unrelated"),
+    "overfitted": (_overfitted, "overfitting"),
+    "only linear": (_only_linear, "constant_prediction"),
     "constant inputs": (_constant_inputs, "constant_inputs"),
     "constant target": (_constant_target, "constant_target"),
 }
@@ -283,7 +300,7 @@ def _healthy_mae(seed):
 
 def _healthy_noise(seed):
     x, y = _regression(seed)
-    y = y + np.random.default_rng(seed + 100).standard_normal(y.shape)
+    y = y + 0.5 * np.random.default_rng(seed + 100).standard_normal(y.shape)
     return _network(seed, optimizer=SGD(0.02)), x, y, {"epochs": 60}
 
 

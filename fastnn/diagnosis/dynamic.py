@@ -13,7 +13,15 @@ from fastnn.diagnosis.copies import default_start, rate_of, with_rate, with_sett
 from fastnn.diagnosis.findings import Finding
 from fastnn.diagnosis.gradients import check_gradients, has_own_kernels
 from fastnn.diagnosis.probes import check_oscillation, check_units
-from fastnn.diagnosis.trials import Study, Trial, overfit_small
+from fastnn.diagnosis.trials import (
+    CONSTANT,
+    Study,
+    Trial,
+    constant_loss,
+    evaluated,
+    overfit_small,
+    remaining,
+)
 
 _SMALL_BATCH = 32
 
@@ -117,7 +125,7 @@ def units(study: Study) -> Iterator[Finding]:
 
 def penalty(study: Study) -> Iterator[Finding]:
     """Penalties that hold the weights at zero."""
-    part = study.base.network._penalty() if math.isfinite(study.base.share) else math.inf
+    part = study.start._penalty()
     if not part:
         return
     free = with_settings(study.network.layers, kernel_regularizer=None, bias_regularizer=None)
@@ -128,8 +136,8 @@ def penalty(study: Study) -> Iterator[Finding]:
         yield Finding(
             "penalty",
             part,
-            f"the penalties on the weights, {part:.3g} of the loss at the end, hold them near 0; "
-            f"without them the network learns {_better(study, trial)}",
+            f"the penalties, which add {part:.3g} to the loss at the start, hold the weights near "
+            f"0; without them the network learns {_better(study, trial)}",
             "Make kernel_regularizer and bias_regularizer ten to a hundred times weaker",
         )
 
@@ -160,13 +168,15 @@ def rate(study: Study) -> Iterator[Finding]:
         changed = study.copy(optimizer=with_rate(study.network.optimizer, own * factor))
         trials.append((study.trial(changed), factor))
     best, factor = min(trials, key=lambda pair: pair[0].share)
-    if not study.helps(best):
+    losses = study.base.losses
+    bounces = check_oscillation(losses) if len(losses) >= 6 else None
+    if not study.helps(best, 0.8 if bounces and factor < 1 else 0.6):
         return
     learned = f"a rate of {own * factor:.2g} learns {_better(study, best)}"
     if factor < 1:
         bounce = ""
-        if len(study.base.losses) >= 6 and (seen := check_oscillation(study.base.losses)):
-            bounce = f"; the loss bounces, rising in {seen.rises:.0%} of the epochs"
+        if bounces:
+            bounce = f"; the loss bounces, rising in {bounces.rises:.0%} of the epochs"
         elif math.isinf(study.base.share):
             bounce = "; the loss grows without bounds"
         why = ""
@@ -191,20 +201,46 @@ def rate(study: Study) -> Iterator[Finding]:
 
 def unexplained(study: Study) -> Iterator[Finding]:
     """No better than a constant, and none of the above."""
-    if study.base.share < 0.95:
+    if study.base.share < CONSTANT:
         return
     known = _explained(study.x, study.y, study)
     shifted = max((_explained(study.x, np.roll(study.y, by, axis=0), study), by) for by in (-1, 1))
+    simple = f"a simple model explains {max(known, 0.0):.0%} of the target"
     if shifted[0] > 0.2 and known < 0.5 * shifted[0]:
         yield Finding(
             "rows_misaligned",
             shifted[0],
-            f"the targets belong to the rows {'above' if shifted[1] > 0 else 'below'}: a simple "
-            f"model explains {max(known, 0):.0%} of y as it is, and {shifted[0]:.0%} of y moved by "
-            "one row",
+            f"the targets belong to the rows {'above' if shifted[1] > 0 else 'below'}: {simple} as "
+            f"it is, and {shifted[0]:.0%} of it moved by one row",
             f"Look at how X and y are put together; np.roll(y, {shifted[1]}, axis=0) fits",
         )
-        return
+    elif known < 0.05:
+        yield Finding(
+            "unrelated",
+            known,
+            f"the inputs seem to say nothing about the target: {simple} on rows held out",
+            "Check that the rows of X and y belong together, and that X has what y depends on",
+        )
+    elif _share_seen(study) < 0.8:
+        yield Finding(
+            "overfitting",
+            study.base.share,
+            "the network learns the rows that it sees, but is no better than a constant on others: "
+            f"{study.base.share:.2g} of the constant's loss remains, where {simple}",
+            "Use fewer units, fewer epochs or a penalty, and validation data to see it",
+        )
+    else:
+        yield _constant_prediction(study, simple)
+
+
+def _share_seen(study: Study) -> float:
+    """Return what remains on the rows that the training saw."""
+    x, y = study.x[study.train], study.y[study.train]
+    constant = constant_loss(study.network, y, study.n_outputs)
+    return remaining(evaluated(study.base.network, x, y), constant)
+
+
+def _constant_prediction(study: Study, simple: str) -> Finding:
     small = overfit_small(study.start, study.x, study.y)
     predicted = study.base.network.predict(study.x[study.train])
     middle = ", ".join(f"{value:.4g}" for value in predicted.mean(axis=0)[:3])
@@ -212,14 +248,10 @@ def unexplained(study: Study) -> Iterator[Finding]:
     if study.network.loss.target == "real":
         y = study.y[study.train]
         text += f", where the target's median is {np.median(y):.4g} and its mean {y.mean():.4g}"
-    if not small:
-        text += f"; even of the loss on {small.rows} rows, trained alone, {small.share:.2g} remains"
-        change = "The network cannot learn its rows by heart: check layers, loss and gradients"
-    else:
-        text += f"; {small.rows} rows are learned by heart, and a simple model explains "
-        text += f"{max(known, 0):.0%} of the target"
-        change = "The inputs seem to say little about the target: check how X and y belong together"
-    yield Finding("constant_prediction", float(predicted.std(axis=0).max()), text, change)
+    verb = "are learned by heart" if small else f"trained alone keep {small.share:.2g} of the loss"
+    text += f"; {small.rows} rows {verb}, and {simple}"
+    change = "Try more layers or units, and another activation"
+    return Finding("constant_prediction", float(predicted.std(axis=0).max()), text, change)
 
 
 def _explained(x: np.ndarray, y: np.ndarray, study: Study) -> float:

@@ -51,8 +51,9 @@ def diagnose(
     The causes are "labels" (out of range, or counted from 1), "constant_inputs", "constant_target",
     "signed_error", "zero_weights", "equal_weights", "gradient" (of a kernel of your own),
     "output_range", "unscaled_inputs", "unscaled_target", "saturated", "dead", "penalty",
-    "batch_too_large", "rate_too_high", "rate_too_low", "rows_misaligned" and, where none of these
-    explains it, "constant_prediction".
+    "batch_too_large", "rate_too_high", "rate_too_low" and, where a training that is no better than
+    a constant has none of these, "rows_misaligned", "unrelated", "overfitting" or
+    "constant_prediction".
 
     Parameters
     ----------
@@ -80,9 +81,10 @@ def diagnose(
     --------
     >>> import numpy as np, fastnn
     >>> x = np.random.default_rng(0).standard_normal((200, 3))
-    >>> layers = [fastnn.Dense(8, "tanh", kernel_initializer="zeros"), fastnn.Dense(1)]
-    >>> fastnn.diagnose(fastnn.Network(layers[::-1][:1]), x, x[:, :1]).findings
-    []
+    >>> layers = [fastnn.Dense(8, "relu", kernel_initializer="zeros"), fastnn.Dense(1)]
+    >>> print(fastnn.diagnose(fastnn.Network(layers), x, x[:, :1]))  # doctest: +ELLIPSIS
+    Training leaves 1 of the loss of the best constant prediction.
+    1. zero_weights: all 24 weights of layer 0 are 0: its units get no gradients, ...
     """
     if epochs is not None:
         epochs = checks.positive_int(epochs, "epochs")

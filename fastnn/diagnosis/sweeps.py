@@ -326,19 +326,13 @@ def sweep(
     jobs = workers(n_jobs)
     train, test = _held_out(len(x), checks.fraction(validation_split, "validation_split"), network)
     kinds = _optimizers([network.optimizer] if optimizers is None else optimizers)
-    positive = checks.positive_int, checks.non_negative_float, checks.positive_float
-    names = "batch_sizes", "init_scales", "learning_rates"
     axes = [
+        [checks.positive_int(size, "batch_sizes") for size in _listed(batch_sizes, "batch_sizes")],
+        [_scale(scale) for scale in _listed(init_scales, "init_scales")],
         [
-            value if value is None and name == "init_scales" else check(value, name)
-            for value in given
-        ]
-        for check, name, given in zip(
-            positive,
-            names,
-            map(_listed, (batch_sizes, init_scales, learning_rates), names),
-            strict=True,
-        )
+            checks.positive_float(rate, "learning_rates")
+            for rate in _listed(learning_rates, "learning_rates")
+        ],
     ]
     grid = list(itertools.product(kinds, *axes))
 
@@ -367,6 +361,10 @@ def _listed(values: Any, name: str) -> list[Any]:
     if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray) or not len(values):
         raise TypeError(f"{name} is {values!r}, wanted a sequence of at least one value")
     return list(values)
+
+
+def _scale(scale: Any) -> float | None:
+    return None if scale is None else checks.non_negative_float(scale, "init_scales")
 
 
 def _held_out(n: int, share: float, network: Network) -> tuple[np.ndarray, np.ndarray]:

@@ -181,6 +181,8 @@ class Trial:
     network: Network
 
 
+CONSTANT = 0.95
+"""A training that leaves more than this of a constant prediction's loss is no better than it."""
 _MOST_ROWS = 2000
 _FEWEST_HELD_OUT = 40
 _MOST_UPDATES, _FEWEST_UPDATES = 5000, 200
@@ -264,6 +266,11 @@ class Study:
         constant = constant_loss(self.network, y[self.train], self.n_outputs, y[self.test])
         return Trial(remaining(loss, constant), losses, network)
 
-    def helps(self, trial: Trial) -> bool:
-        """Whether a change made all the difference, to a training that fails."""
-        return trial.share < 0.6 * self.base.share and trial.share < 0.95
+    def helps(self, trial: Trial, enough: float = 0.6) -> bool:
+        """Whether a change made all the difference, to a training that fails.
+
+        One that is no better than a constant is helped by less.
+        """
+        if self.base.share >= CONSTANT:
+            enough = 0.8
+        return trial.share < enough * self.base.share and trial.share < CONSTANT
