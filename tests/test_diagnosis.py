@@ -209,8 +209,8 @@ def _only_linear(seed):
 
 
 def _overfitted(seed):
-    x, y = _regression(seed, rows=60, columns=20)
-    y = x[:, :1] + 2 * np.random.default_rng(seed + 100).standard_normal(y.shape)
+    x, y = _regression(seed, columns=20)
+    y = x[:, :1] + 2.0 * np.random.default_rng(seed + 100).standard_normal(y.shape)
     return _network(seed, optimizer=Adam(0.01)), x, y, {"epochs": 200}
 
 
@@ -349,3 +349,76 @@ def test_nothing_is_found_in_a_healthy_training(case, seed):
     network, x, y, fit = HEALTHY[case](seed)
     found = diagnose(network, x, y, **fit)
     assert found.findings == [], found
+
+
+@njit
+def _swapped_backward(prediction, target, row_scale, d):
+    for i in range(prediction.shape[0]):
+        for j in range(prediction.shape[1]):
+            d[i, j] = row_scale[i] * (target[i, j] - prediction[i, j])
+
+
+def test_a_wrong_kernel_of_one_s_own():
+    x, y = _regression(0)
+    mse = losses.TABLE["mse"]
+    backward = (_swapped_backward, _swapped_backward)
+    network = _network(0, loss=Loss("mine", mse.forward, backward, "real"))
+    found = diagnose(network, x, y)
+    assert found.cause == "gradient", found
+    assert "layer" in found.findings[0].problem
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_the_network_stays_as_it_is(built):
+    network, x, y, fit = _rate_too_low(0)
+    if built:
+        network.fit(x, y, epochs=3)
+        before, settings = network.get_weights(), network.optimizer.to_config()
+    x, y = x.copy(), y.copy()
+    x.flags.writeable = y.flags.writeable = False
+    found = diagnose(network, x, y, **fit)
+    assert found.cause == "rate_too_low"
+    assert network.built is built
+    if built:
+        assert network.optimizer.to_config() == settings
+        for old, new in zip(before, network.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+def test_a_trained_network_is_judged_from_its_start():
+    network, x, y, fit = _rate_too_high_mae(0)
+    network.fit(x, y, epochs=5)
+    assert diagnose(network, x, y, **fit).cause == "rate_too_high"
+
+
+def test_weights_set_by_hand_are_the_start():
+    x, y = _regression(0)
+    network = _network(0, activation="tanh")
+    network.build(x.shape[1])
+    network.set_weights([np.zeros_like(each) for each in network.get_weights()])
+    assert diagnose(network, x, y).cause == "zero_weights"
+
+
+def test_the_same_answer_every_time():
+    network, x, y, fit = _large_target(0)
+    assert diagnose(network, x, y, **fit) == diagnose(network, x, y, **fit)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 10, 50])
+def test_few_rows(rows):
+    x, y = _regression(0)
+    found = diagnose(_network(0), x[:rows], y[:rows])
+    assert found.share >= 0 or np.isnan(found.share)
+
+
+def test_the_answer_in_words():
+    network, x, y, fit = _unscaled_inputs(0)
+    found = diagnose(network, x, y, **fit)
+    text = str(found)
+    assert "1. unscaled_inputs: " in text and "Subtract each column's mean" in text
+    finding = found.findings[0]
+    size = np.sqrt(np.square(x).mean(axis=0)).max()
+    assert finding.number == pytest.approx(size, rel=0.1)
+    assert f"{finding.number:.3g}" in finding.problem
+    network, x, y, fit = HEALTHY["regression"](0)
+    assert "Nothing was found wrong" in str(diagnose(network, x, y, **fit))

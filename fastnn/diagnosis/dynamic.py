@@ -13,15 +13,7 @@ from fastnn.diagnosis.copies import default_start, rate_of, with_rate, with_sett
 from fastnn.diagnosis.findings import Finding
 from fastnn.diagnosis.gradients import check_gradients, has_own_kernels
 from fastnn.diagnosis.probes import check_oscillation, check_units
-from fastnn.diagnosis.trials import (
-    CONSTANT,
-    Study,
-    Trial,
-    constant_loss,
-    evaluated,
-    overfit_small,
-    remaining,
-)
+from fastnn.diagnosis.trials import CONSTANT, Study, Trial, overfit_small
 
 _SMALL_BATCH = 32
 
@@ -221,7 +213,7 @@ def unexplained(study: Study) -> Iterator[Finding]:
             f"the inputs seem to say nothing about the target: {simple} on rows held out",
             "Check that the rows of X and y belong together, and that X has what y depends on",
         )
-    elif _share_seen(study) < 0.8:
+    elif study.share_seen() < 0.8:
         yield Finding(
             "overfitting",
             study.base.share,
@@ -231,13 +223,6 @@ def unexplained(study: Study) -> Iterator[Finding]:
         )
     else:
         yield _constant_prediction(study, simple)
-
-
-def _share_seen(study: Study) -> float:
-    """Return what remains on the rows that the training saw."""
-    x, y = study.x[study.train], study.y[study.train]
-    constant = constant_loss(study.network, y, study.n_outputs)
-    return remaining(evaluated(study.base.network, x, y), constant)
 
 
 def _constant_prediction(study: Study, simple: str) -> Finding:
@@ -265,7 +250,7 @@ def _explained(x: np.ndarray, y: np.ndarray, study: Study) -> float:
     mean = y[study.train].mean(axis=0)
     known, wanted = features[study.train], y[study.train] - mean
     known = known - (center := known.mean(axis=0))
-    ridge = known.T @ known + len(known) * 0.01 * np.eye(known.shape[1])
+    ridge = known.T @ known + 0.3 * len(known) * np.eye(known.shape[1])
     solution = np.linalg.solve(ridge, known.T @ wanted)
     rest = y[study.test] - mean - (features[study.test] - center) @ solution
     total = np.square(y[study.test] - mean).sum()

@@ -1,6 +1,7 @@
 """Gradients against finite differences, on a user's own network, loss and data."""
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,8 +220,8 @@ def _compare(
         right = (probe.loss(number, index, step) - here) / step
         left = (here - probe.loss(number, index, -step)) / step
         difference = (right + left) / 2
-        rounding = 16 * np.finfo(float).eps * abs(here) / step
-        least = max(abs(gradient), abs(difference), scale / 100, np.finfo(float).tiny)
+        rounding = 16 * sys.float_info.epsilon * abs(here) / step
+        least = max(abs(gradient), abs(difference), scale / 100, sys.float_info.min)
         error = max(0.0, abs(gradient - difference) - rounding) / least
         if best is None or error < best.error:
             layer, name = probe.names[number]

@@ -26,11 +26,11 @@ _IF_IT_FAILS: tuple[Cause, ...] = (
     dynamic.inputs,
     dynamic.target,
     dynamic.units,
-    dynamic.penalty,
-    dynamic.batch,
-    dynamic.rate,
 )
-"""What lies at the root comes first: unscaled inputs saturate units and make rates too high."""
+_IF_IT_DOES_NOT_FIT: tuple[Cause, ...] = (dynamic.penalty, dynamic.batch, dynamic.rate)
+"""These cannot be the cause where the rows that the training sees are learned.
+
+What lies at the root comes first: unscaled inputs saturate units and make rates too high."""
 
 
 def diagnose(
@@ -101,7 +101,10 @@ def diagnose(
         return Diagnosis(findings, math.nan)
     study.run()
     if study.base.share > _HEALTHY and not findings:
-        findings = _found(_IF_IT_FAILS, study) or _found((dynamic.unexplained,), study)
+        findings = _found(_IF_IT_FAILS, study)
+        if study.share_seen() > _HEALTHY:
+            findings += _found(_IF_IT_DOES_NOT_FIT, study)
+        findings = findings or _found((dynamic.unexplained,), study)
     return Diagnosis(findings, study.base.share)
 
 

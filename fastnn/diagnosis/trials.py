@@ -266,6 +266,14 @@ class Study:
         constant = constant_loss(self.network, y[self.train], self.n_outputs, y[self.test])
         return Trial(remaining(loss, constant), losses, network)
 
+    def share_seen(self) -> float:
+        """Return what the training as it is leaves of the loss on the rows that it sees."""
+        if math.isinf(self.base.share):
+            return math.inf
+        x, y = self.x[self.train], self.y[self.train]
+        constant = constant_loss(self.network, y, self.n_outputs)
+        return remaining(evaluated(self.base.network, x, y), constant)
+
     def helps(self, trial: Trial, enough: float = 0.6) -> bool:
         """Whether a change made all the difference, to a training that fails.
 
