@@ -181,7 +181,8 @@ def rate(study: Study) -> Iterator[Finding]:
             f"the learning rate {own:g} is too high{bounce}; {learned}",
             f"Lower it to about {own * factor:.2g}{why}",
         )
-    elif not study.cut_short or study.base.share > 0.9:
+    elif factor > 2 * study.planned(study.batch_size) / study.updates:
+        # In a trial shorter than the fit a higher rate wins time alone.
         yield Finding(
             "rate_too_low",
             own,
@@ -210,7 +211,8 @@ def unexplained(study: Study) -> Iterator[Finding]:
         yield Finding(
             "unrelated",
             known,
-            f"the inputs seem to say nothing about the target: {simple} on rows held out",
+            "the inputs seem to say nothing about the target: the network is no better than a "
+            f"constant, and {simple}, on rows held out",
             "Check that the rows of X and y belong together, and that X has what y depends on",
         )
     elif study.share_seen() < 0.8:

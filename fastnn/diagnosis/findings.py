@@ -38,10 +38,13 @@ class Diagnosis:
     share : float
         What the training leaves of the loss of the best constant prediction, on rows held out: 0 is
         perfect, 1 is no better than the constant.  NaN where no training could be tried.
+    updates : int
+        How many updates that training made: those of the fit, or as many as there was time for.
     """
 
     findings: list[Finding]
     share: float
+    updates: int = 0
 
     @property
     def cause(self) -> str | None:
@@ -51,10 +54,11 @@ class Diagnosis:
     def __repr__(self) -> str:
         lines = []
         if math.isinf(self.share):
-            lines.append("The loss grows beyond all bounds.")
+            lines.append(f"The loss grows beyond all bounds within {self.updates:,} updates.")
         elif math.isfinite(self.share):
             lines.append(
-                f"Training leaves {self.share:.2g} of the loss of the best constant prediction."
+                f"After {self.updates:,} updates {self.share:.2g} of the loss of the best constant "
+                "prediction remains."
             )
         if not self.findings:
             lines.append("Nothing was found wrong.")

@@ -65,7 +65,7 @@ def diagnose(
     batch_size : int
         That of the fit.
     seed : int
-        Of the rows that are used, 2,000 at most, and of those held out of them.
+        Of the rows that are used, some thousand at least, and of those held out of them.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def diagnose(
     >>> x = np.random.default_rng(0).standard_normal((200, 3))
     >>> layers = [fastnn.Dense(8, "relu", kernel_initializer="zeros"), fastnn.Dense(1)]
     >>> print(fastnn.diagnose(fastnn.Network(layers), x, x[:, :1]))  # doctest: +ELLIPSIS
-    Training leaves 1 of the loss of the best constant prediction.
+    After 1,001 updates 1 of the loss of the best constant prediction remains.
     1. zero_weights: all 24 weights of layer 0 are 0: its units get no gradients, ...
     """
     if epochs is not None:
@@ -105,7 +105,7 @@ def diagnose(
         if study.share_seen() > _HEALTHY:
             findings += _found(_IF_IT_DOES_NOT_FIT, study)
         findings = findings or _found((dynamic.unexplained,), study)
-    return Diagnosis(findings, study.base.share)
+    return Diagnosis(findings, study.base.share, study.updates)
 
 
 def _found(causes: tuple[Cause, ...], study: Study) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Short trainings of copies, judged against a constant prediction."""
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -183,11 +184,12 @@ class Trial:
 
 CONSTANT = 0.95
 """A training that leaves more than this of a constant prediction's loss is no better than it."""
-_MOST_ROWS = 2000
-_FEWEST_HELD_OUT = 40
+_MOST_NUMBERS = 4_000_000
+"""Of the inputs.  Rows cost little, and on too few of them any training over-fits."""
+_FEWEST_ROWS, _FEWEST_HELD_OUT = 2000, 40
 _MOST_UPDATES, _FEWEST_UPDATES = 5000, 200
-_OPERATIONS = 5e9
-"""Of one trial: a fraction of a second."""
+_OPERATIONS = 4e10
+"""Of one trial: about a second."""
 
 
 @dataclass
@@ -204,8 +206,6 @@ class Study:
     """A copy at the start of training."""
     updates: int = field(init=False)
     """Those of the fit in question, as far as there is time for them."""
-    cut_short: bool = field(init=False)
-    """Whether the fit in question makes more updates than a trial."""
     train: np.ndarray = field(init=False)
     test: np.ndarray = field(init=False)
     base: Trial = field(init=False)
@@ -215,15 +215,13 @@ class Study:
         trained = self.network._epochs > 0
         self.start = copy_of(self.network, self.x.shape[1], start=trained)
         rng = np.random.default_rng(self.seed)
-        rows = rng.permutation(len(self.x))[:_MOST_ROWS]
+        rows = rng.permutation(len(self.x))[: max(_FEWEST_ROWS, _MOST_NUMBERS // self.x.shape[1])]
         held_out = len(rows) // 4 if len(rows) >= _FEWEST_HELD_OUT else 0
         self.test, self.train = np.sort(rows[:held_out]), np.sort(rows[held_out:])
         if not held_out:
             self.test = self.train
         self.batch_size = min(self.batch_size, len(self.x))
-        wanted = self.planned(self.batch_size)
-        self.updates = self.affordable(wanted, self.batch_size)
-        self.cut_short = self.updates < wanted
+        self.updates = self.affordable(self.planned(self.batch_size), self.batch_size)
         self.n_outputs = self.start.predict(self.x[:1]).shape[1]
 
     def planned(self, batch_size: int) -> int:
@@ -257,14 +255,24 @@ class Study:
         x, y = self.x if x is None else x, self.y if y is None else y
         updates = self.updates
         if batch_size is not None:
-            updates = self.affordable(self.planned(batch_size), batch_size)
+            # As much of the fit as in the trial that it is compared with.
+            part = self.updates / self.planned(self.batch_size)
+            updates = self.affordable(round(part * self.planned(batch_size)), batch_size)
         size = min(batch_size or self.batch_size, len(self.train))
         loss, losses = _trained(network, x[self.train], y[self.train], updates, size)
         if not math.isfinite(loss):
             return Trial(math.inf, losses, network)
         loss = evaluated(network, x[self.test], y[self.test])
-        constant = constant_loss(self.network, y[self.train], self.n_outputs, y[self.test])
+        constant = self.constant if y is self.y else self._constant(y)
         return Trial(remaining(loss, constant), losses, network)
+
+    @functools.cached_property
+    def constant(self) -> float:
+        """The loss of a constant prediction on the rows held out."""
+        return self._constant(self.y)
+
+    def _constant(self, y: np.ndarray) -> float:
+        return constant_loss(self.network, y[self.train], self.n_outputs, y[self.test])
 
     def share_seen(self) -> float:
         """Return what the training as it is leaves of the loss on the rows that it sees."""
