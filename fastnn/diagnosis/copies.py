@@ -1,7 +1,6 @@
 """Copies of a network to try things on: the caller's own is never changed."""
 
 import copy
-import os
 from numbers import Real
 from typing import Any
 
@@ -79,10 +78,3 @@ def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]
     """Return what a caller handed in as arrays, refused as `fit` would refuse it."""
     data = as_network(network)._data(X, y, None)
     return data.x, data.y
-
-
-def workers(n_jobs: int | None) -> int:
-    """Return how many networks to train at a time; None is the cores of this process."""
-    if n_jobs is not None:
-        return checks.positive_int(n_jobs, "n_jobs")
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

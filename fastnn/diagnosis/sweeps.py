@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn import optimizers as families
-from fastnn.diagnosis.copies import arrays_of, copy_of, rate_of, with_rate, with_settings, workers
+from fastnn.diagnosis.copies import arrays_of, copy_of, rate_of, with_rate, with_settings
+from fastnn.engine import cores
 from fastnn.initializers import Normal
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
@@ -323,7 +324,7 @@ def sweep(
     """
     x, targets = arrays_of(network, X, y)
     epochs = checks.positive_int(epochs, "epochs")
-    jobs = workers(n_jobs)
+    jobs = cores.available() if n_jobs is None else checks.positive_int(n_jobs, "n_jobs")
     train, test = _held_out(len(x), checks.fraction(validation_split, "validation_split"), network)
     kinds = _optimizers([network.optimizer] if optimizers is None else optimizers)
     axes = [
