@@ -2,6 +2,15 @@
 
 from fastnn.callbacks import Callback, History, ReduceLROnPlateau
 from fastnn.constraints import MaxNorm, NonNeg, UnitNorm
+from fastnn.diagnosis import (
+    WatchUnits,
+    check_gradients,
+    check_units,
+    diagnose,
+    lr_range_test,
+    overfit_small,
+    sweep,
+)
 from fastnn.dropout import Dropout
 from fastnn.layers import Activation, Dense
 from fastnn.many import FitManyError, fit_many
@@ -52,24 +61,29 @@ __all__ = [
     "EarlyStopping",
     "ExponentialDecay",
     "FitManyError",
+    "GroupL1",
     "History",
     "InverseTimeDecay",
+    "Lq",
+    "MaxNorm",
     "ModelCheckpoint",
     "NAdam",
     "Network",
+    "NonNeg",
     "OneCycle",
     "RMSprop",
     "ReduceLROnPlateau",
     "Rprop",
     "Schedule",
-    "WarmUp",
-    "fit_many",
-    "GroupL1",
-    "History",
-    "Lq",
-    "MaxNorm",
-    "Network",
-    "NonNeg",
     "UnitNorm",
+    "WarmUp",
+    "WatchUnits",
+    "check_gradients",
+    "check_units",
+    "diagnose",
+    "fit_many",
     "load",
+    "lr_range_test",
+    "overfit_small",
+    "sweep",
 ]

@@ -635,6 +635,30 @@ class Network:
             self._predictor = predictor
         return predictor.predict(x, batch_size, self.n_threads)
 
+    def layer_outputs(self, X: ArrayLike) -> list[np.ndarray]:
+        """Return the outputs of every layer for the rows of `X`; the last are those of `predict`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad input, or a network that has no parameters yet.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> network = fastnn.Network([fastnn.Dense(5, "relu"), fastnn.Dense(2)])
+        >>> network.build(3)
+        >>> [outputs.shape for outputs in network.layer_outputs(np.ones((4, 3)))]
+        [(4, 5), (4, 2)]
+        """
+        self._built_model("layer_outputs")
+        part = copy.copy(self)  # with the same parameters, which predict only reads
+        outputs = []
+        for end in range(1, len(self.layers) + 1):
+            part.layers, part._parameters = self.layers[:end], self._parameters[:end]
+            outputs.append(part.predict(X))
+        return outputs
+
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
 

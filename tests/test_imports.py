@@ -57,7 +57,8 @@ def room(module):
         return 0
     if module.startswith("fastnn.engine"):
         return 1
-    return 3 if module in FRONT or module.startswith("fastnn.cli.") else 2
+    front = module in FRONT or module.startswith(("fastnn.cli.", "fastnn.diagnosis"))
+    return 3 if front else 2
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

@@ -1,0 +1,80 @@
+"""Copies of a network to try things on: the caller's own is never changed."""
+
+import copy
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from fastnn import checks, initializers
+from fastnn.network import Network
+from fastnn.optimizers import Optimizer
+
+
+def as_network(network: Any) -> Network:
+    """Return `network` if it is one."""
+    if not isinstance(network, Network):
+        raise TypeError(f"network is {network!r} ({type(network).__name__}), wanted a Network")
+    return network
+
+
+def copy_of(network: Network, n_inputs: int, *, start: bool = False, **changes: Any) -> Network:
+    """Return a built network of one thread with the same settings but for `changes`.
+
+    With `start`, or where the network has no parameters yet, or where the layers change, it has
+    the weights that its layers and its seed start with; otherwise the network's present ones.  The
+    optimizer starts anew.
+    """
+    settings: dict[str, Any] = {
+        "layers": network.layers,
+        "loss": network.loss,
+        "optimizer": copy.copy(network.optimizer),
+        "seed": network.seed,
+        "dtype": network.dtype,
+        "n_threads": 1,
+        "backend": network.backend,
+    }
+    twin = Network(**(settings | changes))
+    twin.build(n_inputs)
+    if network.built and not start and "layers" not in changes:
+        twin.set_weights(network.get_weights())
+    return twin
+
+
+def with_settings(layers: list[Any], **settings: Any) -> list[Any]:
+    """Return copies of the layers with these settings, where they have them."""
+    changed = []
+    for layer in layers:
+        changed.append(copy.copy(layer))
+        for name, value in settings.items():
+            if hasattr(layer, name):
+                setattr(changed[-1], name, value)
+    return changed
+
+
+def default_start(layers: list[Any]) -> list[Any]:
+    """Return copies of the layers that start as they would if nobody had said how."""
+    changed = with_settings(layers, bias_initializer=initializers.Zeros())
+    for layer in changed:
+        if hasattr(layer, "kernel_initializer"):
+            layer.kernel_initializer = initializers.default_for(layer.activation.name)
+    return changed
+
+
+def rate_of(optimizer: Optimizer) -> float | None:
+    """Return the learning rate, or None where it is not one number."""
+    rate = getattr(optimizer, "learning_rate", None)
+    return float(rate) if isinstance(rate, Real) else None
+
+
+def with_rate(optimizer: Optimizer, rate: float) -> Optimizer:
+    """Return a copy of the optimizer with another learning rate."""
+    changed = copy.copy(optimizer)
+    changed.learning_rate = checks.positive_float(rate, "rate")
+    return changed
+
+
+def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a caller handed in as arrays, refused as `fit` would refuse it."""
+    data = as_network(network)._data(X, y, None)
+    return data.x, data.y

@@ -1,0 +1,67 @@
+"""What a diagnosis is made of."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason why a network does not learn.
+
+    Attributes
+    ----------
+    cause : str
+        A short name, such as "unscaled_inputs"; :func:`diagnose` lists them.
+    number : float
+        What it rests on; `problem` says what it is.
+    problem, change : str
+        In words: what is wrong, and what to do.
+    """
+
+    cause: str
+    number: float
+    problem: str
+    change: str
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.problem}. {self.change}."
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """What :func:`diagnose` found.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        The most likely cause first; empty where nothing is wrong.
+    share : float
+        What the training leaves of the loss of the best constant prediction, on rows held out: 0 is
+        perfect, 1 is no better than the constant.  NaN where no training could be tried.
+    updates : int
+        How many updates that training made: those of the fit, or as many as there was time for.
+    """
+
+    findings: list[Finding]
+    share: float
+    updates: int = 0
+
+    @property
+    def cause(self) -> str | None:
+        """The most likely cause, None where nothing is wrong."""
+        return self.findings[0].cause if self.findings else None
+
+    def __repr__(self) -> str:
+        lines = []
+        if math.isinf(self.share):
+            lines.append(f"The loss grows beyond all bounds within {self.updates:,} updates.")
+        elif math.isfinite(self.share):
+            lines.append(
+                f"After {self.updates:,} updates {self.share:.2g} of the loss of the best constant "
+                "prediction remains."
+            )
+        if not self.findings:
+            lines.append("Nothing was found wrong.")
+        for number, finding in enumerate(self.findings, 1):
+            lines.append(f"{number}. {finding}")
+        return "\n".join(lines)

@@ -1,0 +1,242 @@
+"""Gradients against finite differences, on a user's own network, loss and data."""
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import checks
+from fastnn.diagnosis.copies import arrays_of, copy_of
+from fastnn.network import Network
+from fastnn.optimizers import SGD
+
+_STEPS = (1e-5, 1e-6, 1e-7)
+"""Steps that are tried in turn: a kink that lies within one of them may lie outside the next."""
+_STILL = 1e-300
+"""A learning rate that moves nothing: a fit with it computes the loss of training, no more."""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The gradient in one parameter, by the network and by differences.
+
+    Attributes
+    ----------
+    layer : int
+    array : str
+        "kernel" or "bias".
+    index : tuple of int
+    gradient, difference : float
+        By the backward pass, and by ``(f(w + e) - f(w - e)) / 2e``.
+    error : float
+        Their difference over the larger of them; over a hundredth of the largest gradient of all
+        where both are smaller than that.
+    """
+
+    layer: int
+    array: str
+    index: tuple[int, ...]
+    gradient: float
+    difference: float
+    error: float
+
+    def __str__(self) -> str:
+        place = ", ".join(map(str, self.index))
+        return (
+            f"layer {self.layer}, {self.array}[{place}]: gradient {self.gradient:.6g}, "
+            f"difference {self.difference:.6g}, relative error {self.error:.2g}"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class GradientCheck:
+    """What :func:`check_gradients` found; true if the gradients are right.
+
+    Attributes
+    ----------
+    worst : Slope or None
+        The parameter with the largest error; None where all were skipped.
+    checked, skipped : int
+        Parameters that were compared, and those that were not because the loss has a kink there.
+    tolerance : float
+    """
+
+    worst: Slope | None
+    checked: int
+    skipped: int
+    tolerance: float
+
+    def __bool__(self) -> bool:
+        return self.worst is not None and self.worst.error <= self.tolerance
+
+    def __repr__(self) -> str:
+        verdict = "right" if self else "WRONG" if self.checked else "unknown"
+        kinks = f", {self.skipped} skipped at kinks" if self.skipped else ""
+        worst = f"; worst: {self.worst}" if self.worst else ""
+        return f"GradientCheck({verdict}: {self.checked} parameters compared{kinks}{worst})"
+
+
+def check_gradients(
+    network: Network,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    parameters: int = 100,
+    rows: int = 32,
+    tolerance: float = 1e-5,
+    seed: int = 0,
+) -> GradientCheck:
+    """Compare the gradients that training uses with central differences of its loss.
+
+    The gradient of f in a parameter w is compared with ``(f(w + e) - f(w - e)) / 2e``.  It is
+    taken from the compiled kernels themselves: a float64 copy of the network makes one step of
+    gradient descent over the rows, and ``(before - after) / rate`` is the gradient, penalties
+    included.  The network itself is not changed.
+
+    A parameter at which the loss has a kink (a ReLU unit or an absolute error at 0) is skipped: the
+    slopes on the two sides of it go on differing however small e becomes.
+
+    Parameters
+    ----------
+    network : Network
+        Built or not.
+    X, y : array-like
+        As for :meth:`Network.fit`.
+    parameters : int
+        About how many to compare, at random from all arrays; at least 4 of each.
+    rows : int
+        How many of the rows to use, at even distances.
+    tolerance : float
+        The largest relative error that is taken for rounding.
+    seed : int
+        Of the choice of parameters.
+
+    Returns
+    -------
+    GradientCheck
+        True if all are right; otherwise it names the worst.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input.
+    FloatingPointError
+        If the loss is not finite.
+
+    References
+    ----------
+    C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 5.3.3.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> x = np.linspace(-1, 1, 20)[:, None]
+    >>> network = fastnn.Network([fastnn.Dense(3, "tanh"), fastnn.Dense(1)])
+    >>> bool(fastnn.check_gradients(network, x, x**2))
+    True
+    """
+    x, targets = arrays_of(network, X, y)
+    parameters = checks.positive_int(parameters, "parameters")
+    tolerance = checks.positive_float(tolerance, "tolerance")
+    rng = np.random.default_rng(checks.non_negative_int(seed, "seed"))
+    places = np.linspace(0, len(x) - 1, min(len(x), checks.positive_int(rows, "rows"))).astype(int)
+    probe = _Probe(network, x[places], targets[places])
+    gradients = probe.gradients()
+    scale = max((float(np.abs(each).max()) for each in gradients), default=0.0)
+    quota = max(4, parameters // len(gradients))
+    slopes, skipped = [], 0
+    for number, gradient in enumerate(gradients):
+        chosen = rng.choice(gradient.size, min(quota, gradient.size), replace=False)
+        for flat in sorted(chosen):
+            index = tuple(int(i) for i in np.unravel_index(flat, gradient.shape))
+            found = _compare(probe, number, index, float(gradient[index]), scale, tolerance)
+            if found is None:
+                skipped += 1
+            else:
+                slopes.append(found)
+    worst = max(slopes, key=lambda slope: slope.error, default=None)
+    return GradientCheck(worst, len(slopes), skipped, tolerance)
+
+
+class _Probe:
+    """The loss of training and its gradient, in float64, as functions of the weights."""
+
+    def __init__(self, network: Network, x: np.ndarray, y: np.ndarray):
+        self.network = copy_of(network, x.shape[1], dtype="float64")
+        self.x, self.y = x, y
+        self.weights = self.network.get_weights()
+        layers = self.network._parameters
+        self.names = [(n, each.name) for n, layer in enumerate(layers) for each in layer]
+        # The way that the gradient takes to the network's own optimizer: in the matrix product, or
+        # as an array (the first step of momentum is the plain one).
+        self.momentum = 0.0 if self.network.optimizer.rides else 0.5
+
+    def _step(self, weights: list[np.ndarray], rate: float) -> tuple[float, list[np.ndarray]]:
+        """Return the loss at these weights, and the weights after one step from there."""
+        network = self.network
+        network.optimizer = SGD(rate, self.momentum)
+        for each in network._all_parameters():
+            each.state = {}
+        network._updates = 0  # what depends on the number of the update is the same every time
+        network.set_weights(weights)
+        history = network.fit(self.x, self.y, batch_size=len(self.x), shuffle=False)
+        return history.history["loss"][0], network.get_weights()
+
+    def loss(self, number: int, index: tuple[int, ...], step: float) -> float:
+        """Return the loss with one parameter moved by `step`."""
+        moved = list(self.weights)
+        moved[number] = moved[number].copy()
+        moved[number][index] += step
+        return self._step(moved, _STILL)[0]
+
+    def gradients(self) -> list[np.ndarray]:
+        """Return the gradients of all arrays."""
+
+        def by(rate: float) -> list[np.ndarray]:
+            after = self._step(self.weights, rate)[1]
+            pairs = zip(self.weights, after, strict=True)
+            return [(before - end) / rate for before, end in pairs]
+
+        gradients = by(1.0)
+        largest = max(float(np.abs(each).max()) for each in gradients)
+        size = max(float(np.abs(each).max()) for each in self.weights)
+        if not largest or not size:
+            return gradients
+        # A step as long as the weights loses the fewest digits; a power of two loses none itself.
+        return by(2.0 ** round(math.log2(size / largest)))
+
+
+def _compare(
+    probe: _Probe, number: int, index: tuple[int, ...], gradient: float, scale: float, tol: float
+) -> Slope | None:
+    """Return the comparison in one parameter, or None at a kink."""
+    here = probe.loss(number, index, 0.0)
+    size = max(1.0, abs(float(probe.weights[number][index])))
+    best, gaps = None, [math.inf]
+    for step in (each * size for each in _STEPS):
+        right = (probe.loss(number, index, step) - here) / step
+        left = (here - probe.loss(number, index, -step)) / step
+        difference = (right + left) / 2
+        rounding = 16 * sys.float_info.epsilon * abs(here) / step
+        least = max(abs(gradient), abs(difference), scale / 100, sys.float_info.min)
+        error = max(0.0, abs(gradient - difference) - rounding) / least
+        if best is None or error < best.error:
+            layer, name = probe.names[number]
+            best = Slope(layer, name, index, gradient, difference, error)
+        if error <= tol:
+            return best
+        gaps.append(max(0.0, abs(right - left) - rounding))
+    # Where the loss is smooth the gap shrinks with the step; at a kink it stays.
+    at_kink = gaps[-1] > tol * least and gaps[-1] > 0.5 * gaps[-2]
+    return None if at_kink else best
+
+
+def has_own_kernels(network: Network) -> bool:
+    """Whether the loss or an activation is compiled by the user."""
+    kernels: list[Any] = [network.loss.forward, network.loss.backward]
+    for layer in network.layers:
+        kernels += [layer.activation.forward, layer.activation.backward]
+    return not all(isinstance(kernel, str) for kernel in kernels)

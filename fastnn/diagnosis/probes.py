@@ -1,0 +1,169 @@
+"""What the units and the loss do: saturation, dead units, oscillation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import checks
+from fastnn.callbacks import Callback, History, Logs
+from fastnn.diagnosis.copies import as_network, copy_of
+from fastnn.network import Network
+
+_FLAT = 0.01
+"""A sigmoid or tanh this near to its limits is saturated: its slope is below 0.02."""
+
+
+@dataclass(frozen=True)
+class LayerUnits:
+    """The units of one layer on some rows.
+
+    Attributes
+    ----------
+    layer : int
+    activation : str
+    saturated : float or None
+        Share of outputs of sigmoid or tanh units within 0.01 of a limit; None for other units.
+    dead : float or None
+        Share of ReLU units that are 0 on every row; None for other units.
+    """
+
+    layer: int
+    activation: str
+    saturated: float | None
+    dead: float | None
+
+
+def check_units(network: Network, X: ArrayLike) -> list[LayerUnits]:
+    """Return the share of saturated and of dead units of every layer that can have them.
+
+    Layers of sigmoid, tanh and ReLU units are looked at; a last layer whose activation the loss
+    contains is not, since there it is right to be sure.  A network without parameters is looked at
+    as it would start.
+
+    Parameters
+    ----------
+    network : Network
+    X : array-like, (n, n_inputs)
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> layers = [fastnn.Dense(4, "tanh", kernel_initializer="zeros"), fastnn.Dense(1)]
+    >>> fastnn.check_units(fastnn.Network(layers), np.eye(3))
+    [LayerUnits(layer=0, activation='tanh', saturated=0.0, dead=None)]
+    """
+    if not as_network(network).built:
+        x = checks.as_inputs(X, None, network.dtype)
+        network = copy_of(network, x.shape[1])
+    found = []
+    for number, output in enumerate(network.layer_outputs(X)):
+        name = network.layers[number].activation.name
+        if number == len(network.layers) - 1 and name == network.loss.fused:
+            continue
+        if name == "relu":
+            found.append(LayerUnits(number, name, None, float((output <= 0).all(axis=0).mean())))
+        elif name in ("sigmoid", "tanh"):
+            below = -1 if name == "tanh" else 0
+            flat = (output - below < _FLAT) | (1 - output < _FLAT)
+            found.append(LayerUnits(number, name, float(flat.mean()), None))
+    return found
+
+
+class WatchUnits(Callback):
+    """Follow saturated and dead units through a fit.
+
+    Parameters
+    ----------
+    X : array-like, (n, n_inputs)
+        The rows to look at; some hundred are enough.
+
+    Attributes
+    ----------
+    history : list of list of LayerUnits
+        What :func:`check_units` found before the first epoch and after each.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> x = np.linspace(-1, 1, 50)[:, None]
+    >>> network = fastnn.Network([fastnn.Dense(8, "relu"), fastnn.Dense(1)])
+    >>> watch = fastnn.WatchUnits(x)
+    >>> history = network.fit(x, x**2, epochs=3, callbacks=[watch])
+    >>> len(watch.history)
+    4
+    """
+
+    def __init__(self, X: ArrayLike):
+        self.X = X
+        self.history: list[list[LayerUnits]] = []
+
+    def on_train_begin(self, network: Any) -> None:
+        self.history = [check_units(network, self.X)]
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        self.history.append(check_units(self.network, self.X))
+
+
+@dataclass(frozen=True)
+class Oscillation:
+    """How a loss bounces; true if a smaller learning rate is called for.
+
+    Attributes
+    ----------
+    rises : float
+        Share of the epochs, of the second half of them, in which the loss rose.
+    height : float
+        How much it rose then, on average, relative to its mean.
+    """
+
+    rises: float
+    height: float
+
+    def __bool__(self) -> bool:
+        return self.rises >= 0.25 and self.height >= 0.05
+
+
+def check_oscillation(losses: History | Sequence[float] | np.ndarray) -> Oscillation:
+    """Say whether a loss bounces up and down, rather than falls or stays.
+
+    Only the second half of the epochs counts.  It bounces if it rose in a quarter of them or more,
+    by 5 % of its mean or more: then the learning rate should be lowered.
+
+    Parameters
+    ----------
+    losses : History or sequence of float
+        What `fit` returned, or a loss for each epoch, at least 6 of them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For fewer than 6 epochs, or losses that are not finite numbers.
+
+    Examples
+    --------
+    >>> from fastnn.diagnosis import check_oscillation
+    >>> bool(check_oscillation([9, 5, 3, 2, 1.5, 1.2, 1.1, 1.0]))
+    False
+    >>> bool(check_oscillation([9, 5, 3, 4, 2, 4, 2, 4]))
+    True
+    """
+    given = losses.history.get("loss", []) if isinstance(losses, History) else losses
+    values = np.asarray(given, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 6:
+        raise ValueError(f"losses has shape {values.shape}, wanted at least 6 epochs")
+    if not np.isfinite(values).all():
+        raise ValueError("losses has NaN or infinity, wanted finite numbers")
+    late = values[len(values) // 2 :]
+    moves = np.diff(late)
+    up = moves[moves > 0]
+    level = float(np.abs(late).mean())
+    height = float(up.mean()) / level if len(up) and level else 0.0
+    return Oscillation(len(up) / len(moves), height)

@@ -1,0 +1,292 @@
+"""Short trainings of copies, judged against a constant prediction."""
+
+import functools
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import checks
+from fastnn.diagnosis.copies import arrays_of, copy_of
+from fastnn.initializers import Zeros
+from fastnn.layers import Dense
+from fastnn.network import Network
+
+
+def evaluated(network: Network, x: np.ndarray, y: np.ndarray) -> float:
+    """Return the loss without penalties."""
+    return network.evaluate(x, y) - network._penalty()
+
+
+def constant_loss(
+    network: Network, y: np.ndarray, n_outputs: int, test: np.ndarray | None = None
+) -> float:
+    """Return the loss on `test` of the best constant prediction for `y`.
+
+    The mean, the median and other quantiles are tried, or the classes' frequencies.
+    """
+    layers = [Dense(n_outputs, kernel_initializer=Zeros())]
+    constant = Network(layers, loss=network.loss, n_threads=1, backend=network.backend)
+    constant.build(1)
+
+    def loss(values, targets):
+        constant.set_weights([np.zeros((1, n_outputs)), np.resize(values, n_outputs)])
+        return constant.evaluate(np.zeros((len(targets), 1)), targets)
+
+    values = min(_constants(network.loss.target, y, n_outputs), key=lambda each: loss(each, y))
+    return loss(values, y if test is None else test)
+
+
+def _constants(kind: str, y: np.ndarray, n_outputs: int) -> list[np.ndarray]:
+    zeros = np.zeros(n_outputs)
+    if kind == "class":
+        counts = np.bincount(y, minlength=n_outputs)
+        with np.errstate(divide="ignore"):
+            logits = np.maximum(np.log(counts / len(y)), -20)
+        return [zeros, logits, 2.0 * (counts == counts.max()) - 1]
+    mean = y.mean(axis=0)
+    if kind == "binary":
+        inside = np.clip(mean, 1e-8, 1 - 1e-8)
+        return [zeros, np.log(inside / (1 - inside))]
+    quantiles = np.quantile(y, [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], axis=0)
+    logs = [np.log(mean)] if (mean > 0).all() else []
+    return [zeros, mean, *quantiles, *logs]
+
+
+@dataclass(frozen=True)
+class Small:
+    """What :func:`overfit_small` found; true if the network learned the rows by heart.
+
+    Attributes
+    ----------
+    rows : int
+    loss : float
+        After training, penalties not included; infinite if it grew beyond all bounds.
+    constant : float
+        Loss of the best constant prediction.
+    tolerance : float
+    """
+
+    rows: int
+    loss: float
+    constant: float
+    tolerance: float
+
+    @property
+    def share(self) -> float:
+        """The loss over that of the constant prediction."""
+        return remaining(self.loss, self.constant)
+
+    def __bool__(self) -> bool:
+        return self.share <= self.tolerance
+
+
+def remaining(loss: float, constant: float) -> float:
+    """Return how much of a constant prediction's loss is left.
+
+    Where losses may be negative (log-densities), by how much a row's likelihood is below instead.
+    """
+    if not math.isfinite(loss):
+        return math.inf
+    if constant > 0 and loss >= 0:
+        return loss / constant
+    return math.exp(min(loss - constant, 700.0))
+
+
+def overfit_small(
+    network: Network,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    rows: int = 10,
+    updates: int = 2000,
+    tolerance: float = 0.05,
+    seed: int = 0,
+) -> Small:
+    """Say whether the network can learn a few rows by heart, as any that works can.
+
+    A copy is trained, with the network's own optimizer, on all the chosen rows at once.  One that
+    fails has wrong gradients, an output that cannot reach the targets, dead or saturated units, or
+    a learning rate that is far off.  One that succeeds may still have some wrong gradients: see
+    :func:`check_gradients`.
+
+    Parameters
+    ----------
+    network : Network
+    X, y : array-like
+        As for :meth:`Network.fit`.
+    rows : int
+        How many rows, chosen at random.
+    updates : int
+        How many updates.
+    tolerance : float
+        What may remain of the loss of the best constant prediction.
+    seed : int
+        Of the choice.
+
+    Returns
+    -------
+    Small
+        True if it can.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad input.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> x = np.linspace(-1, 1, 50)[:, None]
+    >>> layers = [fastnn.Dense(16, "tanh"), fastnn.Dense(1)]
+    >>> network = fastnn.Network(layers, optimizer=fastnn.Adam(0.01))
+    >>> bool(fastnn.overfit_small(network, x, np.sin(3 * x)))
+    True
+    """
+    x, targets = arrays_of(network, X, y)
+    rows = min(checks.positive_int(rows, "rows"), len(x))
+    updates = checks.positive_int(updates, "updates")
+    tolerance = checks.positive_float(tolerance, "tolerance")
+    rng = np.random.default_rng(checks.non_negative_int(seed, "seed"))
+    chosen = np.sort(rng.choice(len(x), rows, replace=False))
+    x, targets = x[chosen], targets[chosen]
+    twin = copy_of(network, x.shape[1])
+    loss = _trained(twin, x, targets, updates, rows)[0]
+    constant = constant_loss(network, targets, twin.predict(x[:1]).shape[1])
+    return Small(rows, loss, constant, tolerance)
+
+
+def _trained(
+    network: Network, x: np.ndarray, y: np.ndarray, updates: int, batch_size: int
+) -> tuple[float, list[float]]:
+    """Train for about so many updates; return the loss then and by epoch."""
+    per_epoch = math.ceil(len(x) / batch_size)
+    epochs = max(1, round(updates / per_epoch))
+    try:
+        history = network.fit(x, y, epochs=epochs, batch_size=batch_size)
+    except FloatingPointError:
+        return math.inf, []
+    loss = evaluated(network, x, y)
+    return (loss if math.isfinite(loss) else math.inf), history.history["loss"]
+
+
+@dataclass
+class Trial:
+    """A training and what came of it."""
+
+    share: float
+    """Of the loss of a constant prediction, what remains on rows that it was not trained on."""
+    losses: list[float]
+    network: Network
+
+
+CONSTANT = 0.95
+"""A training that leaves more than this of a constant prediction's loss is no better than it."""
+_MOST_NUMBERS = 4_000_000
+"""Of the inputs.  Rows cost little, and on too few of them any training over-fits."""
+_FEWEST_ROWS, _FEWEST_HELD_OUT = 2000, 40
+_MOST_UPDATES, _FEWEST_UPDATES = 5000, 200
+_OPERATIONS = 4e10
+"""Of one trial: about a second."""
+
+
+@dataclass
+class Study:
+    """A network, its data and how it is to be trained, for trials that change one thing."""
+
+    network: Network
+    x: np.ndarray
+    y: np.ndarray
+    batch_size: int
+    epochs: int | None
+    seed: int
+    start: Network = field(init=False)
+    """A copy at the start of training."""
+    updates: int = field(init=False)
+    """Those of the fit in question, as far as there is time for them."""
+    train: np.ndarray = field(init=False)
+    test: np.ndarray = field(init=False)
+    base: Trial = field(init=False)
+    """The training as it is."""
+
+    def __post_init__(self) -> None:
+        trained = self.network._epochs > 0
+        self.start = copy_of(self.network, self.x.shape[1], start=trained)
+        rng = np.random.default_rng(self.seed)
+        rows = rng.permutation(len(self.x))[: max(_FEWEST_ROWS, _MOST_NUMBERS // self.x.shape[1])]
+        held_out = len(rows) // 4 if len(rows) >= _FEWEST_HELD_OUT else 0
+        self.test, self.train = np.sort(rows[:held_out]), np.sort(rows[held_out:])
+        if not held_out:
+            self.test = self.train
+        self.batch_size = min(self.batch_size, len(self.x))
+        self.updates = self.affordable(self.planned(self.batch_size), self.batch_size)
+        self.n_outputs = self.start.predict(self.x[:1]).shape[1]
+
+    def planned(self, batch_size: int) -> int:
+        """Return the updates that the fit in question makes, were its batches of this size."""
+        epochs = self.epochs or math.ceil(1000 / math.ceil(len(self.x) / self.batch_size))
+        return epochs * math.ceil(len(self.x) / batch_size)
+
+    def affordable(self, updates: int, batch_size: int) -> int:
+        """Return how many of so many updates a trial makes."""
+        weights = sum(array.size for array in self.start.get_weights())
+        most = int(_OPERATIONS / (6 * weights * min(batch_size, len(self.train))))
+        return min(updates, max(_FEWEST_UPDATES, min(_MOST_UPDATES, most)))
+
+    def run(self) -> None:
+        """Train as it is."""
+        self.base = self.trial(self.copy())
+
+    def copy(self, **changes: Any) -> Network:
+        """Return a copy of the network at its start, with changes."""
+        return copy_of(self.start, self.x.shape[1], **changes)
+
+    def trial(
+        self,
+        network: Network,
+        *,
+        x: np.ndarray | None = None,
+        y: np.ndarray | None = None,
+        batch_size: int | None = None,
+    ) -> Trial:
+        """Train a copy on other inputs, targets or batches."""
+        x, y = self.x if x is None else x, self.y if y is None else y
+        updates = self.updates
+        if batch_size is not None:
+            # As much of the fit as in the trial that it is compared with.
+            part = self.updates / self.planned(self.batch_size)
+            updates = self.affordable(round(part * self.planned(batch_size)), batch_size)
+        size = min(batch_size or self.batch_size, len(self.train))
+        loss, losses = _trained(network, x[self.train], y[self.train], updates, size)
+        if not math.isfinite(loss):
+            return Trial(math.inf, losses, network)
+        loss = evaluated(network, x[self.test], y[self.test])
+        constant = self.constant if y is self.y else self._constant(y)
+        return Trial(remaining(loss, constant), losses, network)
+
+    @functools.cached_property
+    def constant(self) -> float:
+        """The loss of a constant prediction on the rows held out."""
+        return self._constant(self.y)
+
+    def _constant(self, y: np.ndarray) -> float:
+        return constant_loss(self.network, y[self.train], self.n_outputs, y[self.test])
+
+    def share_seen(self) -> float:
+        """Return what the training as it is leaves of the loss on the rows that it sees."""
+        if math.isinf(self.base.share):
+            return math.inf
+        x, y = self.x[self.train], self.y[self.train]
+        constant = constant_loss(self.network, y, self.n_outputs)
+        return remaining(evaluated(self.base.network, x, y), constant)
+
+    def helps(self, trial: Trial, enough: float = 0.6) -> bool:
+        """Whether a change made all the difference, to a training that fails.
+
+        One that is no better than a constant is helped by less.
+        """
+        if self.base.share >= CONSTANT:
+            enough = 0.8
+        return trial.share < enough * self.base.share and trial.share < CONSTANT

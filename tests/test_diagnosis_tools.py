@@ -1,0 +1,246 @@
+"""The tools that `diagnose` and its users run: units, oscillation, small data, rates, sweeps."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import SGD, Adam, Dense, Network, check_units, lr_range_test, overfit_small, sweep
+from fastnn.diagnosis import RateRange, WatchUnits, check_oscillation
+from fastnn.initializers import Constant, Normal
+from fastnn.optimizers import Optimizer
+
+
+def _data(rows=200, columns=6, seed=0):
+    x = np.random.default_rng(seed).standard_normal((rows, columns))
+    return x, np.tanh(x[:, :1] + x[:, 1:2])
+
+
+def _network(**changes):
+    return Network([Dense(16, "tanh"), Dense(1)], **({"optimizer": SGD(0.05)} | changes))
+
+
+def test_the_outputs_of_layers():
+    x, _ = _data(50)
+    network = Network([Dense(5, "tanh"), Dense(4, "relu"), Dense(3, "softmax")])
+    network.build(6)
+    w1, b1, w2, b2 = network.get_weights()[:4]
+    outputs = network.layer_outputs(x)
+    assert [each.shape for each in outputs] == [(50, 5), (50, 4), (50, 3)]
+    first = np.tanh(x @ w1 + b1)
+    np.testing.assert_allclose(outputs[0], first, atol=1e-5)
+    np.testing.assert_allclose(outputs[1], np.maximum(0, first @ w2 + b2), atol=1e-5)
+    assert outputs[2].tobytes() == network.predict(x).tobytes()
+    with pytest.raises(ValueError, match="layer_outputs wants a network with parameters"):
+        Network([Dense(1)]).layer_outputs(x)
+
+
+def test_units_are_counted():
+    x, _ = _data()
+    layers = [Dense(4, "relu"), Dense(3, "tanh"), Dense(2, "sigmoid"), Dense(2, "softmax")]
+    network = Network(layers, loss="softmax_cross_entropy")
+    network.build(6)
+    weights = [np.zeros_like(each) for each in network.get_weights()]
+    weights[0][0] = 1, -1, 0, 0
+    weights[1][:] = 0, 0, -1, 1  # two units fire for some rows, one never, one always
+    weights[3][:] = 10, -10, 0.5
+    weights[5][:] = -4.7, 3
+    network.set_weights(weights)
+    relu, tanh, sigmoid = check_units(network, x)
+    assert (relu.layer, relu.activation, relu.saturated, relu.dead) == (0, "relu", None, 0.25)
+    assert tanh.saturated == pytest.approx(2 / 3) and tanh.dead is None
+    assert sigmoid.saturated == 0.5
+
+
+def test_a_last_layer_may_be_sure():
+    network = Network(
+        [Dense(1, "sigmoid", bias_initializer=Constant(-50.0))], loss="logistic", seed=0
+    )
+    assert check_units(network, np.eye(3)) == []
+    assert not network.built
+
+
+def test_units_are_watched():
+    x, y = _data()
+    network = Network([Dense(8, "relu"), Dense(1)], optimizer=SGD(5.0), loss="mae", dtype="float64")
+    watch = WatchUnits(x)
+    network.fit(x, y, epochs=4, callbacks=[watch])
+    assert len(watch.history) == 5
+    assert watch.history[0][0].dead < 0.5 < watch.history[-1][0].dead
+    assert watch.history[-1] == check_units(network, x)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_oscillation(seed):
+    x, y = _data(seed=seed)
+    kept = {}
+    for rate in (0.005, 1.0):
+        network = _network(optimizer=SGD(rate), loss="mae", seed=seed)
+        kept[rate] = check_oscillation(network.fit(x, y, epochs=30))
+    assert not kept[0.005], kept
+    assert kept[1.0], kept
+
+
+@pytest.mark.parametrize("losses", [[1.0] * 5, [[1.0] * 6], [1.0] * 6 + [math.nan], "abcdefgh"])
+def test_oscillation_of_what_is_not_losses(losses):
+    with pytest.raises(ValueError):
+        check_oscillation(losses)
+
+
+@pytest.mark.parametrize(
+    ("network", "able"),
+    [
+        (Network([Dense(32, "tanh"), Dense(1)], optimizer=Adam(0.01)), True),
+        (Network([Dense(32, "relu"), Dense(1)], loss="mae", optimizer=Adam(0.003)), True),
+        (Network([Dense(32, "tanh"), Dense(1)], optimizer=SGD(1e-6)), False),
+        (Network([Dense(32, "tanh"), Dense(1)], optimizer=SGD(1e6)), False),
+        (Network([Dense(32, "tanh", kernel_initializer="zeros"), Dense(1)]), False),
+        (Network([Dense(32, "tanh"), Dense(1, "relu")], optimizer=Adam(0.01)), False),
+    ],
+)
+def test_a_few_rows_by_heart(network, able):
+    x, y = _data()
+    found = overfit_small(network, x, y - 0.5)
+    assert bool(found) is able, found
+    assert found.rows == 10
+    assert not network.built
+
+
+def test_classes_by_heart():
+    x, _ = _data()
+    y = np.random.default_rng(0).integers(0, 3, len(x))
+    network = Network(
+        [Dense(32, "relu"), Dense(3)], loss="softmax_cross_entropy", optimizer=Adam(0.01)
+    )
+    found = overfit_small(network, x, y, rows=20)
+    assert found and found.share < 0.05
+    assert 0.5 < found.constant <= math.log(3) + 1e-6
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+@pytest.mark.parametrize("optimizer", [SGD(1e-6), Adam(100.0)])
+def test_the_rate_that_is_suggested_learns(loss, optimizer):
+    for seed in range(3):
+        x, y = _data(400, seed=seed)
+        network = _network(optimizer=optimizer, loss=loss, seed=seed)
+        found = lr_range_test(network, x, y)
+        assert (np.diff(found.rates) > 0).all() and len(found.rates) == len(found.losses)
+        assert not network.built and network.optimizer == optimizer
+        network.optimizer = type(optimizer)(found.suggestion)
+        network.fit(x, y, epochs=40)
+        constant = Network([Dense(1, kernel_initializer="zeros")], loss=loss)
+        constant.build(6)
+        assert network.evaluate(x, y) < 0.35 * constant.evaluate(x, y), found
+
+
+def test_no_rate_is_suggested_where_none_learns():
+    x, y = _data()
+    layers = [Dense(4, "relu", bias_initializer=Constant(-100.0)), Dense(1, use_bias=False)]
+    found = lr_range_test(Network(layers), x, y)
+    assert math.isnan(found.suggestion)
+
+
+def test_a_sweep_ranks_settings():
+    x, y = _data()
+    network = _network(loss="mae")
+    network.fit(x, y)
+    before = network.get_weights()
+    found = sweep(
+        network, x, y, init_scales=[None, 1e-6, 0.1], learning_rates=[1e-6, 0.05, 1e6],
+        batch_sizes=[10, 50], optimizers=["sgd", "adam"], epochs=5,
+    )  # fmt: skip
+    losses = [run.loss for run in found.runs]
+    assert len(found.runs) == 36 and losses == sorted(losses)
+    assert found.best == found.runs[0] and found.best.learning_rate == 0.05
+    assert {run.optimizer for run in found.runs} == {"sgd", "adam"}
+    assert "the best" in repr(found) and "learning rate 0.05" in repr(found)
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_sweep_does_not_depend_on_the_number_of_jobs():
+    x, y = _data()
+    settings = {"learning_rates": [0.01, 0.1], "batch_sizes": [10, 50], "epochs": 2}
+    one, four = (sweep(_network(), x, y, n_jobs=jobs, **settings) for jobs in (1, 4))
+    assert one == four
+
+
+def test_a_sweep_agrees_with_fit():
+    x, y = _data()
+    settings = {"init_scales": [0.1], "learning_rates": [0.05], "batch_sizes": [20]}
+    run = sweep(_network(seed=3), x, y, epochs=4, **settings).best
+    order = np.random.default_rng(3).permutation(len(x))
+    layers = [Dense(16, "tanh", kernel_initializer=Normal(0.1))]
+    layers.append(Dense(1, kernel_initializer=Normal(0.1)))
+    network = Network(layers, optimizer=SGD(0.05), seed=3)
+    network.fit(x[order[40:]], y[order[40:]], epochs=4, batch_size=20)
+    assert network.evaluate(x[order[:40]], y[order[:40]]) == run.loss
+
+
+def test_pictures(monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    x, y = _data()
+    found = lr_range_test(_network(), x, y)
+    axes = found.plot()
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), found.losses)
+    settings = {"init_scales": [None, 0.1], "learning_rates": [1e-3, 0.1, 1e6], "epochs": 1}
+    swept = sweep(_network(), x, y, batch_sizes=[10, 50], **settings)
+    maps = [ax for ax in swept.plot().axes if ax.images]
+    assert len(maps) == 2 and maps[0].images[0].get_array().shape == (2, 3)
+    pyplot.close("all")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for result in (RateRange(found.rates, found.losses, 0.1), swept):
+        with pytest.raises(ImportError, match="plot\\(\\) wants matplotlib: pip install"):
+            result.plot()
+
+
+class _NoRate(Optimizer):
+    learning_rate = None
+
+    def update(self):
+        return "sgd_update", (0.1,)
+
+
+@pytest.mark.parametrize(
+    ("function", "change", "error", "message"),
+    [
+        ("overfit_small", {"network": 3}, TypeError, "network is 3"),
+        ("overfit_small", {"rows": 0}, ValueError, "rows is 0"),
+        ("overfit_small", {"updates": 1.5}, TypeError, "updates is 1.5"),
+        ("overfit_small", {"tolerance": 0}, ValueError, "tolerance is 0"),
+        ("overfit_small", {"y": np.ones(7)}, ValueError, "y has shape"),
+        ("check_units", {"network": None}, TypeError, "network is None"),
+        ("lr_range_test", {"network": "net"}, TypeError, "network is 'net'"),
+        ("lr_range_test", {"lowest": 1.0, "highest": 0.5}, ValueError, "highest is 0.5"),
+        ("lr_range_test", {"points": 4}, ValueError, "points is 4"),
+        ("lr_range_test", {"updates": 0}, ValueError, "updates is 0"),
+        ("lr_range_test", {"network": _network(optimizer=_NoRate())}, TypeError, "learning_rate"),
+        ("sweep", {"learning_rates": []}, TypeError, "learning_rates is"),
+        ("sweep", {"learning_rates": [0.1, -1]}, ValueError, "learning_rates is -1"),
+        ("sweep", {"init_scales": [-1.0]}, ValueError, "init_scales is -1.0"),
+        ("sweep", {"batch_sizes": 10}, TypeError, "batch_sizes is 10"),
+        ("sweep", {"batch_sizes": [0]}, ValueError, "batch_sizes is 0"),
+        ("sweep", {"optimizers": ["sdg"]}, ValueError, "did you mean 'sgd'"),
+        ("sweep", {"optimizers": ["sgd", "sgd"]}, ValueError, "no two that are equal"),
+        ("sweep", {"optimizers": [_NoRate()]}, TypeError, "learning_rate is a number"),
+        ("sweep", {"epochs": 0}, ValueError, "epochs is 0"),
+        ("sweep", {"n_jobs": 0}, ValueError, "n_jobs is 0"),
+        ("sweep", {"validation_split": 0.001}, ValueError, "leaves none to rank by"),
+        ("diagnose", {"network": 3}, TypeError, "network is 3"),
+        ("diagnose", {"epochs": 0}, ValueError, "epochs is 0"),
+        ("diagnose", {"batch_size": 0}, ValueError, "batch_size is 0"),
+        ("diagnose", {"seed": -1}, ValueError, "seed is -1"),
+        ("diagnose", {"X": np.full((200, 6), np.nan)}, ValueError, "X has nan"),
+        ("diagnose", {"y": np.ones(200)}, ValueError, "y has shape"),
+    ],
+)
+def test_bad_input(function, change, error, message):
+    x, y = _data()
+    given = {"network": _network(), "X": x, "y": y} | change
+    if function == "check_units":
+        del given["y"]
+    with pytest.raises(error, match=message):
+        getattr(fastnn, function)(**given)
