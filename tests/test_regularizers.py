@@ -321,7 +321,7 @@ def test_the_next_batch_sees_the_bounded_weights(optimizer):
         (GroupL1(0.5), lambda w: 0.5 * np.sqrt((w**2).sum(axis=0)).sum()),
         (GroupL1(0.5, "input"), lambda w: 0.5 * np.sqrt((w**2).sum(axis=1)).sum()),
     ],
-    ids=repr,
+    ids=lambda value: "sum" if callable(value) else repr(value),
 )
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 def test_what_is_added_to_the_loss(penalty, expected, backend):

@@ -9,6 +9,7 @@ import numpy as np
 from fastnn import checks, initializers
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
+from fastnn.preprocessing.chain import Chain
 
 
 def as_network(network: Any) -> Network:
@@ -29,6 +30,8 @@ def copy_of(network: Network, n_inputs: int, *, start: bool = False, **changes: 
         "layers": network.layers,
         "loss": network.loss,
         "optimizer": copy.copy(network.optimizer),
+        "kernel_regularizer": network.kernel_regularizer,
+        "bias_regularizer": network.bias_regularizer,
         "seed": network.seed,
         "dtype": network.dtype,
         "n_threads": 1,
@@ -75,6 +78,11 @@ def with_rate(optimizer: Optimizer, rate: float) -> Optimizer:
 
 
 def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a caller handed in as arrays, refused as `fit` would refuse it."""
+    """Return the inputs of the first layer and the targets, refused as `fit` would refuse them."""
     data = as_network(network)._data(X, y, None)
-    return data.x, data.y
+    x, chain = data.x, network.preprocessing
+    if chain is not None:
+        x = (chain if chain.fitted else Chain(chain.steps).fit(x)).transform(x, network.dtype)
+    if network.built and len(network.inputs_) < x.shape[1]:  # made by compact
+        x = x[:, network.inputs_]
+    return x, data.y

@@ -145,10 +145,11 @@ def check_gradients(
     places = np.linspace(0, len(x) - 1, min(len(x), checks.positive_int(rows, "rows"))).astype(int)
     probe = _Probe(network, x[places], targets[places])
     gradients = probe.gradients()
-    scale = max((float(np.abs(each).max()) for each in gradients), default=0.0)
-    quota = max(4, parameters // len(gradients))
+    scale = max((float(np.abs(gradients[n]).max()) for n in probe.trained), default=0.0)
+    quota = max(4, parameters // len(probe.trained))
     slopes, skipped = [], 0
-    for number, gradient in enumerate(gradients):
+    for number in probe.trained:
+        gradient = gradients[number]
         chosen = rng.choice(gradient.size, min(quota, gradient.size), replace=False)
         for flat in sorted(chosen):
             index = tuple(int(i) for i in np.unravel_index(flat, gradient.shape))
@@ -170,6 +171,8 @@ class _Probe:
         self.weights = self.network.get_weights()
         layers = self.network._parameters
         self.names = [(n, each.name) for n, layer in enumerate(layers) for each in layer]
+        every = self.network._all_parameters()
+        self.trained = [number for number, each in enumerate(every) if each.trained]
         # The way that the gradient takes to the network's own optimizer: in the matrix product, or
         # as an array (the first step of momentum is the plain one).
         self.momentum = 0.0 if self.network.optimizer.rides else 0.5
