@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks, compacting, losses, lowering, optimizers, regularizers, storage
+from fastnn import (
+    checks,
+    compacting,
+    losses,
+    lowering,
+    optimizers,
+    penalties,
+    regularizers,
+    storage,
+)
 from fastnn.callbacks import Callback, CallbackList, History, ProgressBar
 from fastnn.custom import restored
 from fastnn.dropout import Dropout
@@ -360,7 +369,23 @@ class Network:
                     f"batch_size is {batch_size} (or there are no more rows), wanted at least "
                     f"{layer.least_rows} for layers[{number}], {type(layer).__name__}"
                 )
+        if self.optimizer.searches:
+            self._check_penalties()
         return replace(plan, batch_size=batch_size, shuffle=shuffle)
+
+    def _check_penalties(self) -> None:
+        """Refuse what changes weights after an update: a line search would not know of it."""
+        for number, layer in enumerate(self.layers):
+            for name in ("kernel", "bias"):
+                own = getattr(layer, f"{name}_regularizer", None)
+                penalty = own or getattr(self, f"{name}_regularizer")
+                constraint = getattr(layer, f"{name}_constraint", None)
+                if penalties.acts_on_weights(penalty, constraint):
+                    raise ValueError(
+                        f"optimizer is {self.optimizer}, which takes no constraints and only "
+                        f"penalties in the gradient, got {constraint or penalty!r} for "
+                        f"layers[{number}]"
+                    )
 
     def partial_fit(
         self,

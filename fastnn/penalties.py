@@ -17,6 +17,12 @@ def terms(regularizer: Regularizer | None, method: str) -> list[Term]:
     return [t for t in (regularizer.terms() if regularizer else ()) if t.method == method]
 
 
+def acts_on_weights(regularizer: Regularizer | None, constraint: Constraint | None) -> bool:
+    """Return whether one of them changes the weights, besides their gradient."""
+    methods = [term.method for term in (regularizer.terms() if regularizer else ())]
+    return constraint is not None or any(method != "gradient" for method in methods)
+
+
 def on_gradient(regularizer: Regularizer | None, w: np.ndarray, gradient: Arg) -> list[Call]:
     """Return the calls that add the penalties' gradients."""
     return [

@@ -23,6 +23,8 @@ class Optimizer(Configured):
     clipvalue, global_clipnorm : float or None
     full_batch : bool
         Whether it wants all rows in every batch.
+    searches : bool
+        Whether it moves the parameters itself, between runs: then a program only finds gradients.
     memory : tuple of str
         Names of arrays that are kept and stored like :attr:`state`, but that no kernel uses.
     """
@@ -31,6 +33,7 @@ class Optimizer(Configured):
     clipvalue: float | None = None
     global_clipnorm: float | None = None
     full_batch = False
+    searches = False
     memory: tuple[str, ...] = ()
 
     @property

@@ -49,7 +49,7 @@ class LBFGS(Optimizer):
     LBFGS(history_size=10, tolerance=1e-07)
     """
 
-    full_batch = True
+    full_batch = searches = True
 
     def __init__(self, history_size: int = 10, tolerance: float = 1e-7):
         self.history_size = positive_int(history_size, "history_size")
