@@ -14,6 +14,8 @@ ROWS = 256
 """Rows that a thread computes together: their layers stay in the cache."""
 _PIECE_FLOPS = 1e8
 """Operations, about a millisecond of them, after which a thread comes back for its next rows."""
+_ROW_FLOPS = 1000
+"""Operations that take as long as what a row costs however small the network."""
 _START_FACTOR = 10
 """How much more work than a thread of a fit, which has many batches to do, one must have that is
 started for a single prediction: the start takes 0.1 ms."""
@@ -30,7 +32,7 @@ class Predictor:
         self._layers = list(model.layers)
         self._settings = [(layer, vars(layer).copy()) for layer in model.layers]
         self._n_inputs, self._n_outputs = model.n_inputs, model.n_outputs
-        self._flops = model.flops()
+        self._flops = model.flops() + _ROW_FLOPS
         self._few = min(ROWS, int(_PIECE_FLOPS / self._flops))
         self._free: list[team.Kept] = []
 
