@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastnn.checks import boolean, non_negative_float, positive_float
-from fastnn.custom import CustomMixin, activation_kernels
+from fastnn.custom import CustomMixin, activation_kernels, n_arguments
 from fastnn.families import Configured, look_up
 
 Kernel = str | tuple[Callable[..., None], Callable[..., None]]
@@ -251,11 +251,10 @@ class Custom(CustomMixin, Activation):
     Dense(8, activation='square')
     """
 
-    elementwise = False  # for all that anybody knows
-
     def __init__(self, forward, backward, name: str | None = None):
         self._adopt(name, forward, {entry.name for entry in TABLE.values()}, "activation")
         self._kernels = activation_kernels(forward, backward)
+        self.elementwise = n_arguments(forward) == 1
 
     @property
     def forward(self):

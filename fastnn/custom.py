@@ -72,8 +72,8 @@ def restored(config: Any, custom: Mapping[str, Any] | None, path: Any) -> Any:
 def activation_kernels(forward: Any, backward: Any) -> tuple[Pair, Pair]:
     """Return the kernels of an activation; see :class:`fastnn.activations.Custom`."""
     _check_functions(forward=(forward, (1, 2)), backward=(backward, (2, 4)))
-    ahead = _elementwise_forward(forward) if _count(forward) == 1 else _as_pair(forward)
-    back = _elementwise_backward(backward) if _count(backward) == 2 else _as_pair(backward)
+    ahead = _elementwise_forward(forward) if n_arguments(forward) == 1 else _as_pair(forward)
+    back = _elementwise_backward(backward) if n_arguments(backward) == 2 else _as_pair(backward)
     for dtype in _FLOATS:
         matrix = types.Array(dtype, 2, "C")
         _check_compiles(ahead[0], (matrix,) * 2, "forward", dtype)
@@ -93,7 +93,7 @@ def loss_kernels(forward: Any, backward: Any, labels: bool) -> tuple[Pair, Pair]
     return ahead, back
 
 
-def _count(function):
+def n_arguments(function):
     """Return how many arguments a compiled function takes."""
     return len(inspect.signature(function.py_func).parameters)
 
@@ -106,9 +106,9 @@ def _check_functions(**given):
                 f"{name} is a {kind}, wanted a function compiled by numba.njit: "
                 "put @numba.njit above it"
             )
-        if _count(function) not in counts:
+        if n_arguments(function) not in counts:
             wanted = " or ".join(map(str, counts))
-            raise TypeError(f"{name} takes {_count(function)} arguments, wanted {wanted}")
+            raise TypeError(f"{name} takes {n_arguments(function)} arguments, wanted {wanted}")
 
 
 def _check_compiles(kernel, arguments, name, dtype):

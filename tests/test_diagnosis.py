@@ -6,7 +6,6 @@ import pytest
 from fastnn import L2, SGD, Adam, Dense, Network, datasets, diagnose, losses
 from fastnn.initializers import Constant, Normal
 from fastnn.kernels.jit import njit
-from fastnn.losses import Loss
 
 SEEDS = (0, 1)
 
@@ -129,27 +128,8 @@ def _rate_too_low_adam(seed):
     return network, x, y, {"epochs": 20}
 
 
-@njit
-def _signed_forward(prediction, target, row_loss):
-    for i in range(prediction.shape[0]):
-        row_loss[i] = 0
-        for j in range(prediction.shape[1]):
-            row_loss[i] += prediction[i, j] - target[i, j]
-
-
-@njit
-def _signed_backward(prediction, target, row_scale, d):
-    for i in range(prediction.shape[0]):
-        for j in range(prediction.shape[1]):
-            d[i, j] = row_scale[i]
-
-
 def _signed_error(seed):
-    loss = losses.TABLE.get("signed_error")
-    if loss is None:
-        kernels = (_signed_forward, _signed_forward), (_signed_backward, _signed_backward)
-        loss = Loss("signed_error", *kernels, "real")
-    return _network(seed, loss=loss), *_regression(seed), {}
+    return _network(seed, loss="signed_error"), *_regression(seed), {}
 
 
 def _large_batch(seed):
@@ -352,17 +332,18 @@ def test_nothing_is_found_in_a_healthy_training(case, seed):
 
 
 @njit
-def _swapped_backward(prediction, target, row_scale, d):
-    for i in range(prediction.shape[0]):
-        for j in range(prediction.shape[1]):
-            d[i, j] = row_scale[i] * (target[i, j] - prediction[i, j])
+def _square(prediction, target):
+    return ((prediction - target) ** 2).sum()
+
+
+@njit
+def _swapped(prediction, target, d):
+    d[:] = target - prediction
 
 
 def test_a_wrong_kernel_of_one_s_own():
     x, y = _regression(0)
-    mse = losses.TABLE["mse"]
-    backward = (_swapped_backward, _swapped_backward)
-    network = _network(0, loss=Loss("mine", mse.forward, backward, "real"))
+    network = _network(0, loss=losses.Custom(_square, _swapped))
     found = diagnose(network, x, y)
     assert found.cause == "gradient", found
     assert "layer" in found.findings[0].problem

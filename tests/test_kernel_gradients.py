@@ -14,7 +14,11 @@ def _names(ending, output):
     return sorted(case.name.removesuffix(ending) for case in cases if case.name.endswith(ending))
 
 
-ACTIVATIONS = [(name, {}) for name in _names("_backward", "dx")]
+ACTIVATIONS = [
+    (name, {})
+    for name in _names("_backward", "dx")
+    if "activations" in BY_NAME[f"{name}_backward"].module
+]
 ACTIVATIONS += [("relu", {"slope": 0.2})]
 LOSSES = [(name, {}) for name in _names("_forward", "row_loss")]
 LOSSES += [("softmax_cross_entropy", {"label_smoothing": 0.0})]

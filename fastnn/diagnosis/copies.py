@@ -1,8 +1,11 @@
 """Copies of a network to try things on: the caller's own is never changed."""
 
 import copy
+import functools
+import warnings
+from collections.abc import Callable
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,6 +13,20 @@ from fastnn import checks, initializers
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain
+
+T = TypeVar("T")
+
+
+def without_warnings(function: Callable[..., T]) -> Callable[..., T]:
+    """Keep the losses' warnings back: they are for who trains, and the diagnosis has its own."""
+
+    @functools.wraps(function)
+    def quiet(*arguments: Any, **settings: Any) -> T:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loss '", UserWarning)
+            return function(*arguments, **settings)
+
+    return quiet
 
 
 def as_network(network: Any) -> Network:

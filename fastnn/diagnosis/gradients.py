@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.diagnosis.copies import arrays_of, copy_of
+from fastnn.diagnosis.copies import arrays_of, copy_of, without_warnings
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 
@@ -79,6 +79,7 @@ class GradientCheck:
         return f"GradientCheck({verdict}: {self.checked} parameters compared{kinks}{worst})"
 
 
+@without_warnings
 def check_gradients(
     network: Network,
     X: ArrayLike,

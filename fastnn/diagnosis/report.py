@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from fastnn import checks
 from fastnn.arrays import as_numbers
 from fastnn.diagnosis import dynamic, static
-from fastnn.diagnosis.copies import arrays_of, as_network
+from fastnn.diagnosis.copies import arrays_of, as_network, without_warnings
 from fastnn.diagnosis.findings import Diagnosis, Finding
 from fastnn.diagnosis.trials import Study
 from fastnn.network import Network
@@ -33,6 +33,7 @@ _IF_IT_DOES_NOT_FIT: tuple[Cause, ...] = (dynamic.penalty, dynamic.batch, dynami
 What lies at the root comes first: unscaled inputs saturate units and make rates too high."""
 
 
+@without_warnings
 def diagnose(
     network: Network,
     X: ArrayLike,

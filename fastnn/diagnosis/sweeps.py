@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks
 from fastnn import optimizers as families
-from fastnn.diagnosis.copies import arrays_of, copy_of, rate_of, with_rate, with_settings
+from fastnn.diagnosis.copies import (
+    arrays_of,
+    copy_of,
+    rate_of,
+    with_rate,
+    with_settings,
+    without_warnings,
+)
 from fastnn.engine import cores
 from fastnn.initializers import Normal
 from fastnn.network import Network
@@ -73,6 +80,7 @@ class RateRange:
         return ax
 
 
+@without_warnings
 def lr_range_test(
     network: Network,
     X: ArrayLike,
@@ -265,6 +273,7 @@ def _map(ax: Any, runs: list[SweepRun], limits: dict[str, float]) -> Any:
     return ax.imshow(table, origin="lower", aspect="auto", **limits)
 
 
+@without_warnings
 def sweep(
     network: Network,
     X: ArrayLike,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import checks
-from fastnn.diagnosis.copies import arrays_of, copy_of
+from fastnn.diagnosis.copies import arrays_of, copy_of, without_warnings
 from fastnn.initializers import Zeros
 from fastnn.layers import Dense
 from fastnn.network import Network
@@ -95,6 +95,7 @@ def remaining(loss: float, constant: float) -> float:
     return math.exp(min(loss - constant, 700.0))
 
 
+@without_warnings
 def overfit_small(
     network: Network,
     X: ArrayLike,
