@@ -59,7 +59,7 @@ class Dropout(Layer):
             y = node.output(node.width)
             node.program.add("dropout_mean", self.rate, node.x.rows, y.rows)
         else:
-            node.y = node.x
+            node.pass_on()
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         if not inputs or not self.rate:

@@ -116,6 +116,13 @@ class Node:
         self.y = self.out or self.program.buffer(columns)
         return self.y
 
+    def pass_on(self) -> None:
+        """Let the outputs be the inputs, copied if they must go elsewhere."""
+        if self.out is None:
+            self.y = self.x
+        else:
+            self.program.add("identity_forward", self.x.rows, self.output(self.width).rows)
+
     def drop(self, rate: float, scale: float, first: Any, source: Arg, target: Arg) -> Call:
         """Return the call that drops elements at random: the same ones whenever it runs in a step.
 
@@ -413,14 +420,11 @@ class Activation(Layer):
 
     def forward(self, node: Node) -> None:
         slope = self.activation.slope
-        nothing = node.fused or slope == 1
-        if nothing and node.out is None:
-            node.y = node.x
+        if node.fused or slope == 1:
+            node.pass_on()
             return
         y = node.output(node.width)
-        if nothing:
-            node.program.add("identity_forward", node.x.rows, y.rows)
-        elif slope is None:
+        if slope is None:
             node.program.add(
                 self.activation.forward, node.x.rows, *self.activation.arguments, y.rows
             )

@@ -28,19 +28,19 @@ class Model:
     parameters: list[list[Parameter]]
     loss: Loss
     dtype: np.dtype
+    columns: int
+    """The number of columns that the first layer reads, 0 while it is not known."""
     selection: Selection | None = None
 
     @property
     def n_inputs(self) -> int:
         """The number of columns of the data."""
-        if self.selection is not None:
-            return self.selection.width
-        return next(len(each.value) for each in self._all_parameters() if each.value.ndim == 2)
+        return self.columns if self.selection is None else self.selection.width
 
     @property
     def n_outputs(self) -> int:
-        """Those of the last layer that has units of its own, or 0."""
-        return functools.reduce(lambda width, layer: layer.width(width), self.layers, 0)
+        """The number of outputs, 0 where it is that of the inputs and not known."""
+        return functools.reduce(lambda width, layer: layer.width(width), self.layers, self.columns)
 
     @property
     def fuses(self) -> bool:

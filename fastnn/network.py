@@ -149,6 +149,7 @@ class Network:
         self.stop_training = False
         self.extra: dict[str, Any] = {}
         self._parameters: list[list[Parameter]] = []
+        self._columns = 0
         self._selection: compacting.Selection | None = None
         self._epochs = 0
         self._updates = 0
@@ -192,13 +193,14 @@ class Network:
                     f"{self._model().n_inputs} inputs"
                 )
             return
+        columns = n_inputs
         rng = np.random.default_rng(self.seed)
         parameters = []
         for layer in self.layers:
             parameters.append(layer.build(n_inputs, rng, self.dtype))
             n_inputs = layer.width(n_inputs)
         default = {"kernel": self.kernel_regularizer, "bias": self.bias_regularizer}
-        self._parameters = parameters
+        self._parameters, self._columns = parameters, columns
         for parameter in self._all_parameters():
             parameter.regularizer = parameter.regularizer or default.get(parameter.name)
 
@@ -209,7 +211,9 @@ class Network:
         return np.arange(model.n_inputs) if model.selection is None else model.selection.index
 
     def _model(self) -> Model:
-        return Model(self.layers, self._parameters, self.loss, self.dtype, self._selection)
+        return Model(
+            self.layers, self._parameters, self.loss, self.dtype, self._columns, self._selection
+        )
 
     def _built_model(self, what: str) -> Model:
         if not self.built:

@@ -403,3 +403,27 @@ def test_the_answer_in_words():
     assert f"{finding.number:.3g}" in finding.problem
     network, x, y, fit = HEALTHY["regression"](0)
     assert "Nothing was found wrong" in str(diagnose(network, x, y, **fit))
+
+
+@pytest.mark.parametrize("loss", dict.fromkeys(losses.TABLE.values()), ids=lambda kind: kind.name)
+def test_every_loss_has_its_constant_prediction(loss):
+    loss = loss()
+    outputs = 2 * loss.outputs
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 3))
+    y = {
+        "real": x[:, :2],
+        "count": rng.poisson(np.exp(x[:, :2])),
+        "binary": (x[:, :2] > 0) * 1.0,
+        "sign": np.sign(x[:, :2]),
+        "class": (x[:, 0] > 0) * 1,
+    }[loss.target]
+    network = Network([Dense(outputs)], loss=loss, optimizer=Adam(0.01))
+    assert 0 <= diagnose(network, x, y, epochs=20).share < 10
+
+
+@pytest.mark.parametrize("optimizer", ["gd", "rprop"])
+def test_optimizers_of_full_batches(optimizer):
+    x, y = _regression(0)
+    found = diagnose(_network(0, optimizer=optimizer), x, y, epochs=5)
+    assert found.updates > 0

@@ -319,3 +319,14 @@ def test_training_with_all_of_them_learns():
     history = network.fit(x, y, epochs=40, batch_size=50, validation_data=(x, y)).history
     assert history["val_loss"][-1] < 0.2 * start
     assert history["val_loss"][-1] < history["loss"][-1]  # what is dropped is missing
+
+
+def test_outputs_of_every_layer():
+    x = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+    layers = [Dropout(0.5), BatchNormalization(), Activation("relu"), Dense(2)]
+    network = Network(layers)
+    network.build(3)
+    outputs = network.layer_outputs(x)
+    assert [each.shape for each in outputs] == [(6, 3)] * 3 + [(6, 2)]
+    np.testing.assert_array_equal(outputs[0], x)
+    np.testing.assert_array_equal(outputs[-1], network.predict(x))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks
+from fastnn import checks, penalties
 from fastnn.diagnosis.copies import arrays_of, copy_of, without_warnings
 from fastnn.network import Network
 from fastnn.optimizers import SGD
@@ -168,6 +168,10 @@ class _Probe:
 
     def __init__(self, network: Network, x: np.ndarray, y: np.ndarray):
         self.network = copy_of(network, x.shape[1], dtype="float64")
+        for each in self.network._all_parameters():  # what follows an update is no gradient
+            each.constraint = None
+            if penalties.acts_on_weights(each.regularizer, None):
+                each.regularizer = None
         self.x, self.y = x, y
         self.weights = self.network.get_weights()
         layers = self.network._parameters

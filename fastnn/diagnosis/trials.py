@@ -163,10 +163,10 @@ def _trained(
     network: Network, x: np.ndarray, y: np.ndarray, updates: int, batch_size: int
 ) -> tuple[float, list[float]]:
     """Train for about so many updates; return the loss then and by epoch."""
-    per_epoch = math.ceil(len(x) / batch_size)
-    epochs = max(1, round(updates / per_epoch))
+    rows = len(x) if network.optimizer.full_batch else batch_size
+    epochs = max(1, round(updates / math.ceil(len(x) / rows)))
     try:
-        history = network.fit(x, y, epochs=epochs, batch_size=batch_size)
+        history = network.fit(x, y, epochs=epochs, batch_size=rows)
     except FloatingPointError:
         return math.inf, []
     loss = evaluated(network, x, y)
