@@ -1,4 +1,4 @@
-"""Every kernel against its NumPy twin: ``pytest bench/test_kernels.py``.
+"""Every kernel against its NumPy twin: ``pytest -n 0 bench/test_kernels.py``.
 
 One group a kernel, size and dtype, so that pytest-benchmark's table has the two side by side.
 """

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnn.arrays import as_expression, as_numbers, describe_place
 
 _BLOCK = 1 << 18  # numbers looked at together: their temporaries stay in the cache
-_LISTED = 10  # names that a message gives
+_LISTED = 12  # names that a message gives at most
 
 
 def as_inputs(

@@ -319,7 +319,7 @@ def _fitted(transformer):
         (TypeError, lambda: Chain("pca"), "steps is 'pca', wanted a list of transformers"),
         (TypeError, lambda: Chain([PCA]), "steps[0] is the class PCA, wanted an object"),
         (ValueError, lambda: Chain(["pca", "zca"]), "steps[1] is 'zca', wanted one of 'center', "),
-        (TypeError, lambda: Chain([3]), "steps[0] must be a name (center, standardize, min_max,"),
+        (TypeError, lambda: Chain([3]), "steps[0] must be a name ('center', 'standardize',"),
         (TypeError, lambda: as_chain(3), "preprocessing: steps[0] must be a name"),
         (ValueError, lambda: as_chain([]), "preprocessing: steps is empty"),
         (

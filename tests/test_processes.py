@@ -5,6 +5,7 @@ what is tested.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -345,12 +346,14 @@ print(len(recorder.buffer))
     assert _listing(tmp_path) == before
 
 
-def test_a_warm_cache_that_cannot_be_written():
+def test_a_warm_cache_that_cannot_be_written(tmp_path):
     # To the superuser no directory is read-only, so the process itself refuses to write there.
     _run("trained()")
-    folder = cache_directory().parent
-    before = _listing(folder)
-    printed = _run("""
+    warm = cache_directory()  # to which other tests may be writing
+    shutil.copytree(warm, tmp_path / warm.name, ignore=shutil.ignore_patterns("*tmp*"))
+    before = _listing(tmp_path)
+    printed = _run(
+        """
 import builtins, errno, io
 from fastnn.kernels.jit import cache_directory
 open_file, make = builtins.open, os.mkdir
@@ -378,9 +381,11 @@ from fastnn.kernels.jit import njit
 y = np.empty(3)
 njit(step)(np.ones(3), y)
 print(y)
-""")
+""",
+        FASTNN_CACHE_DIR=str(tmp_path),
+    )
     assert printed == "[1. 1. 1.]\n"
-    assert _listing(folder) == before
+    assert _listing(tmp_path) == before
 
 
 BUILDS = {

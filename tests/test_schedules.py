@@ -71,7 +71,7 @@ def _kernels(optimizer):
     network.build(3)
     data = Data(*_problem())
     program, _ = lowering.training(network._model(), optimizer, data, Order(), 10, 1)
-    return [step.kernel for _, group in program.groups() if group for step in group.steps]
+    return [step.kernel for _, group in program.groups if group for step in group.steps]
 
 
 def test_a_scheduled_update_rides_in_the_product_and_a_constant_one_pays_nothing():
