@@ -25,13 +25,17 @@ def cores_allowed() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_process(module: str, threads: int, **arguments):
+def in_process(
+    module: str, threads: int, environment: Mapping[str, str] | None = None, **arguments
+):
     """Run ``module.main(threads=..., **arguments)`` in a new process, and return its answer.
 
     Libraries read the number of threads when they are loaded, so it is set from outside: by
     environment variables for every library alike, and by the cores that the process may use.
+    `environment` has more variables.
     """
-    environment = os.environ | {name: str(threads) for name in THREAD_VARIABLES}
+    variables = os.environ | {name: str(threads) for name in THREAD_VARIABLES}
+    variables |= environment or {}
     command = [sys.executable, "-m", "bench.measure", module]
     request = json.dumps(arguments | {"threads": threads})
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
@@ -39,7 +43,7 @@ def in_process(module: str, threads: int, **arguments):
         if allowed is not None:
             os.sched_setaffinity(0, sorted(allowed)[:threads])  # a child inherits it
         done = subprocess.run(
-            command, env=environment, cwd=ROOT, input=request, stdout=subprocess.PIPE, text=True
+            command, env=variables, cwd=ROOT, input=request, stdout=subprocess.PIPE, text=True
         )
     finally:
         if allowed is not None:

@@ -14,6 +14,14 @@ from bench.workloads import WORKS
 SECTIONS = (
     "training", "extras", "prediction", "many", "matmul", "kernels", "startup", "memory", "growth"
 )  # fmt: skip
+BUILDS = {
+    "host": {},
+    "avx2": {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma",
+    },
+}
+"""What Numba is told of the processor; the other libraries look for themselves."""
 RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
@@ -32,6 +40,8 @@ def parse(argv):
                         help="training rows: " + ", ".join(names))  # fmt: skip
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--build", choices=list(BUILDS), default="host",
+                        help="of fastnn's kernels in training (default: host)")  # fmt: skip
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS),
                         help="time these alone, and store nothing")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=11, help="measurements of each (default: 11)")
@@ -68,7 +78,8 @@ def run_training(arguments, threads, common, results) -> None:
         if name not in peers:
             print(f"{PEERS[name].name} is not installed: left out")
     print(
-        f"training, {arguments.dtype}: milliseconds an epoch, medians of {arguments.rounds}\n"
+        f"training, {arguments.dtype}, {arguments.build}: milliseconds an epoch, medians of "
+        f"{arguments.rounds}\n"
         "next: how many times longer the fastest other takes than fastnn; GF/s: fastnn's products"
     )
     for count in threads:
@@ -82,9 +93,10 @@ def run_training(arguments, threads, common, results) -> None:
                 rounds=arguments.rounds,
                 peers=peers,
                 shortest=0.03 if arguments.quick else 0.2,
+                environment=BUILDS[arguments.build],
             )
             entry = {"work": work, "threads": count, **common, "peers": found}
-            store(results, "training", entry, ("work", "threads", "dtype"))
+            store(results, tables.training_section(arguments), entry, ("work", "threads", "dtype"))
             print(tables.training_line(entry), flush=True)
 
 

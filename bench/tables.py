@@ -51,6 +51,25 @@ def training_cells(entries) -> list[list[str]]:
     return cells
 
 
+def training_section(arguments) -> str:
+    """Return where training of this dtype and build is stored: the README's table has the usual."""
+    parts = ["training"]
+    parts += [arguments.dtype] if arguments.dtype != "float32" else []
+    parts += [arguments.build] if arguments.build != "host" else []
+    return "_".join(parts)
+
+
+def leads_line(name, entries) -> str:
+    """Return a sentence on how far ahead of the next fastnn is in another dtype or build."""
+    leads = [speedup(entry["peers"]) for entry in entries]
+    known = sorted(float(lead) for lead in leads if lead != "-")
+    return (
+        f"In {name.removeprefix('training_').replace('_', ', ').replace('avx2', 'an AVX2 build')} "
+        f"the fastest other takes {known[0]:.2f} to {known[-1]:.2f} times as long "
+        f"({len(known)} of the rows above)."
+    )
+
+
 def training_line(entry=None) -> str:
     """Return a line of the terminal's table, or its heading; 100 columns hold it."""
     heads = [peer.name.replace("scikit-learn", "sklearn") for peer in PEERS.values()]
@@ -276,6 +295,9 @@ def render(results) -> str:
         span = " to ".join(sorted({days[0], days[-1]}))
         parts.append("![Time of an epoch](docs/training.svg)")
         parts.append(f"Measured {span} on {machine_line(results['machine'])}")
+    for name in ("training_float64", "training_avx2"):
+        if entries := results.get(name):
+            parts.append(leads_line(name, entries))
     if prediction := results.get("prediction"):
         parts.append(
             "Prediction from Python by a trained 200-64-64-1 network, arrays in and out, medians "

@@ -1,4 +1,4 @@
-"""Predictions of a network and of what ``compact`` makes of it: ``pytest -n 0 bench/test_compact.py``.
+"""Predictions before and after ``compact``: ``pytest -n 0 bench/test_compact.py``.
 
 The weights are random; those of the units and inputs left out are 0, as GroupL1 leaves them.
 """

@@ -1,4 +1,4 @@
-"""One epoch of each work, fastnn beside the peers installed: ``pytest -n 0 bench/test_training.py``.
+"""An epoch of each work, fastnn beside its peers: ``pytest -n 0 bench/test_training.py``.
 
 Threads are those of this process: set OMP_NUM_THREADS and the like, and the cores, from outside.
 ``python -m fastnn bench`` does that by itself, in turns, and is what the README's numbers are from.
