@@ -259,17 +259,16 @@ from fastnn import kernels
 signal.signal(signal.SIGINT, signal.default_int_handler)
 a, out = np.ones((9, 9), np.float32), np.empty((9, 9), np.float32)
 
-def interrupted(seconds, call, *others):
+def interrupted(seconds, call):
     timer = threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     try:
         call()
         timer.join()
-    except (KeyboardInterrupt, *others):
+    except KeyboardInterrupt:
         return True
 
-# Compiled code cannot pass on an exception of what it had compiled: it raises one of its own.
-print(interrupted(1, lambda: kernels.matmul_nn(a, a, out), RuntimeError))
+print(interrupted(1, lambda: kernels.matmul_nn(a, a, out)))
 print(interrupted(0.5, trained))
 kernels.matmul_nn(a, a, out)
 print((out == 9).all(), trained() == trained(n_threads=1))

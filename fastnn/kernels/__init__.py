@@ -188,7 +188,7 @@ KERNELS = {
         for name, words in table.items()
     },
     **{
-        name: Kernel(getattr(matmul, name), words, strided=True)
+        name: Kernel(getattr(matmul, name), words, strided=True, prepare=matmul.prepare)
         for name, words in _MATRICES.items()
     },
     **{

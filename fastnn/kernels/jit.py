@@ -106,22 +106,37 @@ class _Cache(caching.FunctionCache):
             return None
 
 
-def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True):
+def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, prepare=None):
     """Compile a kernel on its first call with each set of argument types.
 
     Parallel functions are not cached (doing so has crashed for others), nor are closures over
-    compiled functions (Numba would never find them again).
+    compiled functions (Numba would never find them again).  ``prepare(*arguments)``, with those of
+    that first call, makes ready what the compiled code will call.  Ctrl-C waits for both.
     """
     if function is None:
-        return functools.partial(njit, fastmath=fastmath, parallel=parallel, cached=cached)
+        return functools.partial(
+            njit, fastmath=fastmath, parallel=parallel, cached=cached, prepare=prepare
+        )
     dispatcher = numba.njit(
         error_model="numpy",
         fastmath=set(fastmath),
         parallel=parallel,
         nogil=True,
     )(function)
-    if cached and not parallel and not numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT:
+        return dispatcher
+    if cached and not parallel:
         dispatcher._cache = _Cache(function)
+    compile_for = dispatcher._compile_for_args
+
+    def compile_uninterrupted(*args, **kws):
+        with uninterrupted():
+            code = compile_for(*args, **kws)
+            if prepare is not None:
+                prepare(*args)
+            return code
+
+    dispatcher._compile_for_args = compile_uninterrupted  # what a call does that finds no code
     return dispatcher
 
 

@@ -329,6 +329,11 @@ def compile_gemm(dtype):
         _table[place] = _compiled[-1].address
 
 
+def prepare(*arguments):
+    """Compile :func:`_gemm` for a call of a kernel whose last argument is an array."""
+    compile_gemm(arguments[-1].dtype)
+
+
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)
 def _fill(place):
     compile_gemm(as_dtype(_DTYPES[place]))

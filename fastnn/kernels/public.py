@@ -140,6 +140,8 @@ class Kernel:
         Whether a part of axis m can be computed on its own.
     strided : bool
         Whether the arrays that are only read may have any strides.
+    prepare : function, optional
+        Called with the arguments of each call that has to be compiled.
 
     Attributes
     ----------
@@ -147,7 +149,7 @@ class Kernel:
         The kernel, unchecked, for use in other compiled code.
     """
 
-    def __init__(self, compiled, specification, parallel=True, strided=False):
+    def __init__(self, compiled, specification, parallel=True, strided=False, prepare=None):
         functools.update_wrapper(self, compiled.py_func)
         names = list(inspect.signature(compiled.py_func).parameters)
         self.compiled = compiled
@@ -155,7 +157,7 @@ class Kernel:
             _Argument(name, word, strided)
             for name, word in zip(names, specification.split(), strict=True)
         ]
-        self._parallel = parallel
+        self._parallel, self._prepare = parallel, prepare
 
     @functools.cached_property
     def _checked(self):
@@ -224,7 +226,7 @@ class Kernel:
             "prange": numba.prange,
         }
         exec(compile(source, f"<{name}>", "exec"), space)
-        return njit(space[name], parallel=parallel)
+        return njit(space[name], parallel=parallel, prepare=self._prepare)
 
     def __call__(self, *arguments, **named):
         if named:
