@@ -171,9 +171,7 @@ class HierarchicalSoftmax(Layer):
         kernel, dx = Whole(node.parameters[0].value), node.program.buffer(node.width)
         tree = node.kept["parent"], node.kept["side"]
         slopes = node.kept["z"].rows
-        node.program.add(
-            "tree_backward", target.rows, kernel, *tree, scale.rows, slopes, dx.rows
-        )
+        node.program.add("tree_backward", target.rows, kernel, *tree, scale.rows, slopes, dx.rows)
         return dx
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
