@@ -12,7 +12,8 @@ from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
 
 SECTIONS = (
-    "training", "extras", "prediction", "many", "matmul", "kernels", "startup", "memory", "growth"
+    "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
+    "startup", "memory", "growth"
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -143,6 +144,20 @@ def run_many(arguments, threads, common, results) -> None:
         print(tables.plain(tables.many_cells([entry])), flush=True)
 
 
+def run_hierarchical(arguments, threads, common, results) -> None:
+    for count in threads:
+        peers = in_process(
+            "bench.hierarchical",
+            count,
+            dtype=arguments.dtype,
+            rounds=min(arguments.rounds, 3),  # an epoch of the full softmax takes seconds
+            shortest=0.1,
+        )
+        store(results, "hierarchical", {"threads": count, **common, "peers": peers},
+              ("threads", "dtype"))  # fmt: skip
+        print(f"\nmany classes: {tables.hierarchical_line(count, peers)}", flush=True)
+
+
 def run_matmul(arguments, threads, common, results) -> None:
     one = None
     for count in threads:
@@ -244,6 +259,7 @@ def main(argv=None) -> int:
         "extras": lambda: run_extras(arguments, threads, common, results),
         "prediction": lambda: run_prediction(arguments, threads, common, results),
         "many": lambda: run_many(arguments, threads, common, results),
+        "hierarchical": lambda: run_hierarchical(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
         "kernels": lambda: run_kernels(arguments, threads, common, results),
         "startup": lambda: run_startup(arguments, results),

@@ -2,7 +2,7 @@
 
 import math
 
-from bench import growth, many
+from bench import growth, hierarchical, many
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
@@ -193,6 +193,15 @@ def many_scaling(entries) -> str:
     if most == 1 or 1 not in medians:
         return ""
     return f"{medians[1] / medians[most]:.2f} times as fast on {most} threads as on one."
+
+
+def hierarchical_line(threads, peers) -> str:
+    """Return a sentence on an epoch under either softmax."""
+    times = ", ".join(f"{name} {digits(peer['median'])}" for name, peer in peers.items())
+    return (
+        f"{hierarchical.LABEL}, {threads_label(threads)}, seconds an epoch: {times} "
+        f"(softmax / fastnn: {peers['softmax']['median'] / peers['fastnn']['median']:.0f})"
+    )
 
 
 def memory_line(entry) -> str:

@@ -12,6 +12,7 @@ from fastnn.diagnosis import (
     sweep,
 )
 from fastnn.dropout import Dropout
+from fastnn.hierarchical import HierarchicalSoftmax
 from fastnn.layers import Activation, Dense
 from fastnn.many import FitManyError, fit_many
 from fastnn.monitors import EarlyStopping, ModelCheckpoint
@@ -62,6 +63,7 @@ __all__ = [
     "ExponentialDecay",
     "FitManyError",
     "GroupL1",
+    "HierarchicalSoftmax",
     "History",
     "InverseTimeDecay",
     "Lq",

@@ -23,6 +23,7 @@ from fastnn.engine.steps import (
     Whole,
 )
 from fastnn.families import Configured
+from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
 from fastnn.penalties import Call
@@ -168,6 +169,27 @@ class Layer(Configured):
 
     def update(self, node: Node, updater: Updater) -> None:
         pass
+
+    def check(self, last: bool, loss: Loss, penalty: Regularizer | None) -> None:
+        """Refuse a network whose last layer it is or is not, with this loss and kernel penalty."""
+
+    def loss_forward(self, node: Node, loss: Loss, target: Buffer, row_loss: Buffer) -> None:
+        """Add the step to the losses of rows; for the last layer, after its `forward`."""
+        given = node.y.rows, target.rows, *_loss_arguments(loss, node)
+        node.program.add(loss.forward, *given, row_loss.rows)
+
+    def loss_backward(self, node: Node, loss: Loss, target: Buffer, scale: Buffer) -> Buffer:
+        """Add the step to the gradient that its `backward` takes; return its buffer."""
+        dy = node.program.buffer(node.y.width)
+        given = node.y.rows, target.rows, *_loss_arguments(loss, node)
+        node.program.add(loss.backward, *given, scale.rows, dy.rows)
+        return dy
+
+
+def _loss_arguments(loss: Loss, node: Node) -> list[Any]:
+    """Return the loss's own arguments."""
+    settings = loss.arguments(node.y.width, node.program.dtype)
+    return [Whole(value) if isinstance(value, np.ndarray) else value for value in settings]
 
 
 def _through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer) -> Buffer:

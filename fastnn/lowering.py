@@ -117,12 +117,6 @@ def _selected(program: Program, model: Model, x: Any, *, own: bool) -> Any:
     return kept
 
 
-def _loss_arguments(model: Model) -> list[Any]:
-    """Return the loss's own arguments."""
-    settings = model.loss.arguments(model.n_outputs, model.dtype)
-    return [Whole(value) if isinstance(value, np.ndarray) else value for value in settings]
-
-
 def _forward(
     program: Program,
     model: Model,
@@ -157,10 +151,9 @@ def training(
     scale, row_loss = program.buffer(), program.buffer()
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
     nodes = _forward(program, model, x, seed=order.seed, training=True)
-    output, settings = nodes[-1].y, _loss_arguments(model)
-    program.add(model.loss.forward, output.rows, target.rows, *settings, row_loss.rows)
-    dy = program.buffer(model.n_outputs)
-    program.add(model.loss.backward, output.rows, target.rows, *settings, scale.rows, dy.rows)
+    last = model.layers[-1]
+    last.loss_forward(nodes[-1], model.loss, target, row_loss)
+    dy = last.loss_backward(nodes[-1], model.loss, target, scale)
     for node in reversed(nodes):
         inputs = model.trains_before(node.number)
         dy = model.layers[node.number].backward(node, dy, inputs)
@@ -179,8 +172,8 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
     program = Program(model.dtype, batch_size, n_threads)
     x, target, weight = _fetch(program, model, data, Order(), own=False)
     row_loss = program.buffer()
-    out, settings = _forward(program, model, x)[-1].y, _loss_arguments(model)
-    program.add(model.loss.forward, out.rows, target.rows, *settings, row_loss.rows)
+    node = _forward(program, model, x)[-1]
+    model.layers[-1].loss_forward(node, model.loss, target, row_loss)
     program.add_check(row_loss, weight)
     return program
 

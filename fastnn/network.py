@@ -27,6 +27,7 @@ from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import aligned_copy
 from fastnn.families import look_up
+from fastnn.hierarchical import HierarchicalSoftmax
 from fastnn.layers import Activation, Dense, Layer, Parameter
 from fastnn.lowering import Data, Model, Order
 from fastnn.metrics import get_all, probabilities, scores
@@ -35,7 +36,8 @@ from fastnn.prediction import Predictor
 from fastnn.preprocessing.chain import Chain, as_chain, below
 
 _FORMAT = "fastnn-network-1"
-_LAYERS = {kind.__name__: kind for kind in (Dense, Activation, BatchNormalization, Dropout)}
+_KINDS = Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
+_LAYERS = {kind.__name__: kind for kind in _KINDS}
 _EVALUATE_ROWS = 256
 """Rows of a batch of evaluation for each thread: its layers stay in the cache."""
 
@@ -56,7 +58,7 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Dense, Activation, BatchNormalization and Dropout
+    layers : sequence of Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
         From the inputs to the outputs; the number of inputs is that of the data.
     loss : str or Loss
         "mse", "mae", "softmax_cross_entropy" or another name or object of :mod:`fastnn.losses`,
@@ -169,6 +171,8 @@ class Network:
                 f"'linear' (then predict gives what {wanted} would be applied to), got {last!r}"
             )
         self.loss.n_targets(self._model().n_outputs)
+        for layer in self.layers:
+            layer.check(layer is self.layers[-1], self.loss, self.kernel_regularizer)
 
     @property
     def built(self) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastnn import activations, constraints, losses, optimizers, regularizers, schedules
 from fastnn.dropout import Dropout
+from fastnn.hierarchical import HierarchicalSoftmax
 from fastnn.layers import Activation, Dense
 from fastnn.network import Network
 from fastnn.normalization import BatchNormalization
@@ -44,6 +45,11 @@ def warmup() -> None:
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
         network.predict(x)
+        for name in ("sgd", "adam"):  # one trains paths alone, the other all of the tree
+            classes = [Dense(4), HierarchicalSoftmax(3)]
+            network = Network(classes, loss="softmax_cross_entropy", optimizer=name, dtype=dtype)
+            network.fit(x, np.array([0, 1, 2, 0]), validation_split=0.5)
+            network.predict(x)
         layers = [Dense(4, kernel_regularizer=penalty) for penalty in penalties]
         layers += [Dense(4, kernel_constraint=name) for name in constraints.TABLE]
         network = Network([*layers, Dense(2)], dtype=dtype)

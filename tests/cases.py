@@ -194,6 +194,55 @@ def _cost(rng, dtype, rows, n):
     return {"cost": uniform(rng, dtype, n, n) * (1 - np.eye(n, dtype=dtype))}
 
 
+_NODES = 6
+_PARENT = np.array([0, 4, 4, 3, 5, 5, 2, 0, 0, 1, 1, 2, 3])
+"""Above the 7 classes and then the 6 nodes of a tree of paths of 1 to 4 decisions."""
+
+
+def _tree(rng, dtype, rows, k):
+    """Return what the kernels of a tree take, by name."""
+    depth = 5
+    return {
+        "rate": 0.3,
+        "h": normal(rng, dtype, rows, k),
+        "target": rng.integers(0, _NODES + 1, rows),
+        "w": normal(rng, dtype, _NODES, k),
+        "b": normal(rng, dtype, _NODES),
+        "parent": _PARENT.copy(),
+        "side": rng.choice([-1, 1], len(_PARENT)).astype(dtype),
+        "row_scale": uniform(rng, dtype, rows),
+        "z": blank(dtype, rows, depth),
+        "row_loss": blank(dtype, rows),
+        "slopes": normal(rng, dtype, rows, depth),
+        "first": 1,
+        "last": 4,
+        "dw": normal(rng, dtype, _NODES, k),
+        "db": normal(rng, dtype, _NODES),
+        "dh": blank(dtype, rows, k),
+    }
+
+
+def _of_tree(names):
+    """Return the `make` of the kernel with these arguments."""
+
+    def make(rng, dtype, rows, k):
+        made = _tree(rng, dtype, rows, k)
+        return {name: made[name] for name in names.split()}
+
+    return make
+
+
+def _tree_probabilities(rng, dtype, rows, n):
+    """Return a tree whose every node splits one class off."""
+    return {
+        "b": normal(rng, dtype, n),
+        "first": np.zeros(n, np.int64),
+        "second": np.arange(n, 0, -1),
+        "z": normal(rng, dtype, rows, n),
+        "out": blank(dtype, rows, n + 1),
+    }
+
+
 def _above_one(rng, dtype, n):
     """Return mean squares above the square of any mean that goes with them."""
     return 1 + uniform(rng, dtype, n)
@@ -584,6 +633,29 @@ CASES = (
     Case("rows", "column_sums", _column_sums, ("out",), 2, tolerance=0, splits=False),
     Case("dropout", "dropout", _dropout, ("out",), 2, tolerance="exact", splits=False),
     Case("dropout", "dropout_mean", _dropout_mean, ("out",), 2, overlays=(("out", "x"),)),
+    Case(
+        "hierarchical", "tree_forward", _of_tree("h target w b parent side z row_loss"),
+        ("z", "row_loss"), 2, tolerance=1, whole=("w", "b", "parent", "side"),
+    ),
+    Case(
+        "hierarchical", "tree_backward",
+        _of_tree("target w parent side row_scale slopes dh"), ("slopes", "dh"), 2,
+        whole=("w", "parent", "side"),
+    ),
+    Case(
+        "hierarchical", "tree_update",
+        _of_tree("rate h target parent slopes first last w b"), ("w", "b"), 2,
+        tolerance=0, splits=False,
+    ),
+    Case(
+        "hierarchical", "tree_gradient",
+        _of_tree("h target parent slopes first last dw db"), ("dw", "db"), 2,
+        tolerance=0, splits=False,
+    ),
+    Case(
+        "hierarchical", "tree_probabilities", _tree_probabilities, ("z", "out"), 2,
+        tolerance=1, whole=("b", "first", "second"),
+    ),
     Case(
         "normalization", "batch_moments", _batch_moments, ("mean", "variance"), 2,
         tolerance=0, splits=False,

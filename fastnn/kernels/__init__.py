@@ -10,6 +10,7 @@ from fastnn.kernels import (
     adaptive,
     clipping,
     dropout,
+    hierarchical,
     hinges,
     likelihoods,
     losses,
@@ -132,6 +133,11 @@ _ROWS = {
         "gather_columns": "mk n<k mn!",
     },
     dropout: {"dropout_mean": "- mn mn!"},
+    hierarchical: {
+        "tree_forward": "mk m<t nk n t<n t md! m!",
+        "tree_backward": "m<t nk t<n t m md! mk!",
+        "tree_probabilities": "n n<c n<c mn! mc!",
+    },
     normalization: {
         "batch_norm_forward": "mn n n n n mn!",
         "batch_norm_backward": "mn n n n n n - mn mn!",
@@ -175,6 +181,10 @@ _WHOLE = {
         "column_sums": "mn - - n!",
     },
     dropout: {"dropout": "- - - - - - mn mn!"},
+    hierarchical: {
+        "tree_update": "- mk m<t t<n md - - nk! n!",
+        "tree_gradient": "mk m<t t<n md - - nk! n!",
+    },
     normalization: {
         "batch_moments": "mn - - n! n!",
         "batch_norm_gradients": "mn n n mn - - n! n!",

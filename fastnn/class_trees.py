@@ -1,0 +1,133 @@
+"""Binary trees of classes, as the kernels of the hierarchical softmax want them."""
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn.checks import as_regression_targets
+
+Children = list[tuple[int, int]]
+"""The two items below each inner node, and the nodes in an order from the root down.  The items
+are the n classes, 0 ... n - 1, and node i is item n + i."""
+
+
+@dataclass(eq=False)
+class ClassTree:
+    """A tree of n classes; see :mod:`fastnn.kernels.hierarchical` for `parent` and `side`."""
+
+    parent: np.ndarray
+    side: np.ndarray
+    first: np.ndarray
+    """The first class on the one side of each node ..."""
+    second: np.ndarray
+    """... and on the other."""
+    depth: np.ndarray
+    """Decisions on the path to each class."""
+
+
+def compiled(children: Children) -> ClassTree:
+    """Return the arrays of a tree."""
+    n_classes = len(children) + 1
+    items = n_classes + len(children)
+    parent, side, depth = np.zeros(items, np.int64), np.zeros(items), np.zeros(items, np.int64)
+    for node, pair in enumerate(children):
+        for item, sign in zip(pair, (-1, 1), strict=True):
+            parent[item], side[item], depth[item] = node, sign, depth[n_classes + node] + 1
+    leftmost = np.arange(items)
+    for node in reversed(range(len(children))):
+        leftmost[n_classes + node] = leftmost[children[node][0]]
+    first, second = leftmost[np.array(children)].T.copy()
+    return ClassTree(parent, side, first, second, depth[:n_classes])
+
+
+def balanced(n_classes: int) -> Children:
+    """Return the tree that halves the classes, in their order, at each node."""
+    children: Children = []
+    waiting = deque([(0, n_classes)])
+    nodes = 1  # that have a number
+    while waiting:
+        low, high = waiting.popleft()
+        middle = (low + high + 1) // 2
+        pair = []
+        for begin, end in ((low, middle), (middle, high)):
+            if end - begin == 1:
+                pair.append(begin)
+            else:
+                waiting.append((begin, end))
+                pair.append(n_classes + nodes)
+                nodes += 1
+        children.append((pair[0], pair[1]))
+    return children
+
+
+def huffman(frequencies: np.ndarray) -> Children:
+    """Return the tree of the shortest mean path.
+
+    Source: D. A. Huffman, "A Method for the Construction of Minimum-Redundancy Codes", 1952.
+    """
+    n_classes = len(frequencies)
+    # Nodes are found from the bottom up, so they are numbered from the last.
+    heap = [(frequency, place, place) for place, frequency in enumerate(frequencies.tolist())]
+    heapq.heapify(heap)
+    children: Children = []
+    for node in reversed(range(n_classes - 1)):
+        (one, _, left), (other, _, right) = heapq.heappop(heap), heapq.heappop(heap)
+        children.append((left, right))
+        heapq.heappush(heap, (one + other, 2 * n_classes - node, n_classes + node))
+    return children[::-1]
+
+
+def nested(tree: Any, n_classes: int) -> Children:
+    """Return the tree that the caller gave as pairs of pairs or labels.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a node has not two children, or the classes are not there once each.
+    """
+    children: list[list[int]] = []
+    seen = np.zeros(n_classes, bool)
+    waiting = deque([(tree, -1)])
+    while waiting:
+        given, above = waiting.popleft()
+        if isinstance(given, int | np.integer) and not isinstance(given, bool):
+            item = _label(int(given), seen)
+        elif isinstance(given, Sequence) and not isinstance(given, str):
+            if len(given) != 2:
+                raise ValueError(f"tree has a node with {len(given)} children, wanted 2")
+            item = n_classes + len(children)
+            waiting.extend((child, len(children)) for child in given)
+            children.append([])
+        else:
+            raise TypeError(f"tree has {given!r}, wanted pairs of class labels or of pairs")
+        if above >= 0:
+            children[above].append(item)
+    if not seen.all():
+        raise ValueError(f"tree has no class {int(seen.argmin())}, wanted 0 to {n_classes - 1}")
+    return [(left, right) for left, right in children]
+
+
+def _label(label: int, seen: np.ndarray) -> int:
+    """Return a class that was not seen before, and mark it."""
+    if not 0 <= label < len(seen):
+        raise ValueError(f"tree has class {label}, wanted 0 to {len(seen) - 1}")
+    if seen[label]:
+        raise ValueError(f"tree has class {label} twice")
+    seen[label] = True
+    return label
+
+
+def as_frequencies(frequencies: ArrayLike, n_classes: int) -> np.ndarray:
+    """Return how often each class comes, checked."""
+    given = np.asarray(frequencies)
+    if given.shape != (n_classes,):
+        raise ValueError(f"frequencies has shape {given.shape}, wanted ({n_classes},)")
+    array = as_regression_targets(given[:, None], n_classes, 1, np.float64, "frequencies")[:, 0]
+    if array.min() < 0:
+        raise ValueError(f"frequencies has {array.min():g}, wanted at least 0")
+    return array

@@ -1,0 +1,208 @@
+"""Hierarchical softmax: an output layer for very many classes."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn import activations, class_trees, initializers
+from fastnn.checks import positive_int
+from fastnn.engine.program import aligned
+from fastnn.engine.steps import Buffer, FlatPart, High, Low, Whole
+from fastnn.layers import Layer, Node, Parameter
+from fastnn.losses import Loss, SoftmaxCrossEntropy
+from fastnn.optimizers.updater import Updater
+from fastnn.regularizers import Regularizer
+
+
+class HierarchicalSoftmax(Layer):
+    """The last layer for many classes: a class is a path of binary decisions down a tree.
+
+    A tree of C classes has C - 1 inner nodes.  Each decides by ``z = W[node] @ x + b[node]``, the
+    second side having probability ``sigmoid(z)``; the probability of a class is the product along
+    its path, so all add up to 1.  Training on a row needs the nodes of its label's path alone,
+    about ``log2(C)`` of them in place of C units.  Prediction gives the probabilities of all
+    classes, at the cost of a softmax layer.
+
+    It stands at the place of ``Dense(n_classes, "softmax")``, with the same loss: softmax
+    cross-entropy, here ``-log p(label)``, without label smoothing.  The model is another one: its
+    probabilities depend on the tree, and similar classes should be near one another in it.
+
+    Plain `SGD`, at a constant or scheduled rate and without penalties or clipping, changes only
+    the nodes on the paths of a batch's labels.  All else (other optimizers, momentum, penalties,
+    clipping) works on the whole gradient, mostly zeros, which costs as much as all classes.
+
+    Parameters
+    ----------
+    n_classes : int
+        At least 2.
+    tree : "balanced", "huffman" or nested pairs
+        "balanced" halves the labels in their order.  "huffman" gives frequent classes short
+        paths.  A tree of your own is a pair whose members are labels or such pairs:
+        ``((0, 1), (2, 3))``; every label must be there once.
+    frequencies : array-like, (n_classes,), optional
+        How often each class comes, to any scale; wanted for "huffman".
+    kernel_initializer, bias_initializer : str or Initializer
+        Starts of W, (n_classes - 1, n_inputs), and b.  Glorot's bound counts the classes as
+        outputs, so W starts near 0 where there are many.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For fewer than 2 classes, a tree or frequencies that do not fit them; by
+        :class:`fastnn.Network` if it is not the last layer, or for another loss.
+
+    References
+    ----------
+    F. Morin and Y. Bengio, "Hierarchical Probabilistic Neural Network Language Model", AISTATS
+    2005; Huffman trees: T. Mikolov, I. Sutskever, K. Chen, G. Corrado and J. Dean, "Distributed
+    Representations of Words and Phrases and their Compositionality", NIPS 2013.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> layers = [fastnn.Dense(8, "tanh"), fastnn.HierarchicalSoftmax(4)]
+    >>> network = fastnn.Network(layers, loss="softmax_cross_entropy")
+    >>> history = network.fit(np.eye(4), np.arange(4))
+    >>> probabilities = network.predict(np.eye(4))
+    >>> probabilities.shape, bool(np.allclose(probabilities.sum(axis=1), 1))
+    ((4, 4), True)
+    """
+
+    activation = activations.Softmax()
+
+    def __init__(
+        self,
+        n_classes: int,
+        tree: Any = "balanced",
+        frequencies: ArrayLike | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+    ):
+        self.n_classes = positive_int(n_classes, "n_classes")
+        if self.n_classes < 2:
+            raise ValueError(f"n_classes must be at least 2, got {n_classes}")
+        if (frequencies is not None) != (isinstance(tree, str) and tree == "huffman"):
+            raise ValueError('tree="huffman" and frequencies go together, got one of them')
+        self.tree = tree if isinstance(tree, str) else _as_lists(tree)
+        self.frequencies = None
+        if frequencies is not None:
+            counts = class_trees.as_frequencies(frequencies, self.n_classes)
+            self.frequencies = counts.tolist()
+            children = class_trees.huffman(counts)
+        elif tree == "balanced":
+            children = class_trees.balanced(self.n_classes)
+        elif isinstance(tree, str):
+            raise ValueError(f"tree must be 'balanced', 'huffman' or nested pairs, got {tree!r}")
+        else:
+            children = class_trees.nested(tree, self.n_classes)
+        self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+        self._tree = class_trees.compiled(children)
+
+    def __repr__(self) -> str:
+        return f"HierarchicalSoftmax({self.n_classes}, tree={self.note!r})"
+
+    @property
+    def note(self) -> str:
+        return self.tree if isinstance(self.tree, str) else "given"
+
+    @property
+    def path_lengths(self) -> np.ndarray:
+        """The number of decisions for each class, (n_classes,)."""
+        return self._tree.depth.copy()
+
+    def to_config(self) -> dict[str, Any]:
+        """Return what :class:`HierarchicalSoftmax` takes, as JSON can hold it."""
+        return {
+            "name": "HierarchicalSoftmax",
+            "n_classes": self.n_classes,
+            "tree": self.tree,
+            "frequencies": self.frequencies,
+            "kernel_initializer": self.kernel_initializer.to_config(),
+            "bias_initializer": self.bias_initializer.to_config(),
+        }
+
+    def check(self, last: bool, loss: Loss, penalty: Regularizer | None) -> None:
+        if not last:
+            raise ValueError(f"{self!r} must be the last layer")
+        if not isinstance(loss, SoftmaxCrossEntropy) or loss.label_smoothing:
+            raise ValueError(
+                f"{self!r} wants the loss 'softmax_cross_entropy' without label smoothing, "
+                f"got {loss!r}"
+            )
+        if penalty is not None and any(term.per != "weight" for term in penalty.terms()):
+            raise ValueError(
+                f"{self!r} takes no penalties on groups, got kernel_regularizer {penalty!r}: give "
+                "it to the other layers"
+            )
+
+    def width(self, n_inputs: int) -> int:
+        return self.n_classes
+
+    def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
+        kernel = aligned((self.n_classes - 1, n_inputs), dtype)
+        kernel[...] = self.kernel_initializer(kernel.shape, rng, dtype)
+        bias = aligned((self.n_classes - 1,), dtype)
+        bias[...] = self.bias_initializer(bias.shape, rng, dtype)
+        return [Parameter("kernel", kernel), Parameter("bias", bias)]
+
+    def forward(self, node: Node) -> None:
+        if node.fused:  # the loss takes the inputs
+            node.y = node.x
+            return
+        kernel, bias = (Whole(parameter.value) for parameter in node.parameters)
+        z = node.program.buffer(self.n_classes - 1)
+        y = node.output(self.n_classes)
+        node.program.add("matmul_nt", node.x.rows, kernel, z.rows)
+        order = Whole(self._tree.first), Whole(self._tree.second)
+        node.program.add("tree_probabilities", bias, *order, z.rows, y.rows)
+
+    def loss_forward(self, node: Node, loss: Loss, target: Buffer, row_loss: Buffer) -> None:
+        program, dtype = node.program, node.program.dtype
+        kernel, bias = (Whole(parameter.value) for parameter in node.parameters)
+        z = program.buffer(int(self._tree.depth.max()))
+        parent, side = Whole(self._tree.parent), Whole(self._tree.side.astype(dtype))
+        node.kept = {"z": z, "parent": parent, "side": side, "target": target}
+        decisions = kernel, bias, parent, side, z.rows
+        program.add("tree_forward", node.x.rows, target.rows, *decisions, row_loss.rows)
+
+    def loss_backward(self, node: Node, loss: Loss, target: Buffer, scale: Buffer) -> Buffer:
+        kernel, dx = Whole(node.parameters[0].value), node.program.buffer(node.width)
+        tree = node.kept["parent"], node.kept["side"]
+        slopes = node.kept["z"].rows
+        node.program.add("tree_backward", target.rows, kernel, *tree, scale.rows, slopes, dx.rows)
+        return dx
+
+    def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
+        return dy  # the loss has come to the inputs
+
+    def update(self, node: Node, updater: Updater) -> None:
+        program, (kernel, bias), kept = node.program, node.parameters, node.kept
+        w, b = kernel.value, bias.value
+        given = node.x.batch, kept["target"].batch, kept["parent"], kept["z"].batch, Low(), High()
+        if updater.rides and not kernel.regularizer and not bias.regularizer:
+            step = updater.rate, *given, Whole(w), Whole(b)
+            program.add("tree_update", *step, extent=len(w))
+            return
+        dw, db = aligned(w.shape, w.dtype), aligned(b.shape, b.dtype)
+        program.add("tree_gradient", *given, Whole(dw), Whole(db), extent=len(w))
+        for parameter, gradient in ((kernel, dw), (bias, db)):
+            program.add_group(parameter.update(FlatPart(gradient), updater), len(w))
+
+
+def _as_lists(tree: Any) -> Any:
+    """Return nested pairs as nested lists of Python's integers, which JSON can hold."""
+    root: list[Any] = [tree]
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        for place, child in enumerate(here):
+            if isinstance(child, np.ndarray):
+                child = child.tolist()
+            if isinstance(child, tuple | list):
+                here[place] = list(child)
+                waiting.append(here[place])
+            elif isinstance(child, np.integer):
+                here[place] = int(child)
+    return root[0]
