@@ -162,7 +162,7 @@ class Kernel:
     @functools.cached_property
     def _checked(self):
         """The kernel behind its checks; returns one of the codes above."""
-        lengths, products, tests, loops = {}, [], [], []
+        lengths, products, tests = {}, [], []
         for argument in self._arguments:
             for axis, letter in enumerate(argument.axes):
                 length = f"{argument.name}.shape[{axis}]"
@@ -174,12 +174,13 @@ class Kernel:
                     tests.append(f"{length} != {lengths[letter]} and {length} != 0")
                 else:
                     tests.append(f"{length} != {lengths[letter]}")
-            if argument.below:
-                loops.append(
-                    f"    for value in {argument.name}:\n"
-                    f"        if value < 0 or value >= {lengths[argument.below]}:\n"
-                    f"            return {_BAD_INDEX}\n"
-                )
+        loops = [
+            f"    for value in {argument.name}:\n"
+            f"        if value < 0 or value >= {lengths[argument.below]}:\n"
+            f"            return {_BAD_INDEX}\n"
+            for argument in self._arguments
+            if argument.below
+        ]
         for length, letters in products:
             factors = "*".join(lengths.get(letter, letter) for letter in letters)
             tests.append(f"{length} != {factors}")
