@@ -19,6 +19,8 @@ FRONT = {
     "fastnn",
     "fastnn.__main__",
     "fastnn.network",
+    "fastnn.fitting",
+    "fastnn.evaluation",
     "fastnn.many",
     "fastnn.cli",
     "fastnn.warmup",
