@@ -17,25 +17,19 @@ from fastnn import (
     fitting,
     losses,
     lowering,
+    modelfile,
     optimizers,
     regularizers,
-    storage,
 )
 from fastnn.callbacks import CallbackList, History, ProgressBar
-from fastnn.custom import restored
 from fastnn.dropout import Dropout
 from fastnn.engine import cores
-from fastnn.engine.program import aligned_copy
-from fastnn.families import look_up
-from fastnn.layers import Activation, Dense, Layer, Parameter
+from fastnn.layers import Dense
 from fastnn.lowering import Data, Model
 from fastnn.metrics import get_all
-from fastnn.normalization import BatchNormalization
+from fastnn.parts import Layer, Parameter, Selection
 from fastnn.prediction import Predictor
-from fastnn.preprocessing.chain import as_chain, below
-
-_FORMAT = "fastnn-network-1"
-_LAYERS = {kind.__name__: kind for kind in (Dense, Activation, BatchNormalization, Dropout)}
+from fastnn.preprocessing.chain import as_chain
 
 
 class Network:
@@ -137,7 +131,7 @@ class Network:
         self.extra: dict[str, Any] = {}
         self._parameters: list[list[Parameter]] = []
         self._columns = 0
-        self._selection: compacting.Selection | None = None
+        self._selection: Selection | None = None
         self._epochs = 0
         self._updates = 0
         self._predictor: Predictor | None = None
@@ -524,38 +518,7 @@ class Network:
         """
         self._built_model("save")
         extra = self.extra if extra is None else dict(extra)
-        arrays = {}
-        for number, layer in enumerate(self._parameters):
-            for parameter in layer:
-                name = f"layers.{number}.{parameter.name}"
-                arrays[name] = parameter.value
-                for key, state in parameter.state.items():
-                    arrays[f"optimizer.{name}.{key}"] = state
-        steps = None
-        if self.preprocessing is not None:
-            steps = self.preprocessing.to_config()["steps"]
-            for name, array in self.preprocessing.state().items():
-                arrays[f"preprocessing.{name}"] = array
-        header = {
-            "format": _FORMAT,
-            "n_inputs": self._model().n_inputs,
-            "inputs": None if self._selection is None else self._selection.index.tolist(),
-            "layers": [layer.to_config() for layer in self.layers],
-            "loss": self.loss.to_config(),
-            "optimizer": self.optimizer.to_config(),
-            "kernel_regularizer": self.kernel_regularizer and self.kernel_regularizer.to_config(),
-            "bias_regularizer": self.bias_regularizer and self.bias_regularizer.to_config(),
-            "seed": self.seed,
-            "dtype": self.dtype.name,
-            "n_threads": self.n_threads,
-            "backend": self.backend,
-            "metrics": [metric.name for metric in self.metrics if metric.builtin],
-            "preprocessing": steps,
-            "epochs": self._epochs,
-            "updates": self._updates,
-            "extra": extra,
-        }
-        storage.save(path, arrays, header)
+        modelfile.save(self, path, extra)
         self.extra = extra
 
     def compact(self, tolerance: float = 0.0) -> "Network":
@@ -591,22 +554,8 @@ class Network:
         >>> small.layers, small.inputs_
         ([Dense(1, activation='tanh'), Dense(1, activation='linear')], array([0, 2]))
         """
-        model = self._built_model("compact")
-        tolerance = checks.non_negative_float(tolerance, "tolerance")
-        layers = [copy.copy(layer) for layer in compacting.plain(self.layers)]
-        left = compacting.reduce(layers, self._parameters, tolerance)
-        for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
-            layer.units = int(units.sum())
-            layer.use_bias = layer.use_bias or bool(bias[units].any())
-        network = copy.copy(self)
-        network.layers, network._parameters, network._selection = [*layers], [], None
-        network.optimizer, network.extra = copy.copy(self.optimizer), dict(self.extra)
-        network.build(int(left.kept[0].sum()))
-        compacting.fill(network._parameters, self._parameters, left)
-        if len(self.inputs_) < model.n_inputs or not left.kept[0].all():
-            index = self.inputs_[left.kept[0]]
-            network._selection = compacting.Selection(model.n_inputs, index)
-        return network
+        self._built_model("compact")
+        return compacting.compact(self, tolerance)
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
@@ -647,48 +596,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) 
     OSError
         If the file cannot be read.
     """
-    arrays, header = storage.load(path)
-    if header.get("format") != _FORMAT:
-        raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
-    try:
-        network = Network(
-            [
-                look_up(config, "layer", Layer, _LAYERS)
-                for config in restored(header["layers"], custom, path)
-            ],
-            loss=restored(header["loss"], custom, path),
-            optimizer=header["optimizer"],
-            kernel_regularizer=header.get("kernel_regularizer"),
-            bias_regularizer=header.get("bias_regularizer"),
-            seed=header["seed"],
-            dtype=header["dtype"],
-            n_threads=header["n_threads"],
-            backend=header["backend"],
-            metrics=header.get("metrics"),
-            preprocessing=header.get("preprocessing"),
-        )
-        inputs = header.get("inputs")
-        network.build(header["n_inputs"] if inputs is None else len(inputs))
-        if inputs is not None:
-            network._selection = compacting.Selection(header["n_inputs"], np.array(inputs))
-        for number, layer in enumerate(network._parameters):
-            for parameter in layer:
-                name = f"layers.{number}.{parameter.name}"
-                parameter.value[...] = arrays[name]
-                prefix = f"optimizer.{name}."
-                parameter.state = {
-                    key.removeprefix(prefix): aligned_copy(array)
-                    for key, array in arrays.items()
-                    if key.startswith(prefix)
-                }
-        fitted = below(arrays, "preprocessing.")
-        if fitted and network.preprocessing is not None:
-            network.preprocessing.restore(fitted)
-        network.extra = header["extra"]
-        network._epochs, network._updates = header["epochs"], header["updates"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole fastnn network: {error}") from error
-    return network
+    return modelfile.load(Network, path, custom)
 
 
 def _as_layers(layers) -> list[Layer]:

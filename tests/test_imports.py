@@ -21,6 +21,8 @@ FRONT = {
     "fastnn.network",
     "fastnn.fitting",
     "fastnn.evaluation",
+    "fastnn.modelfile",
+    "fastnn.compacting",
     "fastnn.many",
     "fastnn.cli",
     "fastnn.warmup",
