@@ -20,6 +20,7 @@ from fastnn import (
     modelfile,
     optimizers,
     regularizers,
+    summary,
 )
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.dropout import Dropout
@@ -559,24 +560,7 @@ class Network:
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
-        rows = [("layer", "setting", "output", "parameters")]
-        width = self._model().n_inputs if self.built else 0
-        for number, layer in enumerate(self.layers):
-            count = "not built"
-            if self.built:
-                count = f"{sum(p.value.size for p in self._parameters[number]):,}"
-            width = layer.width(width)
-            rows.append((type(layer).__name__, layer.note, str(width or "inputs"), count))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        for row in rows:
-            print(
-                f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  "
-                f"{row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}"
-            )
-        total = sum(parameter.value.size for parameter in self._all_parameters())
-        fixed = sum(p.value.size for p in self._all_parameters() if not p.trained)
-        count = f"{total:,} parameters" + (f" ({fixed:,} not trained)" if fixed else "")
-        print(f"{count}, {self.dtype.name}, loss {self.loss.name}, {self.optimizer}")
+        print(summary.text(self))
 
 
 def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) -> Network:

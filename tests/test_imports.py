@@ -23,6 +23,7 @@ FRONT = {
     "fastnn.evaluation",
     "fastnn.modelfile",
     "fastnn.compacting",
+    "fastnn.summary",
     "fastnn.many",
     "fastnn.cli",
     "fastnn.warmup",
