@@ -1,28 +1,20 @@
 """Which units and inputs a network can do without, and what becomes of the rest."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastnn import checks
 from fastnn.engine.program import aligned_copy
-from fastnn.layers import Dense, Layer, Parameter
+from fastnn.layers import Dense
+from fastnn.parts import Layer, Parameter, Selection
 from fastnn.reference import TWINS
 
-
-@dataclass
-class Selection:
-    """The columns of the data that a network reads."""
-
-    width: int
-    """How many columns the data has."""
-    index: np.ndarray
-    """The columns in use: integers below `width`, since compiled code reads at these places."""
-
-    def __post_init__(self) -> None:
-        self.index = np.asarray(self.index, np.int64)
-        if not ((self.index >= 0) & (self.index < self.width)).all():
-            raise ValueError(f"inputs are not all columns of {self.width}")
+if TYPE_CHECKING:
+    from fastnn.network import Network
 
 
 @dataclass
@@ -32,6 +24,25 @@ class Reduction:
     kept: list[np.ndarray]
     weights: list[np.ndarray]
     biases: list[np.ndarray]
+
+
+def compact(network: "Network", tolerance: float) -> "Network":
+    """Return a copy of a network that has parameters, without what it can do without."""
+    tolerance = checks.non_negative_float(tolerance, "tolerance")
+    layers = [copy.copy(layer) for layer in plain(network.layers)]
+    left = reduce(layers, network._parameters, tolerance)
+    for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
+        layer.units = int(units.sum())
+        layer.use_bias = layer.use_bias or bool(bias[units].any())
+    small = copy.copy(network)
+    small.layers, small._parameters, small._selection = [*layers], [], None
+    small.optimizer, small.extra = copy.copy(network.optimizer), dict(network.extra)
+    small.build(int(left.kept[0].sum()))
+    fill(small._parameters, network._parameters, left)
+    width = network._model().n_inputs
+    if len(network.inputs_) < width or not left.kept[0].all():
+        small._selection = Selection(width, network.inputs_[left.kept[0]])
+    return small
 
 
 def plain(layers: Sequence[Layer]) -> list[Dense]:

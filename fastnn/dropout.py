@@ -2,7 +2,8 @@
 
 from fastnn.checks import fraction, one_of
 from fastnn.engine.steps import BATCH, Buffer, Low
-from fastnn.layers import Call, Layer, Node
+from fastnn.parts import Layer, Node
+from fastnn.penalties import Call
 
 
 class Dropout(Layer):

@@ -9,9 +9,9 @@ from fastnn import activations, class_trees, initializers
 from fastnn.checks import positive_int
 from fastnn.engine.program import aligned
 from fastnn.engine.steps import Buffer, FlatPart, High, Low, Whole
-from fastnn.layers import Layer, Node, Parameter
 from fastnn.losses import Loss, SoftmaxCrossEntropy
 from fastnn.optimizers.updater import Updater
+from fastnn.parts import Layer, Node, Parameter
 from fastnn.regularizers import Regularizer
 
 

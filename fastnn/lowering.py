@@ -8,15 +8,14 @@ from typing import Any, cast
 import numpy as np
 
 from fastnn import penalties
-from fastnn.compacting import Selection
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.engine.steps import EVERY, Buffer, Mine, Source, Stretch, Whole
 from fastnn.kernels import COMPILED
-from fastnn.layers import Layer, Node, Parameter
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
+from fastnn.parts import Layer, Node, Parameter, Selection
 from fastnn.reference import TWINS
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnn import checks
+from fastnn import checks, fitting
 from fastnn.callbacks import Callback, CallbackList, History, Logs
 from fastnn.engine import cores, team
-from fastnn.network import Network, Plan
+from fastnn.fitting import Plan
+from fastnn.network import Network
 
 
 class FitManyError(ExceptionGroup):
@@ -122,9 +123,9 @@ def fit_many(
         n_threads = checks.positive_int(n_threads, "n_threads")
     # What float32 can hold, float64 can: one network's door stands for all.
     strictest = min(found, key=lambda network: network.dtype.itemsize)
-    plan = strictest._plan(
-        X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight,
-        class_weight,
+    plan = fitting.make_plan(
+        strictest, X, y, epochs, batch_size, shuffle, validation_data, validation_split,
+        sample_weight, class_weight,
     )  # fmt: skip
     n_inputs = plan.data.x.shape[1]
     for number, network in enumerate(found):
@@ -133,7 +134,7 @@ def fit_many(
                 f"X has {n_inputs} columns, but networks[{number}] was built for "
                 f"{network._n_columns()} inputs"
             )
-    plans = [network._fitted(plan) for network in found]
+    plans = [fitting.adapt(network, plan) for network in found]
     return _train(found, plans, hooks, bool(verbose), n_threads or cores.unused())
 
 
@@ -161,10 +162,9 @@ def _train(
             own = hooks[number]
             report = [_Report(f"networks[{number}]", histories[number])] if verbose else []
             try:
-                plan = networks[number]._begin(plans[number])
-                networks[number]._train(
-                    plan, CallbackList([histories[number], *own, *report]), watched=bool(own)
-                )
+                plan = fitting.begin(networks[number], plans[number])
+                hook = CallbackList([histories[number], *own, *report])
+                fitting.train(networks[number], plan, hook, watched=bool(own))
             except team.StoppedError:
                 return
             except Exception as error:

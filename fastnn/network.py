@@ -3,8 +3,8 @@
 import copy
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,44 +13,24 @@ from numpy.typing import ArrayLike
 from fastnn import (
     checks,
     compacting,
+    evaluation,
+    fitting,
     losses,
     lowering,
+    modelfile,
     optimizers,
-    penalties,
     regularizers,
-    storage,
+    summary,
 )
-from fastnn.callbacks import Callback, CallbackList, History, ProgressBar
-from fastnn.custom import restored
+from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.dropout import Dropout
-from fastnn.engine import cores, team
-from fastnn.engine.clock import Clock
-from fastnn.engine.program import aligned_copy
-from fastnn.families import look_up
-from fastnn.hierarchical import HierarchicalSoftmax
-from fastnn.layers import Activation, Dense, Layer, Parameter
-from fastnn.lowering import Data, Model, Order
-from fastnn.metrics import get_all, probabilities, scores
-from fastnn.normalization import BatchNormalization
+from fastnn.engine import cores
+from fastnn.layers import Dense
+from fastnn.lowering import Data, Model
+from fastnn.metrics import get_all
+from fastnn.parts import Layer, Parameter, Selection
 from fastnn.prediction import Predictor
-from fastnn.preprocessing.chain import Chain, as_chain, below
-
-_FORMAT = "fastnn-network-1"
-_KINDS = Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
-_LAYERS = {kind.__name__: kind for kind in _KINDS}
-_EVALUATE_ROWS = 256
-"""Rows of a batch of evaluation for each thread: its layers stay in the cache."""
-
-
-@dataclass
-class Plan:
-    """What a fit is asked to do, checked; it changes nothing, so that networks can share it."""
-
-    data: Data
-    validation: Data | None
-    epochs: int
-    batch_size: int | None
-    shuffle: bool
+from fastnn.preprocessing.chain import as_chain
 
 
 class Network:
@@ -152,7 +132,7 @@ class Network:
         self.extra: dict[str, Any] = {}
         self._parameters: list[list[Parameter]] = []
         self._columns = 0
-        self._selection: compacting.Selection | None = None
+        self._selection: Selection | None = None
         self._epochs = 0
         self._updates = 0
         self._predictor: Predictor | None = None
@@ -320,11 +300,11 @@ class Network:
             On Ctrl-C, after the step in progress.
         """
         verbose = checks.non_negative_int(verbose, "verbose")
-        plan = self._plan(
-            X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight,
-            class_weight,
+        plan = fitting.make_plan(
+            self, X, y, epochs, batch_size, shuffle, validation_data, validation_split,
+            sample_weight, class_weight,
         )  # fmt: skip
-        plan = self._fitted(plan)
+        plan = fitting.adapt(self, plan)
         history = History()
         bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
         if not isinstance(callbacks, Iterable | None):
@@ -332,68 +312,8 @@ class Network:
         hooks = CallbackList([history, *bar, *(callbacks or ())])
         if self.loss.warning is not None:
             warnings.warn(self.loss.warning, UserWarning, stacklevel=2)
-        self._train(self._begin(plan), hooks, bool(bar or callbacks))
+        fitting.train(self, fitting.begin(self, plan), hooks, bool(bar or callbacks))
         return history
-
-    def _plan(
-        self, X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight,
-        class_weight,
-    ) -> Plan:  # fmt: skip
-        """Check the arguments of :meth:`fit`."""
-        epochs = checks.positive_int(epochs, "epochs")
-        if batch_size is not None:
-            batch_size = checks.positive_int(batch_size, "batch_size")
-        shuffle = checks.boolean(shuffle, "shuffle")
-        held_out = checks.fraction(validation_split, "validation_split")
-        data = self._data(X, y, sample_weight)
-        validation = self._validation(validation_data, held_out, data)
-        if validation is not None and validation_data is None:
-            data = _rows(data, slice(0, len(data.x) - len(validation.x)))
-        if class_weight is not None:
-            weight = self.loss.class_weights(class_weight, data.y, self._model().n_outputs)
-            data.weight = weight if data.weight is None else weight * data.weight
-        for part in (data, validation):
-            if part is not None and part.weight is not None and not part.weight.any():
-                raise ValueError(
-                    "sample_weight (times class_weight) is 0 for all rows to train on or to "
-                    "validate on"
-                )
-        return Plan(data, validation, epochs, batch_size, shuffle)
-
-    def _fitted(self, plan: Plan) -> Plan:
-        """Return a plan as this network follows it, or say why it cannot."""
-        batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, len(plan.data.x)
-        if self.optimizer.full_batch:
-            if plan.batch_size is not None and batch_size < n:
-                raise ValueError(
-                    f"batch_size is {batch_size}, but {type(self.optimizer).__name__} wants all "
-                    f"{n} rows in every batch: leave it out"
-                )
-            batch_size, shuffle = n, False
-        batch_size = min(batch_size, n)
-        for number, layer in enumerate(self.layers):
-            if batch_size < layer.least_rows:
-                raise ValueError(
-                    f"batch_size is {batch_size} (or there are no more rows), wanted at least "
-                    f"{layer.least_rows} for layers[{number}], {type(layer).__name__}"
-                )
-        if self.optimizer.searches:
-            self._check_penalties()
-        return replace(plan, batch_size=batch_size, shuffle=shuffle)
-
-    def _check_penalties(self) -> None:
-        """Refuse what changes weights after an update: a line search would not know of it."""
-        for number, layer in enumerate(self.layers):
-            for name in ("kernel", "bias"):
-                own = getattr(layer, f"{name}_regularizer", None)
-                penalty = own or getattr(self, f"{name}_regularizer")
-                constraint = getattr(layer, f"{name}_constraint", None)
-                if penalties.acts_on_weights(penalty, constraint):
-                    raise ValueError(
-                        f"optimizer is {self.optimizer}, which takes no constraints and only "
-                        f"penalties in the gradient, got {constraint or penalty!r} for "
-                        f"layers[{number}]"
-                    )
 
     def partial_fit(
         self,
@@ -442,153 +362,14 @@ class Network:
         >>> network.train_on_batch(np.ones((2, 1)), np.array([[1.0], [2.0]])) < 2.5
         True
         """
-        data = self._data(X, y, sample_weight)
-        plan = self._begin(self._fitted(Plan(data, None, 1, len(data.x), False)))
-        penalty, epochs = self._penalty(), self._epochs
-        history = History()
-        try:
-            self._train(plan, history, False)
-        finally:
-            self._epochs = epochs
-        # An epoch's loss has the penalties after it.
-        return history.history["loss"][0] - self._penalty() + penalty
-
-    def _begin(self, plan: Plan) -> Plan:
-        """Fit what is to be fitted before the training, and return the plan with prepared rows."""
-        chain = self.preprocessing
-        if chain is not None and not chain.fitted:
-            self.preprocessing = Chain(chain.steps).fit(plan.data.x)
-        try:
-            data = self._prepared(plan.data)
-            validation = plan.validation and self._prepared(plan.validation)
-            self.build(data.x.shape[1])
-        except BaseException:
-            self.preprocessing = chain
-            raise
-        return replace(plan, data=data, validation=validation)
-
-    def _validation(self, given, held_out: float, data: Data) -> Data | None:
-        if given is not None:
-            if held_out:
-                raise ValueError("validation_data and validation_split were both given")
-            if not isinstance(given, Sequence) or len(given) not in (2, 3):
-                raise ValueError(
-                    "validation_data must be (X, y) or (X, y, sample_weight), "
-                    f"got {type(given).__name__}"
-                )
-            x, y, weight = (*given, None)[:3]
-            return self._data(x, y, weight, "validation ", data.x.shape[1])
-        if not held_out:
-            return None
-        n = int(len(data.x) * held_out)
-        if not 0 < n < len(data.x):
-            raise ValueError(
-                f"validation_split {held_out} of {len(data.x)} rows leaves no rows to train on "
-                "or none to validate on"
-            )
-        return _rows(data, slice(len(data.x) - n, None))
-
-    def _train(self, plan: Plan, hooks: Callback, watched: bool) -> None:
-        model = self._model()
-        data, epochs = plan.data, plan.epochs
-        n = len(data.x)
-        batch_size = plan.batch_size or n
-        n_threads = self._threads(batch_size, 3 * model.flops())
-        order = Order(plan.shuffle, self.seed)
-        settings = None
-        validation = plan.validation
-        validate = validation and self._evaluation(validation)
-        by_epoch = watched or bool(validation or self.metrics) or self._penalized()
-        logs: dict[str, float] = {}
-        done = 0
-        self.stop_training = False
-        hooks.on_train_begin(self)
-        try:
-            while done < epochs and not self.stop_training:
-                if settings != repr(self.optimizer):  # a callback may have changed it
-                    self._adopt_optimizer()
-                    settings = repr(self.optimizer)
-                    program, outputs = lowering.training(
-                        model, self.optimizer, data, order, batch_size, n_threads
-                    )
-                    program.updates = self._updates
-
-                def watch(_, rows, sums, epoch=done):
-                    mean = sums[0, 0] / sums[0, 1] if sums[0, 1] else float("nan")
-                    hooks.on_progress(epoch, rows, n, float(mean))
-
-                try:
-                    outcome = self.optimizer.run(
-                        program,
-                        self._all_parameters(),
-                        self._penalty,
-                        n_rows=n,
-                        epochs=1 if by_epoch else epochs - done,
-                        first_epoch=self._epochs,
-                        backend=self.backend,
-                        watch=watch if watched else None,
-                    )
-                finally:
-                    self._updates = program.updates
-                for epoch in range(outcome.epochs):
-                    logs = {"loss": float(outcome.sums[epoch, 0] / outcome.sums[epoch, 1])}
-                    logs["loss"] += self._penalty()
-                    logs |= self._scores(data)
-                    logs |= {"seconds": float(outcome.seconds[epoch]), "rows": n}
-                    if validation and validate:
-                        logs["val_loss"] = validate()
-                        logs |= self._scores(validation, "val_")
-                    self._epochs += 1
-                    hooks.on_epoch_end(done, logs)
-                    done += 1
-                self.stop_training |= outcome.ended
-                if not outcome.finite:
-                    raise FloatingPointError(_blame(model, outputs, outcome.clock, done))
-        finally:
-            hooks.on_train_end(logs)
-
-    def _adopt_optimizer(self) -> None:
-        """Check the optimizer's settings, and start its state where it has none."""
-        self.optimizer = type(self.optimizer)(**vars(self.optimizer))
-        kept = [parameter.keep_state(self.optimizer) for parameter in self._all_parameters()]
-        if not all(kept):
-            self._updates = 0  # Adam's correction counts from the start of its moments
+        return fitting.train_on_batch(self, self._data(X, y, sample_weight))
 
     def _all_parameters(self) -> list[Parameter]:
         return [parameter for layer in self._parameters for parameter in layer]
 
-    def _penalized(self) -> bool:
-        return any(parameter.regularizer for parameter in self._all_parameters())
-
     def _penalty(self) -> float:
         """Return the sum of the penalties on the present weights."""
         return lowering.penalty(self._all_parameters(), self.backend)
-
-    def _evaluation(self, data: Data) -> Callable[[], float]:
-        """Return a function that evaluates the present weights; making it is the larger part."""
-        model = self._model()
-        n_threads = self._threads(min(len(data.x), 2 * _EVALUATE_ROWS), model.flops())
-        program = lowering.evaluation(
-            model, data, min(len(data.x), _EVALUATE_ROWS * n_threads), n_threads
-        )
-
-        def evaluate() -> float:
-            outcome = team.run(program, n_rows=len(data.x), backend=self.backend)
-            if not outcome.finite:
-                return float("nan")
-            return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + self._penalty()
-
-        return evaluate
-
-    def _scores(self, data: Data, prefix: str = "") -> dict[str, float]:
-        """Return the metrics on prepared rows."""
-        if not self.metrics:
-            return {}
-        fused = self.loss.fused
-        outputs = self._outputs(data.x)
-        if fused != self.layers[-1].activation.name:  # the network's outputs are logits
-            outputs = probabilities(outputs, fused)
-        return scores(self.metrics, data.y, outputs, data.weight, prefix)
 
     def evaluate(
         self,
@@ -630,7 +411,7 @@ class Network:
         self._built_model("evaluate")
         return_dict = checks.boolean(return_dict, "return_dict")
         data = self._prepared(self._data(X, y, sample_weight))
-        values = {"loss": self._evaluation(data)()} | self._scores(data)
+        values = {"loss": evaluation.evaluator(self, data)()} | evaluation.scored(self, data)
         if return_dict:
             return values
         return list(values.values()) if self.metrics else values["loss"]
@@ -740,38 +521,7 @@ class Network:
         """
         self._built_model("save")
         extra = self.extra if extra is None else dict(extra)
-        arrays = {}
-        for number, layer in enumerate(self._parameters):
-            for parameter in layer:
-                name = f"layers.{number}.{parameter.name}"
-                arrays[name] = parameter.value
-                for key, state in parameter.state.items():
-                    arrays[f"optimizer.{name}.{key}"] = state
-        steps = None
-        if self.preprocessing is not None:
-            steps = self.preprocessing.to_config()["steps"]
-            for name, array in self.preprocessing.state().items():
-                arrays[f"preprocessing.{name}"] = array
-        header = {
-            "format": _FORMAT,
-            "n_inputs": self._model().n_inputs,
-            "inputs": None if self._selection is None else self._selection.index.tolist(),
-            "layers": [layer.to_config() for layer in self.layers],
-            "loss": self.loss.to_config(),
-            "optimizer": self.optimizer.to_config(),
-            "kernel_regularizer": self.kernel_regularizer and self.kernel_regularizer.to_config(),
-            "bias_regularizer": self.bias_regularizer and self.bias_regularizer.to_config(),
-            "seed": self.seed,
-            "dtype": self.dtype.name,
-            "n_threads": self.n_threads,
-            "backend": self.backend,
-            "metrics": [metric.name for metric in self.metrics if metric.builtin],
-            "preprocessing": steps,
-            "epochs": self._epochs,
-            "updates": self._updates,
-            "extra": extra,
-        }
-        storage.save(path, arrays, header)
+        modelfile.save(self, path, extra)
         self.extra = extra
 
     def compact(self, tolerance: float = 0.0) -> "Network":
@@ -807,43 +557,12 @@ class Network:
         >>> small.layers, small.inputs_
         ([Dense(1, activation='tanh'), Dense(1, activation='linear')], array([0, 2]))
         """
-        model = self._built_model("compact")
-        tolerance = checks.non_negative_float(tolerance, "tolerance")
-        layers = [copy.copy(layer) for layer in compacting.plain(self.layers)]
-        left = compacting.reduce(layers, self._parameters, tolerance)
-        for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
-            layer.units = int(units.sum())
-            layer.use_bias = layer.use_bias or bool(bias[units].any())
-        network = copy.copy(self)
-        network.layers, network._parameters, network._selection = [*layers], [], None
-        network.optimizer, network.extra = copy.copy(self.optimizer), dict(self.extra)
-        network.build(int(left.kept[0].sum()))
-        compacting.fill(network._parameters, self._parameters, left)
-        if len(self.inputs_) < model.n_inputs or not left.kept[0].all():
-            index = self.inputs_[left.kept[0]]
-            network._selection = compacting.Selection(model.n_inputs, index)
-        return network
+        self._built_model("compact")
+        return compacting.compact(self, tolerance)
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
-        rows = [("layer", "setting", "output", "parameters")]
-        width = self._model().n_inputs if self.built else 0
-        for number, layer in enumerate(self.layers):
-            count = "not built"
-            if self.built:
-                count = f"{sum(p.value.size for p in self._parameters[number]):,}"
-            width = layer.width(width)
-            rows.append((type(layer).__name__, layer.note, str(width or "inputs"), count))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        for row in rows:
-            print(
-                f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  "
-                f"{row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}"
-            )
-        total = sum(parameter.value.size for parameter in self._all_parameters())
-        fixed = sum(p.value.size for p in self._all_parameters() if not p.trained)
-        count = f"{total:,} parameters" + (f" ({fixed:,} not trained)" if fixed else "")
-        print(f"{count}, {self.dtype.name}, loss {self.loss.name}, {self.optimizer}")
+        print(summary.text(self))
 
 
 def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) -> Network:
@@ -863,48 +582,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) 
     OSError
         If the file cannot be read.
     """
-    arrays, header = storage.load(path)
-    if header.get("format") != _FORMAT:
-        raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
-    try:
-        network = Network(
-            [
-                look_up(config, "layer", Layer, _LAYERS)
-                for config in restored(header["layers"], custom, path)
-            ],
-            loss=restored(header["loss"], custom, path),
-            optimizer=header["optimizer"],
-            kernel_regularizer=header.get("kernel_regularizer"),
-            bias_regularizer=header.get("bias_regularizer"),
-            seed=header["seed"],
-            dtype=header["dtype"],
-            n_threads=header["n_threads"],
-            backend=header["backend"],
-            metrics=header.get("metrics"),
-            preprocessing=header.get("preprocessing"),
-        )
-        inputs = header.get("inputs")
-        network.build(header["n_inputs"] if inputs is None else len(inputs))
-        if inputs is not None:
-            network._selection = compacting.Selection(header["n_inputs"], np.array(inputs))
-        for number, layer in enumerate(network._parameters):
-            for parameter in layer:
-                name = f"layers.{number}.{parameter.name}"
-                parameter.value[...] = arrays[name]
-                prefix = f"optimizer.{name}."
-                parameter.state = {
-                    key.removeprefix(prefix): aligned_copy(array)
-                    for key, array in arrays.items()
-                    if key.startswith(prefix)
-                }
-        fitted = below(arrays, "preprocessing.")
-        if fitted and network.preprocessing is not None:
-            network.preprocessing.restore(fitted)
-        network.extra = header["extra"]
-        network._epochs, network._updates = header["epochs"], header["updates"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole fastnn network: {error}") from error
-    return network
+    return modelfile.load(Network, path, custom)
 
 
 def _as_layers(layers) -> list[Layer]:
@@ -928,23 +606,3 @@ def _dtype_name(dtype) -> str:
         return np.dtype(dtype).name
     except TypeError:
         return str(dtype)
-
-
-def _rows(data: Data, rows: slice) -> Data:
-    weight = None if data.weight is None else data.weight[rows]
-    return Data(data.x[rows], data.y[rows], weight)
-
-
-def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: int) -> str:
-    """Say where a loss that is not finite began."""
-    rows = int(clock[Clock.ROWS])
-    where = f"the loss {model.loss.name!r}"
-    for number, (layer, out) in enumerate(zip(model.layers, outputs, strict=True)):
-        if not np.isfinite(out[:rows]).all():
-            where = f"layer {number} ({layer})"
-            break
-    return (
-        f"the loss is not finite in epoch {epoch}, rows {clock[Clock.FIRST]} to "
-        f"{clock[Clock.FIRST] + rows - 1}: it began in {where}. The update was not made; "
-        "a smaller learning rate, or inputs and targets of a smaller scale, may help"
-    )

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from fastnn import checks, lowering
 from fastnn.engine import cores, team
-from fastnn.layers import Layer, Parameter
 from fastnn.lowering import Model
+from fastnn.parts import Layer, Parameter
 
 ROWS = 256
 """Rows that a thread computes together: their layers stay in the cache."""

@@ -12,6 +12,7 @@ from numba.core.runtime import _nrt_python, rtsys
 from bench import memory
 from fastnn import L1L2, Adam, Dense, Network
 from fastnn.engine import team
+from fastnn.fitting import adopt_optimizer
 from fastnn.lowering import Data, Order, training
 
 EPOCHS = 100
@@ -42,7 +43,7 @@ def _program(name, n_threads):
     x = np.random.default_rng(0).standard_normal((ROWS, 20), np.float32)
     y = np.arange(ROWS) % 3 if name == "classes" else x[:, :1].copy()
     network.build(20)
-    network._adopt_optimizer()
+    adopt_optimizer(network)
     data, order = Data(x, y, np.ones(ROWS)), Order(True, 0)
     program, _ = training(network._model(), network.optimizer, data, order, 50, n_threads)
     team.run(program, n_rows=ROWS)  # compiled, and Python has seen all it has to
