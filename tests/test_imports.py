@@ -20,6 +20,7 @@ FRONT = {
     "fastnn.__main__",
     "fastnn.network",
     "fastnn.many",
+    "fastnn.pretraining",
     "fastnn.cli",
     "fastnn.warmup",
 }
