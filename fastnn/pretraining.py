@@ -87,7 +87,11 @@ def pretrain(
         rows = chain.transform(rows, network.dtype)
     network.build(np.shape(rows)[1])
     rows = np.asarray(rows, network.dtype)[:, network.inputs_]
-    settings = {"seed": network.seed, "dtype": network.dtype, "backend": network.backend}
+    settings: dict[str, Any] = {
+        "seed": network.seed,
+        "dtype": network.dtype,
+        "backend": network.backend,
+    }
     settings["n_threads"] = network.n_threads
     weights, histories = [], []
     for layer in layers[:-1]:
