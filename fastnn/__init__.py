@@ -30,6 +30,7 @@ from fastnn.optimizers import (
     RMSprop,
     Rprop,
 )
+from fastnn.pretraining import pretrain
 from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
 from fastnn.schedules import (
     CosineDecay,
@@ -87,5 +88,6 @@ __all__ = [
     "load",
     "lr_range_test",
     "overfit_small",
+    "pretrain",
     "sweep",
 ]

@@ -25,6 +25,7 @@ FRONT = {
     "fastnn.compacting",
     "fastnn.summary",
     "fastnn.many",
+    "fastnn.pretraining",
     "fastnn.cli",
     "fastnn.warmup",
 }

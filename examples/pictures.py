@@ -1,0 +1,56 @@
+"""What the examples share: their arguments, and pictures where matplotlib is installed."""
+
+import argparse
+from pathlib import Path
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+except ImportError:
+    pyplot = None
+
+_STYLE = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "font.size": 9,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fastnn",
+}
+
+
+def arguments(text):
+    """Return the directory of the pictures and whether the run is a quick trial."""
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("directory", nargs="?", default="docs/pictures", type=Path)
+    parser.add_argument("--quick", action="store_true", help="a few epochs, to see that it runs")
+    return parser.parse_args()
+
+
+def panels(columns, rows=1, width=3.6, height=2.9, **settings):
+    """Return a figure and its axes, in a list; None and None without matplotlib."""
+    if pyplot is None:
+        return None, None
+    pyplot.rcParams.update(_STYLE)
+    size = (width * columns, height * rows)
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=size, layout="constrained", squeeze=False, **settings
+    )
+    return figure, list(axes.flat)
+
+
+def save(figure, directory, name):
+    """Write a figure as SVG, the same bytes for the same numbers."""
+    if figure is None:
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{name}.svg"
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+    print(f"picture: {path}")

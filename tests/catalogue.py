@@ -1,0 +1,148 @@
+"""What fastnn must be able to do, row by row; ``python -m tests.catalogue`` writes the table."""
+
+import importlib
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "catalogue.md"
+
+ROWS = {
+    "Data": {
+        "center": "fastnn.preprocessing.Center",
+        "standardize": "fastnn.preprocessing.Standardize",
+        "scale to a range": "fastnn.preprocessing.MinMax",
+        "principal components": "fastnn.preprocessing.PCA",
+        "whiten": "fastnn.preprocessing.Whiten",
+        "chain, also of other libraries' transformers": "fastnn.preprocessing.Chain",
+        "split in two": "fastnn.datasets.train_test_split",
+        "split in three": "fastnn.datasets.train_validation_test_split",
+        "binned target": "fastnn.preprocessing.BinnedTarget",
+    },
+    "Start": {
+        name: f"fastnn.initializers.{kind}"
+        for name, kind in {
+            "zeros": "Zeros",
+            "constant": "Constant",
+            "normal": "Normal",
+            "uniform": "Uniform",
+            "LeCun, normal": "LecunNormal",
+            "LeCun, uniform": "LecunUniform",
+            "Glorot, normal": "GlorotNormal",
+            "Glorot, uniform": "GlorotUniform",
+            "He, normal": "HeNormal",
+            "He, uniform": "HeUniform",
+            "orthogonal": "Orthogonal",
+            "sparse": "Sparse",
+            "default by activation": "default_for",
+        }.items()
+    },
+    "Layers": {
+        "dense, DropConnect": "fastnn.Dense",
+        "dropout": "fastnn.Dropout",
+        "batch normalization": "fastnn.BatchNormalization",
+        "activation by itself": "fastnn.Activation",
+    },
+    "Activations": {
+        kind: f"fastnn.activations.{kind}"
+        for kind in (
+            "Linear Sigmoid Tanh ReLU LeakyReLU ELU GELU Softplus SiLU Exponential Softmax Custom"
+        ).split()
+    },
+    "Losses": {
+        name: f"fastnn.losses.{kind}"
+        for name, kind in {
+            "signed error": "SignedError",
+            "absolute error": "MAE",
+            "squared error": "MSE",
+            "half the squared error": "HalfMSE",
+            "Huber": "Huber",
+            "smooth L1": "SmoothL1",
+            "log-cosh": "LogCosh",
+            "quantiles": "Quantile",
+            "Poisson": "Poisson",
+            "Gaussian likelihood": "GaussianNLL",
+            "multiclass hinge": "MulticlassHinge",
+            "multiclass squared hinge": "MulticlassSquaredHinge",
+            "softmax cross-entropy": "SoftmaxCrossEntropy",
+            "attribute hinge": "AttributeHinge",
+            "attribute logistic": "Logistic",
+            "structured hinge": "StructuredHinge",
+            "a loss of one's own": "Custom",
+        }.items()
+    }
+    | {
+        # "hierarchical softmax": "fastnn.HierarchicalSoftmax",
+    },
+    "Regularizers and constraints": {
+        "L2": "fastnn.L2",
+        "L1: in the gradient, shrink, proximal": "fastnn.L1",
+        "elastic net": "fastnn.L1L2",
+        "Lq": "fastnn.Lq",
+        "group L1": "fastnn.GroupL1",
+        "decoupled weight decay": "fastnn.AdamW",
+        "max-norm": "fastnn.MaxNorm",
+        "unit norm": "fastnn.UnitNorm",
+        "non-negative": "fastnn.NonNeg",
+        "compact": "fastnn.Network.compact",
+    },
+    "Optimizers and schedules": {
+        kind: f"fastnn.{kind}"
+        for kind in (
+            "GD SGD Adagrad Adadelta RMSprop Rprop Adam AdamW NAdam LBFGS InverseTimeDecay "
+            "ExponentialDecay CosineDecay WarmUp OneCycle ReduceLROnPlateau"
+        ).split()
+    },
+    "Training": {
+        "fit": "fastnn.Network.fit",
+        "one batch": "fastnn.Network.train_on_batch",
+        "on with more data": "fastnn.Network.partial_fit",
+        "many networks": "fastnn.fit_many",
+        "early stopping": "fastnn.EarlyStopping",
+        "checkpoints": "fastnn.ModelCheckpoint",
+        "history": "fastnn.History",
+        "callbacks": "fastnn.Callback",
+        "metrics": "fastnn.metrics.get",
+        "store and load": "fastnn.load",
+        "unsupervised pre-training": "fastnn.pretrain",
+    },
+    "Finding out why it does not learn": {
+        "gradients against differences": "fastnn.check_gradients",
+        "over-fit a few rows": "fastnn.overfit_small",
+        "saturated and dead units": "fastnn.check_units",
+        "the same during training": "fastnn.WatchUnits",
+        "oscillation": "fastnn.diagnosis.check_oscillation",
+        "learning-rate range": "fastnn.lr_range_test",
+        "sweep": "fastnn.sweep",
+        "diagnosis": "fastnn.diagnose",
+    },
+}
+
+
+def resolve(name):
+    """Return what a dotted name stands for; AttributeError if it is gone."""
+    found = importlib.import_module("fastnn")
+    path = "fastnn"
+    for part in name.split(".")[1:]:
+        path = f"{path}.{part}"
+        if not hasattr(found, part):
+            try:
+                importlib.import_module(path)
+            except ModuleNotFoundError as error:
+                raise AttributeError(f"{name} does not exist") from error
+        found = getattr(found, part)
+    return found
+
+
+def page():
+    """Return the table, with the first line of each docstring."""
+    lines = ["# What fastnn can do", "", "Written by `python -m tests.catalogue`.", ""]
+    for section, rows in ROWS.items():
+        lines += [f"## {section}", "", "| what | name | in a line |", "|---|---|---|"]
+        for what, name in rows.items():
+            text = (resolve(name).__doc__ or "").strip().split("\n")[0].replace("|", "\\|")
+            lines.append(f"| {what} | `{name}` | {text.replace('``', '`')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
