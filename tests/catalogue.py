@@ -70,7 +70,7 @@ ROWS = {
         }.items()
     }
     | {
-        # "hierarchical softmax": "fastnn.HierarchicalSoftmax",
+        "hierarchical softmax": "fastnn.HierarchicalSoftmax",
     },
     "Regularizers and constraints": {
         "L2": "fastnn.L2",
