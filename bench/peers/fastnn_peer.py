@@ -18,10 +18,11 @@ def predictor(problem, threads):
 
 
 class FastnnTrainer:
+    shuffle = False
+
     def __init__(self, problem, threads):
         work = problem.work
         self.problem = problem
-        self.shuffle = False
         last = "softmax" if work.loss == "softmax" else None
         self.network = fastnn.Network(
             [fastnn.Dense(n, activation="relu") for n in work.sizes[1:-1]]
