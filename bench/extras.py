@@ -22,11 +22,19 @@ AGREE_IN_LOSS = 0.1
 
 @dataclass(frozen=True)
 class Extra:
-    """A change to a network of dense layers with ReLU, after each layer but the last."""
+    """A change to a network of dense layers with ReLU, or to its training."""
 
     name: str
     dropout: float = 0.0
     batch_norm: bool = False
+    penalty: str = ""
+    """"l1" or "l2", on all weights."""
+    max_norm: float = 0.0
+    optimizer: str = "sgd"
+
+    def rate(self, work):
+        """Return the learning rate: that of the work for plain steps, a small one for others."""
+        return work.learning_rate if self.optimizer in PLAIN else 1e-4
 
     def start(self, dense):
         """Return the starting weights, given W, b, W, b ..., in the order of fastnn's."""
@@ -40,10 +48,31 @@ class Extra:
 
 
 ROWS = (WORKS[1], WORKS[3])
+PLAIN = ("sgd", "momentum", "nesterov")
+STRENGTH = 1e-4
+"""Of a penalty."""
+EPSILON = 1e-5
+"""Of adaptive optimizers: a smaller one makes steps out of what rounding leaves of a sum of 0."""
 EXTRAS = (
     Extra("dropout 0.5", dropout=0.5),
     Extra("batch norm", batch_norm=True),
     Extra("both", dropout=0.5, batch_norm=True),
+    Extra("L1", penalty="l1"),
+    Extra("L2", penalty="l2"),
+    Extra("max-norm 1", max_norm=1.0),
+    *(
+        Extra(name, optimizer=name)
+        for name in (
+            "momentum",
+            "nesterov",
+            "adagrad",
+            "adadelta",
+            "rmsprop",
+            "adam",
+            "adamw",
+            "amsgrad",
+        )  # fmt: skip
+    ),
 )
 PEERS = {"fastnn": "fastnn_extras", "jax_scan": "jax_extras"}
 

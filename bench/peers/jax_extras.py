@@ -1,10 +1,11 @@
 """JAX, one jitted ``lax.scan`` for each epoch, with the extras of :mod:`bench.extras`."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from bench.extras import STRENGTH
+from bench.peers.jax_updates import START, UPDATES, bounded, penalty_gradient
 
 MOMENTUM, EPSILON = 0.99, 1e-3
 
@@ -63,7 +64,11 @@ class ExtraTrainer:
         layers = [weights[i : i + size] for i in range(0, len(weights) - 2, size)]
         moving = [tuple(layer[3:]) for layer in layers if extra.batch_norm]
         parameters = [*(layer[:3] for layer in layers), weights[-2:]]
-        self.carry = parameters, moving, jax.random.key(0)
+        count, update = UPDATES[extra.optimizer]
+        start, rate = START.get(extra.optimizer, 0.0), extra.rate(work)
+        state = [[jnp.full_like(w, start)] * count for w in jax.tree.leaves(parameters)]
+        state = jax.tree.map(jnp.copy, state)  # each is given away by itself
+        self.carry = parameters, moving, jax.random.key(0), state, jnp.ones((), weights[0].dtype)
         row_loss = {"mae": mae, "softmax": softmax}[work.loss]
 
         def loss(parameters, moving, key, x, y):
@@ -71,11 +76,16 @@ class ExtraTrainer:
             return row_loss(f, y), moving
 
         def step(carry, batch):
-            parameters, moving, key = carry
+            parameters, moving, key, state, t = carry
             key, now = jax.random.split(key) if extra.dropout else (key, key)
             gradients, moving = jax.grad(loss, has_aux=True)(parameters, moving, now, *batch)
-            update = partial(jax.tree.map, lambda p, g: p - work.learning_rate * g)
-            return (update(parameters, gradients), moving, key), None
+            flat, shape = jax.tree.flatten(parameters)
+            updated = [
+                update(rate, g + penalty_gradient(extra.penalty, STRENGTH, w), arrays, w, t)
+                for w, g, arrays in zip(flat, jax.tree.leaves(gradients), state, strict=True)
+            ]
+            parameters = jax.tree.unflatten(shape, [bounded(extra.max_norm, w) for _, w in updated])
+            return (parameters, moving, key, [arrays for arrays, _ in updated], t + 1), None
 
         self.jitted = jax.jit(
             lambda carry, data: jax.lax.scan(step, carry, data)[0], donate_argnums=0
@@ -88,7 +98,7 @@ class ExtraTrainer:
         self.carry = jax.block_until_ready(carry)
 
     def weights(self):
-        parameters, moving, _ = self.carry
+        parameters, moving = self.carry[:2]
         followed = [*moving, ()] if moving else [()] * len(parameters)
         arrays = [a for pair in zip(parameters, followed, strict=True) for p in pair for a in p]
         return [np.asarray(array) for array in arrays]
