@@ -13,9 +13,9 @@ from bench.measure import alternate
 from bench.training import AGREE
 from bench.workloads import WORKS, disagreement, problem
 
-AGREE_NORMALIZED = {"float32": 1e-2, "float64": AGREE["float64"]}
-"""Normalized outputs lie around 0, so in float32 rounding turns over more ReLUs: 4e-3 was seen.
-The same runs in float64 differ by 6e-14."""
+AGREE_EXTRA = {"float32": 5e-2, "float64": AGREE["float64"]}
+"""Normalized outputs lie around 0, and adaptive steps make much of small gradients: in float32
+rounding turns over more ReLUs, and 2e-2 was seen.  The same runs in float64 differ by 6e-14."""
 AGREE_IN_LOSS = 0.1
 """How far apart two losses may lie, as a share of the way down from the start's."""
 
@@ -81,7 +81,7 @@ def compare(extra, trainers, data) -> dict:
     """Return how far each contender is from JAX, and whether that is near enough."""
     start, expected = extra.start(data.start), trainers["jax_scan"].weights()
     loss = trainers["fastnn"].loss
-    limit = AGREE_IN_LOSS if extra.dropout else AGREE_NORMALIZED[str(data.dtype)]
+    limit = AGREE_IN_LOSS if extra.dropout else AGREE_EXTRA[str(data.dtype)]
     found = {}
     for name, trainer in trainers.items():
         weights = trainer.weights()
