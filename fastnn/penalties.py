@@ -19,8 +19,8 @@ def terms(regularizer: Regularizer | None, method: str) -> list[Term]:
 
 def acts_on_weights(regularizer: Regularizer | None, constraint: Constraint | None) -> bool:
     """Return whether one of them changes the weights, besides their gradient."""
-    methods = [term.method for term in (regularizer.terms() if regularizer else ())]
-    return constraint is not None or any(method != "gradient" for method in methods)
+    changes = terms(regularizer, "shrink") or terms(regularizer, "proximal")
+    return constraint is not None or bool(changes)
 
 
 def on_gradient(regularizer: Regularizer | None, w: np.ndarray, gradient: Arg) -> list[Call]:
