@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn import checks, evaluation, lowering, penalties
 from fastnn.callbacks import Callback, History
+from fastnn.engine import cores
 from fastnn.engine.clock import Clock
 from fastnn.lowering import Data, Model, Order
 from fastnn.preprocessing.chain import Chain
@@ -138,7 +139,10 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
     data, epochs = plan.data, plan.epochs
     n = len(data.x)
     batch_size = plan.batch_size or n
-    n_threads = network._threads(batch_size, 3 * model.flops())
+    flops = 3 * model.flops()
+    threads = network._threads(batch_size, flops)
+    tried = network._threads(batch_size, flops, cores.FLOPS_PER_TRIED)
+    on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
     order = Order(plan.shuffle, network.seed)
     settings = None
     validation = plan.validation
@@ -154,8 +158,9 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
                 adopt_optimizer(network)
                 settings = repr(network.optimizer)
                 program, outputs = lowering.training(
-                    model, network.optimizer, data, order, batch_size, n_threads
+                    model, network.optimizer, data, order, batch_size, max(threads, tried)
                 )
+                program.threads, program.on_trial = threads, on_trial
                 program.updates = network._updates
 
             def watch(_, rows, sums, epoch=done):

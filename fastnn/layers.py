@@ -197,7 +197,7 @@ class Dense(Layer):
     def update(self, node: Node, updater: Updater) -> None:
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w = kernel.value
-        blocks = 1
+        parts = 0
         if (
             updater.rides
             and not penalties.terms(kernel.regularizer, "gradient")
@@ -206,9 +206,9 @@ class Dense(Layer):
             product = node.x.columns, dz.batch, -updater.rate, Part(w)
             calls = kernel.around([("matmul_tn_add", product)], updater)
         else:
-            share = -(-len(w) // program.n_threads)
-            blocks = max(1, round(share * w[0].nbytes / _GRADIENT_BYTES))
-            room = program, w, updater, -(-share // blocks) + 1
+            blocks = max(1, round(w.nbytes / program.n_threads / _GRADIENT_BYTES))
+            parts = program.n_threads * blocks
+            room = program, w, updater, -(-len(w) // parts)
             rows, flat = self._gradient(*room)
             calls = [("matmul_tn", (node.x.columns, dz.batch, rows))]
             if self.drop_connect:
@@ -219,7 +219,7 @@ class Dense(Layer):
         on_columns = kernel.on_columns(updater)
         if copy is not None and not on_columns:
             calls.append(("transpose", (Part(w), PartColumns(copy))))
-        program.add_group(calls, len(w), blocks=blocks)
+        program.add_group(calls, len(w), parts=parts)
         if self.use_bias:
             gradient = aligned((self.units,), w.dtype)
             calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]

@@ -209,10 +209,10 @@ class Network:
         """Whole epochs trained so far, by all calls of `fit`, also before `save`."""
         return self._epochs
 
-    def _threads(self, rows: int, flops: int) -> int:
+    def _threads(self, rows: int, flops: int, worth: float | None = None) -> int:
         if self.backend == "numpy":
             return 1
-        return cores.threads_for(flops * rows, rows, self.n_threads)
+        return cores.threads_for(flops * rows, rows, self.n_threads, worth)
 
     def _n_columns(self) -> int | None:
         """Return how many columns X must have, if that is known."""

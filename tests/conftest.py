@@ -9,3 +9,4 @@ from fastnn.engine import cores
 def _threads_however_small_the_work(monkeypatch):
     """Let `n_threads` be what it says: the tests' networks are too small to earn threads."""
     monkeypatch.setattr(cores, "FLOPS_PER_THREAD", 1)
+    monkeypatch.setattr(cores, "FLOPS_PER_TRIED", float("inf"))

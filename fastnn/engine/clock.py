@@ -9,10 +9,10 @@ class Clock(IntEnum):
     PART = 0
     """Which part of the work falls to this worker now ..."""
     PARTS = 1
-    """... of how many: as many as there are threads, or a multiple (see BLOCKS in worker.py)."""
+    """... of how many: as many as there are threads, or more (see PARTS in worker.py)."""
     EPOCH = 2
     FIRST = 3
-    """Place in the epoch of the batch's first row."""
+    """Place in the epoch of the batch's first row; before a run, where in its epoch it begins."""
     ROWS = 4
     """Rows of this batch."""
     STEP = 5
@@ -25,6 +25,12 @@ class Clock(IntEnum):
     """Address of the rows that a prediction reads ..."""
     OUTPUT = 10
     """... and of those that it writes: each run of a kept program has others."""
+    BATCHES = 11
+    """After how many batches the run pauses; -1 is never."""
+    BEGUN = 12
+    """Cycle counter after the run's first batch ..."""
+    PAUSED = 13
+    """... and where it pauses."""
 
 
 class Shared(IntEnum):
@@ -46,4 +52,6 @@ class Shared(IntEnum):
 
 def share(total, part, parts):
     """Return the first and one past the last of `total` items that fall to a part."""
+    if parts == 1:  # no divisions: a step's take as long as a small layer's elementwise work
+        return 0, total
     return total * part // parts, total * (part + 1) // parts

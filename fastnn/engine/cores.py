@@ -78,6 +78,10 @@ if hasattr(os, "register_at_fork"):
 FLOPS_PER_THREAD = 3e6
 """Operations of a batch for which a further thread is worth having: handing the weights and the
 gradients from core to core takes longer than a smaller share of the work."""
+FLOPS_PER_TRIED = 1e6
+"""Operations for which it may be, on some machines: between this ..."""
+FLOPS_PER_CERTAIN = 1e7
+"""... and this it is found out (:mod:`fastnn.engine.team`)."""
 
 
 def unused() -> int:
@@ -85,13 +89,15 @@ def unused() -> int:
     return max(1, available() // (_running + 1))
 
 
-def threads_for(flops: float, rows: int, most: int | None = None) -> int:
+def threads_for(
+    flops: float, rows: int, most: int | None = None, worth: float | None = None
+) -> int:
     """Return how many threads to give to batches of `rows` rows and `flops` operations each.
 
-    At most `most`; where that is None, at most the cores of this process that its other runs leave
+    One for each `worth` operations, FLOPS_PER_THREAD by default.  At most `most`; where that is None, at most the cores of this process that its other runs leave
     it.  Within :func:`at_most`, no more than that says.
     """
-    useful = max(1, min(int(flops / FLOPS_PER_THREAD), rows))
+    useful = max(1, min(int(flops / (worth or FLOPS_PER_THREAD)), rows))
     limit = getattr(_here, "most", None)
     if limit is not None:
         most = limit if most is None else min(most, limit)

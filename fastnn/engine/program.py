@@ -46,17 +46,24 @@ def _plain(argument):
 
 @dataclass
 class Group:
-    """Steps of one extent that run together, `blocks` times on a part of each thread's share."""
+    """Steps of one extent that run together, on one part of it after the other.
+
+    0 parts are as many as there are threads.
+    """
 
     steps: list[Step]
-    blocks: int = 1
+    parts: int = 0
 
 
 class Program:
-    """Buffers and steps for batches of up to `batch_size` rows, for `n_threads` threads."""
+    """Buffers and steps for batches of up to `batch_size` rows, for up to `n_threads` threads."""
 
     def __init__(self, dtype, batch_size: int, n_threads: int):
         self.dtype, self.batch_size, self.n_threads = np.dtype(dtype), batch_size, n_threads
+        self.threads = n_threads
+        """How many of them run it; the results do not depend on it."""
+        self.on_trial = False
+        """Whether a long run should find out first how many are fastest."""
         self.loss = aligned((n_threads, APART), np.float64)
         """Sums of weighted losses and of weights of the batch, a row for each thread."""
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
@@ -105,18 +112,18 @@ class Program:
         """Append a step; see :meth:`add_group`."""
         self.add_group([(kernel, arguments)], extent, after=after)
 
-    def add_group(self, calls, extent: int, *, blocks: int = 1, after: int = 0) -> None:
-        """Append steps, given as (kernel, arguments), that run together, block by block.
+    def add_group(self, calls, extent: int, *, parts: int = 0, after: int = 0) -> None:
+        """Append steps, given as (kernel, arguments), that run together, part by part.
 
         They run in this phase, or so many phases `after` it, behind all that is added to those
         before: the last steps of an update wait for other parameters' first.
         """
         if MEET in calls:
             place = calls.index(MEET)
-            self.add_group(calls[place + 1 :], extent, blocks=blocks, after=after + 1)
+            self.add_group(calls[place + 1 :], extent, parts=parts, after=after + 1)
             calls = calls[:place]
         steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
-        self._groups.append((self._phase + after, Group(steps, blocks)))
+        self._groups.append((self._phase + after, Group(steps, parts)))
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """Let the run end here when the batch's loss is not finite, or when it is told to stop.
@@ -143,13 +150,13 @@ class Program:
         kept: list[tuple[np.ndarray, np.ndarray]] = []
         for phase, group in self.groups:
             if group is None:
-                rows.append((0, 0, 0, phase, 1, 1))
+                rows.append((0, 0, 0, phase, 1, 0))
                 continue
             for step in group.steps:
                 integers, floats = step.numbers()
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
                 where = (array.ctypes.data for array in kept[-1])
-                rows.append((step.address(), *where, phase, len(group.steps), group.blocks))
+                rows.append((step.address(), *where, phase, len(group.steps), group.parts))
         return np.array(rows, np.int64), kept
 
     @np.errstate(all="ignore")  # the check finds what is not finite
@@ -167,8 +174,8 @@ class Program:
                 clock[Clock.STEP] += 1
                 for _, group in self.groups:
                     if group is not None:
-                        clock[Clock.PARTS] = group.blocks
-                        for clock[Clock.PART] in range(group.blocks):
+                        clock[Clock.PARTS] = group.parts or 1
+                        for clock[Clock.PART] in range(clock[Clock.PARTS]):
                             for step in group.steps:
                                 step.run(clock)
                         continue

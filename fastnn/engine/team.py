@@ -15,6 +15,10 @@ from fastnn.engine.worker import compile_predict, predict, work
 from fastnn.kernels.jit import uninterrupted
 
 _POLL_SECONDS = 0.05
+_TRIAL_BATCHES = 25
+_TURNS = 2
+_WORTH_A_TRIAL = 300
+"""Least batches of a run that is worth finding out how many threads are fastest."""
 _here = threading.local()
 
 
@@ -69,12 +73,7 @@ def run(
     """
     clocks = aligned((program.n_threads, APART), np.int64)
     clocks[:, Clock.THREAD] = np.arange(program.n_threads)
-    clocks[:, Clock.N_THREADS] = program.n_threads
-    clocks[:, Clock.PART] = clocks[:, Clock.THREAD]
-    clocks[:, Clock.PARTS] = program.n_threads
-    clocks[:, Clock.EPOCH] = first_epoch
-    clocks[:, Clock.STEP] = program.updates
-    clocks[:, Clock.TOTAL_ROWS] = n_rows
+    clocks[0, [Clock.EPOCH, Clock.STEP, Clock.TOTAL_ROWS]] = first_epoch, program.updates, n_rows
     sums = np.zeros((epochs, 2))
     stamps = np.zeros(epochs + 1, np.int64)
     apart = getattr(_here, "shared", None)
@@ -84,13 +83,6 @@ def run(
     if backend == "numba":
         table, _ = program.table
 
-    def job(thread):
-        if backend == "numpy":
-            program.run_reference(clocks[thread], shared, sums)
-        else:
-            loss = program.loss[thread]
-            work(table, clocks[thread], shared, loss, sums, stamps, program.batch_size)
-
     def stop():
         shared[Shared.STOP] = 1
 
@@ -98,13 +90,36 @@ def run(
         if watch is not None:
             watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
 
+    def go_on(n_threads, batches=-1):
+        """Run so many more batches (-1: all that are left); return the cycles of all but one."""
+        for field in (Clock.EPOCH, Clock.FIRST, Clock.STEP, Clock.TOTAL_ROWS):
+            clocks[:, field] = clocks[0, field]
+        clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
+        shared[Shared.ARRIVED] = 0
+        done = int(shared[Shared.DONE_EPOCHS])
+        left = sums[done:], stamps[done:]
+
+        def job(thread):
+            if backend == "numpy":
+                program.run_reference(clocks[thread], shared, sums)
+            else:
+                loss = program.loss[thread]
+                work(table, clocks[thread], shared, loss, *left, program.batch_size)
+
+        if apart is not None or backend == "numpy":
+            job(0)
+        else:
+            run_threads(job, n_threads, stop, look)
+        return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
+
     started = time.perf_counter()  # not before: what was just compiled is not the epoch's
     try:
         with cores.running():
-            if apart is not None or backend == "numpy":
-                job(0)
-            else:
-                run_threads(job, program.n_threads, stop, look)
+            if program.on_trial and epochs * -(-n_rows // program.batch_size) >= _WORTH_A_TRIAL:
+                program.threads = _fastest(program.n_threads, go_on, shared)
+                program.on_trial = False
+            if shared[Shared.DONE_EPOCHS] < epochs and not shared[Shared.NOT_FINITE]:
+                go_on(program.threads)
     finally:
         program.updates = int(clocks[0, Clock.STEP])
     elapsed = time.perf_counter() - started
@@ -116,6 +131,26 @@ def run(
     )
 
 
+def _fastest(most: int, go_on: Callable[[int, int], int], shared: np.ndarray) -> int:
+    """Run the next batches on `most` threads, on half as many, ... on one; return what was fastest.
+
+    Where threads share little work, what they cost depends on how far apart the cores are and on
+    who else uses them: on one machine two threads were 1.4 times as fast as one, on another
+    slower.  In turns, since one stretch alone may be disturbed.
+    """
+    counts = [most]
+    while counts[-1] > 1:
+        counts.append(counts[-1] // 2)
+    cycles = dict.fromkeys(counts, float("inf"))
+    for _ in range(_TURNS):
+        for n_threads in counts:
+            taken = go_on(n_threads, _TRIAL_BATCHES)
+            if shared[Shared.NOT_FINITE]:
+                return n_threads
+            cycles[n_threads] = min(cycles[n_threads], taken)
+    return min(counts, key=cycles.__getitem__)
+
+
 class Kept:
     """A program of prediction that one thread at a time can run again and again, on other rows.
 
@@ -125,7 +160,7 @@ class Kept:
     def __init__(self, program: Program, backend: str):
         self._program = program
         self._clock = aligned((APART,), np.int64)
-        self._clock[[Clock.PARTS, Clock.N_THREADS]] = 1
+        self._clock[[Clock.N_THREADS, Clock.BATCHES]] = 1, -1
         self._shared = aligned((Shared.SIZE,), np.int64)
         self._sums, self._stamps = np.zeros((1, 2)), np.zeros(2, np.int64)
         self._frame = None

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from numba import from_dtype, types
 
-from fastnn.engine.clock import Clock, Shared
+from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import (
     atomic_add,
     atomic_load,
@@ -17,20 +17,22 @@ from fastnn.engine.native import (
     ticks,
     vector,
 )
-from fastnn.kernels.jit import njit, uninterrupted
+from fastnn.kernels.jit import inlined, njit, uninterrupted
 
 COLUMNS = 6
-ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, BLOCKS = range(COLUMNS)
+ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, PARTS = range(COLUMNS)
 """Columns of the step table.
 
-A row whose address is 0 is the check that the loss is finite.  A group of GROUP steps from here on
-is run BLOCKS times, each time on a part of this thread's share, so that what one step writes is
-still in the cache when the next one reads it.
+A row whose address is 0 is the check that the loss is finite.  The work of a group of GROUP steps
+from here on is cut into PARTS, or into one for each thread where that is 0.  A thread runs the
+group for one of its parts after the other, so that what one step writes is still in the cache when
+the next one reads it.
 """
 
 _SPINS = 500
 """Turns of the spin loop before a waiting thread gives its core away."""
 
+_share = inlined(share)
 _ARRIVED, _STOP, _HALT = int(Shared.ARRIVED), int(Shared.STOP), int(Shared.HALT)
 _DONE_ROWS, _DONE_EPOCHS = int(Shared.DONE_ROWS), int(Shared.DONE_EPOCHS)
 _NOT_FINITE, _SHARED = int(Shared.NOT_FINITE), int(Shared.SIZE)
@@ -39,6 +41,7 @@ _PART, _PARTS = int(Clock.PART), int(Clock.PARTS)
 _FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
 _TOTAL_ROWS = int(Clock.TOTAL_ROWS)
 _INPUT, _OUTPUT, _CLOCK = int(Clock.INPUT), int(Clock.OUTPUT), len(Clock)
+_BATCHES, _BEGUN, _PAUSED = int(Clock.BATCHES), int(Clock.BEGUN), int(Clock.PAUSED)
 
 
 @njit
@@ -61,10 +64,13 @@ def _barrier(shared, n_threads):
 def work(steps, clock, shared, loss, epochs, stamps, batch_size):
     """Run epochs ``clock[EPOCH]`` ... + len(epochs) - 1 of a step table, as one of the threads.
 
+    The first of them begins at row ``clock[FIRST]``, and after ``clock[BATCHES]`` batches the run
+    pauses: the clock then says where to go on.
+
     Parameters
     ----------
     steps : int64 array, (steps, 6)
-        The table of a batch: see ADDRESS ... BLOCKS.  Threads meet between phases.
+        The table of a batch: see ADDRESS ... PARTS.  Threads meet between phases.
     clock : int64 array
         This thread's :class:`Clock`.
     shared : int64 array
@@ -79,15 +85,22 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
     """
     thread, n_threads, n_rows = clock[_THREAD], clock[_N_THREADS], clock[_TOTAL_ROWS]
     place = clock.ctypes.data
-    first_epoch = clock[_EPOCH]
-    if thread == 0:
+    first_epoch, begin, batches = clock[_EPOCH], clock[_FIRST], clock[_BATCHES]
+    left = batches
+    if thread == 0 and begin == 0:
         stamps[0] = ticks()
     for epoch in range(epochs.shape[0]):
         clock[_EPOCH] = first_epoch + epoch
-        for first in range(0, n_rows, batch_size):
+        for first in range(begin, n_rows, batch_size):
+            clock[_FIRST] = first
+            if left == batches - 1:
+                clock[_BEGUN] = ticks()
+            if left == 0:
+                clock[_PAUSED] = ticks()
+                return
+            left -= 1
             if thread == 0:
                 atomic_store(shared, _HALT, atomic_load(shared, _STOP))
-            clock[_FIRST] = first
             clock[_ROWS] = min(batch_size, n_rows - first)
             clock[_STEP] += 1
             phase = steps[0, PHASE]
@@ -97,10 +110,13 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
                     phase = steps[s, PHASE]
                     _barrier(shared, n_threads)
                 if steps[s, ADDRESS] != 0:
-                    blocks = steps[s, BLOCKS]
-                    clock[_PARTS] = n_threads * blocks
-                    for block in range(blocks):
-                        clock[_PART] = thread * blocks + block
+                    parts, lo, hi = n_threads, thread, thread + 1
+                    if steps[s, PARTS] != 0:
+                        parts = steps[s, PARTS]
+                        lo, hi = _share(parts, thread, n_threads)
+                    clock[_PARTS] = parts
+                    for part in range(lo, hi):
+                        clock[_PART] = part
                         for step in range(s, s + steps[s, GROUP]):
                             call_step(
                                 steps[step, ADDRESS],
@@ -124,6 +140,7 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
             if thread == 0:
                 shared[_DONE_ROWS] = first + clock[_ROWS]
             _barrier(shared, n_threads)
+        begin = 0
         if thread == 0:
             stamps[epoch + 1] = ticks()
             shared[_DONE_EPOCHS] += 1
@@ -143,6 +160,7 @@ def predict(x, out, frame):
     sums, stamps = matrix(frame[6], 1, 2, types.float64), vector(frame[7], 2, types.int64)
     clock[_INPUT], clock[_OUTPUT] = x.ctypes.data, out.ctypes.data
     clock[_TOTAL_ROWS] = x.shape[0]
+    clock[_FIRST] = 0
     shared[_NOT_FINITE] = 0
     steps = matrix(table, n_steps, COLUMNS, types.int64)
     work(steps, clock, shared, loss, sums, stamps, batch_size)
