@@ -26,6 +26,7 @@ from fastnn.kernels.tile import (
     inner_add,
     load_element,
     multiply_tile,
+    prefetch,
     stack_buffer,
     store_element,
     tile_sum,
@@ -60,19 +61,38 @@ NEAR = 2**15
 #   left = (a, row stride, column stride)     right = (b, row stride, lanes of the last vector)
 #   addend = (address, row stride) of what is added to the sums; address 0 means nothing
 #   target = (out, row stride)                after = (slope, scale)
+#   ahead = (address, row stride, rows, bytes of a row) of the strip of `b` that comes next
+_NOTHING = (0, 0, 0, 0)
+
+
+@njit(cached=False)
+def _fetch(address, row_stride, first, last, length):
+    """Ask for rows of a matrix that will soon be needed."""
+    for row in range(first, last):
+        for at in range(0, length, 64):
+            prefetch(address + row * row_stride + at)
 
 
 def _make_column(vectors):
     """Return the loop over the rows of one column of tiles, `vectors` wide."""
+    wide = vectors * SHAPE.vector_bytes
 
     @njit(cached=False)
-    def column(m, depth, left, right, addend, target, after):
+    def column(m, depth, left, right, addend, target, after, ahead):
         a, a_row, a_column = left
+        strip, strip_row, strip_rows, length = ahead
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
         blocks = (m + SHAPE.rows - 1) // SHAPE.rows
         row = 0
         for block in range(blocks):
             count = (m - row + blocks - block - 1) // (blocks - block)
+            if strip_rows > 0:
+                # A large matrix lies in a far cache. Its next strip, asked for bit by bit, comes
+                # while the tiles compute (256x3072x1024: 95 to 104 GFLOP/s), and so does the
+                # output (its gradient: 99 to 105), which no hardware foresees row by row.
+                first, last = strip_rows * block // blocks, strip_rows * (block + 1) // blocks
+                _fetch(strip, strip_row, first, last, length)
+                _fetch(target[0], target[1], row, row + count, wide)
             multiply_tile(
                 vectors,
                 count,
@@ -94,7 +114,7 @@ _edge = _make_column(1)
 
 
 @njit(cached=False)
-def _strip(m, width, depth, left, right, addend, target, after, size):
+def _strip(m, width, depth, left, right, addend, target, after, ahead, size):
     """Multiply by a strip of `b` that is at most as wide as the widest tile."""
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
@@ -104,13 +124,13 @@ def _strip(m, width, depth, left, right, addend, target, after, size):
         start = (addend[0] + at * size if addend[0] != 0 else addend[0], addend[1])
         there = (target[0] + at * size, target[1])
         if width - at >= SHAPE.vectors[0] * lanes:
-            _wide(m, depth, left, here, start, there, after)
+            _wide(m, depth, left, here, start, there, after, ahead)
             at += SHAPE.vectors[0] * lanes
         elif width - at >= 2 * lanes:
-            _half(m, depth, left, here, start, there, after)
+            _half(m, depth, left, here, start, there, after, ahead)
             at += 2 * lanes
         else:
-            _edge(m, depth, left, here, start, there, after)
+            _edge(m, depth, left, here, start, there, after, ahead)
             at += lanes
 
 
@@ -264,6 +284,7 @@ def _gemm(a, b, bias, slope, scale, out):
                     (np.int64(0), np.int64(0)),
                     (left_room + j * size, rows * size),
                     (one, one - one),
+                    _NOTHING,
                     size,
                 )
             _turn(n, rows, there, (out_at + i0 * out_row, out_row), scale, size)
@@ -308,7 +329,17 @@ def _gemm(a, b, bias, slope, scale, out):
                     if pack_a:
                         left = (left_room + (k0 - k1) * rows * size, depth * size, size)
                     after = (slope if k0 + depth == k else one, scale)
-                    _strip(rows, width, depth, left, right, addend, there, after, size)
+                    ahead = _NOTHING
+                    if pack_b and b_column == size:
+                        k2, j2 = k0 + depth, j
+                        if k2 == min(k1 + deep, k):
+                            k2, j2 = k1, j + widest
+                        if j2 >= n:
+                            k2, j2 = k1 + deep, 0
+                        if k2 < k:
+                            place = b_at + k2 * b_row + j2 * size
+                            ahead = (place, b_row, min(most, k - k2), min(widest, n - j2) * size)
+                    _strip(rows, width, depth, left, right, addend, there, after, ahead, size)
 
 
 # The table of compiled _gemm, one place for each dtype.  Code that was compiled by another process

@@ -389,6 +389,20 @@ def address_of(_, array):
 
 
 @intrinsic
+def prefetch(_, address):
+    """Ask for the cache line at an address, which may be anybody's or no memory at all."""
+
+    def codegen(context, builder, signature, args):
+        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        reading, second_cache, data = _int32(0), _int32(2), _int32(1)
+        given = pointer, reading, second_cache, data
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), *given)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def load_element(_, like, source):
     """Return the element at an address."""
 
