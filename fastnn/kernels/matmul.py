@@ -26,7 +26,7 @@ from fastnn.kernels.tile import (
     inner_add,
     load_element,
     multiply_tile,
-    prefetch,
+    prefetch_rows,
     stack_buffer,
     store_element,
     tile_sum,
@@ -50,8 +50,6 @@ PACK_WIDTH = 256
 """Least columns of `b` for packing `a`."""
 PACK_DEPTH = 64
 """Least k for packing `a`."""
-NARROW_DEPTH = 2048
-"""Most k for computing a narrow product turned around."""
 PACK_MANY = 512
 """Least rows for packing an `a` that runs along k already."""
 NEAR = 2**15
@@ -62,15 +60,6 @@ NEAR = 2**15
 #   addend = (address, row stride) of what is added to the sums; address 0 means nothing
 #   target = (out, row stride)                after = (slope, scale)
 #   ahead = (address, row stride, rows, bytes of a row) of the strip of `b` that comes next
-_NOTHING = (0, 0, 0, 0)
-
-
-@njit(cached=False)
-def _fetch(address, row_stride, first, last, length):
-    """Ask for rows of a matrix that will soon be needed."""
-    for row in range(first, last):
-        for at in range(0, length, 64):
-            prefetch(address + row * row_stride + at)
 
 
 def _make_column(vectors):
@@ -91,8 +80,8 @@ def _make_column(vectors):
                 # while the tiles compute (256x3072x1024: 95 to 104 GFLOP/s), and so does the
                 # output (its gradient: 99 to 105), which no hardware foresees row by row.
                 first, last = strip_rows * block // blocks, strip_rows * (block + 1) // blocks
-                _fetch(strip, strip_row, first, last, length)
-                _fetch(target[0], target[1], row, row + count, wide)
+                prefetch_rows(strip + first * strip_row, strip_row, last - first, length)
+                prefetch_rows(target[0] + row * target[1], target[1], count, wide)
             multiply_tile(
                 vectors,
                 count,
@@ -243,63 +232,19 @@ def _pack_block(one, size, rows, length, most, a, a_row, a_column, packed):
             _transpose(one, size, depth, rows, source, a_column, there, depth * size)
 
 
-def _gemm(a, b, bias, slope, scale, out):
-    """out = leaky(a @ b + bias, slope), or out += scale * (a @ b) where scale is not 0.
-
-    `a` (m, k) and `b` (k, n) have any strides, the rows of `out` (m, n) are contiguous.  An empty
-    bias is none.  What is packed lies on the stack: nothing is allocated.
-    """
-    m, k = a.shape
-    n = out.shape[1]
-    size = out.itemsize
-    one = out.dtype.type(1)
-    a_row, a_column = a.strides
-    b_row, b_column = b.strides
-    out_row = out.strides[0]
+@njit(cached=False)
+def _product(m, n, k, left, right, bias, target, after, pack_a, room, left_room, size):
+    """Compute a product block by block; `bias` is an address, 0 for none."""
+    a_at, a_row, a_column = left
+    b_at, b_row, b_column = right
+    slope, scale = after
+    one = type(slope)(1)
+    nothing = np.int64(0)
     widest = SHAPE.vectors[0] * SHAPE.vector_bytes // size
-    most = DEPTH_BYTES // size
-    room = stack_buffer(STRIP)
-    left_room = stack_buffer(BLOCK)
-    a_at, b_at, out_at = address_of(a), address_of(b), address_of(out)
-    if n == 1 and b_row == size and a_column == size:
-        addend = (address_of(bias) if bias.size > 0 else np.int64(0), np.int64(0))
-        column = (out_at, out_row)
-        _matvec(m, k, (a_at, a_row, size), b_at, addend, column, (slope, scale), size)
-        return
-    plain = bias.size == 0 and slope == 1
-    if n < SHAPE.vector_bytes // size and 1 < n and a_row == size and k <= NARROW_DEPTH and plain:
-        # Too narrow to fill a vector: compute out.T, along the rows of a, and turn it around.
-        chunk = BLOCK // size // n
-        for i0 in range(0, m, chunk):
-            rows = min(chunk, m - i0)
-            turned = (b_at, b_column, b_row)
-            there = (left_room, rows * size)
-            for j in range(0, rows, widest):
-                _strip(
-                    n,
-                    min(widest, rows - j),
-                    k,
-                    turned,
-                    (a_at + (i0 + j) * size, a_column),
-                    (np.int64(0), np.int64(0)),
-                    (left_room + j * size, rows * size),
-                    (one, one - one),
-                    _NOTHING,
-                    size,
-                )
-            _turn(n, rows, there, (out_at + i0 * out_row, out_row), scale, size)
-        return
-    if n == 1 and a_row == size and plain and out_row == size:
-        # A column of out is a row of its transpose: out.T = b.T @ a.T runs along the rows of a.
-        m, n = n, m
-        a_at, b_at = b_at, a_at
-        a_row, a_column, b_row, b_column = b_column, b_row, a_column, a_row
-    along_k = a_column == size and m >= PACK_MANY and k > most
-    pack_a = (a_row == size or along_k) and n >= PACK_WIDTH and k >= PACK_DEPTH
+    most, deep = DEPTH_BYTES // size, DEEP_BYTES // size
     far = b_at % SHAPE.vector_bytes != 0 or (n > widest and min(k, most) * n * size > NEAR)
     pack_b = b_column != size or (far and m >= PACK_HEIGHT)
     height = HEIGHT if pack_a else max(m, 1)
-    deep = DEEP_BYTES // size
     for k1 in range(0, max(k, 1), deep):
         for i0 in range(0, m, height):
             rows = min(height, m - i0)
@@ -310,14 +255,14 @@ def _gemm(a, b, bias, slope, scale, out):
                 )
             for j in range(0, n, widest):
                 width = min(widest, n - j)
-                there = (out_at + i0 * out_row + j * size, out_row)
+                there = (target[0] + i0 * target[1] + j * size, target[1])
                 for k0 in range(k1, min(k1 + deep, max(k, 1)), most):
                     depth = min(most, k - k0)
-                    addend = (np.int64(0), np.int64(0))
+                    addend = (nothing, nothing)
                     if scale == 0 and k0 > 0:
                         addend = there
-                    elif scale == 0 and bias.size > 0:
-                        addend = (address_of(bias) + j * size, np.int64(0))
+                    elif scale == 0 and bias != 0:
+                        addend = (bias + j * size, nothing)
                     right = (b_at + k0 * b_row + j * b_column, b_row)
                     if pack_b:
                         b_here = right[0]
@@ -329,7 +274,7 @@ def _gemm(a, b, bias, slope, scale, out):
                     if pack_a:
                         left = (left_room + (k0 - k1) * rows * size, depth * size, size)
                     after = (slope if k0 + depth == k else one, scale)
-                    ahead = _NOTHING
+                    ahead = (nothing, nothing, nothing, nothing)
                     if pack_b and b_column == size:
                         k2, j2 = k0 + depth, j
                         if k2 == min(k1 + deep, k):
@@ -340,6 +285,45 @@ def _gemm(a, b, bias, slope, scale, out):
                             place = b_at + k2 * b_row + j2 * size
                             ahead = (place, b_row, min(most, k - k2), min(widest, n - j2) * size)
                     _strip(rows, width, depth, left, right, addend, there, after, ahead, size)
+
+
+def _gemm(a, b, bias, slope, scale, out):
+    """out = leaky(a @ b + bias, slope), or out += scale * (a @ b) where scale is not 0.
+
+    `a` (m, k) and `b` (k, n) have any strides, the rows of `out` (m, n) are contiguous.  An empty
+    bias is none.  What is packed lies on the stack: nothing is allocated.
+    """
+    m, k = a.shape
+    n = out.shape[1]
+    size = out.itemsize
+    one = out.dtype.type(1)
+    left, right = (address_of(a), *a.strides), (address_of(b), *b.strides)
+    target, after = (address_of(out), out.strides[0]), (slope, scale)
+    bias_at = address_of(bias) if bias.size > 0 else np.int64(0)
+    if n == 1 and right[1] == size and left[2] == size:
+        _matvec(m, k, left, right[0], (bias_at, np.int64(0)), target, after, size)
+        return
+    room, left_room = stack_buffer(STRIP), stack_buffer(BLOCK)
+    # Too narrow to fill a vector: compute out.T, along the rows of a, and turn it around.
+    narrow = 0 < n < SHAPE.vector_bytes // size and left[1] == size
+    narrow = narrow and bias_at == 0 and slope == 1
+    turn = narrow and not (n == 1 and target[1] == size)  # out.T may lie in memory as out does
+    along_k = left[2] == size and m >= PACK_MANY and k > DEPTH_BYTES // size
+    pack_a = (left[1] == size or along_k) and n >= PACK_WIDTH and k >= PACK_DEPTH
+    chunk = BLOCK // size // n if turn else max(m, 1)
+    for i in range(0, m, chunk):
+        rows, columns = min(chunk, m - i), n
+        here, other, there, then = (left[0] + i * left[1], left[1], left[2]), right, target, after
+        if narrow:
+            rows, columns = columns, rows
+            here, other = (right[0], right[2], right[1]), (here[0], here[2], here[1])
+        if turn:
+            there, then = (left_room, columns * size), (one, one - one)
+        _product(
+            rows, columns, k, here, other, bias_at, there, then, pack_a, room, left_room, size
+        )
+        if turn:
+            _turn(rows, columns, there, (target[0] + i * target[1], target[1]), scale, size)
 
 
 # The table of compiled _gemm, one place for each dtype.  Code that was compiled by another process

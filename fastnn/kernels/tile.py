@@ -214,6 +214,9 @@ def _sums(builder, tile, depth, left, right):
             _fma(builder, tile, factor, vector, old[row * tile.vectors + v])
             for v, vector in enumerate(vectors)
         ]
+    # LLVM unrolls no loop with a call in it: half the code, a quarter less time to compile, and
+    # nothing lost (50x200x64: 111.5 and 111.0 GFLOP/s).
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", (), side_effect=True)
     following = builder.add(k, ir.Constant(k.type, 1))
     builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
     k.add_incoming(nothing, before)
@@ -389,17 +392,39 @@ def address_of(_, array):
 
 
 @intrinsic
-def prefetch(_, address):
-    """Ask for the cache line at an address, which may be anybody's or no memory at all."""
+def prefetch_rows(_, source, stride, rows, length):
+    """Ask for the cache lines of `rows` rows of `length` bytes, `stride` bytes apart.
+
+    A prefetch is no access: it may go past the end of an array.  The loops are a function of their
+    own, since in their three places in the tiles' columns they took a second of the first run.
+    """
+    int64 = ir.IntType(64)
+
+    def define(module):
+        kind = ir.FunctionType(ir.VoidType(), [int64] * 4)
+        function = ir.Function(module, kind, "fastnn_prefetch_rows")
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block())
+        source, stride, rows, length = function.args
+        with cgutils.for_range(builder, rows) as row:
+            start = builder.add(source, builder.mul(row.index, stride))
+            lines = builder.udiv(builder.add(length, length.type(63)), length.type(64))
+            with cgutils.for_range(builder, lines) as line:
+                at = builder.add(start, builder.mul(line.index, length.type(64)))
+                pointer = builder.inttoptr(at, ir.IntType(8).as_pointer())
+                reading, second_cache, data = _int32(0), _int32(2), _int32(1)
+                given = pointer, reading, second_cache, data
+                _call(builder, "llvm.prefetch.p0", ir.VoidType(), *given)
+        builder.ret_void()
+        return function
 
     def codegen(context, builder, signature, args):
-        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-        reading, second_cache, data = _int32(0), _int32(2), _int32(1)
-        given = pointer, reading, second_cache, data
-        _call(builder, "llvm.prefetch.p0", ir.VoidType(), *given)
+        known = builder.module.globals.get("fastnn_prefetch_rows")
+        builder.call(known or define(builder.module), args)
         return context.get_dummy_value()
 
-    return types.void(types.int64), codegen
+    return types.void(*[types.int64] * 4), codegen
 
 
 @intrinsic
