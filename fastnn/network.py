@@ -153,6 +153,7 @@ class Network:
         self.loss.n_targets(self._model().n_outputs)
         for layer in self.layers:
             layer.check(layer is self.layers[-1], self.loss, self.kernel_regularizer)
+        evaluation.check_metrics(self)
 
     @property
     def built(self) -> bool:
