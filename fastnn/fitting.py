@@ -174,6 +174,10 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
                     backend=network.backend,
                     watch=watch if watched else None,
                 )
+            except BaseException:
+                # Ctrl-C: epochs that were whole by then count, as the updates do.
+                network._epochs += (program.updates - network._updates) // -(-n // batch_size)
+                raise
             finally:
                 network._updates = program.updates
             for epoch in range(outcome.epochs):
