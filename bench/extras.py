@@ -71,6 +71,7 @@ EXTRAS = (
             "adam",
             "adamw",
             "amsgrad",
+            "nadam",
         )  # fmt: skip
     ),
 )

@@ -126,6 +126,7 @@ def run_prediction(arguments, threads, common, results) -> None:
     entries = []
     for count in threads:
         entries.append(run_rows("prediction", arguments, count, common, results, peers=peers))
+    print(f"\nprediction, {arguments.dtype}")
     print(tables.plain(tables.prediction_cells(entries)), flush=True)
 
 
@@ -162,7 +163,7 @@ def run_matmul(arguments, threads, common, results) -> None:
     one = None
     for count in threads:
         entry = run_rows("matmul", arguments, count, common, results)
-        print(tables.plain(tables.matmul_cells(entry)))
+        print_ratios(entry, "matmul", tables.matmul_cells(entry))
         ratios = tables.matmul_ratios(entry)
         print(f"geometric mean {tables.geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
         one = entry if count == 1 else one
@@ -174,11 +175,18 @@ def run_matmul(arguments, threads, common, results) -> None:
 def run_kernels(arguments, threads, common, results) -> None:
     for count in threads:
         entry = run_rows("kernels", arguments, count, common, results)
-        print(tables.plain(tables.kernel_cells(entry)), flush=True)
+        print_ratios(entry, "kernels", tables.kernel_cells(entry))
+
+
+def print_ratios(entry, section, cells) -> None:
+    """Print a table that has a column of ratios to NumPy."""
+    about = f"{section}, {entry['dtype']}, threads: {entry['threads']}"
+    print(f"\n{about}; ratio = NumPy's time / fastnn's")
+    print(tables.plain(cells), flush=True)
 
 
 def run_rows(section, arguments, count, common, results, **more) -> dict:
-    """Run and store a section on one number of threads; print the heading of its table."""
+    """Run and store a section on one number of threads."""
     rows = in_process(
         f"bench.{section}",
         count,
@@ -189,7 +197,6 @@ def run_rows(section, arguments, count, common, results, **more) -> dict:
     )
     entry = {"threads": count, **common, "rows": rows}
     store(results, section, entry, ("threads", "dtype"))
-    print(f"\n{section}, {arguments.dtype}, threads: {count}; ratio = NumPy's time / fastnn's")
     return entry
 
 

@@ -1,7 +1,7 @@
 """Backprop against finite differences, early stopping, rate halving, pre-training."""
 
 import numpy as np
-from pictures import arguments, panels, save
+from pictures import arguments, decimals, panels, save
 
 import fastnn
 from fastnn.datasets import load_diabetes, load_digits
@@ -103,6 +103,7 @@ def halving(args):
             axes[1].semilogy(range(1, epochs + 1), rates, label=name)
     if figure:
         axes[0].set(xlabel="epoch", ylabel="validation MAE")
+        decimals(axes[0].yaxis)
         axes[1].set(xlabel="epoch", ylabel="learning rate")
         axes[1].legend()
     save(figure, args.directory, "rate_halving")

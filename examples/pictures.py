@@ -8,6 +8,7 @@ try:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullFormatter
 except ImportError:
     pyplot = None
 
@@ -43,6 +44,13 @@ def panels(columns, rows=1, width=3.6, height=2.9, **settings):
         rows, columns, figsize=size, layout="constrained", squeeze=False, **settings
     )
     return figure, list(axes.flat)
+
+
+def decimals(axis):
+    """Label a logarithmic axis of a decade or two with plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure, directory, name):

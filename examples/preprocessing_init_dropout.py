@@ -1,7 +1,7 @@
 """What preprocessing does to data, what a start does to depth, what dropout does to curves."""
 
 import numpy as np
-from pictures import arguments, panels, save
+from pictures import arguments, decimals, panels, save
 
 import fastnn
 from fastnn.datasets import load_digits
@@ -18,7 +18,7 @@ def preprocessing(args):
         "whitened": Whiten(),
     }
     clouds = {"original": X} | {name: t.fit(X).transform(X) for name, t in steps.items()}
-    figure, axes = panels(5, width=2.1, height=2.4, sharex=True, sharey=True)
+    figure, axes = panels(5, width=2.1, height=1.8, sharex=True, sharey=True)
     for number, (name, cloud) in enumerate(clouds.items()):
         correlation = np.corrcoef(cloud.T)[0, 1]
         sd = cloud.std(0)
@@ -105,6 +105,7 @@ def dropout(args):
     if figure:
         axes[0].set(xlabel="epoch", ylabel="test error (%)", ylim=(0, 20))
         axes[1].set(xlabel="epoch", ylabel="log-loss, test rows")
+        decimals(axes[1].yaxis)
         axes[0].legend()
     save(figure, args.directory, "dropout")
 

@@ -1,7 +1,7 @@
 """200 inputs, one ReLU layer, mean absolute error: why it does not learn, and what helps."""
 
 import numpy as np
-from pictures import arguments, panels, save
+from pictures import arguments, decimals, panels, save
 
 import fastnn
 
@@ -75,6 +75,7 @@ def main():
     if figure:
         axes[0].axhline(median, color="0.4", linestyle=":", label="the training median")
         axes[0].set(xlabel="epoch", ylabel="mean absolute error, test rows")
+        decimals(axes[0].yaxis)
         axes[0].legend()
         save(figure, args.directory, "relu_mae_regression")
         save(found.plot(), args.directory, "relu_mae_sweep")

@@ -55,7 +55,8 @@ def compare(args, name, title, losses, y, rate, epochs):
             axes[1].set_ylim(0, None)
         if abs(y - 2).max() > 1:
             axes[0].set(ylim=(0, 3), ylabel="w (it starts at 20)")
-        axes[0].legend()
+            axes[1].set(yscale="log", ylim=(1, None))
+        axes[1].legend(*axes[0].get_legend_handles_labels(), loc="upper right")
         figure.suptitle(title, fontsize=10)
         save(figure, args.directory, f"losses_{name}")
 

@@ -45,8 +45,10 @@ def main():
             seen = range(1, epochs + 1, 10)
             axes[number].hist(w, bins=np.linspace(-1, 1, 42), log=True)
             axes[number].set(title=f"{name}\nexactly 0: {(w == 0).mean():.0%}", xlabel="weight")
-            line = errors_axes[0].plot(seen, history["val_mse"][::10], label=f"{name}, test")[0]
-            errors_axes[0].plot(seen, history["mse"][::10], color=line.get_color(), linestyle=":")
+            # The first two kinds take nearly one way: the dashes let both be seen.
+            style = {"color": f"C{number}", "dashes": (4, 4) if "shrink" in name else (None, None)}
+            errors_axes[0].plot(seen, history["val_mse"][::10], label=f"{name}, test", **style)
+            errors_axes[0].plot(seen, history["mse"][::10], color=f"C{number}", linestyle=":")
     if figure:
         axes[0].set_ylabel("weights of layer 0 (log scale)")
         errors_axes[0].set(xlabel="epoch", ylabel="MSE (dotted: training)")

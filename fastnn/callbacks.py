@@ -12,7 +12,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TextIO
 
 from fastnn.checks import fraction, non_negative_float, non_negative_int, one_of, positive_int
@@ -38,6 +38,9 @@ class Callback:
 
     network: Any = None
 
+    def check(self, names: Collection[str]) -> None:
+        """Before anything else: raise ValueError if `names`, the logs' entries, lack one."""
+
     def on_train_begin(self, network: Any) -> None:
         """Before the first epoch."""
 
@@ -49,6 +52,16 @@ class Callback:
 
     def on_train_end(self, logs: Logs) -> None:
         """After the last epoch, also of a fit that was stopped; `logs` are the last epoch's."""
+
+
+def check_monitor(callback: Callback, monitor: str, names: Collection[str]) -> None:
+    """Raise ValueError if logs with these entries lack the one that a callback follows."""
+    if monitor not in names:
+        there = ", ".join(repr(name) for name in names if name not in SPEED)
+        raise ValueError(
+            f"{type(callback).__name__} monitors {monitor!r}, but an epoch has {there} only: "
+            "validation data or a metric is missing"
+        )
 
 
 class FunctionCallback(Callback):
@@ -81,6 +94,10 @@ class CallbackList(Callback):
         elif isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
             callbacks = [callbacks]
         self.callbacks = [_as_callback(callback) for callback in callbacks]
+
+    def check(self, names: Collection[str]) -> None:
+        for callback in self.callbacks:
+            callback.check(names)
 
     def on_train_begin(self, network: Any) -> None:
         for callback in self.callbacks:
@@ -224,6 +241,9 @@ class ReduceLROnPlateau(Callback):
         self.min_lr = non_negative_float(min_lr, "min_lr")
         self.mode = one_of(mode, "mode", ("min", "max"))
 
+    def check(self, names: Collection[str]) -> None:
+        check_monitor(self, self.monitor, names)
+
     def on_train_begin(self, network: Any) -> None:
         self.best = math.inf
         self.waited = self.cooling = 0
@@ -235,9 +255,6 @@ class ReduceLROnPlateau(Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        if self.monitor not in logs:
-            known = ", ".join(map(repr, logs))
-            raise ValueError(f"monitor is {self.monitor!r}, wanted one of {known}")
         value = logs[self.monitor] if self.mode == "min" else -logs[self.monitor]
         if self.cooling:
             self.cooling -= 1
@@ -248,7 +265,8 @@ class ReduceLROnPlateau(Callback):
             self.waited += 1
             if self.waited >= self.patience:
                 optimizer = self.network.optimizer
-                optimizer.learning_rate = max(optimizer.learning_rate * self.factor, self.min_lr)
+                least = min(self.min_lr, optimizer.learning_rate)
+                optimizer.learning_rate = max(optimizer.learning_rate * self.factor, least)
                 self.cooling, self.waited = self.cooldown, 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from fastnn import lowering
 from fastnn.engine import team
 from fastnn.lowering import Data
-from fastnn.metrics import probabilities, scores
+from fastnn.metrics import activated, scores
 
 if TYPE_CHECKING:
     from fastnn.network import Network
@@ -30,12 +30,28 @@ def evaluator(network: "Network", data: Data) -> Callable[[], float]:
     return evaluate
 
 
+def check_metrics(network: "Network") -> None:
+    """Raise ValueError for a metric that cannot be had from the outputs of a network."""
+    loss, last = network.loss, network.layers[-1].activation.name
+    for metric in network.metrics:
+        if metric.builtin and loss.outputs > 1:
+            raise ValueError(
+                f"metric {metric.name!r} wants one output for each target, but loss {loss.name!r} "
+                f"has {loss.outputs}: wanted a function of (y, prediction)"
+            )
+        if metric.name == "log_loss" and not {"softmax", "sigmoid"} & {loss.fused, last}:
+            raise ValueError(
+                f"metric 'log_loss' wants probabilities, but under loss {loss.name!r} the outputs "
+                f"of a last layer with activation {last!r} are none"
+            )
+
+
 def scored(network: "Network", data: Data, prefix: str = "") -> dict[str, float]:
     """Return the network's metrics on prepared rows."""
     if not network.metrics:
         return {}
     fused = network.loss.fused
     outputs = network._outputs(data.x)
-    if fused != network.layers[-1].activation.name:  # the network's outputs are logits
-        outputs = probabilities(outputs, fused)
+    if fused != network.layers[-1].activation.name:  # the outputs are those before it
+        outputs = activated(outputs, fused)
     return scores(network.metrics, data.y, outputs, data.weight, prefix)

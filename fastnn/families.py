@@ -50,6 +50,10 @@ def look_up(wanted: Any, name: str, kind: type, table: Mapping[str, Any]) -> Any
         known = wanted.lower()
         found = table[known if known in table else one_of(known, name, names)]
         return found() if isinstance(found, type) else found
+    if isinstance(wanted, type) and issubclass(wanted, kind):
+        got = wanted.__name__
+        raise TypeError(f"{name} is the class {got}, wanted an object: {got}()")
     raise TypeError(
-        f"{name} must be a name ({listed(names)}) or a {kind.__name__}, got {type(wanted).__name__}"
+        f"{name} must be a name ({listed(names)}) or an object of {kind.__name__}, "
+        f"got {type(wanted).__name__}"
     )

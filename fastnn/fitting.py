@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastnn import checks, evaluation, lowering, penalties
-from fastnn.callbacks import Callback, History
+from fastnn.callbacks import SPEED, Callback, History
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock
 from fastnn.lowering import Data, Model, Order
@@ -151,6 +151,7 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
     logs: dict[str, float] = {}
     done = 0
     network.stop_training = False
+    hooks.check(log_names(network, validation is not None))
     hooks.on_train_begin(network)
     try:
         while done < epochs and not network.stop_training:
@@ -178,6 +179,10 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
                     backend=network.backend,
                     watch=watch if watched else None,
                 )
+            except BaseException:
+                # Ctrl-C: epochs that were whole by then count, as the updates do.
+                network._epochs += (program.updates - network._updates) // -(-n // batch_size)
+                raise
             finally:
                 network._updates = program.updates
             for epoch in range(outcome.epochs):
@@ -196,6 +201,12 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
                 raise FloatingPointError(_blame(model, outputs, outcome.clock, done))
     finally:
         hooks.on_train_end(logs)
+
+
+def log_names(network: "Network", validated: bool) -> list[str]:
+    """Return the entries that the logs of an epoch have."""
+    names = ["loss", *(metric.name for metric in network.metrics)]
+    return [*names, *SPEED, *(f"val_{name}" for name in names if validated)]
 
 
 def adopt_optimizer(network: "Network") -> None:

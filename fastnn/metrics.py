@@ -2,7 +2,8 @@
 
 Every function takes ``(y, prediction, sample_weight=None)`` and returns a float.  `y` is what
 ``fit`` takes, (n, n_outputs) or labels (n,); `prediction` is what ``predict`` returns, with
-probabilities where there are classes.  All averages are over rows, weighted by `sample_weight`.
+probabilities where there are classes and rates where there are counts, also from a network whose
+last layer is linear.  All averages are over rows, weighted by `sample_weight`.
 
 Where rows have several outputs, the mean is over these too, as in Keras and scikit-learn; fastnn's
 *losses* are sums over a row's outputs.
@@ -11,7 +12,7 @@ Where rows have several outputs, the mean is over these too, as in Keras and sci
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,22 @@ def accuracy(
     return _mean((prediction >= 0.5) == (y >= 0.5), sample_weight)
 
 
+def sign_accuracy(
+    y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
+) -> float:
+    """Return the share of outputs on the side of 0 on which their targets, -1 and 1, are.
+
+    It is "accuracy" where targets are such, as those of the attribute hinge; 0 counts as 1.
+
+    Examples
+    --------
+    >>> sign_accuracy(np.array([[1, -1, 1, 1]]), np.array([[0.2, -3.0, -0.1, 2.0]]))
+    0.75
+    """
+    _errors(y, prediction)
+    return _mean((prediction >= 0) == (y > 0), sample_weight)
+
+
 def log_loss(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
@@ -184,9 +201,15 @@ class Metric:
     builtin: bool = True
 
 
-_NUMBERS, _CLASSES = ("real", "binary"), ("class", "binary")
+_NUMBERS, _CLASSES = ("real", "count", "binary"), ("class", "binary", "sign")
 _TOP_K = re.compile(r"top_([1-9]\d*)_accuracy")
-_KINDS = {"real": "numbers", "class": "class labels", "binary": "numbers from 0 to 1"}
+_KINDS = {
+    "real": "numbers",
+    "count": "counts",
+    "class": "class labels",
+    "binary": "numbers from 0 to 1",
+    "sign": "-1 or 1",
+}
 
 TABLE: dict[str, tuple[Function, tuple[str, ...], bool]] = {
     "mae": (mean_absolute_error, _NUMBERS, False),
@@ -200,7 +223,7 @@ TABLE: dict[str, tuple[Function, tuple[str, ...], bool]] = {
     "acc": (accuracy, _CLASSES, True),
     "accuracy": (accuracy, _CLASSES, True),
     "top_5_accuracy": (TopK(5), ("class",), True),
-    "log_loss": (log_loss, _CLASSES, False),
+    "log_loss": (log_loss, ("class", "binary"), False),
 }
 """Function, targets and whether more is better, by name; "top_5_accuracy" with any number."""
 
@@ -235,13 +258,13 @@ def get(metric: Any, target: str) -> Metric:
         (TopK(int(top[1])), ("class",), True) if top else TABLE[one_of(metric, "metrics", TABLE)]
     )
     found = Metric(metric, *entry)
-    if target in _KINDS and target not in found.targets:
+    if target not in found.targets:
         wanted = " or ".join(_KINDS[kind] for kind in found.targets)
         raise ValueError(
             f"metric {metric!r} is for targets that are {wanted}, but those of this loss are "
             f"{_KINDS[target]}"
         )
-    return found
+    return replace(found, function=sign_accuracy) if target == "sign" else found
 
 
 def get_all(metrics: Iterable[Any] | None, target: str) -> list[Metric]:
@@ -271,8 +294,8 @@ def scores(
         }
 
 
-def probabilities(outputs: np.ndarray, activation: str | None) -> np.ndarray:
-    """Return the softmax or sigmoid of logits; other outputs as they are."""
+def activated(outputs: np.ndarray, activation: str | None) -> np.ndarray:
+    """Return the softmax, sigmoid or exponential of outputs; without a name they stay."""
     with np.errstate(all="ignore"):
         if activation == "sigmoid":
             small = np.exp(-np.abs(outputs))
@@ -280,7 +303,7 @@ def probabilities(outputs: np.ndarray, activation: str | None) -> np.ndarray:
         if activation == "softmax":
             powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             return powers / powers.sum(axis=1, keepdims=True)
-    return outputs
+        return np.exp(outputs) if activation == "exponential" else outputs
 
 
 def _unweighted(function: Callable[[np.ndarray, np.ndarray], Any]) -> Function:

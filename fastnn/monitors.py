@@ -2,9 +2,10 @@
 
 import math
 import os
+from collections.abc import Collection
 from typing import Any
 
-from fastnn.callbacks import SPEED, Callback, Logs
+from fastnn.callbacks import Callback, Logs, check_monitor
 from fastnn.checks import boolean, non_negative_float, non_negative_int, one_of, positive_int
 
 
@@ -38,6 +39,9 @@ class Monitor(Callback):
         self.best_epoch: int | None = None
         self._maximize = mode == "max"
 
+    def check(self, names: Collection[str]) -> None:
+        check_monitor(self, self.monitor, names)
+
     def on_train_begin(self, network: Any) -> None:
         self.best = self.best_epoch = None
         if self.mode == "auto":
@@ -56,12 +60,6 @@ class Monitor(Callback):
 
     def improved(self, epoch: int, logs: Logs) -> bool:
         """Return whether this epoch is the best so far, and if so remember it; NaN never is."""
-        if self.monitor not in logs:
-            there = ", ".join(repr(name) for name in logs if name not in SPEED)
-            raise ValueError(
-                f"{type(self).__name__} monitors {self.monitor!r}, but an epoch has {there} only: "
-                "validation data or a metric is missing"
-            )
         value = logs[self.monitor]
         if math.isnan(value):
             return False
@@ -102,7 +100,7 @@ class EarlyStopping(Monitor):
     ------
     ValueError, TypeError
         For settings out of range; when the fit begins, for "auto" with a metric of unknown
-        direction; after its first epoch, for a `monitor` that it does not have.
+        direction, and for a `monitor` that the fit does not have.
 
     Notes
     -----
@@ -176,9 +174,8 @@ class ModelCheckpoint(Monitor):
     Raises
     ------
     ValueError, TypeError
-        For settings out of range; when the fit begins and after its first epoch as in
-        :class:`EarlyStopping`; after an epoch for a `filepath` that names other entries, and for a
-        network that cannot be stored.
+        For settings out of range; when the fit begins as in :class:`EarlyStopping`, and for a
+        `filepath` that names other entries; after an epoch for a network that cannot be stored.
     OSError
         If the folder does not exist when the fit begins, or a file cannot be written.
 
@@ -210,6 +207,11 @@ class ModelCheckpoint(Monitor):
         self.every = positive_int(every, "every")
         if save_best_only and every > 1:
             raise ValueError(f"every is {every}, wanted 1 with save_best_only=True")
+
+    def check(self, names: Collection[str]) -> None:
+        if self.save_best_only:
+            super().check(names)
+        self._path(0, dict.fromkeys(names, 0.0))
 
     def on_train_begin(self, network: Any) -> None:
         if self.save_best_only:

@@ -25,6 +25,7 @@ from fastnn import (
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.dropout import Dropout
 from fastnn.engine import cores
+from fastnn.hierarchical import HierarchicalSoftmax
 from fastnn.layers import Dense
 from fastnn.lowering import Data, Model
 from fastnn.metrics import get_all
@@ -84,8 +85,8 @@ class Network:
     Raises
     ------
     ValueError, TypeError
-        For no `Dense` among the layers, a `Dropout` at their end, unknown names and values out of
-        range.
+        For layers without a `Dense` or `HierarchicalSoftmax`, a `Dropout` at their end, unknown
+        names and values out of range.
 
     Examples
     --------
@@ -153,6 +154,7 @@ class Network:
         self.loss.n_targets(self._model().n_outputs)
         for layer in self.layers:
             layer.check(layer is self.layers[-1], self.loss, self.kernel_regularizer)
+        evaluation.check_metrics(self)
 
     @property
     def built(self) -> bool:
@@ -321,7 +323,7 @@ class Network:
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
     ) -> "Network":
         """Train for one epoch on some more rows, for data that come or are read piece by piece.
 
@@ -593,9 +595,9 @@ def _as_layers(layers) -> list[Layer]:
         if not isinstance(layer, Layer):
             wanted = "a Dense or another layer"
             raise TypeError(f"layers[{number}] must be {wanted}, got {type(layer).__name__}")
-    if not any(isinstance(layer, Dense) for layer in found):
+    if not any(isinstance(layer, Dense | HierarchicalSoftmax) for layer in found):
         what = "has no Dense" if found else "is empty"
-        raise ValueError(f"layers {what}, wanted at least one Dense")
+        raise ValueError(f"layers {what}, wanted at least one Dense or a HierarchicalSoftmax")
     if isinstance(found[-1], Dropout):
         raise ValueError(f"layers ends with {found[-1]}, which would drop outputs")
     return found

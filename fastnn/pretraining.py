@@ -19,7 +19,7 @@ def pretrain(
     *,
     noise: float = 0.3,
     epochs: int = 10,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     optimizer: Any = "adam",
 ) -> list[History]:
     """Start the hidden layers of a network from inputs alone, without targets.
@@ -44,7 +44,7 @@ def pretrain(
     noise : float in [0, 1)
         0 makes plain autoencoders.
     epochs, batch_size : int
-        Of each layer.
+        Of each layer; without a batch size as :meth:`Network.fit` has it.
     optimizer : str or Optimizer
 
     Returns
@@ -77,7 +77,8 @@ def pretrain(
     layers = _trained_layers(network)
     drop = [Dropout(checks.fraction(noise, "noise"))]
     epochs = checks.positive_int(epochs, "epochs")
-    batch_size = checks.positive_int(batch_size, "batch_size")
+    if batch_size is not None:
+        batch_size = checks.positive_int(batch_size, "batch_size")
     optimizer = optimizers.get(optimizer)
     rows = checks.as_inputs(X, network._n_columns(), network.dtype, "X")
     chain = network.preprocessing

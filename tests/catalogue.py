@@ -1,6 +1,7 @@
 """What fastnn must be able to do, row by row; ``python -m tests.catalogue`` writes the table."""
 
 import importlib
+import re
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "catalogue.md"
@@ -40,6 +41,7 @@ ROWS = {
         "dropout": "fastnn.Dropout",
         "batch normalization": "fastnn.BatchNormalization",
         "activation by itself": "fastnn.Activation",
+        "all of them": "fastnn.Network",
     },
     "Activations": {
         kind: f"fastnn.activations.{kind}"
@@ -62,7 +64,7 @@ ROWS = {
             "Gaussian likelihood": "GaussianNLL",
             "multiclass hinge": "MulticlassHinge",
             "multiclass squared hinge": "MulticlassSquaredHinge",
-            "softmax cross-entropy": "SoftmaxCrossEntropy",
+            "softmax cross-entropy, label smoothing": "SoftmaxCrossEntropy",
             "attribute hinge": "AttributeHinge",
             "attribute logistic": "Logistic",
             "structured hinge": "StructuredHinge",
@@ -85,14 +87,44 @@ ROWS = {
         "compact": "fastnn.Network.compact",
     },
     "Optimizers and schedules": {
-        kind: f"fastnn.{kind}"
-        for kind in (
-            "GD SGD Adagrad Adadelta RMSprop Rprop Adam AdamW NAdam LBFGS InverseTimeDecay "
-            "ExponentialDecay CosineDecay WarmUp OneCycle ReduceLROnPlateau"
-        ).split()
+        name: f"fastnn.{kind}"
+        for name, kind in {
+            "gradient descent": "GD",
+            "the same by batches, momentum, Nesterov": "SGD",
+            "Adagrad": "Adagrad",
+            "Adadelta": "Adadelta",
+            "RMSprop": "RMSprop",
+            "Rprop": "Rprop",
+            "Adam, AMSGrad": "Adam",
+            "AdamW": "AdamW",
+            "NAdam": "NAdam",
+            "L-BFGS": "LBFGS",
+            "clipping by value or global norm": "optimizers.Optimizer",
+            "inverse time": "InverseTimeDecay",
+            "exponential, steps": "ExponentialDecay",
+            "cosine": "CosineDecay",
+            "warm-up": "WarmUp",
+            "one cycle": "OneCycle",
+            "halving on a plateau": "ReduceLROnPlateau",
+            "a schedule of one's own": "Schedule",
+        }.items()
+    },
+    "Metrics": {
+        name: f"fastnn.metrics.{kind}"
+        for name, kind in {
+            "by name or function": "get",
+            "mean absolute error": "mean_absolute_error",
+            "mean squared error": "mean_squared_error",
+            "its root": "root_mean_squared_error",
+            "coefficient of determination": "r2",
+            "accuracy": "accuracy",
+            "accuracy of signs": "sign_accuracy",
+            "top k": "TopK",
+            "log-loss": "log_loss",
+        }.items()
     },
     "Training": {
-        "fit": "fastnn.Network.fit",
+        "fit; warm start, validation, weights of rows and classes": "fastnn.Network.fit",
         "one batch": "fastnn.Network.train_on_batch",
         "on with more data": "fastnn.Network.partial_fit",
         "many networks": "fastnn.fit_many",
@@ -100,8 +132,11 @@ ROWS = {
         "checkpoints": "fastnn.ModelCheckpoint",
         "history": "fastnn.History",
         "callbacks": "fastnn.Callback",
-        "metrics": "fastnn.metrics.get",
-        "store and load": "fastnn.load",
+        "progress bar": "fastnn.callbacks.ProgressBar",
+        "predict": "fastnn.Network.predict",
+        "evaluate": "fastnn.Network.evaluate",
+        "store": "fastnn.Network.save",
+        "load": "fastnn.load",
         "unsupervised pre-training": "fastnn.pretrain",
     },
     "Finding out why it does not learn": {
@@ -139,7 +174,8 @@ def page():
         lines += [f"## {section}", "", "| what | name | in a line |", "|---|---|---|"]
         for what, name in rows.items():
             text = (resolve(name).__doc__ or "").strip().split("\n")[0].replace("|", "\\|")
-            lines.append(f"| {what} | `{name}` | {text.replace('``', '`')} |")
+            text = re.sub(r":\w+:`", "`", text.replace("``", "`"))
+            lines.append(f"| {what} | `{name}` | {text} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -236,6 +236,7 @@ def rates(callback, values, rate=0.8):
         ({"patience": 1, "factor": 0.25}, [1, 2, 0.5, 0.6], [0.8, 0.2, 0.2, 0.05]),
         ({"patience": 2, "cooldown": 2}, [1] * 9, [0.8] * 2 + [0.4] * 3 + [0.2] * 3 + [0.1]),
         ({"patience": 1, "min_lr": 0.3}, [1] * 4, [0.8, 0.4, 0.3, 0.3]),
+        ({"patience": 1, "min_lr": 0.9}, [1] * 3, [0.8, 0.8, 0.8]),
         ({"patience": 1, "min_delta": 0.5}, [3, 2.6, 2.2, 2.1], [0.8, 0.4, 0.4, 0.2]),
         ({"patience": 1, "mode": "max"}, [1, 2, 1, 3], [0.8, 0.8, 0.4, 0.4]),
         ({"patience": 1}, [math.nan, math.nan, 1], [0.4, 0.2, 0.2]),
@@ -271,8 +272,10 @@ def test_what_has_no_constant_rate_is_refused():
         with pytest.raises(ValueError, match="wants an optimizer with a constant learning rate"):
             network.fit(x, x, callbacks=[ReduceLROnPlateau("loss")])
     network = fastnn.Network([fastnn.Dense(1)])
-    with pytest.raises(ValueError, match="monitor is 'val_loss', wanted one of 'loss'"):
+    message = "ReduceLROnPlateau monitors 'val_loss', but an epoch has 'loss' only: validation data"
+    with pytest.raises(ValueError, match=message):
         network.fit(x, x, callbacks=[ReduceLROnPlateau()])
+    assert network.epochs_done == 0
 
 
 @pytest.mark.parametrize(

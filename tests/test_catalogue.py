@@ -2,7 +2,19 @@
 
 import pytest
 
-from fastnn import activations, losses, optimizers, regularizers
+import fastnn
+from fastnn import (
+    activations,
+    constraints,
+    initializers,
+    losses,
+    metrics,
+    modelfile,
+    optimizers,
+    regularizers,
+    schedules,
+)
+from fastnn.preprocessing import chain
 from tests.catalogue import PAGE, ROWS, page, resolve
 
 NAMES = [name for rows in ROWS.values() for name in rows.values()]
@@ -13,10 +25,21 @@ def test_row_exists_and_is_documented(name):
     assert callable(resolve(name)) and resolve(name).__doc__
 
 
-@pytest.mark.parametrize("family", [activations, losses, optimizers, regularizers])
-def test_everything_registered_has_a_row(family):
-    kinds = {kind for kind in family.TABLE.values() if isinstance(kind, type)}
-    assert kinds and kinds <= {resolve(name) for name in NAMES}
+FAMILIES = activations, chain, constraints, losses, optimizers, regularizers, schedules
+REGISTRIES = {family.__name__: family.TABLE.values() for family in FAMILIES} | {
+    "initializers": initializers.INITIALIZERS.values(),
+    "layers": modelfile._LAYERS.values(),
+    "metrics": [type(f) if isinstance(f, metrics.TopK) else f for f, *_ in metrics.TABLE.values()],
+}
+
+
+@pytest.mark.parametrize("registry", REGISTRIES)
+def test_everything_registered_has_a_row(registry):
+    assert set(REGISTRIES[registry]) <= {resolve(name) for name in NAMES}
+
+
+def test_everything_public_has_a_row():
+    assert {f"fastnn.{name}" for name in fastnn.__all__} - set(NAMES) == {"fastnn.FitManyError"}
 
 
 def test_page_is_up_to_date():

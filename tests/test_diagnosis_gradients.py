@@ -16,6 +16,7 @@ from fastnn import (
     Dense,
     Dropout,
     GroupL1,
+    HierarchicalSoftmax,
     Network,
     activations,
     check_gradients,
@@ -103,6 +104,36 @@ def test_penalties_and_the_optimizer_s_own_way(optimizer):
 def test_all_kinds_of_layers(layers):
     x, y = _data("real")
     assert check_gradients(Network(layers), x, y)
+
+
+def _hidden(activation):
+    """Return hidden layers of every kind, each with an activation."""
+    return {
+        "dense": [Dense(5, activation)],
+        "batch norm": [Dense(5), BatchNormalization(), ActivationLayer(activation)],
+        "dropout": [Dropout(0.2), Dense(5, activation), Dropout(0.5, "test")],
+        "drop connect": [Dense(5, activation, drop_connect=0.4)],
+    }
+
+
+@pytest.mark.parametrize("kind", _hidden("relu"))
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_through_every_activation_in_every_kind_of_layer(loss, kind):
+    target = LOSSES[loss].target
+    columns = OUTPUTS if target == "class" else LOSSES[loss].n_targets(OUTPUTS)
+    for activation in ACTIVATIONS:
+        network = Network([*_hidden(activation)[kind], Dense(OUTPUTS)], loss=loss)
+        check = check_gradients(network, *_data(target, columns), parameters=8)
+        assert check and check.checked >= 6, (activation, check)
+
+
+@pytest.mark.parametrize("kind", _hidden("relu"))
+def test_every_activation_below_hierarchical_softmax(kind):
+    for activation in ACTIVATIONS:
+        layers = [*_hidden(activation)[kind], HierarchicalSoftmax(OUTPUTS)]
+        network = Network(layers, loss="softmax_cross_entropy")
+        check = check_gradients(network, *_data("class"), parameters=8)
+        assert check and check.checked >= 6, (activation, check)
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e3])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import SGD, Adam, Dense, Network, check_units, lr_range_test, overfit_small, sweep
+from fastnn import GD, SGD, Adam, Dense, Network, check_units, lr_range_test, overfit_small, sweep
 from fastnn.diagnosis import RateRange, WatchUnits, check_oscillation
 from fastnn.initializers import Constant, Normal
 from fastnn.optimizers import Optimizer
@@ -179,6 +179,32 @@ def test_a_sweep_agrees_with_fit():
     assert network.evaluate(x[order[:40]], y[order[:40]]) == run.loss
 
 
+def test_optimizers_for_full_batches_get_all_rows():
+    x, y = _data()
+    found = lr_range_test(_network(optimizer=GD(0.01)), x, y)
+    plain = lr_range_test(_network(), x, y, updates=1, batch_size=len(x))
+    assert found.losses.min() < 0.5 * found.losses[0]
+    assert 0.001 < found.suggestion <= plain.suggestion
+    settings = {"init_scales": [0.1], "learning_rates": [0.1], "batch_sizes": [10, 20]}
+    swept = sweep(_network(), x, y, optimizers=["gd", "sgd"], epochs=1, **settings)
+    assert sorted(run.batch_size for run in swept.runs if run.optimizer == "gd") == [160]
+    assert sorted(run.batch_size for run in swept.runs if run.optimizer == "sgd") == [10, 20]
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "rprop"])
+def test_diagnosis_of_a_network_whose_optimizer_has_no_rate(optimizer):
+    if optimizer == "lbfgs":
+        pytest.importorskip("scipy")
+    x, y = _data()
+    network = _network(optimizer=optimizer)
+    permuted = np.random.default_rng(1).permutation(y)
+    assert fastnn.diagnose(network, x, permuted, epochs=20).findings
+    with pytest.raises(TypeError, match="wanted one whose learning_rate is a number"):
+        lr_range_test(network, x, y)
+    with pytest.raises(TypeError, match="wanted ones whose learning_rate is a number"):
+        sweep(network, x, y)
+
+
 def test_pictures(monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("agg")
@@ -190,6 +216,9 @@ def test_pictures(monkeypatch):
     swept = sweep(_network(), x, y, batch_sizes=[10, 50], **settings)
     maps = [ax for ax in swept.plot().axes if ax.images]
     assert len(maps) == 2 and maps[0].images[0].get_array().shape == (2, 3)
+    settings["optimizers"] = ["gd", "sgd"]
+    full = sweep(_network(), x, y, batch_sizes=[10], **settings)
+    assert len([ax for ax in full.plot().axes if ax.images]) == 2
     pyplot.close("all")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for result in (RateRange(found.rates, found.losses, 0.1), swept):

@@ -99,6 +99,16 @@ def test_two_classes_are_logistic_regression():
     np.testing.assert_allclose(two.predict(x)[:, 1:], one.predict(x), rtol=1e-12)
 
 
+def test_it_may_be_the_only_layer(tmp_path):
+    x, y = _data()
+    network = Network([_layer()], loss="softmax_cross_entropy", optimizer=SGD(0.3))
+    losses = network.fit(x, y, epochs=10).history["loss"]
+    assert losses[-1] < losses[0]
+    assert check_gradients(network, x, y)
+    network.save(tmp_path / "network")
+    assert np.array_equal(load(tmp_path / "network").predict(x), network.predict(x))
+
+
 def test_gradient_agrees_with_differences():
     x, y = _data()
     network = _network(_layer("huffman"), dtype="float64")

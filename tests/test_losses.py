@@ -98,7 +98,7 @@ REFUSED = [
     (lambda: losses.SmoothL1(-1.0), "beta is -1.0"),
     (lambda: losses.Quantile([0.5, 1.0]), "quantiles is [0.5, 1.0], wanted numbers above 0 and"),
     (lambda: losses.Quantile([]), "quantiles is []"),
-    (lambda: losses.Quantile("half"), "quantiles is 'h'"),
+    (lambda: losses.Quantile("half"), "quantiles is 'half'"),
     (lambda: losses.MulticlassHinge(0), "margin is 0"),
     (lambda: losses.SoftmaxCrossEntropy(1.0), "label_smoothing is 1.0"),
     (lambda: losses.StructuredHinge([[0, 1]]), "cost has shape (1, 2), wanted (n_classes, n_cl"),

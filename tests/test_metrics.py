@@ -7,6 +7,7 @@ import pytest
 
 import fastnn
 from fastnn import Dense, Network, metrics
+from fastnn.losses import Quantile
 from fastnn.metrics import TopK, get
 
 Y = np.array([[1.0, 2], [3, -1], [0, 4], [2, 2]])
@@ -128,6 +129,24 @@ def test_fit_and_evaluate_report_metrics(loss, activation):
     assert type(plain.evaluate(X, y)) is float
 
 
+def test_the_answer_to_a_target_of_1_or_minus_1_is_a_sign():
+    y = np.where(X[:, :1] > 0, 1, -1)
+    network = Network([Dense(1)], loss="attribute_hinge", metrics=["accuracy"], dtype="float64")
+    network.build(3)
+    network.set_weights([[[0.1], [0], [0]], [0]])
+    assert network.evaluate(X, y)[1] == 1
+    assert network.evaluate(X, -y)[1] == 0
+
+
+@pytest.mark.parametrize("last", ["exponential", None])
+def test_metrics_of_counts_are_those_of_rates(last):
+    y = np.random.default_rng(0).poisson(3.0, (len(X), 1))
+    network = Network([Dense(1, last)], loss="poisson", metrics=["mae"], dtype="float64")
+    network.fit(X, y, epochs=3)
+    rates = network.predict(X) if last else np.exp(network.predict(X))
+    assert network.evaluate(X, y)[1] == pytest.approx(np.abs(rates - y).mean(), rel=1e-12)
+
+
 def test_a_users_own_and_storage(tmp_path):
     def worst(y, prediction):
         return np.abs(y - prediction).max()
@@ -168,13 +187,27 @@ def _network(*given, loss="mse"):
         (
             ValueError,
             lambda: _network("accuracy"),
-            "metric 'accuracy' is for targets that are class labels or numbers from 0 to 1, but "
-            "those of this loss are numbers",
+            "metric 'accuracy' is for targets that are class labels or numbers from 0 to 1 or "
+            "-1 or 1, but those of this loss are numbers",
         ),
         (
             ValueError,
             lambda: _network("r2", loss="softmax_cross_entropy"),
-            "metric 'r2' is for targets that are numbers or numbers from 0 to 1, but",
+            "metric 'r2' is for targets that are numbers or counts or numbers from 0 to 1, but",
+        ),
+        (ValueError, lambda: _network("accuracy", loss="poisson"), "metric 'accuracy' is for"),
+        (ValueError, lambda: _network("log_loss", loss="attribute_hinge"), "metric 'log_loss' is"),
+        (
+            ValueError,
+            lambda: _network("log_loss", loss="multiclass_hinge"),
+            "metric 'log_loss' wants probabilities, but under loss 'multiclass_hinge' the outputs "
+            "of a last layer with activation 'linear' are none",
+        ),
+        (
+            ValueError,
+            lambda: _network("mae", loss=Quantile([0.1, 0.9])),
+            "metric 'mae' wants one output for each target, but loss 'quantile' has 2: wanted a "
+            "function of (y, prediction)",
         ),
         (ValueError, lambda: _network(TopK(2), loss="logistic"), "metric 'top_2_accuracy' is for"),
         (

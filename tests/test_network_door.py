@@ -253,7 +253,7 @@ def _made(layers=None, **options):
         (ValueError, ("loss", "msee", "'mse'"), lambda: _made(loss="msee")),
         (TypeError, ("loss", "int"), lambda: _made(loss=2)),
         (ValueError, ("optimizer", "sdg", "'sgd'"), lambda: _made(optimizer="sdg")),
-        (TypeError, ("optimizer", "type"), lambda: _made(optimizer=SGD)),
+        (TypeError, ("optimizer", "class SGD", "SGD()"), lambda: _made(optimizer=SGD)),
         (ValueError, ("learning_rate", "-0.1", "above 0"), lambda: SGD(-0.1)),
         (ValueError, ("learning_rate", "0", "above 0"), lambda: Adam(0)),
         (ValueError, ("learning_rate", "inf", "finite"), lambda: Adam(INF)),

@@ -351,6 +351,8 @@ BAD = [
     (lambda: Rprop(step_sizes=(0, 1)), ValueError, r"step_sizes\[0\] is 0"),
     (lambda: LBFGS(history_size=0), ValueError, "history_size is 0"),
     (lambda: LBFGS(tolerance=0), ValueError, "tolerance is 0"),
+    (lambda: _network(Adam), TypeError, r"optimizer is the class Adam, wanted an object: Adam\(\)"),
+    (lambda: _network(0.1), TypeError, "lbfgs'\\) or an object of Optimizer, got float"),
     (lambda: SGD("cosine"), TypeError, "learning_rate is 'cosine'"),
     (lambda: SGD({"name": "Cosine"}), ValueError, "is 'Cosine', wanted one of 'Inv"),
 ]

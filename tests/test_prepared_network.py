@@ -149,6 +149,11 @@ def test_a_failed_first_fit_learns_nothing(error, fit, message):
         network.predict(X)
 
 
+def test_partial_fit_with_an_optimizer_for_full_batches():
+    network = Network([Dense(1)], optimizer="gd").partial_fit(X, Y)
+    assert network.epochs_done == 1
+
+
 def test_partial_fit_is_an_epoch_of_its_rows():
     one, two = _network("standardize"), _network("standardize")
     for part in (slice(0, 30), slice(30, 50)):

@@ -40,6 +40,11 @@ def test_first_layer_is_that_of_an_autoencoder_made_by_hand():
         np.testing.assert_array_equal(got, wanted)
 
 
+def test_an_optimizer_may_want_all_rows():
+    (history, *_) = pretrain(deep(), rows(), epochs=5, optimizer="rprop")
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
 def test_preprocessing_is_fitted_once_and_applied():
     x = rows()
     network, plain = deep(preprocessing="standardize"), deep()

@@ -17,6 +17,7 @@ OPTIMIZERS = {
     "adam": partial(fastnn.Adam, epsilon=EPSILON),
     "adamw": partial(fastnn.AdamW, epsilon=EPSILON),
     "amsgrad": partial(fastnn.Adam, epsilon=EPSILON, amsgrad=True),
+    "nadam": partial(fastnn.NAdam, epsilon=EPSILON),
 }
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.extras import STRENGTH
-from bench.peers.jax_updates import START, UPDATES, bounded, penalty_gradient
+from bench.peers.jax_updates import UPDATES, begin, bounded, penalty_gradient
 
 MOMENTUM, EPSILON = 0.99, 1e-3
 
@@ -64,10 +64,8 @@ class ExtraTrainer:
         layers = [weights[i : i + size] for i in range(0, len(weights) - 2, size)]
         moving = [tuple(layer[3:]) for layer in layers if extra.batch_norm]
         parameters = [*(layer[:3] for layer in layers), weights[-2:]]
-        count, update = UPDATES[extra.optimizer]
-        start, rate = START.get(extra.optimizer, 0.0), extra.rate(work)
-        state = [[jnp.full_like(w, start)] * count for w in jax.tree.leaves(parameters)]
-        state = jax.tree.map(jnp.copy, state)  # each is given away by itself
+        update, rate = UPDATES[extra.optimizer][1], extra.rate(work)
+        state = [begin(extra.optimizer, w) for w in jax.tree.leaves(parameters)]
         self.carry = parameters, moving, jax.random.key(0), state, jnp.ones((), weights[0].dtype)
         row_loss = {"mae": mae, "softmax": softmax}[work.loss]
 

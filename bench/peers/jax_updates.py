@@ -69,6 +69,19 @@ def amsgrad(rate, g, arrays, w, t):
     return [m, v, largest], w - rate / _missing(0.9, t) * m / root
 
 
+def _momentum(t):
+    return 0.9 * (1 - 0.96 ** (0.004 * t) / 2)
+
+
+def nadam(rate, g, arrays, w, t):
+    m, v = _moments(g, *arrays[:2])
+    now, after = _momentum(t), _momentum(t + 1)
+    product = now * arrays[2]
+    mean = (1 - now) / (1 - product) * g + after / (1 - product * after) * m
+    root = jnp.sqrt(v / _missing(0.999, t)) + EPSILON
+    return [m, v, product], w - rate * mean / root
+
+
 UPDATES = {
     "sgd": (0, sgd),
     "momentum": (1, momentum),
@@ -79,10 +92,18 @@ UPDATES = {
     "adam": (2, adam),
     "adamw": (2, adamw),
     "amsgrad": (3, amsgrad),
+    "nadam": (2, nadam),
 }
 """How many arrays an optimizer keeps for each parameter, and its update."""
 START = {"adagrad": 0.1}
 """What they start with, if not 0."""
+
+
+def begin(name, w):
+    """Return what an optimizer keeps for a parameter before its first update."""
+    arrays = [jnp.full_like(w, START.get(name, 0.0)) for _ in range(UPDATES[name][0])]
+    # NAdam's product of momenta is a number.
+    return [*arrays, jnp.ones((), w.dtype)] if name == "nadam" else arrays
 
 
 def penalty_gradient(name, strength, w):

@@ -82,8 +82,8 @@ def default_start(layers: list[Any]) -> list[Any]:
 
 
 def rate_of(optimizer: Optimizer) -> float | None:
-    """Return the learning rate, or None where it is not one number."""
-    rate = getattr(optimizer, "learning_rate", None)
+    """Return the learning rate, or None where it is not one number that can be set."""
+    rate = vars(optimizer).get("learning_rate")
     return float(rate) if isinstance(rate, Real) else None
 
 

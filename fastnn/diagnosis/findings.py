@@ -57,8 +57,8 @@ class Diagnosis:
             lines.append(f"The loss grows beyond all bounds within {self.updates:,} updates.")
         elif math.isfinite(self.share):
             lines.append(
-                f"After {self.updates:,} updates {self.share:.2g} of the loss of the best constant "
-                "prediction remains."
+                f"After {self.updates:,} updates the loss is {self.share:.2g} times that of the "
+                "best constant prediction."
             )
         if not self.findings:
             lines.append("Nothing was found wrong.")

@@ -84,7 +84,7 @@ def diagnose(
     >>> x = np.random.default_rng(0).standard_normal((200, 3))
     >>> layers = [fastnn.Dense(8, "relu", kernel_initializer="zeros"), fastnn.Dense(1)]
     >>> print(fastnn.diagnose(fastnn.Network(layers), x, x[:, :1]))  # doctest: +ELLIPSIS
-    After 1,001 updates 1 of the loss of the best constant prediction remains.
+    After 1,001 updates the loss is 1 times that of the best constant prediction.
     1. zero_weights: all 24 weights of layer 0 are 0: its units get no gradients, ...
     """
     if epochs is not None:

@@ -111,6 +111,7 @@ def lr_range_test(
     updates : int
         How many updates at each.
     batch_size : int
+        An optimizer for full batches has all rows in each.
 
     Returns
     -------
@@ -153,13 +154,16 @@ def lr_range_test(
     twin = copy_of(network, x.shape[1])
     order = np.random.default_rng(network.seed).permutation(len(x))
     seen = np.sort(order[:_LOOK_AT])
-    chunk = batch_size * checks.positive_int(updates, "updates")
+    updates, epochs = checks.positive_int(updates, "updates"), 1
+    if twin.optimizer.full_batch:
+        batch_size, updates, epochs = len(x), 1, updates
+    chunk = batch_size * updates
     losses, rates = [twin.evaluate(x[seen], targets[seen])], [lowest]
     for number, rate in enumerate(np.geomspace(lowest, highest, points)):
         rows = order.take(np.arange(number * chunk, (number + 1) * chunk), mode="wrap")
         twin.optimizer = with_rate(twin.optimizer, rate)
         try:
-            twin.fit(x[rows], targets[rows], batch_size=batch_size, shuffle=False)
+            twin.fit(x[rows], targets[rows], epochs=epochs, batch_size=batch_size, shuffle=False)
         except FloatingPointError:
             break
         loss = twin.evaluate(x[seen], targets[seen])
@@ -252,11 +256,14 @@ class Sweep:
         limits = {"vmin": min(finite), "vmax": float(np.median(finite))}
         for ax, (kind, size) in zip(axes.flat, itertools.product(kinds, sizes), strict=True):
             runs = [run for run in self.runs if (run.optimizer, run.batch_size) == (kind, size)]
+            if not runs:  # an optimizer for full batches
+                ax.set_axis_off()
+                continue
             image = _map(ax, runs, limits)
             ax.set_title(f"{kind}, batch size {size}")
         figure.supxlabel("learning rate")
         figure.supylabel("init scale")
-        figure.colorbar(image, ax=axes, label="loss")
+        figure.colorbar(image, ax=axes, label="loss", extend="max")
         return figure
 
 
@@ -268,6 +275,7 @@ def _map(ax: Any, runs: list[SweepRun], limits: dict[str, float]) -> Any:
     for run in runs:
         table[scales.index(run.init_scale), rates.index(run.learning_rate)] = run.loss
     ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], rotation=90)
+    ax.grid(False)
     names = ["own" if scale is None else f"{scale:g}" for scale in scales]
     ax.set_yticks(range(len(scales)), names)
     return ax.imshow(table, origin="lower", aspect="auto", **limits)
@@ -302,6 +310,7 @@ def sweep(
         Standard deviations of normal weights to start with; None is the network's own start.
     learning_rates : sequence of float
     batch_sizes : sequence of int
+        Optimizers for full batches have all rows instead.
     optimizers : sequence of str or Optimizer, optional
         Those that are compared, each at all rates; by default the network's own.
     epochs : int
@@ -336,15 +345,18 @@ def sweep(
     jobs = cores.available() if n_jobs is None else checks.positive_int(n_jobs, "n_jobs")
     train, test = _held_out(len(x), checks.fraction(validation_split, "validation_split"), network)
     kinds = _optimizers([network.optimizer] if optimizers is None else optimizers)
+    sizes = [checks.positive_int(n, "batch_sizes") for n in _listed(batch_sizes, "batch_sizes")]
     axes = [
-        [checks.positive_int(size, "batch_sizes") for size in _listed(batch_sizes, "batch_sizes")],
         [_scale(scale) for scale in _listed(init_scales, "init_scales")],
         [
             checks.positive_float(rate, "learning_rates")
             for rate in _listed(learning_rates, "learning_rates")
         ],
     ]
-    grid = list(itertools.product(kinds, *axes))
+    grids = [
+        list(itertools.product([kind], [len(train)] if kind[1].full_batch else sizes, *axes))
+        for kind in kinds
+    ]
 
     def run(setting):
         (name, kind), size, scale, rate = setting
@@ -360,10 +372,9 @@ def sweep(
         return SweepRun(loss if math.isfinite(loss) else math.inf, scale, rate, size, name)
 
     # What has to be compiled is compiled once, here, and not by all the threads at once.
-    by_kind = len(grid) // len(kinds)
-    runs = [run(setting) for setting in grid[::by_kind]]
+    runs = [run(grid[0]) for grid in grids]
     with ThreadPoolExecutor(jobs) as pool:
-        runs += pool.map(run, [each for n, each in enumerate(grid) if n % by_kind])
+        runs += pool.map(run, [setting for grid in grids for setting in grid[1:]])
     return Sweep(sorted(runs, key=lambda each: each.loss))
 
 

@@ -1,6 +1,7 @@
 """Losses of numbers and counts."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -130,7 +131,9 @@ class Quantile(Loss):
     name = "quantile"
 
     def __init__(self, quantiles: float | Iterable[float] = 0.5):
-        given = quantiles if isinstance(quantiles, Iterable) else [quantiles]
+        given: Any = quantiles
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            given = [given]
         self.quantiles = tuple(checks.probability(q, "quantiles") for q in given)
         if not self.quantiles or not 0 < min(self.quantiles) <= max(self.quantiles) < 1:
             raise ValueError(f"quantiles is {quantiles}, wanted numbers above 0 and below 1")
