@@ -115,7 +115,6 @@ _ROWS = {
         "nadam_update": "- - - - - - - m m! m! m!",
     },
     clipping: {
-        "clip_value": "- m!",
         "row_squares": "mn m!*",
         "scale_gradient": "- m!",
     },

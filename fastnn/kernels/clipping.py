@@ -1,39 +1,13 @@
-"""Making gradients smaller before they are used: by value, and by the norm of all of them."""
+"""Making gradients smaller before they are used, by the norm of all of them.
+
+Clipping by value is :func:`fastnn.kernels.norms.bound`.
+"""
 
 import math
 
 import numpy as np
 
 from fastnn.kernels.jit import REASSOCIATE, njit
-
-
-@njit
-def clip_value(limit, dw):
-    """Clip every element: ``dw = min(max(dw, -limit), limit)``, NaN staying NaN.
-
-    Parameters
-    ----------
-    limit : float
-    dw : (n,) array of a float type
-
-    References
-    ----------
-    T. Mikolov, "Statistical Language Models Based on Neural Networks", 2012.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dw = np.array([-3.0, 0.5, 2.0])
-    >>> clip_value(1.0, dw)
-    >>> dw
-    array([-1. ,  0.5,  1. ])
-    """
-    high = dw.dtype.type(limit)
-    low = -high
-    for k in range(dw.size):
-        value = dw[k]
-        value = high if value > high else value
-        dw[k] = low if value < low else value
 
 
 @njit(fastmath=REASSOCIATE)

@@ -18,7 +18,11 @@ def bound(low, high, w):
     ----------
     low, high : float
     w : (n,) array of a float type
-        Weights, or norms.
+        Weights, or norms, or a gradient that is clipped by value.
+
+    References
+    ----------
+    T. Mikolov, "Statistical Language Models Based on Neural Networks", 2012, clips gradients.
 
     Examples
     --------

@@ -70,8 +70,9 @@ class Updater:
     ) -> list[Any]:
         """Return the calls that update `value` with `gradient`, given as one vector."""
         calls: list[Any] = []
-        if self._optimizer.clipvalue is not None:
-            calls.append(("clip_value", (self._optimizer.clipvalue, gradient)))
+        limit = self._optimizer.clipvalue
+        if limit is not None:
+            calls.append(("bound", (-limit, limit, gradient)))
         if self.whole:
             # Each row's squares are summed by the thread that has the row, and after the barrier
             # all of them by every thread in one order: the bits do not depend on the shares.

@@ -3,11 +3,6 @@
 import numpy as np
 
 
-def clip_value(limit, dw):
-    """Clip every element."""
-    np.clip(dw, -limit, limit, out=dw)
-
-
 def row_squares(dw, squares):
     """Sums of squares of the rows."""
     squares[:] = np.square(dw, dtype=np.float64).sum(axis=1)
