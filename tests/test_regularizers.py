@@ -279,7 +279,7 @@ def _trained(name, optimizer, **options):
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_bits_on_any_number_of_threads(name, optimizer, dtype, monkeypatch):
     # Even where so little work would not be shared.
-    monkeypatch.setattr(Network, "_threads", lambda self, rows, flops: self.n_threads)
+    monkeypatch.setattr(Network, "_threads", lambda self, *_: self.n_threads)
     first = [a.tobytes() for a in _trained(name, optimizer, dtype=dtype, n_threads=1)]
     for n_threads in (2, 3, 5):
         again = _trained(name, optimizer, dtype=dtype, n_threads=n_threads)

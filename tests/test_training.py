@@ -5,6 +5,9 @@ import pytest
 
 import fastnn
 from fastnn import L1, L1L2, L2, SGD, Dense, Network
+from fastnn.engine import cores, team
+from fastnn.engine.clock import Shared
+from fastnn.engine.program import aligned
 
 ROWS = 130
 
@@ -66,6 +69,59 @@ def test_the_same_bits_on_any_number_of_threads_and_in_every_run(case, dtype):
     for n_threads in (1, 2, 3, 5, None):
         again = [array.tobytes() for array in _trained(case, dtype=dtype, n_threads=n_threads)]
         assert again == first, n_threads
+
+
+@pytest.fixture
+def on_trial(monkeypatch):
+    """Let every run find out how many threads are fastest; return the numbers it was asked for."""
+    monkeypatch.setattr(cores, "FLOPS_PER_TRIED", 1)
+    monkeypatch.setattr(cores, "FLOPS_PER_CERTAIN", float("inf"))
+    monkeypatch.setattr(team, "_TRIAL_BATCHES", 3)
+    monkeypatch.setattr(team, "_WORTH_A_TRIAL", 1)
+    asked, find = [], team._fastest
+
+    def record(most, go_on, shared):
+        asked.append(most)
+        return find(most, go_on, shared)
+
+    monkeypatch.setattr(team, "_fastest", record)
+    return asked
+
+
+@each_case
+def test_a_trial_of_numbers_of_threads_changes_no_bits(case, on_trial):
+    first = [array.tobytes() for array in _trained(case, n_threads=1)]
+    assert not on_trial
+    assert [array.tobytes() for array in _trained(case, n_threads=4)] == first
+    assert on_trial == ([] if case == "batch of 1" else [4])
+
+
+def test_a_trial_ends_with_the_fastest_number(on_trial, monkeypatch):
+    threads, run = [], team.run_threads
+    monkeypatch.setattr(team, "_fastest", lambda *_: 2)
+    monkeypatch.setattr(
+        team, "run_threads", lambda job, n, *rest: threads.append(n) or run(job, n, *rest)
+    )
+    _trained("classes", n_threads=4)
+    assert threads == [2]
+
+
+def test_the_fastest_is_that_of_the_best_stretches():
+    taken, asked = {4: [40, 10], 2: [20, 20], 1: [30, 30]}, []
+
+    def go_on(n_threads, batches):
+        asked.append(n_threads)
+        return taken[n_threads].pop(0)
+
+    assert team._fastest(4, go_on, aligned((Shared.SIZE,), np.int64)) == 4
+    assert asked == [4, 2, 1] * 2
+
+
+def test_a_loss_that_is_not_finite_ends_a_trial(on_trial):
+    with pytest.raises(FloatingPointError, match="epoch 0"):
+        network = Network([Dense(8, "relu"), Dense(1)], optimizer=SGD(1e13), n_threads=2)
+        network.fit(*_problem(4, 1, "mse"), batch_size=10)
+    assert on_trial == [2] and np.isfinite(network.get_weights()[0]).all()
 
 
 @each_case
