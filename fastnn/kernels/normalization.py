@@ -106,8 +106,15 @@ def batch_norm_forward(x, mean, inverse, gamma, beta, out):
     array([[-4.],
            [ 6.]])
     """
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
+    rows, half = np.uint64(x.shape[0]), np.uint64(x.shape[0] // 2)
+    for i in range(half):
+        for j in range(np.uint64(x.shape[1])):
+            normal0 = (x[i, j] - mean[j]) * inverse[j]
+            normal1 = (x[i + half, j] - mean[j]) * inverse[j]
+            out[i, j] = gamma[j] * normal0 + beta[j]
+            out[i + half, j] = gamma[j] * normal1 + beta[j]
+    for i in range(half + half, rows):
+        for j in range(np.uint64(x.shape[1])):
             out[i, j] = gamma[j] * ((x[i, j] - mean[j]) * inverse[j]) + beta[j]
 
 
@@ -182,8 +189,18 @@ def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
            [0.]])
     """
     share = x.dtype.type(1.0 / batch)
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
+    rows, half = np.uint64(x.shape[0]), np.uint64(x.shape[0] // 2)
+    for i in range(half):
+        for j in range(np.uint64(x.shape[1])):
+            away0 = (x[i, j] - mean[j]) * inverse[j]
+            away1 = (x[i + half, j] - mean[j]) * inverse[j]
+            common0 = (dbeta[j] + away0 * dgamma[j]) * share
+            common1 = (dbeta[j] + away1 * dgamma[j]) * share
+            factor = gamma[j] * inverse[j]
+            dx[i, j] = factor * (dy[i, j] - common0)
+            dx[i + half, j] = factor * (dy[i + half, j] - common1)
+    for i in range(half + half, rows):
+        for j in range(np.uint64(x.shape[1])):
             away = (x[i, j] - mean[j]) * inverse[j]
             common = (dbeta[j] + away * dgamma[j]) * share
             dx[i, j] = gamma[j] * inverse[j] * (dy[i, j] - common)
