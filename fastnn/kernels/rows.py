@@ -167,7 +167,7 @@ def gather(source, index, out):
     array([7, 5])
     """
     for i in range(out.shape[0]):
-        out[i] = source[index[i]]
+        out[i] = source[np.uint64(index[i])]
 
 
 @njit
@@ -193,7 +193,7 @@ def gather_columns(source, index, out):
         row = source[i]
         target = out[i]
         for j in range(target.shape[0]):
-            target[j] = row[index[j]]
+            target[j] = row[np.uint64(index[j])]
 
 
 @njit(fastmath=REASSOCIATE)
@@ -228,7 +228,7 @@ def row_scales(batch_weight, weight, scale):
         scale[i] = weight[i] * factor
 
 
-@njit
+@njit(fastmath=REASSOCIATE)
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 
