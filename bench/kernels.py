@@ -54,9 +54,13 @@ def elements_for(case, size, dtype):
 
 
 def arguments(case, elements, dtype):
-    """Return what a case is called with, by name: the arrays one behind the other, on lines."""
+    """Return what a case is called with, by name: the arrays one behind the other, on lines.
+
+    Between them are some lines: where arrays are a multiple of 4096 bytes apart, the processor
+    takes what is read from one for what has just been written to another.
+    """
     made = case.make(np.random.default_rng(0), np.dtype(dtype), *shape(case, elements))
-    rooms = [-(-value.nbytes // LINE) * LINE for value in arrays(made).values()]
+    rooms = [(-(-value.nbytes // LINE) + 5) * LINE for value in arrays(made).values()]
     memory = np.empty(sum(rooms) + LINE, np.uint8)
     place = -memory.ctypes.data % LINE
     for (name, value), room in zip(arrays(made).items(), rooms, strict=True):
