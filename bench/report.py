@@ -172,27 +172,28 @@ def run_matmul(arguments, threads, common, results) -> None:
             print(f"times as fast as 1 thread, large shapes: {min(scaling):.2f} or more")
 
 
-def run_kernels(arguments, threads, common, results) -> None:
-    for count in threads:
-        entry = run_rows("kernels", arguments, count, common, results)
-        print_ratios(entry, "kernels", tables.kernel_cells(entry))
+def run_kernels(arguments, common, results) -> None:
+    entry = run_rows("kernels", arguments, 1, common, results, shortest=0.005)
+    print_ratios(entry, "kernels", tables.kernel_cells(entry))
+    print(tables.kernel_summary(entry), flush=True)
 
 
 def print_ratios(entry, section, cells) -> None:
     """Print a table that has a column of ratios to NumPy."""
     about = f"{section}, {entry['dtype']}, threads: {entry['threads']}"
-    print(f"\n{about}; ratio = NumPy's time / fastnn's")
+    print(f"
+{about}; ratio = NumPy's time / fastnn's")
     print(tables.plain(cells), flush=True)
 
 
-def run_rows(section, arguments, count, common, results, **more) -> dict:
+def run_rows(section, arguments, count, common, results, shortest=0.02, **more) -> dict:
     """Run and store a section on one number of threads."""
     rows = in_process(
         f"bench.{section}",
         count,
         dtype=arguments.dtype,
         rounds=arguments.rounds,
-        shortest=0.005 if arguments.quick else 0.02,
+        shortest=shortest / 4 if arguments.quick else shortest,
         **more,
     )
     entry = {"threads": count, **common, "rows": rows}
@@ -268,7 +269,7 @@ def main(argv=None) -> int:
         "many": lambda: run_many(arguments, threads, common, results),
         "hierarchical": lambda: run_hierarchical(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
-        "kernels": lambda: run_kernels(arguments, threads, common, results),
+        "kernels": lambda: run_kernels(arguments, common, results),
         "startup": lambda: run_startup(arguments, results),
         "memory": lambda: run_memory(arguments, results),
         "growth": lambda: run_growth(arguments, threads, common, results),

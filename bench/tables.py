@@ -141,18 +141,51 @@ def geometric_mean(values) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def kernel_cells(entry) -> list[list[str]]:
-    """Return the header and a row for each kernel and size.
+ENOUGH = 0.8
+"""The share of a copy's speed that a kernel should reach."""
 
-    Microseconds, the ratio to NumPy, and the speed in moving memory as a share of a copy's.
+
+def of_copy(row) -> float:
+    """Return a kernel's speed in moving memory as a share of a copy's."""
+    return row["copy"]["median"] / row["fastnn"]["median"]
+
+
+def nanoseconds(row) -> float:
+    """Return a kernel's time an element."""
+    return 1e9 * row["fastnn"]["median"] / row["elements"]
+
+
+def kernel_cells(entry) -> list[list[str]]:
+    """Return the header and a row for each kernel and level.
+
+    Times, the ratio to NumPy, the speed as a share of a copy's, and that as a share of what the
+    kernel could reach: a copy's speed, or where that is less its own in L1, its arithmetic.
     """
-    cells = [["kernel", "elements", "NumPy us", "fastnn us", "ratio", "of copy"]]
+    cells = [
+        ["kernel", "level", "elements", "fastnn us", "NumPy us", "ratio", "ns/element", "of copy",
+         "of copy or L1"]
+    ]  # fmt: skip
+    arithmetic = {row["kernel"]: nanoseconds(row) for row in entry["rows"] if row["level"] == "L1"}
     for row in entry["rows"]:
-        theirs, ours, copy = (row[side]["median"] for side in ("reference", "fastnn", "copy"))
-        last = [f"{theirs / ours:.1f}", f"{copy / ours:.0%}"]
-        times = [digits(1e6 * theirs), digits(1e6 * ours)]
-        cells.append([row["kernel"], f"{row['elements']:,}", *times, *last])
+        ours = row["fastnn"]["median"]
+        theirs = row["reference"]["median"] if "reference" in row else None
+        twin = [digits(1e6 * theirs), f"{theirs / ours:.1f}"] if theirs else ["-", "-"]
+        speeds = [of_copy(row), max(of_copy(row), arithmetic[row["kernel"]] / nanoseconds(row))]
+        cells.append(
+            [row["kernel"], row["level"], f"{row['elements']:,}", digits(1e6 * ours), *twin]
+            + [f"{nanoseconds(row):.3f}", *(f"{speed:.0%}" for speed in speeds)]
+        )
     return cells
+
+
+def kernel_summary(entry) -> str:
+    """Return a line for each level: how many kernels are as fast as they should be."""
+    lines = []
+    for level in dict.fromkeys(row["level"] for row in entry["rows"]):
+        shares = [of_copy(row) for row in entry["rows"] if row["level"] == level]
+        reached = sum(share >= ENOUGH for share in shares)
+        lines.append(f"{level}: {reached} of {len(shares)} at {ENOUGH:.0%} of a copy or more")
+    return "\n".join(lines)
 
 
 def startup_cells(entry) -> list[list[str]]:

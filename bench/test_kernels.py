@@ -6,7 +6,7 @@ One group a kernel, size and dtype, so that pytest-benchmark's table has the two
 import numpy as np
 import pytest
 
-from bench.kernels import ELEMENTS, arguments
+from bench.kernels import LEVELS, arguments, elements_for
 from bench.matmul import PRODUCTS, SHAPES, numpy_call, operands
 from fastnn import kernels
 from tests.cases import CASES
@@ -16,11 +16,12 @@ DTYPES = ("float32", "float64")
 
 @pytest.mark.parametrize("side", ["compiled", "reference"])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("level", ELEMENTS)
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_kernel(benchmark, case, level, dtype, side):
     benchmark.group = f"{case.name} {level} {dtype}"
-    benchmark(getattr(case, side), *arguments(case, ELEMENTS[level], dtype).values())
+    elements = elements_for(case, LEVELS[level], dtype)
+    benchmark(getattr(case, side), *arguments(case, elements, dtype).values())
 
 
 @pytest.mark.parametrize("side", ["compiled", "numpy"])

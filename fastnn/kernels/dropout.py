@@ -25,7 +25,7 @@ def _random_bits(j, low, high):
     x = np.uint32(np.uint32(j) * _GOLDEN_32 + low)
     x = np.uint32((x ^ (x >> np.uint32(16))) * _FIRST_32) ^ high
     x = np.uint32((x ^ (x >> np.uint32(15))) * _SECOND_32)
-    return x ^ (x >> np.uint32(16))
+    return np.uint32(x ^ (x >> np.uint32(16)))  # still 32 bits, so that they are compared as such
 
 
 @njit

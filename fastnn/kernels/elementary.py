@@ -66,6 +66,15 @@ def copysign(_, a, b):
     return a(a, a), lambda context, builder, signature, args: _copysign(builder, *args)
 
 
+@intrinsic
+def select(_, condition, a, b):
+    """Return `a` where the condition holds, else `b`, without the branch that Numba's `if` is.
+
+    LLVM makes one of most of those too, but not where two hang on the same condition.
+    """
+    return a(types.boolean, a, a), lambda context, builder, signature, args: builder.select(*args)
+
+
 def _polynomial(coefficients):
     """Return an intrinsic f(x): the polynomial, lowest power first, by Horner's rule."""
 

@@ -36,19 +36,15 @@ def multiclass_hinge_forward(prediction, target, margin, row_loss):
     """
     width = prediction.dtype.type(margin)
     for i in range(prediction.shape[0]):
-        label = target[i]
-        before = _hinge_sum(prediction, i, 0, label, prediction[i, label], width)
-        after = _hinge_sum(
-            prediction, i, label + 1, prediction.shape[1], prediction[i, label], width
-        )
-        row_loss[i] = before + after
+        row_loss[i] = _hinge_sum(prediction, i, target[i], width)
 
 
 @njit(fastmath=REASSOCIATE)
-def _hinge_sum(x, i, first, last, reference, margin):
-    total = x.dtype.type(0)
-    for j in range(first, last):
-        total += positive_part(x[i, j] - reference + margin)
+def _hinge_sum(x, i, label, margin):
+    zero = x.dtype.type(0)
+    total, reference = zero, x[i, label]
+    for j in range(x.shape[1]):
+        total += zero if j == label else positive_part(x[i, j] - reference + margin)
     return total
 
 
@@ -111,19 +107,15 @@ def multiclass_squared_hinge_forward(prediction, target, margin, row_loss):
     """
     width = prediction.dtype.type(margin)
     for i in range(prediction.shape[0]):
-        label = target[i]
-        before = _squared_sum(prediction, i, 0, label, prediction[i, label], width)
-        after = _squared_sum(
-            prediction, i, label + 1, prediction.shape[1], prediction[i, label], width
-        )
-        row_loss[i] = before + after
+        row_loss[i] = _squared_sum(prediction, i, target[i], width)
 
 
 @njit(fastmath=REASSOCIATE)
-def _squared_sum(x, i, first, last, reference, margin):
-    total = x.dtype.type(0)
-    for j in range(first, last):
-        term = positive_part(x[i, j] - reference + margin)
+def _squared_sum(x, i, label, margin):
+    zero = x.dtype.type(0)
+    total, reference = zero, x[i, label]
+    for j in range(x.shape[1]):
+        term = zero if j == label else positive_part(x[i, j] - reference + margin)
         total += term * term
     return total
 

@@ -4,7 +4,7 @@ All arrays are (n,), of one float type.  The gradient `dw` is read; the state an
 `w` are changed in place.
 """
 
-from fastnn.kernels.elementary import sign
+from fastnn.kernels.elementary import select, sign
 from fastnn.kernels.jit import njit
 
 
@@ -132,10 +132,10 @@ def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
     low, high, nothing = kind(smallest), kind(largest), kind(0.0)
     for k in range(w.size):
         turn = sign(dw[k]) * sign(previous[k])
-        length = size[k] * (less if turn < 0 else (more if turn > 0 else same))
+        length = size[k] * select(turn < 0, less, select(turn > 0, more, same))
         length = low if length < low else length
         length = high if length > high else length
-        gradient = nothing if turn < 0 else dw[k]
+        gradient = select(turn < 0, nothing, dw[k])
         size[k] = length
         previous[k] = gradient
         w[k] -= sign(gradient) * length
