@@ -181,8 +181,7 @@ def run_kernels(arguments, common, results) -> None:
 def print_ratios(entry, section, cells) -> None:
     """Print a table that has a column of ratios to NumPy."""
     about = f"{section}, {entry['dtype']}, threads: {entry['threads']}"
-    print(f"
-{about}; ratio = NumPy's time / fastnn's")
+    print(f"\n{about}; ratio = NumPy's time / fastnn's")
     print(tables.plain(cells), flush=True)
 
 
