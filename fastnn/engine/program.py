@@ -174,8 +174,8 @@ class Program:
                 clock[Clock.STEP] += 1
                 for _, group in self.groups:
                     if group is not None:
-                        clock[Clock.PARTS] = group.parts or 1
-                        for clock[Clock.PART] in range(clock[Clock.PARTS]):
+                        parts = clock[Clock.PARTS] = group.parts or 1
+                        for clock[Clock.PART] in range(parts):
                             for step in group.steps:
                                 step.run(clock)
                         continue
