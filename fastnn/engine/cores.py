@@ -95,7 +95,8 @@ def threads_for(
     """Return how many threads to give to batches of `rows` rows and `flops` operations each.
 
     One for each `worth` operations, FLOPS_PER_THREAD by default.  At most `most`; where that is
-    None, at most the cores of this process that its other runs leave it.  Within :func:`at_most`, no more than that says.
+    None, at most the cores of this process that its other runs leave it.  Within :func:`at_most`,
+    no more than that says.
     """
     useful = max(1, min(int(flops / (worth or FLOPS_PER_THREAD)), rows))
     limit = getattr(_here, "most", None)
