@@ -15,8 +15,11 @@ from fastnn.engine.worker import compile_predict, predict, work
 from fastnn.kernels.jit import uninterrupted
 
 _POLL_SECONDS = 0.05
-_TRIAL_BATCHES = 25
+_TRIAL_BATCHES = 16
 _TURNS = 2
+_CLEAR = 0.8
+"""Share of the time of all others that makes one number of threads the fastest without a second
+turn, which takes as long as 50 more batches."""
 _WORTH_A_TRIAL = 300
 """Least batches of a run that is worth finding out how many threads are fastest."""
 _here = threading.local()
@@ -136,7 +139,7 @@ def _fastest(most: int, go_on: Callable[[int, int], int], shared: np.ndarray) ->
 
     Where threads share little work, what they cost depends on how far apart the cores are and on
     who else uses them: on one machine two threads were 1.4 times as fast as one, on another
-    slower.  In turns, since one stretch alone may be disturbed.
+    slower.  In turns where it is not clear, since one stretch alone may be disturbed.
     """
     counts = [most]
     while counts[-1] > 1:
@@ -148,6 +151,9 @@ def _fastest(most: int, go_on: Callable[[int, int], int], shared: np.ndarray) ->
             if shared[Shared.NOT_FINITE]:
                 return n_threads
             cycles[n_threads] = min(cycles[n_threads], taken)
+        first, second = sorted(cycles.values())[:2]
+        if first < _CLEAR * second:
+            break
     return min(counts, key=cycles.__getitem__)
 
 
