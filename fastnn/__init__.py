@@ -97,7 +97,7 @@ __all__ = [
     "sweep",
 ]
 
-# What a training does without is loaded when it is asked for: a fifteenth of the time of an import.
+# What a training does without is loaded when it is asked for.
 _LATER = {
     "diagnosis": "WatchUnits check_gradients check_units diagnose lr_range_test overfit_small sweep",
     "pretraining": "pretrain",
