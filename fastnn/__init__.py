@@ -99,14 +99,17 @@ __all__ = [
 
 # What a training does without is loaded when it is asked for.
 _LATER = {
-    "diagnosis": "WatchUnits check_gradients check_units diagnose lr_range_test overfit_small sweep",
-    "pretraining": "pretrain",
-}
+    "diagnosis": (
+        "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
+        "overfit_small", "sweep",
+    ),
+    "pretraining": ("pretrain",),
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     for module, names in _LATER.items():
-        if name == module or name in names.split():
+        if name == module or name in names:
             found = import_module(f"{__name__}.{module}")
             return found if name == module else getattr(found, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
