@@ -321,9 +321,7 @@ def _gemm(a, b, bias, slope, scale, out):
             here, other = (right[0], right[2], right[1]), (here[0], here[2], here[1])
         if turn:
             there, then = (left_room, columns * size), (one, one - one)
-        _product(
-            rows, columns, k, here, other, bias_at, there, then, pack_a, room, left_room, size
-        )
+        _product(rows, columns, k, here, other, bias_at, there, then, pack_a, room, left_room, size)
         if turn:
             _turn(rows, columns, there, (target[0] + i * target[1], target[1]), scale, size)
 
