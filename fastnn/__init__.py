@@ -3,36 +3,39 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastnn.callbacks import Callback, History, ReduceLROnPlateau
-from fastnn.constraints import MaxNorm, NonNeg, UnitNorm
-from fastnn.dropout import Dropout
-from fastnn.hierarchical import HierarchicalSoftmax
-from fastnn.layers import Activation, Dense
-from fastnn.many import FitManyError, fit_many
-from fastnn.monitors import EarlyStopping, ModelCheckpoint
-from fastnn.network import Network, load
-from fastnn.normalization import BatchNormalization
-from fastnn.optimizers import (
-    GD,
-    LBFGS,
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    AdamW,
-    NAdam,
-    RMSprop,
-    Rprop,
-)
-from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
-from fastnn.schedules import (
-    CosineDecay,
-    ExponentialDecay,
-    InverseTimeDecay,
-    OneCycle,
-    Schedule,
-    WarmUp,
-)
+from fastnn.engine.garbage import uncollected
+
+with uncollected():
+    from fastnn.callbacks import Callback, History, ReduceLROnPlateau
+    from fastnn.constraints import MaxNorm, NonNeg, UnitNorm
+    from fastnn.dropout import Dropout
+    from fastnn.hierarchical import HierarchicalSoftmax
+    from fastnn.layers import Activation, Dense
+    from fastnn.many import FitManyError, fit_many
+    from fastnn.monitors import EarlyStopping, ModelCheckpoint
+    from fastnn.network import Network, load
+    from fastnn.normalization import BatchNormalization
+    from fastnn.optimizers import (
+        GD,
+        LBFGS,
+        SGD,
+        Adadelta,
+        Adagrad,
+        Adam,
+        AdamW,
+        NAdam,
+        RMSprop,
+        Rprop,
+    )
+    from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
+    from fastnn.schedules import (
+        CosineDecay,
+        ExponentialDecay,
+        InverseTimeDecay,
+        OneCycle,
+        Schedule,
+        WarmUp,
+    )
 
 if TYPE_CHECKING:
     from fastnn.diagnosis import (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.engine.clock import Clock, Shared
+from fastnn.engine.garbage import uncollected
 from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
@@ -144,6 +145,10 @@ class Program:
     @functools.cached_property
     def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
         """The step table, its steps compiled, and the arrays that it points into."""
+        with uncollected():
+            return self._compiled()
+
+    def _compiled(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
         compile_gemm(self.dtype)
         compile_worker()
         rows: list[tuple[int, ...]] = []

@@ -244,7 +244,7 @@ def _product(m, n, k, left, right, bias, target, after, pack_a, room, left_room,
     nothing = np.int64(0)
     widest = SHAPE.vectors[0] * SHAPE.vector_bytes // size
     most, deep = DEPTH_BYTES // size, DEEP_BYTES // size
-    far = b_at % SHAPE.vector_bytes != 0 or (n > widest and min(k, most) * n * size > NEAR)
+    far = n > widest and min(k, most) * n * size > NEAR
     pack_b = b_column != size or (far and m >= PACK_HEIGHT)
     height = HEIGHT if pack_a else max(m, 1)
     for k1 in range(0, max(k, 1), deep):
