@@ -5,7 +5,7 @@ import datetime
 import json
 import sys
 
-from bench import extras, growth, memory, startup, tables
+from bench import extras, growth, memory, scaling, startup, tables
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
@@ -13,7 +13,7 @@ from bench.workloads import WORKS
 
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
-    "startup", "memory", "growth"
+    "startup", "memory", "growth", "scaling"
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -27,6 +27,7 @@ RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
+SCALING = ROOT / "docs" / "scaling.md"
 
 
 def parse(argv):
@@ -235,16 +236,40 @@ def run_growth(arguments, threads, common, results) -> None:
         store(results, "growth", entry, ("threads", "dtype"))
 
 
+def run_scaling(arguments, common, results) -> None:
+    if cores_allowed() < 2:
+        print("\nscaling is left out: what lies between cores is measured on two")
+        return
+    entry = {**common, "cpu": results["machine"]["cpu"]}
+    for side, count in (("one", 1), ("two", 2)):
+        entry[side] = in_process(
+            "bench.scaling",
+            count,
+            dtype=arguments.dtype,
+            rounds=arguments.rounds,
+            shortest=0.01 if arguments.quick else 0.05,
+        )
+    results["scaling"] = entry
+    print(f"\nscaling: {tables.scaling_line(entry)}")
+    for place, work in enumerate(scaling.ROWS):
+        print(f"\n{work.label}, milliseconds an epoch by the model")
+        print(tables.plain(tables.scaling_cells(entry, place)), flush=True)
+
+
 def today() -> str:
     return datetime.date.today().isoformat()
 
 
 def write_readme(results) -> None:
-    """Put the numbers into the README, and draw the picture."""
+    """Put the numbers into the README and docs/scaling.md, and draw the pictures."""
     from bench.picture import draw, draw_growth
 
     text = README.read_text(encoding="utf-8")
     README.write_text(tables.between_markers(text, tables.render(results)), encoding="utf-8")
+    if entry := results.get("scaling"):
+        text = SCALING.read_text(encoding="utf-8")
+        block = tables.scaling_block(entry)
+        SCALING.write_text(tables.between_markers(text, block), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)
     if results.get("growth"):
@@ -272,6 +297,7 @@ def main(argv=None) -> int:
         "startup": lambda: run_startup(arguments, results),
         "memory": lambda: run_memory(arguments, results),
         "growth": lambda: run_growth(arguments, threads, common, results),
+        "scaling": lambda: run_scaling(arguments, common, results),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     for section, run in runs.items():

@@ -2,7 +2,7 @@
 
 import math
 
-from bench import growth, hierarchical, many
+from bench import growth, hierarchical, many, scaling
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
@@ -280,6 +280,54 @@ def growth_line(entry) -> str:
     )
 
 
+def scaling_cells(entry, place) -> list[list[str]]:
+    """Return the header and a row for each number of threads: milliseconds of a model's terms."""
+    names = list(scaling.terms(entry, place, 1))
+    cells = [["threads", "rows each", *names, "an epoch", "times as fast", "measured",
+              "model / measured", "most is lost to"]]  # fmt: skip
+    measured = {n: entry[side]["works"][place]["epoch"] for n, side in ((1, "one"), (2, "two"))}
+    one = sum(scaling.terms(entry, place, 1).values())
+    for n in scaling.COUNTS:
+        costs = scaling.terms(entry, place, n)
+        total, losses = sum(costs.values()), scaling.losses(entry, place, n)
+        times = [digits(1e3 * cost) for cost in (*costs.values(), total)]
+        compared = ["-", "-"]
+        if n in measured:
+            compared = [digits(1e3 * measured[n]), f"{total / measured[n]:.2f}"]
+        most = max(losses, key=losses.__getitem__) if n > 1 else "-"
+        rows = f"{scaling.ROWS[place].batch / n:.0f}"
+        cells.append([str(n), rows, *times, f"{one / total:.2f}", *compared, most])
+    return cells
+
+
+def scaling_line(entry) -> str:
+    """Return a sentence on the costs that the model was made from."""
+    one, two = entry["one"], entry["two"]
+    nearest = two["works"][0]["handed"][0]
+    lines = two["works"][0]["moved"]["between"] / scaling.COUNTS[1] / 64
+    return (
+        f"a barrier of two threads takes {1e9 * two['barrier']:.0f} ns, a cache line of another "
+        f"core {1e9 * nearest['read'] / lines:.1f} ns more than one's own to read and "
+        f"{1e9 * nearest['written'] / lines:.1f} ns more to write; memory is read and written at "
+        f"{1e-9 * one['bandwidth']:.0f} GB/s by one core and {1e-9 * two['bandwidth']:.0f} by two"
+    )
+
+
+def scaling_block(entry) -> str:
+    """Return the numbers of docs/scaling.md, in Markdown."""
+    line = scaling_line(entry)
+    parts = [f"Measured {entry['date']} on {entry['cpu']}: {line}."]
+    for place, work in enumerate(scaling.ROWS):
+        parts += [f"{WORK[work.name].label}, milliseconds an epoch:"]
+        parts += [markdown(scaling_cells(entry, place))]
+    floor = scaling.memory_floor(entry, len(scaling.ROWS) - 1)
+    parts.append(
+        "If memory gave all cores together no more than it gives two, Adam's state alone would "
+        f"take {digits(1e3 * floor)} ms an epoch of the last row, on any number of threads."
+    )
+    return "\n\n".join(parts)
+
+
 def plain(cells) -> str:
     """Lay cells out in columns, the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -384,7 +432,7 @@ def between_markers(text: str, block: str | None = None) -> str:
     before, begin, rest = text.partition(BEGIN)
     inside, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"README.md must hold the lines {BEGIN} and {END}")
+        raise ValueError(f"the page must hold the lines {BEGIN} and {END}")
     if block is None:
         return inside.strip()
     return f"{before}{begin}\n{block}\n{end}{after}"

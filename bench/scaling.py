@@ -1,0 +1,233 @@
+"""A model of how an epoch's time falls with the threads, from what can be measured on two cores.
+
+T(n) = whole + shares + barriers + between cores + memory, see :func:`terms`.  The steps are timed
+on one core, which is each of the n threads in turns, a batch each: so small shares take as long as
+they do, and the caches see the data of all threads.  What lies between cores is timed on two.
+"""
+
+import numpy as np
+
+from bench.measure import alternate
+from bench.peers.fastnn_peer import FastnnTrainer
+from bench.workloads import WORKS, problem
+from fastnn import fitting, lowering
+from fastnn.engine.clock import Clock, Shared, share
+from fastnn.engine.native import call_step, ticks
+from fastnn.engine.program import APART, aligned
+from fastnn.engine.steps import EVERY
+from fastnn.engine.team import run, run_threads
+from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
+from fastnn.kernels.jit import inlined, njit
+
+ROWS = WORKS[3:]
+COUNTS = (1, 2, 4, 8, 16)
+LINE = 8
+"""int64 numbers in a cache line."""
+STREAMED = 2**27
+"""Bytes that :func:`stream` goes through: more than the caches hold."""
+
+_share = inlined(share)
+_FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
+_THREAD, _PART, _PARTS = int(Clock.THREAD), int(Clock.PART), int(Clock.PARTS)
+
+
+@njit
+def take_turns(steps, clock, batches, threads, kinds, cycles):
+    """Run batches, each as the next of the threads; add up the cycles of each kind of steps."""
+    place = np.int64(clock.ctypes.data)
+    for batch in range(batches):
+        thread = batch % threads
+        clock[_THREAD], clock[_FIRST] = thread, batch * clock[_ROWS]
+        clock[_STEP] += 1
+        s = 0
+        while s < steps.shape[0]:
+            if steps[s, ADDRESS] != 0:
+                parts = max(threads, steps[s, PARTS])
+                lo, hi = _share(parts, thread, threads)
+                clock[_PARTS] = parts
+                begun = ticks()
+                for part in range(lo, hi):
+                    clock[_PART] = part
+                    for step in range(s, s + steps[s, GROUP]):
+                        integers, floats = steps[step, INTEGERS], steps[step, FLOATS]
+                        call_step(steps[step, ADDRESS], integers, floats, place)
+                cycles[kinds[s]] += ticks() - begun
+            s += steps[s, GROUP]
+
+
+@njit
+def meet(shared, turns):
+    """Meet another thread, again and again."""
+    for _ in range(turns):
+        _barrier(shared, 2)
+
+
+@njit
+def hand_over(shared, thread, lines, turns, writes, reads, cycles):
+    """Let thread 1 write to every line and then thread 0 read it; add up own and all cycles."""
+    total, begun = 0, ticks()
+    for turn in range(turns):
+        _barrier(shared, 2)
+        if thread == 1 and writes:
+            since = ticks()
+            for i in range(0, lines.size, LINE):
+                lines[i] = turn
+            cycles[0] += ticks() - since
+        _barrier(shared, 2)
+        if thread == 0 and reads:
+            since = ticks()
+            for i in range(0, lines.size, LINE):
+                total += lines[i]
+            cycles[0] += ticks() - since
+    cycles[1] += ticks() - begun
+    cycles[2] = total
+
+
+@njit
+def stream(lines, turns):
+    """Read and write a line after the other."""
+    for _ in range(turns):
+        for i in range(lines.size):
+            lines[i] += 1
+
+
+def terms(entry, place, n):
+    """Return the seconds of an epoch on n threads, by what they go into, of ``ROWS[place]``.
+
+    whole
+        The steps that every thread runs for all rows of the batch.
+    shares
+        A thread's share of all other steps.
+    barriers
+        Assumed to grow with the other threads, which count themselves in one after the other.
+    between cores
+        A thread reads what each of the others has written, all threads at once, and takes back
+        what they have read of its own: the costs of two cores, assumed for each pair.
+    memory
+        What the optimizer's state takes longer for two cores at once; the bandwidth is assumed to
+        grow with the cores from there.
+    """
+    one, two, work = entry["one"], entry["two"], ROWS[place]
+    alone, pair = one["works"][place], two["works"][place]
+    number, batches = COUNTS.index(n), work.rows // work.batch
+    steps = alone["counts"][number]
+    found = {"whole": steps["whole"], "shares": steps["shared"]}
+    if n == 1:
+        return found | dict.fromkeys(("barriers", "between cores", "memory"), 0.0)
+    handed, traffic = pair["handed"][number - 1], pair["moved"]["memory"] / n
+    slower = max(0.0, 2 / two["bandwidth"] - 1 / one["bandwidth"])
+    return found | {
+        "barriers": batches * pair["barriers"] * two["barrier"] * (n - 1),
+        "between cores": batches * (handed["read"] * (n - 1) + handed["written"]),
+        "memory": batches * traffic * slower,
+    }
+
+
+def losses(entry, place, n):
+    """Return by how much each term exceeds the n-th part of what it is on one thread."""
+    alone = terms(entry, place, 1)
+    return {name: cost - alone[name] / n for name, cost in terms(entry, place, n).items()}
+
+
+def memory_floor(entry, place):
+    """Return the seconds of an epoch that its state takes at two cores' share of the memory."""
+    moved = entry["two"]["works"][place]["moved"]["memory"]
+    return ROWS[place].rows // ROWS[place].batch * moved / entry["two"]["bandwidth"]
+
+
+def at_once(job, threads=2):
+    """Call ``job(thread)`` in threads of the engine's kind."""
+    run_threads(job, threads, lambda: None)
+
+
+def lower(work, dtype, threads):
+    """Return the program of a work's training, and the bytes of it that a batch moves about."""
+    data = problem(work, dtype)
+    network = FastnnTrainer(data, threads).network
+    fitting.adopt_optimizer(network)
+    rows, state = network._data(data.X, data.y, None, ""), len(network.optimizer.state)
+    program, _ = lowering.training(
+        network._model(), network.optimizer, rows, lowering.Order(), work.batch, threads
+    )
+    weights = sum(array.nbytes for array in network.get_weights())
+    copies = sum(copy.nbytes for _, copy in program._transposed)
+    gradients = work.batch * sum(work.sizes[1:]) * program.dtype.itemsize
+    moved = {"between": weights + copies + gradients, "memory": 2 * weights * (1 + state)}
+    return program, moved if state else moved | {"memory": 0}
+
+
+def in_turns(program, work, threads):
+    """Return a contender, epochs of :func:`take_turns`, and the cycles that it adds to."""
+    groups = [group.steps if group else [None] for _, group in program.groups]
+    whole = [int(step is not None and step.extent == EVERY) for group in groups for step in group]
+    clock, cycles = aligned((APART,), np.int64), np.zeros(2, np.int64)
+    clock[Clock.ROWS], clock[Clock.TOTAL_ROWS] = work.batch, work.rows
+
+    def epochs(count):
+        for _ in range(count):
+            take_turns(
+                program.table[0], clock, work.rows // work.batch, threads, np.array(whole), cycles
+            )
+
+    return epochs, cycles
+
+
+def shares(work, dtype, rounds, shortest):
+    """Return [{"threads", "whole", "shared"}]: seconds that a thread's steps take an epoch."""
+    turns = {n: in_turns(lower(work, dtype, n)[0], work, n) for n in COUNTS}
+    times = alternate({n: epochs for n, (epochs, _) in turns.items()}, rounds, shortest)
+    found = []
+    for n, (_, cycles) in turns.items():
+        shared, whole = times[n]["median"] * cycles / cycles.sum()
+        found.append({"threads": n, "shared": shared, "whole": whole})
+    return found
+
+
+def handed(size, rounds, shortest):
+    """Return seconds to read `size` bytes of another core, and to write them, beyond one's own."""
+    shared, lines = aligned((Shared.SIZE,), np.int64), aligned((size // 8,), np.int64)
+    cycles = {modes: aligned((2, APART), np.int64) for modes in ((1, 1), (1, 0), (0, 1))}
+
+    def contender(modes):
+        def run(turns):
+            at_once(lambda me: hand_over(shared, me, lines, turns, *modes, cycles[modes][me]))
+
+        return run
+
+    times = alternate({modes: contender(modes) for modes in cycles}, rounds, shortest)
+
+    def seconds(modes, thread):
+        own, every = cycles[modes][thread, :2]
+        return times[modes]["median"] * own / every
+
+    return {
+        "read": max(0.0, seconds((1, 1), 0) - seconds((0, 1), 0)),
+        "written": max(0.0, seconds((1, 1), 1) - seconds((1, 0), 1)),
+    }
+
+
+def main(threads: int, dtype: str, rounds: int, shortest: float):
+    """Return what is to be measured on one core or on two."""
+    lines, shared = np.zeros(STREAMED // 8, np.int64), aligned((Shared.SIZE,), np.int64)
+    own = np.array_split(lines, threads)
+    costs = {"stream": lambda n: at_once(lambda me: stream(own[me], n), threads)}
+    if threads == 2:
+        costs["barrier"] = lambda n: at_once(lambda _: meet(shared, n))
+    found = {name: time["median"] for name, time in alternate(costs, rounds, shortest).items()}
+    found |= {"bandwidth": 2 * STREAMED / found.pop("stream"), "works": []}
+    for work in ROWS:
+        program, moved = lower(work, dtype, threads)
+
+        def epochs(count, program=program, work=work):
+            run(program, n_rows=work.rows, epochs=count)
+
+        entry = {"work": work.name, "moved": moved}
+        entry |= {"barriers": len({phase for phase, _ in program.groups})}
+        entry["epoch"] = alternate({"epoch": epochs}, rounds, shortest)["epoch"]["median"]
+        if threads == 1:
+            entry["counts"] = shares(work, dtype, rounds, shortest)
+        else:
+            sizes = {n: moved["between"] // n for n in COUNTS[1:]}
+            entry["handed"] = [handed(size, rounds, shortest / 4) for size in sizes.values()]
+        found["works"].append(entry)
+    return found
