@@ -62,8 +62,8 @@ NEAR = 2**15
 #   ahead = (address, row stride, rows, bytes of a row) of the strip of `b` that comes next
 
 
-# What has one caller is inlined: else Numba makes the same machine code again for each level of
-# functions around the tiles (5.1 s to compile, and 4.3).
+# What leads to the tiles and to packing is inlined where it has one caller: else Numba makes the
+# same machine code again for each level of functions (5.1 s to compile, and 3.3).
 def _make_column(vectors):
     """Return the loop over the rows of one column of tiles, `vectors` wide."""
     wide = vectors * SHAPE.vector_bytes
@@ -166,7 +166,7 @@ def _copy(one, size, rows, columns, source, source_row, target, target_row):
             j += lanes
 
 
-@njit(cached=False)
+@inlined
 def _pack_strip(one, size, depth, width, b, b_row, b_column, packed, packed_row):
     """Copy a strip of `b` to where its rows are contiguous and aligned."""
     if b_column == size:
@@ -222,7 +222,7 @@ def _turn(n, m, source, target, scale, size):
             store_element(fused(scale, value, load_element(scale, there)), there)
 
 
-@njit(cached=False)
+@inlined
 def _pack_block(one, size, rows, length, most, a, a_row, a_column, packed):
     """Copy (rows, length) of `a` so that each depth of it is contiguous, row after row."""
     for k in range(0, length, most):

@@ -2,7 +2,7 @@
 
 The kernels themselves check nothing.  A :class:`Kernel` puts a compiled check of the shapes in
 front of one, which costs a nanosecond, and hands large calls to a ``prange`` loop over parts of
-the rows.
+one axis.
 """
 
 import functools
@@ -10,6 +10,7 @@ import inspect
 import os
 import re
 import threading
+from textwrap import indent
 
 import numba
 from numba import types
@@ -120,11 +121,11 @@ class _Argument:
         self.axes = [] if self.scalar else re.findall(r"(?<=\()\w+|\w", axes)
         self.strided = (strided or self.any_dtype) and not self.written
 
-    def cut(self):
-        """Return the code of this argument's part ``lo:hi`` of the axis m."""
-        if "m" not in self.axes:
+    def cut(self, letter):
+        """Return the code of this argument's part ``lo:hi`` of an axis."""
+        if letter not in self.axes:
             return self.name
-        return f"{self.name}[{'lo:hi' if self.axes[0] == 'm' else ':, lo:hi'}]"
+        return f"{self.name}[{'lo:hi' if self.axes[0] == letter else ':, lo:hi'}]"
 
 
 class Kernel:
@@ -139,7 +140,8 @@ class Kernel:
     parallel : bool
         Whether a part of axis m can be computed on its own.
     strided : bool
-        Whether the arrays that are only read may have any strides.
+        Whether the arrays that are only read may have any strides, and what is written any rows:
+        then a part of axis n can be computed on its own too.
     prepare : function, optional
         Called with the arguments of each call that has to be compiled.
 
@@ -157,7 +159,7 @@ class Kernel:
             _Argument(name, word, strided)
             for name, word in zip(names, specification.split(), strict=True)
         ]
-        self._parallel, self._prepare = parallel, prepare
+        self._parallel, self._strided, self._prepare = parallel, strided, prepare
 
     @functools.cached_property
     def _checked(self):
@@ -204,20 +206,32 @@ class Kernel:
     @functools.cached_property
     def _in_parallel(self):
         names = ", ".join(argument.name for argument in self._arguments)
-        cuts = ", ".join(argument.cut() for argument in self._arguments)
-        axis = next(
-            f"{argument.name}.shape[{argument.axes.index('m')}]"
-            for argument in self._arguments
-            if "m" in argument.axes
-        )
-        source = (
-            f"def {self.__name__}_parallel(parts, {names}):\n"
-            f"    for part in prange(parts):\n"
-            f"        lo = {axis} * part // parts\n"
-            f"        hi = {axis} * (part + 1) // parts\n"
-            f"        kernel({cuts})\n"
-        )
+        body = self._loop("m")
+        if self._strided:
+            # Each thread packs what it multiplies by: the longer axis leaves it less of that.
+            longer = f"if {self._length('n')} > {self._length('m')}:\n"
+            body = longer + indent(self._loop("n"), "    ") + "else:\n" + indent(body, "    ")
+        source = f"def {self.__name__}_parallel(parts, {names}):\n{indent(body, '    ')}"
         return self._compile(source, f"{self.__name__}_parallel", parallel=True)
+
+    def _length(self, letter):
+        """Return the code of an axis's length."""
+        return next(
+            f"{argument.name}.shape[{argument.axes.index(letter)}]"
+            for argument in reversed(self._arguments)
+            if letter in argument.axes
+        )
+
+    def _loop(self, letter):
+        """Return the code of a loop over the parts of an axis."""
+        length = self._length(letter)
+        cuts = ", ".join(argument.cut(letter) for argument in self._arguments)
+        return (
+            "for part in prange(parts):\n"
+            f"    lo = {length} * part // parts\n"
+            f"    hi = {length} * (part + 1) // parts\n"
+            f"    kernel({cuts})\n"
+        )
 
     def _compile(self, source, name, parallel):
         space = {
