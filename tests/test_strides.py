@@ -7,6 +7,7 @@ array the user has.
 import numpy as np
 import pytest
 
+from fastnn import kernels
 from tests.cases import BY_NAME, DTYPES, assert_agree, blank, normal
 
 SHAPES = (
@@ -58,6 +59,25 @@ def test_the_same_bits_however_the_columns_are_cut(name, parts, dtype):
             here = {"a": arguments["a"][:, part], "out": cut[part]}
             case.compiled(*(arguments | here).values())
         assert cut.tobytes() == whole.tobytes(), (m, k, n)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(40, 9, 70), (70, 9, 40), (3, 300, 1)])
+@pytest.mark.parametrize("name", ["nn", "tn", "nt", "tn_add", "dense"])
+def test_threads_share_a_product_by_its_longer_axis(name, m, k, n):
+    rng = np.random.default_rng(4)
+    a, b, bias = (normal(rng, np.float32, *shape) for shape in ((m, k), (k, n), (n,)))
+    given = {
+        "nn": ("matmul_nn", a, b),
+        "tn": ("matmul_tn", a.T.copy(), b),
+        "nt": ("matmul_nt", a, b.T.copy()),
+        "tn_add": ("matmul_tn_add", a.T.copy(), b, 0.5),
+        "dense": ("dense_forward", a, b, bias, 0.0),
+    }[name]
+    kernel, arguments = kernels.KERNELS[given[0]], given[1:]
+    whole, shared = (np.ones((m, n), np.float32) for _ in range(2))
+    kernel.compiled(*arguments, whole)
+    kernel._in_parallel(3, *arguments, shared)
+    assert shared.tobytes() == whole.tobytes()
 
 
 @each_dtype
