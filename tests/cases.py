@@ -17,8 +17,8 @@ SIZES = (1, 2, 3, 5, 6, 7, 10, 13, 15, 16, 17, 31, 33, 63, 64, 65, 100)
 PRODUCTS = (
     (4, 0, 5), (4, 3, 0), (2, 0, 1),  # empty sums, empty results
     (5, 513, 10), (7, 600, 1), (1, 1030, 65),  # more terms than are worked on together
-    (40, 530, 70), (100, 70, 257), (97, 130, 300),  # packed: one factor, the other, both
-    (250, 70, 257), (520, 300, 257), (30, 1030, 257),  # in several blocks
+    (40, 530, 70), (100, 70, 257), (97, 130, 300),  # b asked for ahead, packed by the first tile
+    (250, 70, 257), (520, 300, 257), (30, 1030, 257),  # a packed, blocks of rows
     (13000, 3, 10), (40, 2100, 10), (3, 2100, 1),  # narrow: turned around, deep, one column
 )  # fmt: skip
 """Shapes (m, k, n) of matrix products that take every way through the code."""

@@ -21,10 +21,10 @@ from fastnn.kernels.jit import cfunc, inlined, njit
 from fastnn.kernels.tile import (
     SHAPE,
     address_of,
-    copy_vectors,
     fused,
     inner_add,
     load_element,
+    multiply_and_pack,
     multiply_tile,
     prefetch_rows,
     stack_buffer,
@@ -38,20 +38,18 @@ DEPTH_BYTES = 512
 """Bytes along k that are worked on together: a strip of `b` as deep stays in the first cache."""
 DEEP_BYTES = 1024
 """Bytes along k of a packed block of `a`, and between two visits to the same output."""
-HEIGHT = 240
-"""Rows of `a` that are packed together."""
+HEIGHT = 256
+"""Most rows of `a` that are worked on together."""
 STRIP = DEPTH_BYTES // 4 * SHAPE.vectors[0] * SHAPE.vector_bytes
 """Bytes of a packed strip of `b`."""
 BLOCK = HEIGHT * DEEP_BYTES
 """Bytes of a packed block of `a`."""
-PACK_HEIGHT = 32
-"""Least rows of `a` for packing `b`, which costs as much as 3 of them and gains 10 to 40 %."""
+PACK_HEIGHT = 96
+"""Least rows of `a` for packing `b`: for fewer the copy costs more than it gains."""
 PACK_WIDTH = 256
 """Least columns of `b` for packing `a`."""
-PACK_DEPTH = 64
-"""Least k for packing `a`."""
-PACK_MANY = 512
-"""Least rows for packing an `a` that runs along k already."""
+AHEAD_HEIGHT = 32
+"""Least rows of `a` for asking for `b` ahead."""
 NEAR = 2**15
 """Bytes of `b` that stay in the first cache wherever they lie."""
 
@@ -59,22 +57,19 @@ NEAR = 2**15
 #   left = (a, row stride, column stride)     right = (b, row stride, lanes of the last vector)
 #   addend = (address, row stride) of what is added to the sums; address 0 means nothing
 #   target = (out, row stride)                after = (slope, scale)
-#   ahead = (address, row stride, rows, bytes of a row) of the strip of `b` that comes next
+#   ahead = (address, row stride, rows) of the strip of `b` that comes next
 
 
 # What leads to the tiles and to packing is inlined where it has one caller: else Numba makes the
 # same machine code again for each level of functions (5.1 s to compile, and 3.3).
 def _make_column(vectors):
-    """Return the loop over the rows of one column of tiles, `vectors` wide."""
-    wide = vectors * SHAPE.vector_bytes
-
+    """Return the loop over the rows, from `row` on, of one column of tiles, `vectors` wide."""
     @inlined
-    def column(m, depth, left, right, addend, target, after, ahead):
+    def column(row, m, depth, left, right, addend, target, after, ahead):
         a, a_row, a_column = left
-        strip, strip_row, strip_rows, length = ahead
+        strip, strip_row, strip_rows = ahead
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
-        blocks = (m + SHAPE.rows - 1) // SHAPE.rows
-        row = 0
+        blocks = (m - row + SHAPE.rows - 1) // SHAPE.rows
         for block in range(blocks):
             count = (m - row + blocks - block - 1) // (blocks - block)
             if strip_rows > 0:
@@ -82,8 +77,8 @@ def _make_column(vectors):
                 # while the tiles compute (256x3072x1024: 95 to 104 GFLOP/s), and so does the
                 # output (its gradient: 99 to 105), which no hardware foresees row by row.
                 first, last = strip_rows * block // blocks, strip_rows * (block + 1) // blocks
-                prefetch_rows(strip + first * strip_row, strip_row, last - first, length)
-                prefetch_rows(target[0] + row * target[1], target[1], count, wide)
+                prefetch_rows(vectors, strip + first * strip_row, strip_row, last - first)
+                prefetch_rows(vectors, target[0] + row * target[1], target[1], count)
             multiply_tile(
                 vectors,
                 count,
@@ -105,8 +100,8 @@ _edge = _make_column(1)
 
 
 @inlined
-def _strip(m, width, depth, left, right, addend, target, after, ahead, size):
-    """Multiply by a strip of `b` that is at most as wide as the widest tile."""
+def _strip(row, m, width, depth, left, right, addend, target, after, ahead, size):
+    """Multiply rows of `a`, from `row` on, by a strip of `b` no wider than the widest tile."""
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
     at = 0
@@ -115,13 +110,13 @@ def _strip(m, width, depth, left, right, addend, target, after, ahead, size):
         start = (addend[0] + at * size if addend[0] != 0 else addend[0], addend[1])
         there = (target[0] + at * size, target[1])
         if width - at >= SHAPE.vectors[0] * lanes:
-            _wide(m, depth, left, here, start, there, after, ahead)
+            _wide(row, m, depth, left, here, start, there, after, ahead)
             at += SHAPE.vectors[0] * lanes
         elif width - at >= 2 * lanes:
-            _half(m, depth, left, here, start, there, after, ahead)
+            _half(row, m, depth, left, here, start, there, after, ahead)
             at += 2 * lanes
         else:
-            _edge(m, depth, left, here, start, there, after, ahead)
+            _edge(row, m, depth, left, here, start, there, after, ahead)
             at += lanes
 
 
@@ -148,36 +143,18 @@ def _transpose(like, size, rows, columns, source, source_row, out, out_row):
                 )
 
 
-@njit(cached=False)
-def _copy(one, size, rows, columns, source, source_row, target, target_row):
-    """Copy (rows, columns), vector by vector.
-
-    By itself, not as a product of depth 0: what calls the tiles compiles them all again.
-    """
-    lanes = SHAPE.vector_bytes // size
-    for i in range(rows):
-        here, there = source + i * source_row, target + i * target_row
-        j = 0
-        while j + 2 * lanes <= columns:
-            copy_vectors(one, 2, here + j * size, there + j * size, lanes)
-            j += 2 * lanes
-        while j < columns:
-            copy_vectors(one, 1, here + j * size, there + j * size, min(lanes, columns - j))
-            j += lanes
-
-
 @inlined
-def _pack_strip(one, size, depth, width, b, b_row, b_column, packed, packed_row):
+def _pack_strip(one, size, depth, width, right, packed):
     """Copy a strip of `b` to where its rows are contiguous and aligned."""
-    if b_column == size:
-        _copy(one, size, depth, width, b, b_row, packed, packed_row)
-    elif b_row == size:
-        _transpose(one, size, width, depth, b, b_column, packed, packed_row)
+    b, b_row, b_column = right
+    room, room_row = packed
+    if b_row == size:
+        _transpose(one, size, width, depth, b, b_column, room, room_row)
     else:
         for k in range(depth):
             for j in range(width):
                 value = load_element(one, b + k * b_row + j * b_column)
-                store_element(value, packed + k * packed_row + j * size)
+                store_element(value, room + k * room_row + j * size)
 
 
 @njit(cached=False)
@@ -223,15 +200,12 @@ def _turn(n, m, source, target, scale, size):
 
 
 @inlined
-def _pack_block(one, size, rows, length, most, a, a_row, a_column, packed):
-    """Copy (rows, length) of `a` so that each depth of it is contiguous, row after row."""
+def _pack_block(one, size, rows, length, most, a, a_column, packed):
+    """Transpose (rows, length) of `a`, whose columns are contiguous, depth by depth."""
     for k in range(0, length, most):
         depth = min(most, length - k)
-        source, there = a + k * a_column, packed + k * rows * size
-        if a_column == size:
-            _copy(one, size, rows, depth, source, a_row, there, depth * size)
-        else:
-            _transpose(one, size, depth, rows, source, a_column, there, depth * size)
+        there = packed + k * rows * size
+        _transpose(one, size, depth, rows, a + k * a_column, a_column, there, depth * size)
 
 
 @inlined
@@ -242,51 +216,55 @@ def _product(m, n, k, left, right, bias, target, after, pack_a, room, left_room,
     slope, scale = after
     one = type(slope)(1)
     nothing = np.int64(0)
-    widest = SHAPE.vectors[0] * SHAPE.vector_bytes // size
+    lanes = SHAPE.vector_bytes // size
+    widest = SHAPE.vectors[0] * lanes
     most, deep = DEPTH_BYTES // size, DEEP_BYTES // size
-    far = n > widest and min(k, most) * n * size > NEAR
-    pack_b = b_column != size or (far and m >= PACK_HEIGHT)
-    height = HEIGHT if pack_a else max(m, 1)
+    far = b_column == size and n > widest and min(k, most) * n * size > NEAR
+    blocks = (m + HEIGHT - 1) // HEIGHT if far or pack_a else 1
+    height = max(1, (m + blocks - 1) // blocks)
     for k1 in range(0, max(k, 1), deep):
         for i0 in range(0, m, height):
             rows = min(height, m - i0)
             a_here = a_at + i0 * a_row + k1 * a_column
             if pack_a:
-                _pack_block(
-                    one, size, rows, min(deep, k - k1), most, a_here, a_row, a_column, left_room
-                )
+                length = min(deep, k - k1)
+                _pack_block(one, size, rows, length, most, a_here, a_column, left_room)
             for j in range(0, n, widest):
                 width = min(widest, n - j)
-                there = (target[0] + i0 * target[1] + j * size, target[1])
                 for k0 in range(k1, min(k1 + deep, max(k, 1)), most):
                     depth = min(most, k - k0)
+                    there = (target[0] + i0 * target[1] + j * size, target[1])
                     addend = (nothing, nothing)
                     if scale == 0 and k0 > 0:
                         addend = there
                     elif scale == 0 and bias != 0:
                         addend = (bias + j * size, nothing)
-                    right = (b_at + k0 * b_row + j * b_column, b_row)
-                    if pack_b:
-                        b_here = right[0]
-                        _pack_strip(
-                            one, size, depth, width, b_here, b_row, b_column, room, widest * size
-                        )
-                        right = (room, widest * size)
                     left = (a_here + (k0 - k1) * a_column, a_row, a_column)
                     if pack_a:
                         left = (left_room + (k0 - k1) * rows * size, depth * size, size)
+                    b_here = b_at + k0 * b_row + j * b_column
+                    right = (b_here, b_row)
                     after = (slope if k0 + depth == k else one, scale)
-                    ahead = (nothing, nothing, nothing, nothing)
-                    if pack_b and b_column == size:
+                    ahead = (nothing, nothing, nothing)
+                    if far and rows >= AHEAD_HEIGHT:
                         k2, j2 = k0 + depth, j
                         if k2 == min(k1 + deep, k):
                             k2, j2 = k1, j + widest
                         if j2 >= n:
                             k2, j2 = k1 + deep, 0
                         if k2 < k:
-                            place = b_at + k2 * b_row + j2 * size
-                            ahead = (place, b_row, min(most, k - k2), min(widest, n - j2) * size)
-                    _strip(rows, width, depth, left, right, addend, there, after, ahead, size)
+                            ahead = (b_at + k2 * b_row + j2 * size, b_row, min(most, k - k2))
+                    row = nothing
+                    if b_column != size:
+                        right = (room, widest * size)
+                        here = (b_here, b_row, b_column)
+                        _pack_strip(one, size, depth, width, here, right)
+                    elif far and width == widest and rows >= PACK_HEIGHT:
+                        whole = (b_here, b_row, lanes)
+                        multiply_and_pack(depth, left, whole, addend, there, after, room)
+                        right = (room, widest * size)
+                        row += SHAPE.rows
+                    _strip(row, rows, width, depth, left, right, addend, there, after, ahead, size)
 
 
 def _gemm(a, b, bias, slope, scale, out):
@@ -310,8 +288,7 @@ def _gemm(a, b, bias, slope, scale, out):
     narrow = 0 < n < SHAPE.vector_bytes // size and left[1] == size
     narrow = narrow and bias_at == 0 and slope == 1
     turn = narrow and not (n == 1 and target[1] == size)  # out.T may lie in memory as out does
-    along_k = left[2] == size and m >= PACK_MANY and k > DEPTH_BYTES // size
-    pack_a = (left[1] == size or along_k) and n >= PACK_WIDTH and k >= PACK_DEPTH
+    pack_a = left[1] == size and n >= PACK_WIDTH and k > DEEP_BYTES // size
     chunk = BLOCK // size // n if turn else max(m, 1)
     for i in range(0, m, chunk):
         rows, columns = min(chunk, m - i), n

@@ -122,10 +122,11 @@ def gather_rows(source, index, out):
     """
     rows, (row, column) = np.uint64(out.shape[0]), source.strides
     beginning = min(out.shape[1] * source.itemsize, _BEGINNING)
-    asks = column == source.itemsize and beginning > 64  # else a line holds several, or one of each
+    lines = (beginning + 63) // 64
+    asks = column == source.itemsize and lines > 1  # else a line holds several, or one of each
     for i in range(rows):
         if asks and i + _AHEAD < rows:
-            prefetch_rows(address_of(source) + index[i + _AHEAD] * row, 0, 1, beginning)
+            prefetch_rows(1, address_of(source) + index[i + _AHEAD] * row, 64, lines)
         at = np.uint64(index[i])
         for j in range(np.uint64(out.shape[1])):
             out[i, j] = source[at, j]

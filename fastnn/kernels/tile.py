@@ -153,6 +153,11 @@ class _Memory:
             )
 
 
+def _once(builder):
+    """Keep LLVM from unrolling the loop that this stands in: it unrolls none with a call."""
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", (), side_effect=True)
+
+
 def _fma(builder, tile, x, y, z):
     name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
     return _call(builder, name, tile.vector, x, y, z)
@@ -169,24 +174,10 @@ def tile_zero(_, like, rows, vectors):
     return tile(like, rows, vectors), codegen
 
 
-@intrinsic(prefer_literal=True)
-def copy_vectors(_, like, vectors, source, target, lanes):
-    """Copy `vectors` (a literal) vectors; of a single one, its first `lanes`."""
-    tile = Tile(like, 1, vectors.literal_value)
-
-    def codegen(context, builder, signature, args):
-        stride = ir.Constant(ir.IntType(64), 0)
-        here, there = (_Memory(builder, tile, base, stride, args[4]) for base in args[2:4])
-        values = [here.load(row, v, tile.masked) for _, row, v in tile.places]
-        for place, row, v in tile.places:
-            there.store(values[place], row, v, tile.masked)
-        return context.get_dummy_value()
-
-    return types.void(like, vectors, types.int64, types.int64, types.int64), codegen
-
-
-def _sums(builder, tile, depth, left, right):
+def _sums(builder, tile, depth, left, right, packed=None):
     """Build the loop over k; return the vectors of the tile's sums, in the order of its places.
+
+    With an address `packed` the rows of `b` are copied there on the way.
 
     Every element sees its additions in the order of k whatever the tile's size: results do not
     depend on how a matrix is cut into tiles.
@@ -205,6 +196,12 @@ def _sums(builder, tile, depth, left, right):
     column = builder.add(a, builder.mul(k, a_column))
     row_of_b = _Memory(builder, tile, builder.add(b, builder.mul(k, b_row)), nothing, lanes)
     vectors = [row_of_b.load(0, v, tile.masked) for v in range(tile.vectors)]
+    if packed is not None:
+        wide = ir.Constant(k.type, tile.vectors * SHAPE.vector_bytes)
+        at = builder.add(packed, builder.mul(k, wide))
+        copy = _Memory(builder, tile, at, nothing, lanes)
+        for v, vector in enumerate(vectors):
+            copy.store(vector, 0, v, tile.masked)
     new = []
     for row in range(tile.rows):
         offset = builder.mul(a_row, ir.Constant(a_row.type, row))
@@ -214,9 +211,9 @@ def _sums(builder, tile, depth, left, right):
             _fma(builder, tile, factor, vector, old[row * tile.vectors + v])
             for v, vector in enumerate(vectors)
         ]
-    # LLVM unrolls no loop with a call in it: half the code, a quarter less time to compile, and
-    # nothing lost (50x200x64: 111.5 and 111.0 GFLOP/s).
-    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", (), side_effect=True)
+    # Not unrolled: half the code, a quarter less time to compile, and nothing lost (50x200x64: 111.5
+    # and 111.0 GFLOP/s).
+    _once(builder)
     following = builder.add(k, ir.Constant(k.type, 1))
     builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
     k.add_incoming(nothing, before)
@@ -259,12 +256,12 @@ def _leaky(builder, tile, slope, values):
     return new
 
 
-def _compute(builder, tile, depth, left, right, addend, target, after):
+def _compute(builder, tile, depth, left, right, addend, target, after, packed=None):
     """Build the work on one tile; see :func:`multiply_tile`."""
     lanes = right[2]
     slope, scale = after
     nothing, number = ir.Constant(addend[0].type, 0), slope.type
-    sums = _sums(builder, tile, depth, left, right)
+    sums = _sums(builder, tile, depth, left, right, packed)
 
     def plus(values):
         memory = _Memory(builder, tile, *addend, lanes)
@@ -316,6 +313,21 @@ def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after):
         return context.get_dummy_value()
 
     return types.void(vectors, types.int64, types.int64, *groups, after), codegen
+
+
+@intrinsic
+def multiply_and_pack(_, depth, left, right, addend, target, after, packed):
+    """Compute the largest tile, and copy the strip of `b` that it goes through to `packed`."""
+    like = after.dtype
+    groups = [types.UniTuple(types.int64, n) for n in (3, 3, 2, 2)]
+
+    def codegen(context, builder, signature, args):
+        parts = [cgutils.unpack_tuple(builder, group) for group in args[1:6]]
+        tile = Tile(like, SHAPE.rows, SHAPE.vectors[0])
+        _compute(builder, tile, args[0], *parts, args[6])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, *groups, after, types.int64), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -391,27 +403,29 @@ def address_of(_, array):
     return types.int64(array), codegen
 
 
-@intrinsic
-def prefetch_rows(_, source, stride, rows, length):
-    """Ask for the cache lines of `rows` rows of `length` bytes, `stride` bytes apart.
+@intrinsic(prefer_literal=True)
+def prefetch_rows(_, vectors, source, stride, rows):
+    """Ask for the cache lines of `rows` rows of `vectors` (a literal) vectors.
 
-    A prefetch is no access: it may go past the end of an array.  The loops are a function of their
-    own, since in their three places in the tiles' columns they took a second of the first run.
+    A prefetch is no access: it may go past the end of an array.  The loop is a function of its own,
+    since in all its places in the tiles' columns it took a second of the first run.
     """
     int64 = ir.IntType(64)
+    length = vectors.literal_value * SHAPE.vector_bytes
+    name = f"fastnn_prefetch_{length}"
 
     def define(module):
-        kind = ir.FunctionType(ir.VoidType(), [int64] * 4)
-        function = ir.Function(module, kind, "fastnn_prefetch_rows")
+        kind = ir.FunctionType(ir.VoidType(), [int64] * 3)
+        function = ir.Function(module, kind, name)
         function.linkage = "internal"
         function.attributes.add("noinline")
         builder = ir.IRBuilder(function.append_basic_block())
-        source, stride, rows, length = function.args
+        source, stride, rows = function.args
         with cgutils.for_range(builder, rows) as row:
+            _once(builder)
             start = builder.add(source, builder.mul(row.index, stride))
-            lines = builder.udiv(builder.add(length, length.type(63)), length.type(64))
-            with cgutils.for_range(builder, lines) as line:
-                at = builder.add(start, builder.mul(line.index, length.type(64)))
+            for offset in range(0, length, 64):
+                at = builder.add(start, start.type(offset))
                 pointer = builder.inttoptr(at, ir.IntType(8).as_pointer())
                 reading, second_cache, data = _int32(0), _int32(2), _int32(1)
                 given = pointer, reading, second_cache, data
@@ -420,11 +434,11 @@ def prefetch_rows(_, source, stride, rows, length):
         return function
 
     def codegen(context, builder, signature, args):
-        known = builder.module.globals.get("fastnn_prefetch_rows")
-        builder.call(known or define(builder.module), args)
+        known = builder.module.globals.get(name)
+        builder.call(known or define(builder.module), args[1:])
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 4), codegen
+    return types.void(vectors, *[types.int64] * 3), codegen
 
 
 @intrinsic
