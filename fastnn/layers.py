@@ -16,6 +16,7 @@ from fastnn.engine.steps import (
     Low,
     Part,
     PartColumns,
+    Source,
     Spare,
     Whole,
 )
@@ -35,7 +36,7 @@ from core to core: 200-64-64-1 on two threads took 10.6 ms an epoch with it and 
 
 def _through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer) -> Buffer:
     """Add the step from `dy` to the gradient before an activation; return its buffer."""
-    if node.fused or function.slope == 1:
+    if node.fused or node.slope_applied or function.slope == 1:
         return dy
     dz = node.program.buffer(dy.width)
     if function.slope is None:
@@ -166,8 +167,8 @@ class Dense(Layer):
         y = node.output(self.units)
         # Not in place: a loop that might read what it has written does not vectorize.
         z = node.kept["z"] = y if rides else node.program.buffer(self.units)
-        factor = 1.0 if node.fused or slope is None else slope
-        node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), factor, z.rows)
+        node.slope = 1.0 if node.fused or slope is None else slope
+        node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), node.slope, z.rows)
         if not rides:
             node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
 
@@ -190,12 +191,13 @@ class Dense(Layer):
             return dy
         w = node.parameters[0].value
         dx = node.program.buffer(len(w))
-        used = node.kept["dropped"] if self.drop_connect else w
-        if self.drop_connect or (len(w[0]) > 1 and w.nbytes <= _SMALL_BYTES):
-            node.program.add("matmul_nt", dz.rows, Whole(used), dx.rows)
+        small = len(w[0]) == 1 or w.nbytes <= _SMALL_BYTES
+        if self.drop_connect:
+            used = Whole(node.kept["dropped"])
         else:
-            copy = Whole(node.program.transposed(w))
-            node.program.add("matmul_nn", dz.rows, copy, dx.rows)
+            used = Whole(w) if small else Source(node.program.transposed(w).T)
+        slope = node.slope_before()
+        node.program.add("dense_backward", dz.rows, used, node.x.rows, slope, dx.rows)
         return dx
 
     def update(self, node: Node, updater: Updater) -> None:
@@ -293,6 +295,7 @@ class Activation(Layer):
                 self.activation.forward, node.x.rows, *self.activation.arguments, y.rows
             )
         else:
+            node.slope = slope
             node.program.add("relu_forward", node.x.rows, slope, y.rows)
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:

@@ -135,7 +135,8 @@ def _forward(
     for number, (layer, parameters) in enumerate(zip(model.layers, model.parameters, strict=True)):
         fused = out is None and model.fuses and number == last
         there = out if number == last else None
-        nodes.append(Node(program, parameters, x, number, seed, training, fused, there))
+        before = nodes[-1] if nodes else None
+        nodes.append(Node(program, parameters, x, number, seed, training, fused, before, there))
         layer.forward(nodes[-1])
         x = nodes[-1].y
     return nodes

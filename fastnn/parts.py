@@ -82,8 +82,14 @@ class Node:
     training: bool
     fused: bool
     """Whether the loss contains the layer's activation, which the layer then leaves out."""
+    before: "Node | None" = None
+    """The node of the layer before, None for the first."""
     out: Buffer | None = None
     """Where the outputs must go; None is anywhere, the inputs' own buffer included."""
+    slope: float = 1.0
+    """That of the ReLU which the outputs went through; 1 is none."""
+    slope_applied: bool = False
+    """Whether the gradient that `backward` is given went back through that ReLU already."""
     y: Buffer = field(init=False)
     """The outputs, set by `forward`."""
     kept: dict[str, Any] = field(default_factory=dict)
@@ -98,6 +104,16 @@ class Node:
         """Return the buffer for the outputs, made if need be."""
         self.y = self.out or self.program.buffer(columns)
         return self.y
+
+    def slope_before(self) -> float:
+        """Return the slope of the ReLU that the inputs came out of, to be applied to their gradient.
+
+        The layer before then leaves it out.
+        """
+        if self.before is None or self.before.slope == 1:
+            return 1.0
+        self.before.slope_applied = True
+        return self.before.slope
 
     def pass_on(self) -> None:
         """Let the outputs be the inputs, copied if they must go elsewhere."""

@@ -377,6 +377,11 @@ def _dense(rng, dtype, m, k, n):
     return {"x": x, "w": w, "b": b, "slope": 0.0, "out": blank(dtype, m, n)}
 
 
+def _dense_backward(rng, dtype, m, k, n):
+    dz, w, x = normal(rng, dtype, m, k), normal(rng, dtype, n, k), normal(rng, dtype, m, n)
+    return {"dz": dz, "w": w, "x": x, "slope": 0.1, "out": blank(dtype, m, n)}
+
+
 def _transpose(rng, dtype, m, n):
     return {"a": normal(rng, dtype, m, n), "out": blank(dtype, n, m)}
 
@@ -617,6 +622,7 @@ CASES = (
         tolerance=1, splits=False,
     ),
     Case("matmul", "dense_forward", _dense, ("out",), 3, tolerance=1, whole=("w", "b")),
+    Case("matmul", "dense_backward", _dense_backward, ("out",), 3, tolerance=1, whole=("w",)),
     Case("matmul", "transpose", _transpose, ("out",), 2, tolerance="exact", splits=False),
     Case("rows", "batch_rows", _batch_rows, ("index",), 1, splits=False),
     Case("rows", "gather_rows", _gather_rows, ("out",), 2, tolerance="exact", whole=("source",)),

@@ -87,12 +87,7 @@ class Program:
         return aligned((self.n_threads, APART), np.float64)[:, :count]
 
     def transposed(self, w: np.ndarray) -> np.ndarray:
-        """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it.
-
-        The transpose of a single column is the same memory.
-        """
-        if w.shape[1] == 1:
-            return w.reshape(1, -1)
+        """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it."""
         self._transposed.append((w, aligned(w.shape[::-1], w.dtype)))
         return self._transposed[-1][1]
 

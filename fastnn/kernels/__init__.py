@@ -150,6 +150,7 @@ _MATRICES = {
     "matmul_nt": "mk nk mn!",
     "matmul_tn_add": "km kn - mn!",
     "dense_forward": "mk kn n? - mn!",
+    "dense_backward": "mk nk mn= - mn!",
 }
 _WHOLE = {
     matmul: {"transpose": "mn nm!"},

@@ -57,6 +57,7 @@ NEAR = 2**15
 #   left = (a, row stride, column stride)     right = (b, row stride, lanes of the last vector)
 #   addend = (address, row stride) of what is added to the sums; address 0 means nothing
 #   target = (out, row stride)                after = (slope, scale)
+#   gate = (address, row stride) of what decides on the slope; 0 and 0 means the sums
 #   ahead = (address, row stride, rows) of the strip of `b` that comes next
 
 
@@ -65,7 +66,7 @@ NEAR = 2**15
 def _make_column(vectors):
     """Return the loop over the rows, from `row` on, of one column of tiles, `vectors` wide."""
     @inlined
-    def column(row, m, depth, left, right, addend, target, after, ahead):
+    def column(row, m, depth, left, right, addend, target, after, gate, ahead):
         a, a_row, a_column = left
         strip, strip_row, strip_rows = ahead
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
@@ -88,6 +89,7 @@ def _make_column(vectors):
                 (addend[0] + row * addend[1], addend[1]),
                 (target[0] + row * target[1], target[1]),
                 after,
+                (gate[0] + row * gate[1], gate[1]),
             )
             row += count
 
@@ -100,7 +102,7 @@ _edge = _make_column(1)
 
 
 @inlined
-def _strip(row, m, width, depth, left, right, addend, target, after, ahead, size):
+def _strip(row, m, width, depth, left, right, addend, target, after, gate, ahead, size):
     """Multiply rows of `a`, from `row` on, by a strip of `b` no wider than the widest tile."""
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
@@ -109,14 +111,15 @@ def _strip(row, m, width, depth, left, right, addend, target, after, ahead, size
         here = (b + at * size, b_row, min(width - at, lanes))
         start = (addend[0] + at * size if addend[0] != 0 else addend[0], addend[1])
         there = (target[0] + at * size, target[1])
+        decides = (gate[0] + at * size if gate[0] != 0 else gate[0], gate[1])
         if width - at >= SHAPE.vectors[0] * lanes:
-            _wide(row, m, depth, left, here, start, there, after, ahead)
+            _wide(row, m, depth, left, here, start, there, after, decides, ahead)
             at += SHAPE.vectors[0] * lanes
         elif width - at >= 2 * lanes:
-            _half(row, m, depth, left, here, start, there, after, ahead)
+            _half(row, m, depth, left, here, start, there, after, decides, ahead)
             at += 2 * lanes
         else:
-            _edge(row, m, depth, left, here, start, there, after, ahead)
+            _edge(row, m, depth, left, here, start, there, after, decides, ahead)
             at += lanes
 
 
@@ -158,7 +161,7 @@ def _pack_strip(one, size, depth, width, right, packed):
 
 
 @njit(cached=False)
-def _matvec(m, k, left, b, addend, target, after, size):
+def _matvec(m, k, left, b, addend, target, after, gate, size):
     """Multiply by one contiguous column: a sum along k for each row.
 
     The rows are independent, so the processor overlaps their chains of additions.
@@ -178,7 +181,10 @@ def _matvec(m, k, left, b, addend, target, after, size):
         total = tile_sum(tile, 0)
         if addend[0] != 0:
             total += load_element(slope, addend[0])
-        if slope != 1 and not total > 0:
+        if slope != 1 and gate[0] != 0:
+            if not load_element(slope, gate[0] + row * gate[1]) > 0:
+                total = slope * total
+        elif slope != 1 and not total > 0:
             zero = slope - slope
             total = zero if slope == 0 and total <= 0 else slope * total + zero
         if scale != 0:
@@ -209,7 +215,7 @@ def _pack_block(one, size, rows, length, most, a, a_column, packed):
 
 
 @inlined
-def _product(m, n, k, left, right, bias, target, after, pack_a, room, left_room, size):
+def _product(m, n, k, left, right, bias, target, after, gate, pack_a, room, left_room, size):
     """Compute a product block by block; `bias` is an address, 0 for none."""
     a_at, a_row, a_column = left
     b_at, b_row, b_column = right
@@ -234,6 +240,9 @@ def _product(m, n, k, left, right, bias, target, after, pack_a, room, left_room,
                 for k0 in range(k1, min(k1 + deep, max(k, 1)), most):
                     depth = min(most, k - k0)
                     there = (target[0] + i0 * target[1] + j * size, target[1])
+                    decides = gate
+                    if gate[0] != 0:
+                        decides = (gate[0] + i0 * gate[1] + j * size, gate[1])
                     addend = (nothing, nothing)
                     if scale == 0 and k0 > 0:
                         addend = there
@@ -261,17 +270,20 @@ def _product(m, n, k, left, right, bias, target, after, pack_a, room, left_room,
                         _pack_strip(one, size, depth, width, here, right)
                     elif far and width == widest and rows >= PACK_HEIGHT:
                         whole = (b_here, b_row, lanes)
-                        multiply_and_pack(depth, left, whole, addend, there, after, room)
+                        multiply_and_pack(depth, left, whole, addend, there, after, decides, room)
                         right = (room, widest * size)
                         row += SHAPE.rows
-                    _strip(row, rows, width, depth, left, right, addend, there, after, ahead, size)
+                    _strip(
+                        row, rows, width, depth, left, right, addend, there, after, decides, ahead, size
+                    )
 
 
-def _gemm(a, b, bias, slope, scale, out):
+def _gemm(a, b, bias, slope, scale, out, gate):
     """out = leaky(a @ b + bias, slope), or out += scale * (a @ b) where scale is not 0.
 
     `a` (m, k) and `b` (k, n) have any strides, the rows of `out` (m, n) are contiguous.  An empty
-    bias is none.  What is packed lies on the stack: nothing is allocated.
+    bias is none.  A `gate` (m, n), its rows contiguous, decides in place of the sums where the
+    slope holds; an empty one is none.  What is packed lies on the stack: nothing is allocated.
     """
     m, k = a.shape
     n = out.shape[1]
@@ -280,8 +292,11 @@ def _gemm(a, b, bias, slope, scale, out):
     left, right = (address_of(a), *a.strides), (address_of(b), *b.strides)
     target, after = (address_of(out), out.strides[0]), (slope, scale)
     bias_at = address_of(bias) if bias.size > 0 else np.int64(0)
+    decides = (np.int64(0), np.int64(0))
+    if gate.size > 0:
+        decides = (address_of(gate), gate.strides[0])
     if n == 1 and right[1] == size and left[2] == size:
-        _matvec(m, k, left, right[0], (bias_at, np.int64(0)), target, after, size)
+        _matvec(m, k, left, right[0], (bias_at, np.int64(0)), target, after, decides, size)
         return
     room, left_room = stack_buffer(STRIP), stack_buffer(BLOCK)
     # Too narrow to fill a vector: compute out.T, along the rows of a, and turn it around.
@@ -298,7 +313,9 @@ def _gemm(a, b, bias, slope, scale, out):
             here, other = (right[0], right[2], right[1]), (here[0], here[2], here[1])
         if turn:
             there, then = (left_room, columns * size), (one, one - one)
-        _product(rows, columns, k, here, other, bias_at, there, then, pack_a, room, left_room, size)
+        _product(
+            rows, columns, k, here, other, bias_at, there, then, decides, pack_a, room, left_room, size
+        )
         if turn:
             _turn(rows, columns, there, (target[0] + i * target[1], target[1]), scale, size)
 
@@ -316,7 +333,7 @@ def compile_gemm(dtype):
     place = _DTYPES.index(dtype)
     if not _table[place]:
         matrix, vector = types.Array(dtype, 2, "A"), types.Array(dtype, 1, "A")
-        signature = types.void(matrix, matrix, vector, dtype, dtype, matrix)
+        signature = types.void(matrix, matrix, vector, dtype, dtype, matrix, matrix)
         _compiled.append(cfunc(signature, _gemm))
         _table[place] = _compiled[-1].address
 
@@ -336,7 +353,7 @@ llvm.add_symbol("fastnn_gemm_fill", ctypes.cast(_fill, ctypes.c_void_p).value)
 
 
 @intrinsic
-def gemm(_, a, b, bias, slope, scale, out):
+def gemm(_, a, b, bias, slope, scale, out, gate):
     """Call :func:`_gemm` of the dtype of `out`."""
     place = ir.Constant(ir.IntType(64), _DTYPES.index(out.dtype))
 
@@ -359,7 +376,7 @@ def gemm(_, a, b, bias, slope, scale, out):
         return context.get_dummy_value()
 
     matrix, vector = types.Array(out.dtype, 2, "A"), types.Array(out.dtype, 1, "A")
-    return types.void(matrix, matrix, vector, out.dtype, out.dtype, matrix), codegen
+    return types.void(matrix, matrix, vector, out.dtype, out.dtype, matrix, matrix), codegen
 
 
 @intrinsic
@@ -401,7 +418,7 @@ def matmul_nn(a, b, out):
            [6., 9.]])
     """
     one = out.dtype.type(1)
-    gemm(_view(a), _view(b), _view(b[0, :0]), one, one - one, _view(out))
+    gemm(_view(a), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]))
 
 
 @njit
@@ -420,7 +437,7 @@ def matmul_tn(a, b, out):
     array([[11.]])
     """
     one = out.dtype.type(1)
-    gemm(_view(a.T), _view(b), _view(b[0, :0]), one, one - one, _view(out))
+    gemm(_view(a.T), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]))
 
 
 @njit
@@ -437,7 +454,7 @@ def matmul_nt(a, b, out):
     array([[11.]])
     """
     one = out.dtype.type(1)
-    gemm(_view(a), _view(b.T), _view(b[0, :0]), one, one - one, _view(out))
+    gemm(_view(a), _view(b.T), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]))
 
 
 @njit
@@ -464,7 +481,7 @@ def matmul_tn_add(a, b, scale, out):
     one = out.dtype.type(1)
     factor = out.dtype.type(scale)
     if factor != 0:
-        gemm(_view(a.T), _view(b), _view(b[0, :0]), one, factor, _view(out))
+        gemm(_view(a.T), _view(b), _view(b[0, :0]), one, factor, _view(out), _view(out[:0]))
 
 
 @njit
@@ -492,7 +509,37 @@ def dense_forward(x, w, b, slope, out):
     array([[3., 0.]])
     """
     one = out.dtype.type(1)
-    gemm(_view(x), _view(w), _view(b), out.dtype.type(slope), one - one, _view(out))
+    gemm(_view(x), _view(w), _view(b), out.dtype.type(slope), one - one, _view(out), _view(out[:0]))
+
+
+@njit
+def dense_backward(dz, w, x, slope, out):
+    """Write ``out = (dz @ w.T) * f'(x)`` with ``f'(x) = 1 if x > 0 else slope``.
+
+    This is the gradient with respect to a layer's inputs `x`, taken back through the (leaky) ReLU
+    that they came out of; with slope 1 through nothing.
+
+    Parameters
+    ----------
+    dz : array, (m, n)
+    w : array, (k, n)
+    x : array, (m, k)
+    slope : float
+    out : array, (m, k)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> dz, w, x = np.array([[3.0]]), np.array([[1.0], [2.0]]), np.array([[0.5, 0.0]])
+    >>> out = np.empty((1, 2))
+    >>> kernels.dense_backward(dz, w, x, 0.0, out)
+    >>> out
+    array([[3., 0.]])
+    """
+    one = out.dtype.type(1)
+    slope = out.dtype.type(slope)
+    gemm(_view(dz), _view(w.T), _view(w[0, :0]), slope, one - one, _view(out), _view(x))
 
 
 @njit

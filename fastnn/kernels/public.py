@@ -108,7 +108,8 @@ class _Argument:
 
     ``mn`` is an array of two axes, ``m(qn)`` one whose second axis is as long as q times n (a
     digit is itself), ``-`` a number, ``m<n`` an integer vector with values in [0, n), a trailing
-    ``!`` an array that is written, ``?`` one that may be empty instead, ``*`` one of any dtype.
+    ``!`` an array that is written, ``?`` one that may be empty instead, ``*`` one of any dtype,
+    ``=`` one that must be contiguous where others of the kernel need not be.
     """
 
     def __init__(self, name, word, strided):
@@ -116,10 +117,10 @@ class _Argument:
         self.written = "!" in word
         self.optional = "?" in word
         self.any_dtype = "*" in word
-        axes, _, self.below = word.strip("!?*").partition("<")
+        axes, _, self.below = word.strip("!?*=").partition("<")
         self.scalar = axes == "-"
         self.axes = [] if self.scalar else re.findall(r"(?<=\()\w+|\w", axes)
-        self.strided = (strided or self.any_dtype) and not self.written
+        self.strided = (strided or self.any_dtype) and not self.written and "=" not in word
 
     def cut(self, letter):
         """Return the code of this argument's part ``lo:hi`` of an axis."""

@@ -256,23 +256,39 @@ def _leaky(builder, tile, slope, values):
     return new
 
 
-def _compute(builder, tile, depth, left, right, addend, target, after, packed=None):
+def _gated(builder, tile, slope, values, gates):
+    """Return t where its gate is > 0, else slope * t."""
+    factor = _splat(builder, slope, tile.lanes)
+    zero = ir.Constant(tile.vector, None)
+    return [
+        builder.select(builder.fcmp_ordered(">", gate, zero), t, builder.fmul(factor, t))
+        for t, gate in zip(values, gates, strict=True)
+    ]
+
+
+def _compute(builder, tile, depth, left, right, addend, target, after, gate, packed=None):
     """Build the work on one tile; see :func:`multiply_tile`."""
     lanes = right[2]
     slope, scale = after
     nothing, number = ir.Constant(addend[0].type, 0), slope.type
     sums = _sums(builder, tile, depth, left, right, packed)
 
+    def read(source):
+        memory = _Memory(builder, tile, *source, lanes)
+        return [memory.load(row, v, tile.masked) for _, row, v in tile.places]
+
     def plus(values):
-        memory = _Memory(builder, tile, *addend, lanes)
-        return [
-            builder.fadd(values[place], memory.load(row, v, tile.masked))
-            for place, row, v in tile.places
-        ]
+        return [builder.fadd(*pair) for pair in zip(values, read(addend), strict=True)]
+
+    def through_gate(values):
+        return _gated(builder, tile, slope, values, read(gate))
 
     sums = _changed(builder, builder.icmp_signed("!=", addend[0], nothing), sums, plus)
     bends = builder.fcmp_unordered("!=", slope, ir.Constant(number, 1))
-    sums = _changed(builder, bends, sums, lambda t: _leaky(builder, tile, slope, t))
+    gated = builder.icmp_signed("!=", gate[0], nothing)
+    here, there = builder.and_(bends, builder.not_(gated)), builder.and_(bends, gated)
+    sums = _changed(builder, here, sums, lambda t: _leaky(builder, tile, slope, t))
+    sums = _changed(builder, there, sums, through_gate)
     memory = _Memory(builder, tile, *target, lanes)
     writes = builder.fcmp_ordered("==", scale, ir.Constant(number, 0))
     with builder.if_else(writes) as (write, add):
@@ -286,17 +302,22 @@ def _compute(builder, tile, depth, left, right, addend, target, after, packed=No
                 memory.store(_fma(builder, tile, factor, sums[place], old), row, v, tile.masked)
 
 
+def _groups(after):
+    """Return the types of left, right, addend, target, after and gate."""
+    three, two = types.UniTuple(types.int64, 3), types.UniTuple(types.int64, 2)
+    return three, three, two, two, after, two
+
+
 @intrinsic(prefer_literal=True)
-def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after):
+def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after, gate):
     """Compute `rows` rows of a product, `vectors` (a literal) wide.
 
     The arguments are those of the loops in matmul.py: ``left = (a, row stride, column stride)``,
-    ``right = (b, row stride, lanes of the last vector)``, ``addend`` and ``target =
+    ``right = (b, row stride, lanes of the last vector)``, ``addend``, ``target`` and ``gate =
     (address, row stride)``, ``after = (slope, scale)``.  The whole tile is built here, and not as
     a Numba loop, because Numba takes seconds to get 18 such loops ready for LLVM.
     """
     width, like = vectors.literal_value, after.dtype
-    groups = [types.UniTuple(types.int64, n) for n in (3, 3, 2, 2)]
 
     def codegen(context, builder, signature, args):
         rows, depth = args[1:3]
@@ -312,22 +333,21 @@ def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after):
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(vectors, types.int64, types.int64, *groups, after), codegen
+    return types.void(vectors, types.int64, types.int64, *_groups(after)), codegen
 
 
 @intrinsic
-def multiply_and_pack(_, depth, left, right, addend, target, after, packed):
+def multiply_and_pack(_, depth, left, right, addend, target, after, gate, packed):
     """Compute the largest tile, and copy the strip of `b` that it goes through to `packed`."""
     like = after.dtype
-    groups = [types.UniTuple(types.int64, n) for n in (3, 3, 2, 2)]
 
     def codegen(context, builder, signature, args):
-        parts = [cgutils.unpack_tuple(builder, group) for group in args[1:6]]
+        parts = [cgutils.unpack_tuple(builder, group) for group in args[1:7]]
         tile = Tile(like, SHAPE.rows, SHAPE.vectors[0])
-        _compute(builder, tile, args[0], *parts, args[6])
+        _compute(builder, tile, args[0], *parts, args[7])
         return context.get_dummy_value()
 
-    return types.void(types.int64, *groups, after, types.int64), codegen
+    return types.void(types.int64, *_groups(after), types.int64), codegen
 
 
 @intrinsic(prefer_literal=True)

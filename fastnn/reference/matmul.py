@@ -27,5 +27,10 @@ def dense_forward(x, w, b, slope, out):
     np.copyto(out, np.maximum(out, 0) if slope == 0 else np.where(out > 0, out, slope * out))
 
 
+def dense_backward(dz, w, x, slope, out):
+    np.matmul(dz, w.T, out=out)
+    out *= np.where(x > 0, 1, slope).astype(out.dtype)
+
+
 def transpose(a, out):
     out[...] = a.T
