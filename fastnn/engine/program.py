@@ -80,7 +80,7 @@ class Program:
             shape = (*shape, columns)
         if own:
             shape = (self.n_threads, *shape)
-        return Buffer(aligned(shape, dtype or self.dtype), own)
+        return Buffer(aligned(shape, dtype or self.dtype), "own" if own else "shared")
 
     def own_numbers(self, count: int) -> np.ndarray:
         """Return room for numbers that each thread computes for itself, (n_threads, count)."""

@@ -168,20 +168,29 @@ class Negated(Number):
 class Own(Arg):
     """This thread's own copy of all rows of the batch; the first axis counts the threads."""
 
+    axes = 3
     first, count = "0", f"c[{Clock.ROWS:d}]"
 
+    def start(self, i: int) -> str:
+        """Return the code of the row at which the batch begins."""
+        return f"c[{Clock.THREAD:d}] * i[{i + 1}]"
+
+    def lines(self, clock: np.ndarray) -> np.ndarray:
+        """Return the array from that row on."""
+        return self.array[clock[Clock.THREAD]]
+
     def code(self, i, dtype):
-        at = f"(c[{Clock.THREAD:d}] * i[{i + 1}] + {self.first})"
-        if self.array.ndim == 2:
+        at = f"({self.start(i)} + {self.first})"
+        if self.array.ndim < self.axes:
             return f"vector(i[{i}] + {at} * {self.array.itemsize}, {self.count}, {dtype})"
         row = f"{at} * i[{i + 2}] * {self.array.itemsize}"
         return f"matrix(i[{i}] + {row}, {self.count}, i[{i + 2}], {dtype})"
 
     def numbers(self):
-        return [self.array.ctypes.data, *self.array.shape[1:]]
+        return [self.array.ctypes.data, *self.array.shape[self.axes - 2 :]]
 
     def view(self, clock, lo, hi):
-        return self.array[clock[Clock.THREAD], : clock[Clock.ROWS]]
+        return self.lines(clock)[: clock[Clock.ROWS]]
 
 
 class OwnRows(Own):
@@ -190,7 +199,7 @@ class OwnRows(Own):
     first, count = "lo", "hi - lo"
 
     def view(self, clock, lo, hi):
-        return self.array[clock[Clock.THREAD], lo:hi]
+        return self.lines(clock)[lo:hi]
 
 
 class OwnColumns(Own):
@@ -198,22 +207,50 @@ class OwnColumns(Own):
 
     def code(self, i, dtype):
         size = self.array.itemsize
-        room = f"(c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] + lo) * {size}"
+        room = f"({self.start(i)} * i[{i + 2}] + lo) * {size}"
         return (
             f"strided(i[{i}] + {room}, c[{Clock.ROWS:d}], hi - lo, "
             f"i[{i + 2}] * {size}, {size}, {dtype})"
         )
 
     def view(self, clock, lo, hi):
-        return self.array[clock[Clock.THREAD], : clock[Clock.ROWS], lo:hi]
+        return self.lines(clock)[: clock[Clock.ROWS], lo:hi]
+
+
+class InPlace(Own):
+    """All rows of the batch, where they lie in the data."""
+
+    axes = 2
+
+    def start(self, i):
+        return f"c[{Clock.FIRST:d}]"
+
+    def lines(self, clock):
+        return self.array[clock[Clock.FIRST] :]
+
+
+class InPlaceRows(InPlace, OwnRows):
+    """This thread's share of those rows."""
+
+
+class InPlaceColumns(InPlace, OwnColumns):
+    """This thread's share of the columns of those rows."""
+
+
+_KINDS = {
+    "shared": (Rows, Batch, Columns),
+    "own": (OwnRows, Own, OwnColumns),
+    "in place": (InPlaceRows, InPlace, InPlaceColumns),
+}
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """A buffer for a batch, shared by the threads or with a copy for each (a first axis)."""
+    """The rows of a batch: a buffer that the threads share, one for each, or the data itself."""
 
     array: np.ndarray
-    own: bool = False
+    """With a first axis that counts the threads where each has its own."""
+    kind: str = "shared"
 
     @property
     def width(self) -> int:
@@ -223,17 +260,17 @@ class Buffer:
     @property
     def rows(self) -> Arg:
         """This thread's share of the rows."""
-        return OwnRows(self.array) if self.own else Rows(self.array)
+        return _KINDS[self.kind][0](self.array)
 
     @property
     def batch(self) -> Arg:
         """All rows of the batch."""
-        return Own(self.array) if self.own else Batch(self.array)
+        return _KINDS[self.kind][1](self.array)
 
     @property
     def columns(self) -> Arg:
         """All rows, this thread's share of the columns."""
-        return OwnColumns(self.array) if self.own else Columns(self.array)
+        return _KINDS[self.kind][2](self.array)
 
 
 class Spare(Arg):
