@@ -18,7 +18,6 @@ from fastnn.optimizers.updater import Updater
 from fastnn.parts import Layer, Node, Parameter, Selection
 from fastnn.reference import TWINS
 
-
 _IN_PLACE_BYTES = 2**17
 """Most bytes of a batch whose rows, if they follow each other, are read where they lie.  To copy
 them took 6 % of an epoch of 200-64-1; more of them come from memory faster in one go."""

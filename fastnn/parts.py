@@ -106,9 +106,9 @@ class Node:
         return self.y
 
     def slope_before(self) -> float:
-        """Return the slope of the ReLU that the inputs came out of, to be applied to their gradient.
+        """Return the slope of the ReLU that the inputs came out of, 1 for none.
 
-        The layer before then leaves it out.
+        It must be applied to their gradient: the layer before then leaves it out.
         """
         if self.before is None or self.before.slope == 1:
             return 1.0

@@ -64,15 +64,17 @@ NEAR = 2**15
 # What leads to the tiles and to packing is inlined where it has one caller: else Numba makes the
 # same machine code again for each level of functions (5.1 s to compile, and 3.3).
 def _make_column(vectors):
-    """Return the loop over the rows, from `row` on, of one column of tiles, `vectors` wide."""
+    """Return the loop over rows (from, to) of one column of tiles, `vectors` wide."""
+
     @inlined
-    def column(row, m, depth, left, right, addend, target, after, gate, ahead):
+    def column(rows, depth, left, right, addend, target, after, gate, ahead):
+        row, end = rows
         a, a_row, a_column = left
         strip, strip_row, strip_rows = ahead
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
-        blocks = (m - row + SHAPE.rows - 1) // SHAPE.rows
+        blocks = (end - row + SHAPE.rows - 1) // SHAPE.rows
         for block in range(blocks):
-            count = (m - row + blocks - block - 1) // (blocks - block)
+            count = (end - row + blocks - block - 1) // (blocks - block)
             if strip_rows > 0:
                 # A large matrix lies in a far cache. Its next strip, asked for bit by bit, comes
                 # while the tiles compute (256x3072x1024: 95 to 104 GFLOP/s), and so does the
@@ -102,8 +104,8 @@ _edge = _make_column(1)
 
 
 @inlined
-def _strip(row, m, width, depth, left, right, addend, target, after, gate, ahead, size):
-    """Multiply rows of `a`, from `row` on, by a strip of `b` no wider than the widest tile."""
+def _strip(rows, width, depth, left, right, addend, target, after, gate, ahead, size):
+    """Multiply rows (from, to) of `a` by a strip of `b` that is no wider than the widest tile."""
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
     at = 0
@@ -113,13 +115,13 @@ def _strip(row, m, width, depth, left, right, addend, target, after, gate, ahead
         there = (target[0] + at * size, target[1])
         decides = (gate[0] + at * size if gate[0] != 0 else gate[0], gate[1])
         if width - at >= SHAPE.vectors[0] * lanes:
-            _wide(row, m, depth, left, here, start, there, after, decides, ahead)
+            _wide(rows, depth, left, here, start, there, after, decides, ahead)
             at += SHAPE.vectors[0] * lanes
         elif width - at >= 2 * lanes:
-            _half(row, m, depth, left, here, start, there, after, decides, ahead)
+            _half(rows, depth, left, here, start, there, after, decides, ahead)
             at += 2 * lanes
         else:
-            _edge(row, m, depth, left, here, start, there, after, decides, ahead)
+            _edge(rows, depth, left, here, start, there, after, decides, ahead)
             at += lanes
 
 
@@ -215,8 +217,10 @@ def _pack_block(one, size, rows, length, most, a, a_column, packed):
 
 
 @inlined
-def _product(m, n, k, left, right, bias, target, after, gate, pack_a, room, left_room, size):
-    """Compute a product block by block; `bias` is an address, 0 for none."""
+def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size):
+    """Compute a product (m, n, k) block by block; `bias` is an address, 0 for none."""
+    m, n, k = shape
+    room, left_room = rooms
     a_at, a_row, a_column = left
     b_at, b_row, b_column = right
     slope, scale = after
@@ -263,7 +267,7 @@ def _product(m, n, k, left, right, bias, target, after, gate, pack_a, room, left
                             k2, j2 = k1 + deep, 0
                         if k2 < k:
                             ahead = (b_at + k2 * b_row + j2 * size, b_row, min(most, k - k2))
-                    row = nothing
+                    part = (nothing, rows)
                     if b_column != size:
                         right = (room, widest * size)
                         here = (b_here, b_row, b_column)
@@ -272,9 +276,9 @@ def _product(m, n, k, left, right, bias, target, after, gate, pack_a, room, left
                         whole = (b_here, b_row, lanes)
                         multiply_and_pack(depth, left, whole, addend, there, after, decides, room)
                         right = (room, widest * size)
-                        row += SHAPE.rows
+                        part = (np.int64(SHAPE.rows), rows)
                     _strip(
-                        row, rows, width, depth, left, right, addend, there, after, decides, ahead, size
+                        part, width, depth, left, right, addend, there, after, decides, ahead, size
                     )
 
 
@@ -298,7 +302,7 @@ def _gemm(a, b, bias, slope, scale, out, gate):
     if n == 1 and right[1] == size and left[2] == size:
         _matvec(m, k, left, right[0], (bias_at, np.int64(0)), target, after, decides, size)
         return
-    room, left_room = stack_buffer(STRIP), stack_buffer(BLOCK)
+    rooms = stack_buffer(STRIP), stack_buffer(BLOCK)
     # Too narrow to fill a vector: compute out.T, along the rows of a, and turn it around.
     narrow = 0 < n < SHAPE.vector_bytes // size and left[1] == size
     narrow = narrow and bias_at == 0 and slope == 1
@@ -312,10 +316,9 @@ def _gemm(a, b, bias, slope, scale, out, gate):
             rows, columns = columns, rows
             here, other = (right[0], right[2], right[1]), (here[0], here[2], here[1])
         if turn:
-            there, then = (left_room, columns * size), (one, one - one)
-        _product(
-            rows, columns, k, here, other, bias_at, there, then, decides, pack_a, room, left_room, size
-        )
+            there, then = (rooms[1], columns * size), (one, one - one)
+        shape = (rows, columns, k)
+        _product(shape, here, other, bias_at, there, then, decides, pack_a, rooms, size)
         if turn:
             _turn(rows, columns, there, (target[0] + i * target[1], target[1]), scale, size)
 
