@@ -34,16 +34,16 @@ from fastnn.kernels.tile import (
     transpose_block,
 )
 
-DEPTH_BYTES = 512
-"""Bytes along k that are worked on together: a strip of `b` as deep stays in the first cache."""
-DEEP_BYTES = 1024
-"""Bytes along k of a packed block of `a`, and between two visits to the same output."""
-HEIGHT = 256
-"""Most rows of `a` that are worked on together."""
-STRIP = DEPTH_BYTES // 4 * SHAPE.vectors[0] * SHAPE.vector_bytes
+WIDTH_BYTES = SHAPE.vectors[0] * SHAPE.vector_bytes
+"""Bytes of a row of the widest tile; a strip of `b` is as wide."""
+DEPTH = min(2**15 // WIDTH_BYTES, 256)
+"""Terms of each sum that are worked on together: a strip of `b` so deep fits the first cache."""
+STRIP = DEPTH * WIDTH_BYTES
 """Bytes of a packed strip of `b`."""
-BLOCK = HEIGHT * DEEP_BYTES
-"""Bytes of a packed block of `a`."""
+DEEP = 256
+"""Terms of each sum between two visits to the same output."""
+BLOCK = 2**18
+"""Bytes of `a` that are worked on together."""
 PACK_HEIGHT = 96
 """Least rows of `a` for packing `b`: for fewer the copy costs more than it gains."""
 PACK_WIDTH = 256
@@ -208,10 +208,10 @@ def _turn(n, m, source, target, scale, size):
 
 
 @inlined
-def _pack_block(one, size, rows, length, most, a, a_column, packed):
+def _pack_block(one, size, rows, length, a, a_column, packed):
     """Transpose (rows, length) of `a`, whose columns are contiguous, depth by depth."""
-    for k in range(0, length, most):
-        depth = min(most, length - k)
+    for k in range(0, length, DEPTH):
+        depth = min(DEPTH, length - k)
         there = packed + k * rows * size
         _transpose(one, size, depth, rows, a + k * a_column, a_column, there, depth * size)
 
@@ -227,22 +227,21 @@ def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size)
     one = type(slope)(1)
     nothing = np.int64(0)
     lanes = SHAPE.vector_bytes // size
-    widest = SHAPE.vectors[0] * lanes
-    most, deep = DEPTH_BYTES // size, DEEP_BYTES // size
-    far = b_column == size and n > widest and min(k, most) * n * size > NEAR
-    blocks = (m + HEIGHT - 1) // HEIGHT if far or pack_a else 1
+    widest, highest = WIDTH_BYTES // size, BLOCK // size // DEEP
+    far = b_column == size and n > widest and min(k, DEPTH) * n * size > NEAR
+    blocks = (m + highest - 1) // highest if far or pack_a else 1
     height = max(1, (m + blocks - 1) // blocks)
-    for k1 in range(0, max(k, 1), deep):
+    for k1 in range(0, max(k, 1), DEEP):
         for i0 in range(0, m, height):
             rows = min(height, m - i0)
             a_here = a_at + i0 * a_row + k1 * a_column
             if pack_a:
-                length = min(deep, k - k1)
-                _pack_block(one, size, rows, length, most, a_here, a_column, left_room)
+                length = min(DEEP, k - k1)
+                _pack_block(one, size, rows, length, a_here, a_column, left_room)
             for j in range(0, n, widest):
                 width = min(widest, n - j)
-                for k0 in range(k1, min(k1 + deep, max(k, 1)), most):
-                    depth = min(most, k - k0)
+                for k0 in range(k1, min(k1 + DEEP, max(k, 1)), DEPTH):
+                    depth = min(DEPTH, k - k0)
                     there = (target[0] + i0 * target[1] + j * size, target[1])
                     decides = gate
                     if gate[0] != 0:
@@ -261,21 +260,21 @@ def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size)
                     ahead = (nothing, nothing, nothing)
                     if far and rows >= AHEAD_HEIGHT:
                         k2, j2 = k0 + depth, j
-                        if k2 == min(k1 + deep, k):
+                        if k2 == min(k1 + DEEP, k):
                             k2, j2 = k1, j + widest
                         if j2 >= n:
-                            k2, j2 = k1 + deep, 0
+                            k2, j2 = k1 + DEEP, 0
                         if k2 < k:
-                            ahead = (b_at + k2 * b_row + j2 * size, b_row, min(most, k - k2))
+                            ahead = (b_at + k2 * b_row + j2 * size, b_row, min(DEPTH, k - k2))
                     part = (nothing, rows)
                     if b_column != size:
-                        right = (room, widest * size)
+                        right = (room, WIDTH_BYTES)
                         here = (b_here, b_row, b_column)
                         _pack_strip(one, size, depth, width, here, right)
                     elif far and width == widest and rows >= PACK_HEIGHT:
                         whole = (b_here, b_row, lanes)
                         multiply_and_pack(depth, left, whole, addend, there, after, decides, room)
-                        right = (room, widest * size)
+                        right = (room, WIDTH_BYTES)
                         part = (np.int64(SHAPE.rows), rows)
                     _strip(
                         part, width, depth, left, right, addend, there, after, decides, ahead, size
@@ -307,7 +306,7 @@ def _gemm(a, b, bias, slope, scale, out, gate):
     narrow = 0 < n < SHAPE.vector_bytes // size and left[1] == size
     narrow = narrow and bias_at == 0 and slope == 1
     turn = narrow and not (n == 1 and target[1] == size)  # out.T may lie in memory as out does
-    pack_a = left[1] == size and n >= PACK_WIDTH and k > DEEP_BYTES // size
+    pack_a = left[1] == size and n >= PACK_WIDTH and k > DEEP
     chunk = BLOCK // size // n if turn else max(m, 1)
     for i in range(0, m, chunk):
         rows, columns = min(chunk, m - i), n
