@@ -34,9 +34,11 @@ print(json.dumps({"import": imported - begun, "first epoch": done - started}))
 def once(work, cache: str) -> dict[str, float]:
     """Run one process on 20 batches of the work, its compiled code in `cache`."""
     request = json.dumps([work.sizes, work.batch, work.loss, work.optimizer])
+    # An installed package has its bytecode beside it.
+    kept = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", CHILD, repr(time.time()), request],
-        env=os.environ | {"FASTNN_CACHE_DIR": cache},
+        env=kept | {"FASTNN_CACHE_DIR": cache},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
