@@ -468,7 +468,7 @@ def entry(kernel, source, dtypes):
     name = kernel if named else kernel[0].__name__
     space = {
         "__name__": __name__,
-        "kernel": COMPILED[name] if named else kernel[0],
+        "kernel": inlined(COMPILED[name].py_func) if named else kernel[0],
         "share": _share,
         "vector": native.vector,
         "matrix": native.matrix,
@@ -480,4 +480,5 @@ def entry(kernel, source, dtypes):
     exec(compile(source.replace("def step", f"def {title}"), f"<step {title}>", "exec"), space)
     integers, floats = types.CPointer(types.int64), types.CPointer(types.float64)
     signature = types.void(integers, floats, integers)
-    return cfunc(signature, space[title], cached=named)
+    fastmath = COMPILED[name].targetoptions["fastmath"] if named else ()
+    return cfunc(signature, space[title], fastmath=fastmath, cached=named)

@@ -145,13 +145,13 @@ def inlined(function):
     return numba.njit(error_model="numpy", inline="always")(function)
 
 
-def cfunc(signature, function, *, cached=True):
+def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
     """Compile `function` now, for one signature, as code that can be called by address."""
     compiled = CFunc(
         function,
         sigutils.normalize_signature(signature),
         locals={},
-        options={"error_model": "numpy"},
+        options={"error_model": "numpy", "fastmath": set(fastmath)},
     )
     if cached:
         compiled._cache = _Cache(function)

@@ -225,7 +225,7 @@ def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size)
     b_at, b_row, b_column = right
     slope, scale = after
     one = type(slope)(1)
-    nothing = np.int64(0)
+    nothing, room_row = np.int64(0), np.int64(WIDTH_BYTES)
     lanes = SHAPE.vector_bytes // size
     widest, highest = WIDTH_BYTES // size, BLOCK // size // DEEP
     far = b_column == size and n > widest and min(k, DEPTH) * n * size > NEAR
@@ -268,13 +268,13 @@ def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size)
                             ahead = (b_at + k2 * b_row + j2 * size, b_row, min(DEPTH, k - k2))
                     part = (nothing, rows)
                     if b_column != size:
-                        right = (room, WIDTH_BYTES)
+                        right = (room, room_row)
                         here = (b_here, b_row, b_column)
                         _pack_strip(one, size, depth, width, here, right)
                     elif far and width == widest and rows >= PACK_HEIGHT:
                         whole = (b_here, b_row, lanes)
                         multiply_and_pack(depth, left, whole, addend, there, after, decides, room)
-                        right = (room, WIDTH_BYTES)
+                        right = (room, room_row)
                         part = (np.int64(SHAPE.rows), rows)
                     _strip(
                         part, width, depth, left, right, addend, there, after, decides, ahead, size

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.jit import REASSOCIATE, inlined, njit
 from fastnn.kernels.tile import address_of, prefetch_rows
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -14,14 +14,14 @@ _BEGINNING = 1024
 _UNTURNED = np.uint64(1) << np.uint64(63)
 
 
-@njit
+@inlined
 def mix(x):
     """Scramble 64 bits (the first half of splitmix64's finalizer)."""
     x = (x ^ (x >> np.uint64(30))) * _MIX
     return x ^ (x >> np.uint64(31))
 
 
-@njit
+@inlined
 def columns(first, last, n):
     """Return those columns from `first` to before `last` that exist, without signs.
 
