@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn import Dense, Network
+from fastnn import Activation, BatchNormalization, Dense, Dropout, Network
 
 ROWS, COLUMNS = 60, 4
 
@@ -75,27 +75,25 @@ FORMS = {
 }
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_weights(form):
+def test_every_form_gives_the_same_weights(form, shuffle):
     x, y, weight = _data()
     given = [FORMS[form](array) for array in (x, y, weight)]
-    assert _trained(*given) == _trained(x, y, weight)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_weights_in_float64(form):
-    x, y, weight = _data()
-    given = [FORMS[form](array) for array in (x, y, weight)]
-    assert _trained(*given, dtype="float64") == _trained(x, y, weight, dtype="float64")
+    for dtype in ("float32", "float64"):
+        expected = _trained(x, y, weight, shuffle=shuffle, dtype=dtype)
+        assert _trained(*given, shuffle=shuffle, dtype=dtype) == expected
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "int8", "uint8", "uint64", "bool", ">i4"])
 def test_labels_of_every_integer_type(dtype):
     x = _data()[0]
     labels = np.arange(ROWS) % 2
-    expected = _trained(x, labels, loss="softmax_cross_entropy")
-    for given in (labels.astype(dtype), _gapped(labels.astype(dtype)), labels.tolist()):
-        assert _trained(x, given, loss="softmax_cross_entropy") == expected
+    for shuffle in (True, False):
+        kind = {"loss": "softmax_cross_entropy", "shuffle": shuffle}
+        expected = _trained(x, labels, **kind)
+        for given in (labels.astype(dtype), _gapped(labels.astype(dtype)), labels.tolist()):
+            assert _trained(x, given, **kind) == expected
 
 
 def test_one_row_of_zeros_and_ones_may_be_booleans():
@@ -162,6 +160,19 @@ def test_what_is_given_is_not_changed():
             _trained(*given, shuffle=shuffle, validation_data=given)
             for array, copy in zip(given, before, strict=True):
                 np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize(
+    "first", [Activation("relu"), BatchNormalization(), Dropout(0.5), Dense(4, drop_connect=0.5)]
+)
+def test_no_layer_writes_to_rows_that_are_read_where_they_lie(first):
+    x, y, _ = _data()
+    copies = x.copy(), y.copy()
+    for n_threads in (1, 2):
+        network = Network([first, Dense(2)], loss="mse", optimizer="adam", n_threads=n_threads)
+        network.fit(x, y, epochs=2, batch_size=16, shuffle=False)
+        np.testing.assert_array_equal(x, copies[0])
+        np.testing.assert_array_equal(y, copies[1])
 
 
 def test_weights_are_copied_in_and_out():

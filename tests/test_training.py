@@ -44,6 +44,10 @@ CASES = {
     "penalties": (9, [_penalized(17, "relu"), _penalized(1)], "mse", "adam", 50, True),
     "penalized sgd": (9, [Dense(6, "tanh", kernel_regularizer=L2(0.1)), Dense(2)], "mae",
                       "sgd", 50, False),
+    "transposed copy": (20, [Dense(101, "relu"), Dense(99, "leaky_relu"), Dense(3)], "mse", "adam",
+                        50, False),
+    "copy by threads": (20, [Dense(101, "leaky_relu"), Dense(99, "relu"), Dense(3)], "mse", "sgd",
+                        130, False),
     "one batch": (40, [Dense(12, "relu"), Dense(5)], "mse", SGD(0.001), 1000, False),
 }  # fmt: skip
 
