@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 
-from bench.measure import alternate
+from bench.measure import REST, alternate
 from bench.training import AGREE
 from bench.workloads import WORKS, disagreement, problem
 
@@ -114,6 +114,6 @@ def main(work: str, extra: str, threads: int, dtype: str, rounds: int, shortest:
         {name: trainer.run for name, trainer in trainers.items()},
         rounds,
         shortest,
-        rest=0.05 if threads > 1 else 0.0,
+        rest=REST,
     )
     return {name: times[name] | found[name] for name in trainers}

@@ -2,7 +2,7 @@
 
 import math
 
-from bench.measure import alternate
+from bench.measure import REST, alternate
 from bench.peers import PEERS
 from bench.workloads import Work, problem
 
@@ -47,7 +47,7 @@ def main(threads: int, dtype: str, rounds: int, shortest: float, kind: str, deca
     names = [name for name in NAMES if name not in PEERS or PEERS[name].installed]
     rows = []
     for size, work in works(kind, decades):
-        times = alternate(contenders(problem(work, dtype), threads, names), rounds, shortest)
+        times = alternate(contenders(problem(work, dtype), threads, names), rounds, shortest, REST)
         rows.append({"size": size, "peers": times})
         names = [
             name

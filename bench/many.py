@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 import fastnn
-from bench.measure import alternate
+from bench.measure import REST, alternate
 from bench.peers import PEERS
 from bench.peers.fastnn_peer import FastnnTrainer
 from bench.training import AGREE
@@ -63,5 +63,5 @@ def main(threads: int, dtype: str, rounds: int, shortest: float):
         found[name] = {"disagreement": far, "agrees": far < AGREE[dtype]}
     runs = {name: trainer.run for name, trainer in trainers.items()}
     # At least 10 times as long as for one network: a call should be of several epochs here too.
-    times = alternate(runs, rounds, 10 * shortest, rest=0.05 if threads > 1 else 0.0)
+    times = alternate(runs, rounds, 10 * shortest, rest=REST)
     return {name: times[name] | found[name] for name in trainers}

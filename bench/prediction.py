@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.measure import alternate
+from bench.measure import REST, alternate
 from bench.peers import Peer
 from bench.workloads import WORKS, problem
 
@@ -61,7 +61,7 @@ def main(threads: int, dtype: str, rounds: int, shortest: float, peers: list[str
             {name: repeat(function, x) for name, function in functions.items()},
             rounds,
             shortest,
-            rest=0.05 if threads > 1 else 0.0,
+            rest=REST,
         )
         found.append(
             {"rows": rows, "peers": {n: times[n] | {"agrees": agrees[n]} for n in functions}}

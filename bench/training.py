@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 
-from bench.measure import alternate
+from bench.measure import REST, alternate
 from bench.peers import PEERS
 from bench.workloads import WORKS, disagreement, problem
 
@@ -50,6 +50,6 @@ def main(work: str, threads: int, dtype: str, rounds: int, peers: list[str], sho
         {name: trainer.run for name, trainer in trainers.items()},
         rounds,
         shortest,
-        rest=0.05 if threads > 1 else 0.0,
+        rest=REST,
     )
     return {name: times[name] | found[name] for name in peers}
