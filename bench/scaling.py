@@ -150,7 +150,7 @@ def lower(work, dtype, threads):
         network._model(), network.optimizer, rows, lowering.Order(), work.batch, threads
     )
     weights = sum(array.nbytes for array in network.get_weights())
-    copies = sum(copy.nbytes for _, copy in program._transposed)
+    copies = sum(copy.nbytes for _, copy in program.copies)
     gradients = work.batch * sum(work.sizes[1:]) * program.dtype.itemsize
     moved = {"between": weights + copies + gradients, "memory": 2 * weights * (1 + state)}
     return program, moved if state else moved | {"memory": 0}
@@ -227,7 +227,8 @@ def main(threads: int, dtype: str, rounds: int, shortest: float):
         if threads == 1:
             entry["counts"] = shares(work, dtype, rounds, shortest)
         else:
-            sizes = {n: moved["between"] // n for n in COUNTS[1:]}
-            entry["handed"] = [handed(size, rounds, shortest / 4) for size in sizes.values()]
+            # Each for its own program: from some count on it keeps transposed copies of weights.
+            sizes = [lower(work, dtype, n)[1]["between"] // n for n in COUNTS[1:]]
+            entry["handed"] = [handed(size, rounds, shortest / 4) for size in sizes]
         found["works"].append(entry)
     return found

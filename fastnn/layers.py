@@ -16,10 +16,11 @@ from fastnn.engine.steps import (
     Low,
     Part,
     PartColumns,
-    Source,
     Spare,
+    Strided,
     Whole,
 )
+from fastnn.kernels.matmul import WIDTH_BYTES
 from fastnn.optimizers.updater import Updater
 from fastnn.parts import Layer, Node, Parameter
 from fastnn.penalties import Call
@@ -170,9 +171,34 @@ class Dense(Layer):
         # Not in place: a loop that might read what it has written does not vectorize.
         z = node.kept["z"] = y if rides else node.program.buffer(self.units)
         node.slope = 1.0 if node.fused or slope is None else slope
-        node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), node.slope, z.rows)
+        if self._by_columns(node):
+            columns = PartColumns(w), Part(b) if self.use_bias else Whole(b)
+            product = node.x.batch, *columns, node.slope, node.x.ahead, z.columns
+            node.program.add("dense_forward", *product, extent=self.units)
+            node.program.barrier()
+        else:
+            product = node.x.rows, Whole(w), Whole(b), node.slope, node.x.ahead, z.rows
+            node.program.add("dense_forward", *product)
         if not rides:
             node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
+
+    def _rides(self, node: Node) -> bool:
+        """Return whether the gradient is added to W as it is computed."""
+        penalty = node.parameters[0].regularizer
+        return node.rides and not penalties.terms(penalty, "gradient") and not self.drop_connect
+
+    def _by_columns(self, node: Node) -> bool:
+        """Return whether threads share columns of W and not rows of the batch.
+
+        Then each alone reads and writes its share, and what goes from core to core are outputs and
+        their gradients in place of W.  That needs a first layer (the gradient of inputs is a sum
+        over all columns), nothing else that changes W, and tiles of full width for every thread.
+        """
+        kernel, threads = node.parameters[0], node.program.n_threads
+        alone = self._rides(node) and not (kernel.regularizer or kernel.constraint)
+        wide = kernel.value[0].nbytes % (threads * WIDTH_BYTES) == 0
+        fewer = 2 * node.program.batch_size < len(kernel.value)
+        return threads > 1 and node.before is None and alone and wide and fewer
 
     def _dropped(self, node: Node, w: np.ndarray) -> np.ndarray:
         """Return the array for what DropConnect leaves of W; add the step that writes it."""
@@ -195,24 +221,31 @@ class Dense(Layer):
         dx = node.program.buffer(len(w))
         many = node.program.batch_size >= _MANY_ROWS * node.program.n_threads
         if self.drop_connect:
-            used: Arg = Whole(node.kept["dropped"])
-        elif len(w[0]) == 1 or w.nbytes <= _SMALL_BYTES or many:
-            used = Whole(w)
-        else:
-            used = Source(node.program.transposed(w).T)
+            w = node.kept["dropped"]
+        elif len(w[0]) > 1 and w.nbytes > _SMALL_BYTES and not many:
+            w = node.program.transposed(w).T
         slope = node.slope_before()
-        node.program.add("dense_backward", dz.rows, used, node.x.rows, slope, dx.rows)
+        node.program.add("dense_backward", dz.rows, Strided(w), node.x.rows, slope, dx.rows)
         return dx
 
     def update(self, node: Node, updater: Updater) -> None:
+        program, dz = node.program, node.kept["dz"]
+        if self._by_columns(node):
+            product = node.x.batch, dz.columns, -updater.rate, PartColumns(node.parameters[0].value)
+            program.add("matmul_tn_add", *product, extent=self.units)
+        else:
+            self._update_kernel(node, updater)
+        if self.use_bias:
+            gradient = aligned((self.units,), program.dtype)
+            calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
+            calls += node.parameters[1].update(FlatPart(gradient), updater)
+            program.add_group(calls, self.units)
+
+    def _update_kernel(self, node: Node, updater: Updater) -> None:
+        """Add the steps that update W, whose rows the threads share."""
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
-        w = kernel.value
-        parts = 0
-        if (
-            updater.rides
-            and not penalties.terms(kernel.regularizer, "gradient")
-            and not self.drop_connect
-        ):
+        w, parts = kernel.value, 0
+        if self._rides(node):
             product = node.x.columns, dz.batch, -updater.rate, Part(w)
             calls = kernel.around([("matmul_tn_add", product)], updater)
         else:
@@ -230,11 +263,6 @@ class Dense(Layer):
         if copy is not None and not on_columns:
             calls.append(("transpose", (Part(w), PartColumns(copy))))
         program.add_group(calls, len(w), parts=parts)
-        if self.use_bias:
-            gradient = aligned((self.units,), w.dtype)
-            calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
-            calls += node.parameters[1].update(FlatPart(gradient), updater)
-            program.add_group(calls, self.units)
         if on_columns:
             if copy is not None:
                 on_columns.append(("transpose", (PartColumns(w), Part(copy))))

@@ -3,14 +3,14 @@
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from fastnn import penalties
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.engine.steps import EVERY, Buffer, Mine, Source, Stretch, Whole
+from fastnn.engine.steps import EVERY, Buffer, InPlace, Mine, OwnBuffer, Source, Stretch, Whole
 from fastnn.kernels import COMPILED
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
@@ -98,9 +98,9 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
         plain = source.flags.c_contiguous and source.flags.aligned
         small = source.nbytes // len(source) * program.batch_size <= _IN_PLACE_BYTES
         if not order.shuffle and plain and small and source.dtype == room.array.dtype:
-            return Buffer(source, "in place")
+            return InPlace(source)
         kernel = "gather" if source.ndim == 1 else "gather_rows"
-        if room.kind == "own":
+        if isinstance(room, OwnBuffer):
             program.add(kernel, Source(source), index().batch, room.batch, extent=EVERY)
         else:
             program.add(kernel, Source(source), index().rows, room.rows)
@@ -139,6 +139,7 @@ def _forward(
     *,
     seed: int = 0,
     training: bool = False,
+    rides: bool = False,
     out: Buffer | None = None,
 ) -> list[Node]:
     """Add the forward pass; return the layers' nodes.
@@ -152,7 +153,8 @@ def _forward(
         fused = out is None and model.fuses and number == last
         there = out if number == last else None
         before = nodes[-1] if nodes else None
-        nodes.append(Node(program, parameters, x, number, seed, training, fused, before, there))
+        how = training, rides, fused
+        nodes.append(Node(program, parameters, x, number, seed, *how, before, there))
         layer.forward(nodes[-1])
         x = nodes[-1].y
     return nodes
@@ -166,7 +168,8 @@ def training(
     x, target, weight = _fetch(program, model, data, order, own=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
-    nodes = _forward(program, model, x, seed=order.seed, training=True)
+    rides = optimizer.rides
+    nodes = _forward(program, model, x, seed=order.seed, training=True, rides=rides)
     last = model.layers[-1]
     last.loss_forward(nodes[-1], model.loss, target, row_loss)
     dy = last.loss_backward(nodes[-1], model.loss, target, scale)
@@ -201,11 +204,11 @@ def prediction(model: Model, batch_size: int) -> Program:
     into the cache for the first layer.
     """
     program = Program(model.dtype, batch_size, 1)
-    x = Stretch(Clock.INPUT, model.n_inputs, model.dtype)
-    out = Stretch(Clock.OUTPUT, model.n_outputs, model.dtype)
+    x = Stretch(np.empty((0, model.n_inputs), model.dtype), Clock.INPUT)
+    out = Stretch(np.empty((0, model.n_outputs), model.dtype), Clock.OUTPUT)
     program.add("flag_not_finite", x.rows, Mine(program.loss))
     here = _selected(program, model, x, own=False)
-    _forward(program, model, here, out=cast(Buffer, out))
+    _forward(program, model, here, out=out)
     program.add_check()
     return program
 

@@ -71,7 +71,7 @@ def test_threads_share_a_product_by_its_longer_axis(name, m, k, n):
         "tn": ("matmul_tn", a.T.copy(), b),
         "nt": ("matmul_nt", a, b.T.copy()),
         "tn_add": ("matmul_tn_add", a.T.copy(), b, 0.5),
-        "dense": ("dense_forward", a, b, bias, 0.0),
+        "dense": ("dense_forward", a, b, bias, 0.0, 0),
     }[name]
     kernel, arguments = kernels.KERNELS[given[0]], given[1:]
     whole, shared = (np.ones((m, n), np.float32) for _ in range(2))

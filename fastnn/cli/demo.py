@@ -94,7 +94,7 @@ def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
     v = np.abs(some(20_000))
     return [
         ("matmul_nn", "128x784x512", (x, w, out)),
-        ("dense_forward", "128x784x512", (x, w, b, 0.0, out)),
+        ("dense_forward", "128x784x512", (x, w, b, 0.0, 0, out)),
         ("relu_forward", "100x256", (rows, 0.0, rows_out)),
         ("sigmoid_forward", "100x256", (rows, rows_out)),
         ("tanh_forward", "100x256", (rows, rows_out)),

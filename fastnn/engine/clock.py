@@ -31,6 +31,8 @@ class Clock(IntEnum):
     """Cycle counter after the run's first batch ..."""
     PAUSED = 13
     """... and where it pauses."""
+    ZERO = 14
+    """Always 0: what addresses count from that are known beforehand."""
 
 
 class Shared(IntEnum):

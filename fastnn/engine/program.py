@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
-from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, Step
+from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, OwnBuffer, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.matmul import compile_gemm
 
@@ -67,7 +67,8 @@ class Program:
         """Whether a long run should find out first how many are fastest."""
         self.loss = aligned((n_threads, APART), np.float64)
         """Sums of weighted losses and of weights of the batch, a row for each thread."""
-        self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
+        self.copies: list[tuple[np.ndarray, np.ndarray]] = []
+        """Weights, and the transposed copies that are kept of them."""
         self.updates = 0
         """Updates done; the optimizer's step counts from it."""
         self._groups: list[tuple[int, Group | None]] = []
@@ -80,7 +81,7 @@ class Program:
             shape = (*shape, columns)
         if own:
             shape = (self.n_threads, *shape)
-        return Buffer(aligned(shape, dtype or self.dtype), "own" if own else "shared")
+        return (OwnBuffer if own else Buffer)(aligned(shape, dtype or self.dtype))
 
     def own_numbers(self, count: int) -> np.ndarray:
         """Return room for numbers that each thread computes for itself, (n_threads, count)."""
@@ -88,16 +89,16 @@ class Program:
 
     def transposed(self, w: np.ndarray) -> np.ndarray:
         """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it."""
-        self._transposed.append((w, aligned(w.shape[::-1], w.dtype)))
-        return self._transposed[-1][1]
+        self.copies.append((w, aligned(w.shape[::-1], w.dtype)))
+        return self.copies[-1][1]
 
     def copy_of(self, w: np.ndarray) -> np.ndarray | None:
         """Return the copy that :meth:`transposed` made of `w`, if it made one."""
-        return next((copy for kept, copy in self._transposed if kept is w), None)
+        return next((copy for kept, copy in self.copies if kept is w), None)
 
     def refresh(self) -> None:
         """Make the transposed copies anew: the parameters may have been set between runs."""
-        for w, copy in self._transposed:
+        for w, copy in self.copies:
             copy[...] = w.T
 
     def barrier(self) -> None:

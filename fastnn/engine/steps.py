@@ -50,31 +50,6 @@ class Arg:
         return numba.from_dtype(self.array.dtype)
 
 
-class Rows(Arg):
-    """Rows of the batch, this thread's share of them."""
-
-    def code(self, i, dtype):
-        if self.array.ndim == 1:
-            return f"vector(i[{i}] + lo * {self.array.itemsize}, hi - lo, {dtype})"
-        row = f"lo * i[{i + 2}] * {self.array.itemsize}"
-        return f"matrix(i[{i}] + {row}, hi - lo, i[{i + 2}], {dtype})"
-
-    def view(self, clock, lo, hi):
-        return self.array[lo:hi]
-
-
-class Batch(Arg):
-    """All rows of the batch."""
-
-    def code(self, i, dtype):
-        if self.array.ndim == 1:
-            return f"vector(i[{i}], c[{Clock.ROWS:d}], {dtype})"
-        return f"matrix(i[{i}], c[{Clock.ROWS:d}], i[{i + 2}], {dtype})"
-
-    def view(self, clock, lo, hi):
-        return self.array[: clock[Clock.ROWS]]
-
-
 class Whole(Arg):
     """All of an array that does not depend on the batch."""
 
@@ -87,33 +62,41 @@ class Whole(Arg):
         return self.array
 
 
-class Part(Rows):
+class Strided(Whole):
+    """The same, of any strides: an array and its transpose need no steps of their own."""
+
+    def numbers(self):
+        return [*super().numbers(), *self.array.strides]
+
+    def code(self, i, dtype):
+        return f"strided(i[{i}], i[{i + 1}], i[{i + 2}], i[{i + 3}], i[{i + 4}], {dtype})"
+
+
+class Part(Arg):
     """This thread's share of the rows of an array that does not depend on the batch."""
+
+    def code(self, i, dtype):
+        if self.array.ndim == 1:
+            return f"vector(i[{i}] + lo * {self.array.itemsize}, hi - lo, {dtype})"
+        row = f"lo * i[{i + 2}] * {self.array.itemsize}"
+        return f"matrix(i[{i}] + {row}, hi - lo, i[{i + 2}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.array[lo:hi]
 
 
 class PartColumns(Arg):
     """This thread's share of the columns of an array that does not depend on the batch."""
 
-    rows = "i[{}]"
-
     def code(self, i, dtype):
         size = self.array.itemsize
         return (
-            f"strided(i[{i}] + lo * {size}, {self.rows.format(i + 1)}, hi - lo, "
+            f"strided(i[{i}] + lo * {size}, i[{i + 1}], hi - lo, "
             f"i[{i + 2}] * {size}, {size}, {dtype})"
         )
 
     def view(self, clock, lo, hi):
         return self.array[:, lo:hi]
-
-
-class Columns(PartColumns):
-    """All rows of the batch, this thread's share of the columns."""
-
-    rows = f"c[{Clock.ROWS:d}]"
-
-    def view(self, clock, lo, hi):
-        return self.array[: clock[Clock.ROWS], lo:hi]
 
 
 class FlatPart(Arg):
@@ -165,112 +148,166 @@ class Negated(Number):
         return -super().view(clock, lo, hi)
 
 
-class Own(Arg):
-    """This thread's own copy of all rows of the batch; the first axis counts the threads."""
+@dataclass(frozen=True)
+class Field:
+    """A field of the clock that the table names: steps that differ in it alone are the same."""
 
-    axes = 3
-    first, count = "0", f"c[{Clock.ROWS:d}]"
-
-    def start(self, i: int) -> str:
-        """Return the code of the row at which the batch begins."""
-        return f"c[{Clock.THREAD:d}] * i[{i + 1}]"
-
-    def lines(self, clock: np.ndarray) -> np.ndarray:
-        """Return the array from that row on."""
-        return self.array[clock[Clock.THREAD]]
-
-    def code(self, i, dtype):
-        at = f"({self.start(i)} + {self.first})"
-        if self.array.ndim < self.axes:
-            return f"vector(i[{i}] + {at} * {self.array.itemsize}, {self.count}, {dtype})"
-        row = f"{at} * i[{i + 2}] * {self.array.itemsize}"
-        return f"matrix(i[{i}] + {row}, {self.count}, i[{i + 2}], {dtype})"
+    field: Clock
 
     def numbers(self):
-        return [self.array.ctypes.data, *self.array.shape[self.axes - 2 :]]
+        return [self.field]
+
+    def code(self, i):
+        return f"c[i[{i}]]"
 
     def view(self, clock, lo, hi):
-        return self.lines(clock)[: clock[Clock.ROWS]]
+        return clock[self.field]
 
 
-class OwnRows(Own):
-    """This thread's share of the rows, in its own copy."""
+@dataclass(frozen=True)
+class Batch(Arg):
+    """All rows of the batch, in a :class:`Buffer` of any kind."""
+
+    buffer: "Buffer"
+
+    first, count = "0", f"c[{Clock.ROWS:d}]"
+
+    def numbers(self):
+        return self.buffer.numbers()
+
+    def start(self, i: int) -> str:
+        """Return the code of the address of the batch's first row."""
+        thread, first = f"c[{Clock.THREAD:d}] * i[{i + 2}]", f"c[{Clock.FIRST:d}] * i[{i + 3}]"
+        return f"c[i[{i + 4}]] + i[{i}] + {thread} + {first}"
+
+    def code(self, i, dtype):
+        if self.buffer.flat:
+            at = f"{self.start(i)} + {self.first} * {self.array.itemsize}"
+            return f"vector({at}, {self.count}, {dtype})"
+        at = f"{self.start(i)} + {self.first} * i[{i + 1}] * {self.array.itemsize}"
+        return f"matrix({at}, {self.count}, i[{i + 1}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return self.buffer.lines(clock)[: clock[Clock.ROWS]]
+
+
+class Rows(Batch):
+    """This thread's share of the rows of the batch."""
 
     first, count = "lo", "hi - lo"
 
     def view(self, clock, lo, hi):
-        return self.lines(clock)[lo:hi]
+        return super().view(clock, lo, hi)[lo:hi]
 
 
-class OwnColumns(Own):
-    """This thread's share of the columns, in its own copy of all rows."""
+class Columns(Batch):
+    """All rows of the batch, this thread's share of the columns."""
 
     def code(self, i, dtype):
         size = self.array.itemsize
-        room = f"({self.start(i)} * i[{i + 2}] + lo) * {size}"
-        return (
-            f"strided(i[{i}] + {room}, c[{Clock.ROWS:d}], hi - lo, "
-            f"i[{i + 2}] * {size}, {size}, {dtype})"
-        )
+        at = f"{self.start(i)} + lo * {size}"
+        return f"strided({at}, {self.count}, hi - lo, i[{i + 1}] * {size}, {size}, {dtype})"
 
     def view(self, clock, lo, hi):
-        return self.lines(clock)[: clock[Clock.ROWS], lo:hi]
+        return super().view(clock, lo, hi)[:, lo:hi]
 
 
-class InPlace(Own):
-    """All rows of the batch, where they lie in the data."""
+@dataclass(frozen=True)
+class Buffer:
+    """Where the rows of a batch lie: in room that the threads share.
 
-    axes = 2
+    The kinds differ in numbers alone, so that no step is compiled once for each.
+    """
 
-    def start(self, i):
-        return f"c[{Clock.FIRST:d}]"
+    array: np.ndarray
+
+    @property
+    def flat(self) -> bool:
+        """Whether a row is one number."""
+        return self.array.ndim == 1
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return 1 if self.flat else self.array.shape[-1]
+
+    @property
+    def rows(self) -> Arg:
+        """This thread's share of the rows."""
+        return Rows(self.array, self)
+
+    @property
+    def batch(self) -> Arg:
+        """All rows of the batch."""
+        return Batch(self.array, self)
+
+    @property
+    def columns(self) -> Arg:
+        """All rows, this thread's share of the columns."""
+        return Columns(self.array, self)
+
+    @property
+    def ahead(self) -> Field:
+        """How many rows further on in memory the next batch lies, 0 where it does not."""
+        return Field(Clock.ZERO)
+
+    def numbers(self) -> list[int]:
+        """Return [address, columns, strides in bytes of threads and of the data's rows, origin].
+
+        The field `origin` of the clock holds what the address counts from.
+        """
+        return [self.array.ctypes.data, self.width, 0, 0, Clock.ZERO]
+
+    def lines(self, clock: np.ndarray) -> np.ndarray:
+        """Return the array from the batch's first row on."""
+        return self.array
+
+
+class OwnBuffer(Buffer):
+    """Room of each thread's own: the first axis counts the threads."""
+
+    @property
+    def flat(self):
+        return self.array.ndim == 2
+
+    def numbers(self):
+        return [self.array.ctypes.data, self.width, self.array.strides[0], 0, Clock.ZERO]
+
+    def lines(self, clock):
+        return self.array[clock[Clock.THREAD]]
+
+
+class InPlace(Buffer):
+    """No room: the rows are read where they lie in the data."""
+
+    @property
+    def ahead(self):
+        return Field(Clock.ROWS)
+
+    def numbers(self):
+        return [self.array.ctypes.data, self.width, 0, self.array.strides[0], Clock.ZERO]
 
     def lines(self, clock):
         return self.array[clock[Clock.FIRST] :]
 
 
-class InPlaceRows(InPlace, OwnRows):
-    """This thread's share of those rows."""
-
-
-class InPlaceColumns(InPlace, OwnColumns):
-    """This thread's share of the columns of those rows."""
-
-
-_KINDS = {
-    "shared": (Rows, Batch, Columns),
-    "own": (OwnRows, Own, OwnColumns),
-    "in place": (InPlaceRows, InPlace, InPlaceColumns),
-}
-
-
 @dataclass(frozen=True)
-class Buffer:
-    """The rows of a batch: a buffer that the threads share, one for each, or the data itself."""
+class Stretch(InPlace):
+    """Contiguous data whose address the clock holds, so that one program serves all data.
 
-    array: np.ndarray
-    """With a first axis that counts the threads where each has its own."""
-    kind: str = "shared"
+    `array` has no rows: it says how many columns there are, and of what dtype.
+    """
 
-    @property
-    def width(self) -> int:
-        """The number of columns."""
-        return self.array.shape[-1]
+    origin: Clock
 
-    @property
-    def rows(self) -> Arg:
-        """This thread's share of the rows."""
-        return _KINDS[self.kind][0](self.array)
+    def numbers(self):
+        return [0, self.width, 0, self.width * self.array.itemsize, self.origin]
 
-    @property
-    def batch(self) -> Arg:
-        """All rows of the batch."""
-        return _KINDS[self.kind][1](self.array)
-
-    @property
-    def columns(self) -> Arg:
-        """All rows, this thread's share of the columns."""
-        return _KINDS[self.kind][2](self.array)
+    def lines(self, clock):
+        row = self.width * self.array.itemsize
+        start = int(clock[self.origin] + clock[Clock.FIRST] * row)
+        room = (ctypes.c_char * int(clock[Clock.ROWS] * row)).from_address(start)
+        return np.frombuffer(room, self.array.dtype).reshape(-1, self.width)
 
 
 class Spare(Arg):
@@ -298,61 +335,15 @@ class FlatSpare(Spare):
     flat = True
 
 
-class Source(Arg):
+class Source(Strided):
     """The whole of the user's data, of any strides."""
-
-    def numbers(self):
-        return [self.array.ctypes.data, *self.array.shape, *self.array.strides]
 
     def code(self, i, dtype):
         if self.array.ndim == 1:
             return f"strided(i[{i}], i[{i + 1}], 1, i[{i + 2}], 0, {dtype})[:, 0]"
         if self.array.flags.c_contiguous:
             return f"matrix(i[{i}], i[{i + 1}], i[{i + 2}], {dtype})"
-        return f"strided(i[{i}], i[{i + 1}], i[{i + 2}], i[{i + 3}], i[{i + 4}], {dtype})"
-
-    def view(self, clock, lo, hi):
-        return self.array
-
-
-@dataclass(frozen=True)
-class Span(Arg):
-    """Rows of data that each run names anew: those that this thread's share of the batch has.
-
-    `array` has no rows: it says how many columns there are, and of what dtype.
-    """
-
-    address: Clock
-
-    def numbers(self):
-        return [self.array.shape[1]]
-
-    def code(self, i, dtype):
-        row = f"(c[{Clock.FIRST:d}] + lo) * i[{i}] * {self.array.itemsize}"
-        return f"matrix(c[{self.address:d}] + {row}, hi - lo, i[{i}], {dtype})"
-
-    def view(self, clock, lo, hi):
-        row = self.array.shape[1] * self.array.itemsize
-        start = int(clock[self.address] + (clock[Clock.FIRST] + lo) * row)
-        room = (ctypes.c_char * int((hi - lo) * row)).from_address(start)
-        return np.frombuffer(room, self.array.dtype).reshape(hi - lo, -1)
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Contiguous data in place of a buffer: each batch has its rows in it.
-
-    The clock holds the data's address, so that one program serves all data.
-    """
-
-    address: Clock
-    width: int
-    dtype: np.dtype
-
-    @property
-    def rows(self) -> Arg:
-        """The rows that this thread's share of the batch stands for."""
-        return Span(np.empty((0, self.width), self.dtype), self.address)
+        return super().code(i, dtype)
 
 
 class Low:
@@ -406,7 +397,7 @@ class Step:
         """Return the integers and the floats of this step's row of the table."""
         integers, floats = [self.extent], []
         for argument in self.arguments:
-            if isinstance(argument, Arg):
+            if isinstance(argument, (Arg, Field)):
                 integers += argument.numbers()
             elif isinstance(argument, float):
                 floats.append(argument)
@@ -423,6 +414,9 @@ class Step:
                     dtypes.append(argument.dtype)
                 calls.append(argument.code(i, f"dtype{dtypes.index(argument.dtype)}"))
                 i += len(argument.numbers())
+            elif isinstance(argument, Field):
+                calls.append(argument.code(i))
+                i += 1
             elif isinstance(argument, _BOUNDS):
                 calls.append(argument.code())
             elif isinstance(argument, Clock):
@@ -453,7 +447,7 @@ class Step:
         lo, hi = share(int(extent), int(clock[Clock.PART]), int(clock[Clock.PARTS]))
         values = []
         for argument in self.arguments:
-            if isinstance(argument, (Arg, *_BOUNDS)):
+            if isinstance(argument, (Arg, Field, *_BOUNDS)):
                 values.append(argument.view(clock, lo, hi))
             else:
                 values.append(clock[argument] if isinstance(argument, Clock) else argument)
@@ -464,11 +458,14 @@ class Step:
 @functools.cache
 def entry(kernel, source, dtypes):
     """Compile the code of :meth:`Step.source`; equal steps of all networks share it."""
-    named = isinstance(kernel, str)
-    name = kernel if named else kernel[0].__name__
+    if isinstance(kernel, str):
+        name, fastmath = kernel, COMPILED[kernel].targetoptions["fastmath"]
+        call = inlined(COMPILED[kernel].py_func)
+    else:  # a user's own stays a call: it may have been compiled with flags of its own
+        name, fastmath, call = kernel[0].__name__, (), kernel[0]
     space = {
         "__name__": __name__,
-        "kernel": inlined(COMPILED[name].py_func) if named else kernel[0],
+        "kernel": call,
         "share": _share,
         "vector": native.vector,
         "matrix": native.matrix,
@@ -480,5 +477,4 @@ def entry(kernel, source, dtypes):
     exec(compile(source.replace("def step", f"def {title}"), f"<step {title}>", "exec"), space)
     integers, floats = types.CPointer(types.int64), types.CPointer(types.float64)
     signature = types.void(integers, floats, integers)
-    fastmath = COMPILED[name].targetoptions["fastmath"] if named else ()
-    return cfunc(signature, space[title], fastmath=fastmath, cached=named)
+    return cfunc(signature, space[title], fastmath=fastmath, cached=isinstance(kernel, str))

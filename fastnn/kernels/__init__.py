@@ -149,7 +149,7 @@ _MATRICES = {
     "matmul_tn": "km kn mn!",
     "matmul_nt": "mk nk mn!",
     "matmul_tn_add": "km kn - mn!",
-    "dense_forward": "mk kn n? - mn!",
+    "dense_forward": "mk kn n? - - mn!",
     "dense_backward": "mk nk mn= - mn!",
 }
 _WHOLE = {

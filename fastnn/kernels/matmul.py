@@ -34,10 +34,14 @@ from fastnn.kernels.tile import (
     transpose_block,
 )
 
+LINE = np.int64(64)
+"""Bytes of a cache line."""
 WIDTH_BYTES = SHAPE.vectors[0] * SHAPE.vector_bytes
 """Bytes of a row of the widest tile; a strip of `b` is as wide."""
 DEPTH = min(2**15 // WIDTH_BYTES, 256)
 """Terms of each sum that are worked on together: a strip of `b` so deep fits the first cache."""
+LINES = np.int64((WIDTH_BYTES + 63) // 64)
+"""Cache lines of a row of a strip."""
 STRIP = DEPTH * WIDTH_BYTES
 """Bytes of a packed strip of `b`."""
 DEEP = 256
@@ -58,7 +62,14 @@ NEAR = 2**15
 #   addend = (address, row stride) of what is added to the sums; address 0 means nothing
 #   target = (out, row stride)                after = (slope, scale)
 #   gate = (address, row stride) of what decides on the slope; 0 and 0 means the sums
-#   ahead = (address, row stride, rows) of the strip of `b` that comes next
+#   ahead = (address, stride from term to term, stride from tile to tile, tiles) of what is needed
+#           soon: so many tiles ask for a cache line of it with each term of their sums
+
+
+@inlined
+def _moved(place, offset):
+    """Return (address, stride) so many bytes further on; nothing stays nothing."""
+    return (place[0] + offset if place[0] != 0 else place[0]), place[1]
 
 
 # What leads to the tiles and to packing is inlined where it has one caller: else Numba makes the
@@ -67,21 +78,19 @@ def _make_column(vectors):
     """Return the loop over rows (from, to) of one column of tiles, `vectors` wide."""
 
     @inlined
-    def column(rows, depth, left, right, addend, target, after, gate, ahead):
+    def column(rows, depth, left, right, addend, target, after, gate, ahead, far):
         row, end = rows
         a, a_row, a_column = left
-        strip, strip_row, strip_rows = ahead
+        soon, per_term, per_tile, tiles = ahead
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
         blocks = (end - row + SHAPE.rows - 1) // SHAPE.rows
         for block in range(blocks):
             count = (end - row + blocks - block - 1) // (blocks - block)
-            if strip_rows > 0:
-                # A large matrix lies in a far cache. Its next strip, asked for bit by bit, comes
-                # while the tiles compute (256x3072x1024: 95 to 104 GFLOP/s), and so does the
-                # output (its gradient: 99 to 105), which no hardware foresees row by row.
-                first, last = strip_rows * block // blocks, strip_rows * (block + 1) // blocks
-                prefetch_rows(vectors, strip + first * strip_row, strip_row, last - first)
+            if far:
+                # No hardware foresees the output row by row (256x3072x1024's gradient: 99 to 105).
                 prefetch_rows(vectors, target[0] + row * target[1], target[1], count)
+            if block == tiles:
+                soon, per_term, per_tile = a, a_row - a_row, a_row - a_row
             multiply_tile(
                 vectors,
                 count,
@@ -92,6 +101,7 @@ def _make_column(vectors):
                 (target[0] + row * target[1], target[1]),
                 after,
                 (gate[0] + row * gate[1], gate[1]),
+                (soon + block * per_tile, per_term),
             )
             row += count
 
@@ -104,24 +114,23 @@ _edge = _make_column(1)
 
 
 @inlined
-def _strip(rows, width, depth, left, right, addend, target, after, gate, ahead, size):
+def _strip(rows, width, depth, left, right, addend, target, after, gate, ahead, far, size):
     """Multiply rows (from, to) of `a` by a strip of `b` that is no wider than the widest tile."""
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
     at = 0
     while at < width:
         here = (b + at * size, b_row, min(width - at, lanes))
-        start = (addend[0] + at * size if addend[0] != 0 else addend[0], addend[1])
+        start, decides = _moved(addend, at * size), _moved(gate, at * size)
         there = (target[0] + at * size, target[1])
-        decides = (gate[0] + at * size if gate[0] != 0 else gate[0], gate[1])
         if width - at >= SHAPE.vectors[0] * lanes:
-            _wide(rows, depth, left, here, start, there, after, decides, ahead)
+            _wide(rows, depth, left, here, start, there, after, decides, ahead, far)
             at += SHAPE.vectors[0] * lanes
         elif width - at >= 2 * lanes:
-            _half(rows, depth, left, here, start, there, after, decides, ahead)
+            _half(rows, depth, left, here, start, there, after, decides, ahead, far)
             at += 2 * lanes
         else:
-            _edge(rows, depth, left, here, start, there, after, decides, ahead)
+            _edge(rows, depth, left, here, start, there, after, decides, ahead, far)
             at += lanes
 
 
@@ -217,8 +226,12 @@ def _pack_block(one, size, rows, length, a, a_column, packed):
 
 
 @inlined
-def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size):
-    """Compute a product (m, n, k) block by block; `bias` is an address, 0 for none."""
+def _product(shape, left, right, bias, target, after, gate, coming, pack_a, rooms, size):
+    """Compute a product (m, n, k) block by block; `bias` is an address, 0 for none.
+
+    ``coming = (address, bytes)`` is asked for meanwhile, evenly: all at once it would have to be
+    waited for.
+    """
     m, n, k = shape
     room, left_room = rooms
     a_at, a_row, a_column = left
@@ -231,6 +244,8 @@ def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size)
     far = b_column == size and n > widest and min(k, DEPTH) * n * size > NEAR
     blocks = (m + highest - 1) // highest if far or pack_a else 1
     height = max(1, (m + blocks - 1) // blocks)
+    terms = k * ((m + SHAPE.rows - 1) // SHAPE.rows) * ((n + widest - 1) // widest)
+    soon, per_term = coming[0], (coming[1] + terms - 1) // max(terms, 1)
     for k1 in range(0, max(k, 1), DEEP):
         for i0 in range(0, m, height):
             rows = min(height, m - i0)
@@ -243,29 +258,32 @@ def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size)
                 for k0 in range(k1, min(k1 + DEEP, max(k, 1)), DEPTH):
                     depth = min(DEPTH, k - k0)
                     there = (target[0] + i0 * target[1] + j * size, target[1])
-                    decides = gate
-                    if gate[0] != 0:
-                        decides = (gate[0] + i0 * gate[1] + j * size, gate[1])
+                    decides = _moved(gate, i0 * gate[1] + j * size)
                     addend = (nothing, nothing)
                     if scale == 0 and k0 > 0:
                         addend = there
-                    elif scale == 0 and bias != 0:
-                        addend = (bias + j * size, nothing)
+                    elif scale == 0:
+                        addend = _moved((bias, nothing), j * size)
                     left = (a_here + (k0 - k1) * a_column, a_row, a_column)
                     if pack_a:
                         left = (left_room + (k0 - k1) * rows * size, depth * size, size)
                     b_here = b_at + k0 * b_row + j * b_column
                     right = (b_here, b_row)
                     after = (slope if k0 + depth == k else one, scale)
-                    ahead = (nothing, nothing, nothing)
-                    if far and rows >= AHEAD_HEIGHT:
+                    tiles = (rows + SHAPE.rows - 1) // SHAPE.rows
+                    ahead = (soon, per_term, depth * per_term, tiles)
+                    soon += tiles * depth * per_term
+                    asks = far and rows >= AHEAD_HEIGHT
+                    if asks:
+                        # A large matrix lies in a far cache: its next strip comes meanwhile
+                        # (256x3072x1024: 95 to 104 GFLOP/s).
                         k2, j2 = k0 + depth, j
                         if k2 == min(k1 + DEEP, k):
                             k2, j2 = k1, j + widest
                         if j2 >= n:
                             k2, j2 = k1 + DEEP, 0
                         if k2 < k:
-                            ahead = (b_at + k2 * b_row + j2 * size, b_row, min(DEPTH, k - k2))
+                            ahead = (b_at + k2 * b_row + j2 * size, b_row, LINE, LINES)
                     part = (nothing, rows)
                     if b_column != size:
                         right = (room, room_row)
@@ -273,20 +291,26 @@ def _product(shape, left, right, bias, target, after, gate, pack_a, rooms, size)
                         _pack_strip(one, size, depth, width, here, right)
                     elif far and width == widest and rows >= PACK_HEIGHT:
                         whole = (b_here, b_row, lanes)
-                        multiply_and_pack(depth, left, whole, addend, there, after, decides, room)
+                        multiply_and_pack(
+                            depth, left, whole, addend, there, after, decides, ahead[:2], room
+                        )
                         right = (room, room_row)
                         part = (np.int64(SHAPE.rows), rows)
+                        ahead = (ahead[0] + ahead[2], ahead[1], ahead[2], ahead[3] - 1)
                     _strip(
-                        part, width, depth, left, right, addend, there, after, decides, ahead, size
-                    )
+                        part, width, depth, left, right, addend, there, after, decides, ahead,
+                        asks, size,
+                    )  # fmt: skip
 
 
-def _gemm(a, b, bias, slope, scale, out, gate):
+def _gemm(a, b, bias, slope, scale, out, gate, ahead):
     """out = leaky(a @ b + bias, slope), or out += scale * (a @ b) where scale is not 0.
 
     `a` (m, k) and `b` (k, n) have any strides, the rows of `out` (m, n) are contiguous.  An empty
     bias is none.  A `gate` (m, n), its rows contiguous, decides in place of the sums where the
-    slope holds; an empty one is none.  What is packed lies on the stack: nothing is allocated.
+    slope holds; an empty one is none.  Where `ahead` is not 0, as many rows as `a` has, so many rows
+    of its further on, are asked for meanwhile.  What is packed lies on the stack: nothing is
+    allocated.
     """
     m, k = a.shape
     n = out.shape[1]
@@ -301,6 +325,7 @@ def _gemm(a, b, bias, slope, scale, out, gate):
     if n == 1 and right[1] == size and left[2] == size:
         _matvec(m, k, left, right[0], (bias_at, np.int64(0)), target, after, decides, size)
         return
+    coming = (left[0] + ahead * left[1], m * left[1] if ahead != 0 else ahead)
     rooms = stack_buffer(STRIP), stack_buffer(BLOCK)
     # Too narrow to fill a vector: compute out.T, along the rows of a, and turn it around.
     narrow = 0 < n < SHAPE.vector_bytes // size and left[1] == size
@@ -317,7 +342,7 @@ def _gemm(a, b, bias, slope, scale, out, gate):
         if turn:
             there, then = (rooms[1], columns * size), (one, one - one)
         shape = (rows, columns, k)
-        _product(shape, here, other, bias_at, there, then, decides, pack_a, rooms, size)
+        _product(shape, here, other, bias_at, there, then, decides, coming, pack_a, rooms, size)
         if turn:
             _turn(rows, columns, there, (target[0] + i * target[1], target[1]), scale, size)
 
@@ -335,7 +360,7 @@ def compile_gemm(dtype):
     place = _DTYPES.index(dtype)
     if not _table[place]:
         matrix, vector = types.Array(dtype, 2, "A"), types.Array(dtype, 1, "A")
-        signature = types.void(matrix, matrix, vector, dtype, dtype, matrix, matrix)
+        signature = types.void(matrix, matrix, vector, dtype, dtype, matrix, matrix, types.int64)
         _compiled.append(cfunc(signature, _gemm))
         _table[place] = _compiled[-1].address
 
@@ -355,7 +380,7 @@ llvm.add_symbol("fastnn_gemm_fill", ctypes.cast(_fill, ctypes.c_void_p).value)
 
 
 @intrinsic
-def gemm(_, a, b, bias, slope, scale, out, gate):
+def gemm(_, a, b, bias, slope, scale, out, gate, ahead):
     """Call :func:`_gemm` of the dtype of `out`."""
     place = ir.Constant(ir.IntType(64), _DTYPES.index(out.dtype))
 
@@ -378,7 +403,8 @@ def gemm(_, a, b, bias, slope, scale, out, gate):
         return context.get_dummy_value()
 
     matrix, vector = types.Array(out.dtype, 2, "A"), types.Array(out.dtype, 1, "A")
-    return types.void(matrix, matrix, vector, out.dtype, out.dtype, matrix, matrix), codegen
+    kinds = matrix, matrix, vector, out.dtype, out.dtype, matrix, matrix, types.int64
+    return types.void(*kinds), codegen
 
 
 @intrinsic
@@ -420,7 +446,7 @@ def matmul_nn(a, b, out):
            [6., 9.]])
     """
     one = out.dtype.type(1)
-    gemm(_view(a), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]))
+    gemm(_view(a), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]), 0)
 
 
 @njit
@@ -439,7 +465,7 @@ def matmul_tn(a, b, out):
     array([[11.]])
     """
     one = out.dtype.type(1)
-    gemm(_view(a.T), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]))
+    gemm(_view(a.T), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]), 0)
 
 
 @njit
@@ -456,7 +482,7 @@ def matmul_nt(a, b, out):
     array([[11.]])
     """
     one = out.dtype.type(1)
-    gemm(_view(a), _view(b.T), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]))
+    gemm(_view(a), _view(b.T), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]), 0)
 
 
 @njit
@@ -483,11 +509,11 @@ def matmul_tn_add(a, b, scale, out):
     one = out.dtype.type(1)
     factor = out.dtype.type(scale)
     if factor != 0:
-        gemm(_view(a.T), _view(b), _view(b[0, :0]), one, factor, _view(out), _view(out[:0]))
+        gemm(_view(a.T), _view(b), _view(b[0, :0]), one, factor, _view(out), _view(out[:0]), 0)
 
 
 @njit
-def dense_forward(x, w, b, slope, out):
+def dense_forward(x, w, b, slope, ahead, out):
     """Write ``out = f(x @ w + b)`` with ``f(t) = t if t > 0 else slope * t``.
 
     Slope 1 is the linear layer, 0 the ReLU layer, anything between a leaky ReLU.
@@ -499,6 +525,9 @@ def dense_forward(x, w, b, slope, out):
     b : array, (n,) or (0,)
         Empty: no bias.
     slope : float
+    ahead : int
+        So many rows from `x` on lie the m rows that will be next; they are fetched from memory
+        meanwhile, which need not be theirs: it changes nothing but the time.  0: none.
     out : array, (m, n)
 
     Examples
@@ -506,12 +535,12 @@ def dense_forward(x, w, b, slope, out):
     >>> import numpy as np
     >>> from fastnn import kernels
     >>> out = np.empty((1, 2))
-    >>> kernels.dense_forward(np.ones((1, 1)), np.array([[2.0, -2.0]]), np.ones(2), 0.0, out)
+    >>> kernels.dense_forward(np.ones((1, 1)), np.array([[2.0, -2.0]]), np.ones(2), 0.0, 0, out)
     >>> out
     array([[3., 0.]])
     """
-    one = out.dtype.type(1)
-    gemm(_view(x), _view(w), _view(b), out.dtype.type(slope), one - one, _view(out), _view(out[:0]))
+    slope, nothing = out.dtype.type(slope), out.dtype.type(0)
+    gemm(_view(x), _view(w), _view(b), slope, nothing, _view(out), _view(out[:0]), ahead)
 
 
 @njit
@@ -541,7 +570,7 @@ def dense_backward(dz, w, x, slope, out):
     """
     one = out.dtype.type(1)
     slope = out.dtype.type(slope)
-    gemm(_view(dz), _view(w.T), _view(w[0, :0]), slope, one - one, _view(out), _view(x))
+    gemm(_view(dz), _view(w.T), _view(w[0, :0]), slope, one - one, _view(out), _view(x), 0)
 
 
 @njit

@@ -158,6 +158,13 @@ def _once(builder):
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", (), side_effect=True)
 
 
+def _prefetch(builder, address):
+    """Ask for a cache line; it is no access, so it may lie past the end of an array."""
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    reading, second_cache, data = _int32(0), _int32(2), _int32(1)
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, reading, second_cache, data)
+
+
 def _fma(builder, tile, x, y, z):
     name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
     return _call(builder, name, tile.vector, x, y, z)
@@ -174,10 +181,11 @@ def tile_zero(_, like, rows, vectors):
     return tile(like, rows, vectors), codegen
 
 
-def _sums(builder, tile, depth, left, right, packed=None):
+def _sums(builder, tile, depth, left, right, soon, packed=None):
     """Build the loop over k; return the vectors of the tile's sums, in the order of its places.
 
-    With an address `packed` the rows of `b` are copied there on the way.
+    With an address `packed` the rows of `b` are copied there on the way.  With each term a cache
+    line is asked for, on from ``soon = (address, stride)``.
 
     Every element sees its additions in the order of k whatever the tile's size: results do not
     depend on how a matrix is cut into tiles.
@@ -202,6 +210,7 @@ def _sums(builder, tile, depth, left, right, packed=None):
         copy = _Memory(builder, tile, at, nothing, lanes)
         for v, vector in enumerate(vectors):
             copy.store(vector, 0, v, tile.masked)
+    _prefetch(builder, builder.add(soon[0], builder.mul(k, soon[1])))
     new = []
     for row in range(tile.rows):
         offset = builder.mul(a_row, ir.Constant(a_row.type, row))
@@ -266,12 +275,12 @@ def _gated(builder, tile, slope, values, gates):
     ]
 
 
-def _compute(builder, tile, depth, left, right, addend, target, after, gate, packed=None):
+def _compute(builder, tile, depth, left, right, addend, target, after, gate, soon, packed=None):
     """Build the work on one tile; see :func:`multiply_tile`."""
     lanes = right[2]
     slope, scale = after
     nothing, number = ir.Constant(addend[0].type, 0), slope.type
-    sums = _sums(builder, tile, depth, left, right, packed)
+    sums = _sums(builder, tile, depth, left, right, soon, packed)
 
     def read(source):
         memory = _Memory(builder, tile, *source, lanes)
@@ -303,18 +312,19 @@ def _compute(builder, tile, depth, left, right, addend, target, after, gate, pac
 
 
 def _groups(after):
-    """Return the types of left, right, addend, target, after and gate."""
+    """Return the types of left, right, addend, target, after, gate and soon."""
     three, two = types.UniTuple(types.int64, 3), types.UniTuple(types.int64, 2)
-    return three, three, two, two, after, two
+    return three, three, two, two, after, two, two
 
 
 @intrinsic(prefer_literal=True)
-def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after, gate):
+def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after, gate, soon):
     """Compute `rows` rows of a product, `vectors` (a literal) wide.
 
     The arguments are those of the loops in matmul.py: ``left = (a, row stride, column stride)``,
     ``right = (b, row stride, lanes of the last vector)``, ``addend``, ``target`` and ``gate =
-    (address, row stride)``, ``after = (slope, scale)``.  The whole tile is built here, and not as
+    (address, row stride)``, ``after = (slope, scale)``, ``soon = (address, bytes for each term)``
+    of what is asked for meanwhile.  The whole tile is built here, and not as
     a Numba loop, because Numba takes seconds to get 18 such loops ready for LLVM.
     """
     width, like = vectors.literal_value, after.dtype
@@ -337,14 +347,14 @@ def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after, g
 
 
 @intrinsic
-def multiply_and_pack(_, depth, left, right, addend, target, after, gate, packed):
+def multiply_and_pack(_, depth, left, right, addend, target, after, gate, soon, packed):
     """Compute the largest tile, and copy the strip of `b` that it goes through to `packed`."""
     like = after.dtype
 
     def codegen(context, builder, signature, args):
-        parts = [cgutils.unpack_tuple(builder, group) for group in args[1:7]]
+        parts = [cgutils.unpack_tuple(builder, group) for group in args[1:8]]
         tile = Tile(like, SHAPE.rows, SHAPE.vectors[0])
-        _compute(builder, tile, args[0], *parts, args[7])
+        _compute(builder, tile, args[0], *parts, args[8])
         return context.get_dummy_value()
 
     return types.void(types.int64, *_groups(after), types.int64), codegen
@@ -427,8 +437,8 @@ def address_of(_, array):
 def prefetch_rows(_, vectors, source, stride, rows):
     """Ask for the cache lines of `rows` rows of `vectors` (a literal) vectors.
 
-    A prefetch is no access: it may go past the end of an array.  The loop is a function of its own,
-    since in all its places in the tiles' columns it took a second of the first run.
+    The loop is a function of its own, since in all its places in the tiles' columns it took a
+    second of the first run.
     """
     int64 = ir.IntType(64)
     length = vectors.literal_value * SHAPE.vector_bytes
@@ -445,11 +455,7 @@ def prefetch_rows(_, vectors, source, stride, rows):
             _once(builder)
             start = builder.add(source, builder.mul(row.index, stride))
             for offset in range(0, length, 64):
-                at = builder.add(start, start.type(offset))
-                pointer = builder.inttoptr(at, ir.IntType(8).as_pointer())
-                reading, second_cache, data = _int32(0), _int32(2), _int32(1)
-                given = pointer, reading, second_cache, data
-                _call(builder, "llvm.prefetch.p0", ir.VoidType(), *given)
+                _prefetch(builder, builder.add(start, start.type(offset)))
         builder.ret_void()
         return function
 
