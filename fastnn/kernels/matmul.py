@@ -38,14 +38,14 @@ LINE = np.int64(64)
 """Bytes of a cache line."""
 WIDTH_BYTES = SHAPE.vectors[0] * SHAPE.vector_bytes
 """Bytes of a row of the widest tile; a strip of `b` is as wide."""
-DEPTH = min(2**15 // WIDTH_BYTES, 256)
-"""Terms of each sum that are worked on together: a strip of `b` so deep fits the first cache."""
+DEPTH = 256
+"""Terms of each sum that are worked on together.  A strip of `b` so deep and of the widest tile's
+width (64 KB) is more than the first cache holds; half of it fits, but then the sums are written and
+read twice as often, which costs more (128x784x512: 111 and 112 GFLOP/s)."""
 LINES = np.int64((WIDTH_BYTES + 63) // 64)
 """Cache lines of a row of a strip."""
 STRIP = DEPTH * WIDTH_BYTES
 """Bytes of a packed strip of `b`."""
-DEEP = 256
-"""Terms of each sum between two visits to the same output."""
 BLOCK = 2**18
 """Bytes of `a` that are worked on together."""
 PACK_HEIGHT = 96
@@ -217,15 +217,6 @@ def _turn(n, m, source, target, scale, size):
 
 
 @inlined
-def _pack_block(one, size, rows, length, a, a_column, packed):
-    """Transpose (rows, length) of `a`, whose columns are contiguous, depth by depth."""
-    for k in range(0, length, DEPTH):
-        depth = min(DEPTH, length - k)
-        there = packed + k * rows * size
-        _transpose(one, size, depth, rows, a + k * a_column, a_column, there, depth * size)
-
-
-@inlined
 def _product(shape, left, right, bias, target, after, gate, coming, pack_a, rooms, size):
     """Compute a product (m, n, k) block by block; `bias` is an address, 0 for none.
 
@@ -240,67 +231,56 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
     one = type(slope)(1)
     nothing, room_row = np.int64(0), np.int64(WIDTH_BYTES)
     lanes = SHAPE.vector_bytes // size
-    widest, highest = WIDTH_BYTES // size, BLOCK // size // DEEP
+    widest, highest = WIDTH_BYTES // size, BLOCK // size // DEPTH
     far = b_column == size and n > widest and min(k, DEPTH) * n * size > NEAR
     blocks = (m + highest - 1) // highest if far or pack_a else 1
     height = max(1, (m + blocks - 1) // blocks)
     terms = k * ((m + SHAPE.rows - 1) // SHAPE.rows) * ((n + widest - 1) // widest)
     soon, per_term = coming[0], (coming[1] + terms - 1) // max(terms, 1)
-    for k1 in range(0, max(k, 1), DEEP):
+    for k0 in range(0, max(k, 1), DEPTH):
+        depth = min(DEPTH, k - k0)
+        after = (slope if k0 + depth == k else one, scale)
         for i0 in range(0, m, height):
             rows = min(height, m - i0)
-            a_here = a_at + i0 * a_row + k1 * a_column
+            tiles = (rows + SHAPE.rows - 1) // SHAPE.rows
+            left = (a_at + i0 * a_row + k0 * a_column, a_row, a_column)
             if pack_a:
-                length = min(DEEP, k - k1)
-                _pack_block(one, size, rows, length, a_here, a_column, left_room)
+                _transpose(one, size, depth, rows, left[0], a_column, left_room, depth * size)
+                left = (left_room, depth * size, size)
             for j in range(0, n, widest):
                 width = min(widest, n - j)
-                for k0 in range(k1, min(k1 + DEEP, max(k, 1)), DEPTH):
-                    depth = min(DEPTH, k - k0)
-                    there = (target[0] + i0 * target[1] + j * size, target[1])
-                    decides = _moved(gate, i0 * gate[1] + j * size)
-                    addend = (nothing, nothing)
-                    if scale == 0 and k0 > 0:
-                        addend = there
-                    elif scale == 0:
-                        addend = _moved((bias, nothing), j * size)
-                    left = (a_here + (k0 - k1) * a_column, a_row, a_column)
-                    if pack_a:
-                        left = (left_room + (k0 - k1) * rows * size, depth * size, size)
-                    b_here = b_at + k0 * b_row + j * b_column
-                    right = (b_here, b_row)
-                    after = (slope if k0 + depth == k else one, scale)
-                    tiles = (rows + SHAPE.rows - 1) // SHAPE.rows
-                    ahead = (soon, per_term, depth * per_term, tiles)
-                    soon += tiles * depth * per_term
-                    asks = far and rows >= AHEAD_HEIGHT
-                    if asks:
-                        # A large matrix lies in a far cache: its next strip comes meanwhile
-                        # (256x3072x1024: 95 to 104 GFLOP/s).
-                        k2, j2 = k0 + depth, j
-                        if k2 == min(k1 + DEEP, k):
-                            k2, j2 = k1, j + widest
-                        if j2 >= n:
-                            k2, j2 = k1 + DEEP, 0
-                        if k2 < k:
-                            ahead = (b_at + k2 * b_row + j2 * size, b_row, LINE, LINES)
-                    part = (nothing, rows)
-                    if b_column != size:
-                        right = (room, room_row)
-                        here = (b_here, b_row, b_column)
-                        _pack_strip(one, size, depth, width, here, right)
-                    elif far and width == widest and rows >= PACK_HEIGHT:
-                        whole = (b_here, b_row, lanes)
-                        multiply_and_pack(
-                            depth, left, whole, addend, there, after, decides, ahead[:2], room
-                        )
-                        right = (room, room_row)
-                        part = (np.int64(SHAPE.rows), rows)
-                        ahead = (ahead[0] + ahead[2], ahead[1], ahead[2], ahead[3] - 1)
-                    _strip(
-                        part, width, depth, left, right, addend, there, after, decides, ahead,
-                        asks, size,
-                    )  # fmt: skip
+                there = (target[0] + i0 * target[1] + j * size, target[1])
+                decides = _moved(gate, i0 * gate[1] + j * size)
+                addend = (nothing, nothing)
+                if scale == 0:
+                    addend = there if k0 > 0 else _moved((bias, nothing), j * size)
+                ahead = (soon, per_term, depth * per_term, tiles)
+                soon += tiles * depth * per_term
+                asks = far and rows >= AHEAD_HEIGHT
+                if asks:
+                    # A large matrix lies in a far cache: its next strip comes meanwhile
+                    # (256x3072x1024: 95 to 104 GFLOP/s).
+                    k1, j1 = (k0, j + widest) if j + widest < n else (k0 + DEPTH, 0)
+                    if k1 < k:
+                        ahead = (b_at + k1 * b_row + j1 * size, b_row, LINE, LINES)
+                part = (nothing, rows)
+                b_here = b_at + k0 * b_row + j * b_column
+                right = (b_here, b_row)
+                if b_column != size:
+                    right = (room, room_row)
+                    _pack_strip(one, size, depth, width, (b_here, b_row, b_column), right)
+                elif far and width == widest and rows >= PACK_HEIGHT:
+                    whole = (b_here, b_row, lanes)
+                    multiply_and_pack(
+                        depth, left, whole, addend, there, after, decides, ahead[:2], room
+                    )
+                    right = (room, room_row)
+                    part = (np.int64(SHAPE.rows), rows)
+                    ahead = (ahead[0] + ahead[2], ahead[1], ahead[2], ahead[3] - 1)
+                _strip(
+                    part, width, depth, left, right, addend, there, after, decides, ahead,
+                    asks, size,
+                )  # fmt: skip
 
 
 def _gemm(a, b, bias, slope, scale, out, gate, ahead):
@@ -331,7 +311,7 @@ def _gemm(a, b, bias, slope, scale, out, gate, ahead):
     narrow = 0 < n < SHAPE.vector_bytes // size and left[1] == size
     narrow = narrow and bias_at == 0 and slope == 1
     turn = narrow and not (n == 1 and target[1] == size)  # out.T may lie in memory as out does
-    pack_a = left[1] == size and n >= PACK_WIDTH and k > DEEP
+    pack_a = left[1] == size and n >= PACK_WIDTH and k > DEPTH
     chunk = BLOCK // size // n if turn else max(m, 1)
     for i in range(0, m, chunk):
         rows, columns = min(chunk, m - i), n
