@@ -14,7 +14,7 @@ from fastnn import fitting, lowering
 from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import call_step, ticks
 from fastnn.engine.program import APART, aligned
-from fastnn.engine.steps import EVERY
+from fastnn.engine.steps import EVERY, Batch, Buffer, Columns, Source, Whole
 from fastnn.engine.team import run, run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
 from fastnn.kernels.jit import inlined, njit
@@ -140,6 +140,13 @@ def at_once(job, threads=2):
     run_threads(job, threads, lambda: None)
 
 
+def crosses(argument):
+    """Return whether a step's argument goes beyond what the thread itself has written."""
+    if isinstance(argument, Whole):
+        return not isinstance(argument, Source)
+    return type(argument) in (Batch, Columns) and type(argument.buffer) is Buffer
+
+
 def lower(work, dtype, threads):
     """Return the program of a work's training, and the bytes of it that a batch moves about."""
     data = problem(work, dtype)
@@ -150,9 +157,10 @@ def lower(work, dtype, threads):
         network._model(), network.optimizer, rows, lowering.Order(), work.batch, threads
     )
     weights = sum(array.nbytes for array in network.get_weights())
-    copies = sum(copy.nbytes for _, copy in program.copies)
-    gradients = work.batch * sum(work.sizes[1:]) * program.dtype.itemsize
-    moved = {"between": weights + copies + gradients, "memory": 2 * weights * (1 + state)}
+    steps = [step for _, group in program.groups if group for step in group.steps]
+    taken = (each for step in steps for each in step.arguments if crosses(each))
+    between = sum({each.array.ctypes.data: each.array.nbytes for each in taken}.values())
+    moved = {"between": between, "memory": 2 * weights * (1 + state)}
     return program, moved if state else moved | {"memory": 0}
 
 

@@ -171,14 +171,14 @@ class Dense(Layer):
         # Not in place: a loop that might read what it has written does not vectorize.
         z = node.kept["z"] = y if rides else node.program.buffer(self.units)
         node.slope = 1.0 if node.fused or slope is None else slope
+        how = node.slope, node.x.ahead
         if self._by_columns(node):
-            columns = PartColumns(w), Part(b) if self.use_bias else Whole(b)
-            product = node.x.batch, *columns, node.slope, node.x.ahead, z.columns
+            bias = Part(b) if self.use_bias else Whole(b)
+            product = node.x.batch, PartColumns(w), bias, *how, z.columns
             node.program.add("dense_forward", *product, extent=self.units)
             node.program.barrier()
         else:
-            product = node.x.rows, Whole(w), Whole(b), node.slope, node.x.ahead, z.rows
-            node.program.add("dense_forward", *product)
+            node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), *how, z.rows)
         if not rides:
             node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
 

@@ -48,6 +48,8 @@ CASES = {
                         50, False),
     "copy by threads": (20, [Dense(101, "leaky_relu"), Dense(99, "relu"), Dense(3)], "mse", "sgd",
                         130, False),
+    "shared columns": (90, [Dense(256, "relu"), Dense(3)], "mse", "sgd", 20, False),
+    "columns, no bias": (90, [Dense(256, "tanh", False), Dense(2)], "mse", "sgd", 20, True),
     "one batch": (40, [Dense(12, "relu"), Dense(5)], "mse", SGD(0.001), 1000, False),
 }  # fmt: skip
 

@@ -67,8 +67,7 @@ class Program:
         """Whether a long run should find out first how many are fastest."""
         self.loss = aligned((n_threads, APART), np.float64)
         """Sums of weighted losses and of weights of the batch, a row for each thread."""
-        self.copies: list[tuple[np.ndarray, np.ndarray]] = []
-        """Weights, and the transposed copies that are kept of them."""
+        self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
         """Updates done; the optimizer's step counts from it."""
         self._groups: list[tuple[int, Group | None]] = []
@@ -89,16 +88,16 @@ class Program:
 
     def transposed(self, w: np.ndarray) -> np.ndarray:
         """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it."""
-        self.copies.append((w, aligned(w.shape[::-1], w.dtype)))
-        return self.copies[-1][1]
+        self._transposed.append((w, aligned(w.shape[::-1], w.dtype)))
+        return self._transposed[-1][1]
 
     def copy_of(self, w: np.ndarray) -> np.ndarray | None:
         """Return the copy that :meth:`transposed` made of `w`, if it made one."""
-        return next((copy for kept, copy in self.copies if kept is w), None)
+        return next((copy for kept, copy in self._transposed if kept is w), None)
 
     def refresh(self) -> None:
         """Make the transposed copies anew: the parameters may have been set between runs."""
-        for w, copy in self.copies:
+        for w, copy in self._transposed:
             copy[...] = w.T
 
     def barrier(self) -> None:

@@ -162,10 +162,11 @@ class _Memory:
                 self._mask(),
             )
 
-
     def _store_halves(self, value, pointer):
         lanes = self.tile.lanes // 2
-        pointer = self.builder.bitcast(pointer, ir.VectorType(self.tile.element, lanes).as_pointer())
+        pointer = self.builder.bitcast(
+            pointer, ir.VectorType(self.tile.element, lanes).as_pointer()
+        )
         for place in range(2):
             half = _lanes(self.builder, value, range(place * lanes, (place + 1) * lanes))
             there = self.builder.gep(pointer, [_int32(place)])
