@@ -27,6 +27,7 @@ from fastnn.kernels.tile import (
     multiply_and_pack,
     multiply_tile,
     prefetch_rows,
+    size_of,
     stack_buffer,
     store_element,
     tile_sum,
@@ -84,8 +85,10 @@ def _make_column(vectors):
         soon, per_term, per_tile, tiles = ahead
         # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
         blocks = (end - row + SHAPE.rows - 1) // SHAPE.rows
+        least = (end - row) // max(blocks, 1)
+        higher = end - row - least * blocks
         for block in range(blocks):
-            count = (end - row + blocks - block - 1) // (blocks - block)
+            count = least + 1 if block < higher else least
             if asks:
                 # No hardware foresees the output row by row (256x3072x1024's gradient: 99 to 105).
                 prefetch_rows(vectors, target[0] + row * target[1], target[1], count)
@@ -114,8 +117,9 @@ _edge = _make_column(1)
 
 
 @inlined
-def _strip(rows, width, depth, left, right, addend, target, after, gate, ahead, asks, size):
+def _strip(rows, width, depth, left, right, addend, target, after, gate, ahead, asks):
     """Multiply rows (from, to) of `a` by a strip of `b` that is no wider than the widest tile."""
+    size = size_of(after[0])
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
     at = 0
@@ -135,8 +139,9 @@ def _strip(rows, width, depth, left, right, addend, target, after, gate, ahead, 
 
 
 @njit(cached=False)
-def _transpose(like, size, rows, columns, source, source_row, out, out_row):
+def _transpose(like, rows, columns, source, source_row, out, out_row):
     """Write the transpose of (rows, columns) at `source` to `out`, block by block."""
+    size = size_of(like)
     lanes = SHAPE.vector_bytes // size
     for i in range(0, rows, lanes):
         for j in range(0, columns, lanes):
@@ -158,12 +163,13 @@ def _transpose(like, size, rows, columns, source, source_row, out, out_row):
 
 
 @inlined
-def _pack_strip(one, size, depth, width, right, packed):
+def _pack_strip(one, depth, width, right, packed):
     """Copy a strip of `b` to where its rows are contiguous and aligned."""
     b, b_row, b_column = right
     room, room_row = packed
+    size = size_of(one)
     if b_row == size:
-        _transpose(one, size, width, depth, b, b_column, room, room_row)
+        _transpose(one, width, depth, b, b_column, room, room_row)
     else:
         for k in range(depth):
             for j in range(width):
@@ -172,14 +178,14 @@ def _pack_strip(one, size, depth, width, right, packed):
 
 
 @njit(cached=False)
-def _matvec(m, k, left, b, addend, target, after, gate, size):
+def _matvec(m, k, left, b, addend, target, after, gate):
     """Multiply by one contiguous column: a sum along k for each row.
 
     The rows are independent, so the processor overlaps their chains of additions.
     """
     a, a_row, _ = left
     slope, scale = after
-    step = SHAPE.vector_bytes
+    size, step = size_of(slope), SHAPE.vector_bytes
     lanes = step // size
     whole = k * size // step * step
     for row in range(m):
@@ -204,11 +210,12 @@ def _matvec(m, k, left, b, addend, target, after, gate, size):
 
 
 @njit(cached=False)
-def _turn(n, m, source, target, scale, size):
+def _turn(n, m, source, target, scale):
     """Write the transpose of (n, m), or add `scale` times it where `scale` is not 0."""
     if scale == 0:
-        _transpose(scale, size, n, m, source[0], source[1], target[0], target[1])
+        _transpose(scale, n, m, source[0], source[1], target[0], target[1])
         return
+    size = size_of(scale)
     for i in range(m):
         for j in range(n):
             value = load_element(scale, source[0] + j * source[1] + i * size)
@@ -217,7 +224,7 @@ def _turn(n, m, source, target, scale, size):
 
 
 @inlined
-def _product(shape, left, right, bias, target, after, gate, coming, pack_a, rooms, size):
+def _product(shape, left, right, bias, target, after, gate, coming, pack_a, rooms):
     """Compute a product (m, n, k) block by block; `bias` is an address, 0 for none.
 
     ``coming = (address, bytes)`` is asked for meanwhile, evenly: all at once it would have to be
@@ -228,7 +235,7 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
     a_at, a_row, a_column = left
     b_at, b_row, b_column = right
     slope, scale = after
-    one = type(slope)(1)
+    one, size = type(slope)(1), size_of(slope)
     nothing, room_row = np.int64(0), np.int64(WIDTH_BYTES)
     lanes = SHAPE.vector_bytes // size
     widest, highest = WIDTH_BYTES // size, BLOCK // size // DEPTH
@@ -245,7 +252,7 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
             tiles = (rows + SHAPE.rows - 1) // SHAPE.rows
             left = (a_at + i0 * a_row + k0 * a_column, a_row, a_column)
             if pack_a:
-                _transpose(one, size, depth, rows, left[0], a_column, left_room, depth * size)
+                _transpose(one, depth, rows, left[0], a_column, left_room, depth * size)
                 left = (left_room, depth * size, size)
             for j in range(0, n, widest):
                 width = min(widest, n - j)
@@ -268,7 +275,7 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
                 right = (b_here, b_row)
                 if b_column != size:
                     right = (room, room_row)
-                    _pack_strip(one, size, depth, width, (b_here, b_row, b_column), right)
+                    _pack_strip(one, depth, width, (b_here, b_row, b_column), right)
                 elif far and width == widest and rows >= PACK_HEIGHT:
                     whole = (b_here, b_row, lanes)
                     multiply_and_pack(
@@ -277,10 +284,7 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
                     right = (room, room_row)
                     part = (np.int64(SHAPE.rows), rows)
                     ahead = (ahead[0] + ahead[2], ahead[1], ahead[2], ahead[3] - 1)
-                _strip(
-                    part, width, depth, left, right, addend, there, after, decides, ahead,
-                    asks, size,
-                )  # fmt: skip
+                _strip(part, width, depth, left, right, addend, there, after, decides, ahead, asks)
 
 
 def _gemm(a, b, bias, slope, scale, out, gate, ahead):
@@ -293,7 +297,7 @@ def _gemm(a, b, bias, slope, scale, out, gate, ahead):
     """
     m, k = a.shape
     n = out.shape[1]
-    size = out.itemsize
+    size = size_of(slope)
     one = out.dtype.type(1)
     left, right = (address_of(a), *a.strides), (address_of(b), *b.strides)
     target, after = (address_of(out), out.strides[0]), (slope, scale)
@@ -302,7 +306,7 @@ def _gemm(a, b, bias, slope, scale, out, gate, ahead):
     if gate.size > 0:
         decides = (address_of(gate), gate.strides[0])
     if n == 1 and right[1] == size and left[2] == size:
-        _matvec(m, k, left, right[0], (bias_at, np.int64(0)), target, after, decides, size)
+        _matvec(m, k, left, right[0], (bias_at, np.int64(0)), target, after, decides)
         return
     coming = (left[0] + ahead * left[1], m * left[1] if ahead != 0 else ahead)
     rooms = stack_buffer(STRIP), stack_buffer(BLOCK)
@@ -321,9 +325,9 @@ def _gemm(a, b, bias, slope, scale, out, gate, ahead):
         if turn:
             there, then = (rooms[1], columns * size), (one, one - one)
         shape = (rows, columns, k)
-        _product(shape, here, other, bias_at, there, then, decides, coming, pack_a, rooms, size)
+        _product(shape, here, other, bias_at, there, then, decides, coming, pack_a, rooms)
         if turn:
-            _turn(rows, columns, there, (target[0] + i * target[1], target[1]), scale, size)
+            _turn(rows, columns, there, (target[0] + i * target[1], target[1]), scale)
 
 
 # The table of compiled _gemm, one place for each dtype.  Code that was compiled by another process
@@ -568,7 +572,6 @@ def transpose(a, out):
     """
     _transpose(
         out.dtype.type(1),
-        out.itemsize,
         a.shape[0],
         a.shape[1],
         address_of(a),

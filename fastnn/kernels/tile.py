@@ -496,6 +496,16 @@ def prefetch_rows(_, vectors, source, stride, rows):
 
 
 @intrinsic
+def size_of(_, like):
+    """Return the bytes of a number: a constant, by which to divide costs a shift."""
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(ir.IntType(64), like.bitwidth // 8)
+
+    return types.int64(like), codegen
+
+
+@intrinsic
 def load_element(_, like, source):
     """Return the element at an address."""
 
