@@ -280,17 +280,10 @@ def _changed(builder, condition, values, change):
     return phis
 
 
-def _leaky(builder, tile, slope, values):
-    """Return t where t > 0, else slope * t: 0 for slope 0 even at -inf, never -0; NaN stays."""
-    factor = _splat(builder, slope, tile.lanes)
+def _relu(builder, tile, values):
+    """Return 0 where t <= 0, else t: NaN stays."""
     zero = ir.Constant(tile.vector, None)
-    flat = builder.fcmp_ordered("==", factor, zero)
-    new = []
-    for t in values:
-        off = builder.and_(flat, builder.fcmp_ordered("<=", t, zero))
-        low = builder.select(off, zero, builder.fmul(factor, t))
-        new.append(builder.select(builder.fcmp_ordered(">", t, zero), t, low))
-    return new
+    return [builder.select(builder.fcmp_ordered("<=", t, zero), zero, t) for t in values]
 
 
 def _gated(builder, tile, slope, values, gates):
@@ -323,9 +316,12 @@ def _compute(builder, tile, depth, left, right, addend, target, after, gate, soo
     sums = _changed(builder, builder.icmp_signed("!=", addend[0], nothing), sums, plus)
     bends = builder.fcmp_unordered("!=", slope, ir.Constant(number, 1))
     gated = builder.icmp_signed("!=", gate[0], nothing)
-    here, there = builder.and_(bends, builder.not_(gated)), builder.and_(bends, gated)
-    sums = _changed(builder, here, sums, lambda t: _leaky(builder, tile, slope, t))
-    sums = _changed(builder, there, sums, through_gate)
+    by_sums = builder.and_(bends, builder.not_(gated))
+    flat = builder.fcmp_ordered("==", slope, ir.Constant(number, 0))
+    relu, leaky = builder.and_(by_sums, flat), builder.and_(by_sums, builder.not_(flat))
+    sums = _changed(builder, relu, sums, lambda t: _relu(builder, tile, t))
+    sums = _changed(builder, leaky, sums, lambda t: _gated(builder, tile, slope, t, t))
+    sums = _changed(builder, builder.and_(bends, gated), sums, through_gate)
     memory = _Memory(builder, tile, *target, lanes)
     writes = builder.fcmp_ordered("==", scale, ir.Constant(number, 0))
     with builder.if_else(writes) as (write, add):
