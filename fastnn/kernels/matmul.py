@@ -49,14 +49,18 @@ STRIP = DEPTH * WIDTH_BYTES
 """Bytes of a packed strip of `b`."""
 BLOCK = 2**18
 """Bytes of `a` that are worked on together."""
+PACKS = WIDTH_BYTES < 4 * 64
+"""Whether strips of `b` are packed.  One that is a cache line wide is too scattered in a wide `b`
+to come in time (784-512-256-10 by AVX2: 343 ms an epoch, packed 306); of four lines it is not, and
+is faster as it lies (200x200x256: 112 and 114 GFLOP/s)."""
 PACK_HEIGHT = 96
 """Least rows of `a` for packing `b`: for fewer the copy costs more than it gains."""
 PACK_WIDTH = 256
 """Least columns of `b` for packing `a`."""
 AHEAD_HEIGHT = 32
 """Least rows of `a` for asking for `b` ahead."""
-NEAR = 2**15
-"""Bytes of `b` that stay in the first cache wherever they lie."""
+NEAR = 2**15 if PACKS else 2**18
+"""Bytes of `b` that stay near enough wherever they lie: in the first or in the second cache."""
 
 # The loops below pass addresses and strides in bytes, grouped:
 #   left = (a, row stride, column stride)     right = (b, row stride, lanes of the last vector)
@@ -276,7 +280,7 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
                 if b_column != size:
                     right = (room, room_row)
                     _pack_strip(one, depth, width, (b_here, b_row, b_column), right)
-                elif far and width == widest and rows >= PACK_HEIGHT:
+                elif PACKS and far and width == widest and rows >= PACK_HEIGHT:
                     whole = (b_here, b_row, lanes)
                     multiply_and_pack(
                         depth, left, whole, addend, there, after, decides, ahead[:2], room

@@ -186,6 +186,11 @@ def _once(builder):
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", (), side_effect=True)
 
 
+def _opaque(builder, value):
+    """Return an integer of which LLVM does not know how it was computed."""
+    return builder.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", (value,), False)
+
+
 def _prefetch(builder, address):
     """Ask for a cache line; it is no access, so it may lie past the end of an array."""
     pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
@@ -224,12 +229,15 @@ def _sums(builder, tile, depth, left, right, soon, packed=None):
     loop = builder.append_basic_block("k")
     done = builder.append_basic_block("sums")
     nothing, zero = ir.Constant(depth.type, 0), ir.Constant(tile.vector, None)
+    # An address can be base + 0, 1 or 2 strides: a base for three rows leaves the fewest additions.
+    apart = [builder.mul(a_row, ir.Constant(a_row.type, row)) for row in range(tile.rows)]
+    bases = [_opaque(builder, builder.add(a, apart[row])) for row in range(0, tile.rows, 3)]
     builder.cbranch(builder.icmp_signed(">", depth, nothing), loop, done)
 
     builder.position_at_end(loop)
     k = builder.phi(depth.type)
+    columns = [builder.phi(a.type) for _ in bases]
     old = [builder.phi(tile.vector) for _ in tile.places]
-    column = builder.add(a, builder.mul(k, a_column))
     row_of_b = _Memory(builder, tile, builder.add(b, builder.mul(k, b_row)), nothing, lanes)
     vectors = [row_of_b.load(0, v, tile.masked) for v in range(tile.vectors)]
     if packed is not None:
@@ -241,8 +249,8 @@ def _sums(builder, tile, depth, left, right, soon, packed=None):
     _prefetch(builder, builder.add(soon[0], builder.mul(k, soon[1])))
     new = []
     for row in range(tile.rows):
-        offset = builder.mul(a_row, ir.Constant(a_row.type, row))
-        pointer = builder.inttoptr(builder.add(column, offset), tile.element.as_pointer())
+        place = builder.add(columns[row // 3], apart[row % 3])
+        pointer = builder.inttoptr(place, tile.element.as_pointer())
         factor = _splat(builder, builder.load(pointer), tile.lanes)
         new += [
             _fma(builder, tile, factor, vector, old[row * tile.vectors + v])
@@ -252,9 +260,13 @@ def _sums(builder, tile, depth, left, right, soon, packed=None):
     # 111.0 and 111.5 GFLOP/s).
     _once(builder)
     following = builder.add(k, ir.Constant(k.type, 1))
+    further = {column: builder.add(column, a_column) for column in columns}
     builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
     k.add_incoming(nothing, before)
     k.add_incoming(following, loop)
+    for base, column in zip(bases, columns, strict=True):
+        column.add_incoming(base, before)
+        column.add_incoming(further[column], loop)
     for phi, value in zip(old, new, strict=True):
         phi.add_incoming(zero, before)
         phi.add_incoming(value, loop)
