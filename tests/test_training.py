@@ -124,6 +124,8 @@ def test_the_fastest_is_that_of_the_best_stretches():
     assert asked == [4, 2, 1] * 2  # 30 is not clearly less than 35
     taken = {2: [10], 1: [20]}
     assert team._fastest(2, go_on, aligned((Shared.SIZE,), np.int64)) == 2
+    taken = {2: [90, 10], 1: [20, 20]}  # all threads go first, and may have been disturbed
+    assert team._fastest(2, go_on, aligned((Shared.SIZE,), np.int64)) == 2
 
 
 def test_a_loss_that_is_not_finite_ends_a_trial(on_trial):

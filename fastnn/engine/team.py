@@ -18,8 +18,9 @@ _POLL_SECONDS = 0.05
 _TRIAL_BATCHES = 16
 _TURNS = 2
 _CLEAR = 0.8
-"""Share of the time of all others that makes one number of threads the fastest without a second
-turn, which takes as long as 50 more batches."""
+"""Share of the time of all others that makes all threads the fastest without a second turn, which
+takes as long as 50 more batches.  Fewer never are: all go first, while the caches are cold, and to
+miss them would cost more for the whole run."""
 _WORTH_A_TRIAL = 300
 """Least batches of a run that is worth finding out how many threads are fastest."""
 _here = threading.local()
@@ -151,8 +152,7 @@ def _fastest(most: int, go_on: Callable[[int, int], int], shared: np.ndarray) ->
             if shared[Shared.NOT_FINITE]:
                 return n_threads
             cycles[n_threads] = min(cycles[n_threads], taken)
-        first, second = sorted(cycles.values())[:2]
-        if first < _CLEAR * second:
+        if cycles[most] < _CLEAR * min(cycles[fewer] for fewer in counts[1:]):
             break
     return min(counts, key=cycles.__getitem__)
 
