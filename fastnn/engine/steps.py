@@ -149,22 +149,6 @@ class Negated(Number):
 
 
 @dataclass(frozen=True)
-class Field:
-    """A field of the clock that the table names: steps that differ in it alone are the same."""
-
-    field: Clock
-
-    def numbers(self):
-        return [self.field]
-
-    def code(self, i):
-        return f"c[i[{i}]]"
-
-    def view(self, clock, lo, hi):
-        return clock[self.field]
-
-
-@dataclass(frozen=True)
 class Batch(Arg):
     """All rows of the batch, in a :class:`Buffer` of any kind."""
 
@@ -247,9 +231,9 @@ class Buffer:
         return Columns(self.array, self)
 
     @property
-    def ahead(self) -> Field:
+    def ahead(self) -> Clock:
         """How many rows further on in memory the next batch lies, 0 where it does not."""
-        return Field(Clock.ZERO)
+        return Clock.ZERO
 
     def numbers(self) -> list[int]:
         """Return [address, columns, strides in bytes of threads and of the data's rows, origin].
@@ -282,7 +266,7 @@ class InPlace(Buffer):
 
     @property
     def ahead(self):
-        return Field(Clock.ROWS)
+        return Clock.ROWS
 
     def numbers(self):
         return [self.array.ctypes.data, self.width, 0, self.array.strides[0], Clock.ZERO]
@@ -397,11 +381,11 @@ class Step:
         """Return the integers and the floats of this step's row of the table."""
         integers, floats = [self.extent], []
         for argument in self.arguments:
-            if isinstance(argument, (Arg, Field)):
+            if isinstance(argument, Arg):
                 integers += argument.numbers()
             elif isinstance(argument, float):
                 floats.append(argument)
-            elif isinstance(argument, int) and not isinstance(argument, Clock):
+            elif isinstance(argument, int):  # a field of the clock among them: its place
                 integers.append(argument)
         return integers, floats
 
@@ -414,13 +398,11 @@ class Step:
                     dtypes.append(argument.dtype)
                 calls.append(argument.code(i, f"dtype{dtypes.index(argument.dtype)}"))
                 i += len(argument.numbers())
-            elif isinstance(argument, Field):
-                calls.append(argument.code(i))
-                i += 1
             elif isinstance(argument, _BOUNDS):
                 calls.append(argument.code())
             elif isinstance(argument, Clock):
-                calls.append(f"c[{argument:d}]")
+                calls.append(f"c[i[{i}]]")
+                i += 1
             elif isinstance(argument, float):
                 calls.append(f"f[{f}]")
                 f += 1
@@ -447,7 +429,7 @@ class Step:
         lo, hi = share(int(extent), int(clock[Clock.PART]), int(clock[Clock.PARTS]))
         values = []
         for argument in self.arguments:
-            if isinstance(argument, (Arg, Field, *_BOUNDS)):
+            if isinstance(argument, (Arg, *_BOUNDS)):
                 values.append(argument.view(clock, lo, hi))
             else:
                 values.append(clock[argument] if isinstance(argument, Clock) else argument)

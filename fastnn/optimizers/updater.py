@@ -28,8 +28,6 @@ class Updater:
 
     Attributes
     ----------
-    rides : bool
-        Whether the update can be ``w -= rate * dw`` in the matrix product.
     rate : float or Number
     whole : bool
         Whether a gradient must be kept until all are known: it is not to be written block by block
@@ -38,7 +36,6 @@ class Updater:
 
     def __init__(self, program: Program, optimizer: Optimizer, parameters: Sequence[np.ndarray]):
         self._program, self._optimizer = program, optimizer
-        self.rides = optimizer.rides
         self.rate: Rate
         if isinstance(optimizer.learning_rate, Schedule):
             calls = [
