@@ -11,12 +11,10 @@ from fastnn.engine.steps import (
     Arg,
     Buffer,
     FlatPart,
-    FlatSpare,
     High,
     Low,
     Part,
     PartColumns,
-    Spare,
     Strided,
     Whole,
 )
@@ -276,7 +274,7 @@ class Dense(Layer):
             whole = aligned(w.shape, w.dtype)
             return Part(whole), FlatPart(whole)
         room = aligned((program.n_threads, rows, self.units), w.dtype)
-        return Spare(room), FlatSpare(room)
+        return Part(room, own=True), FlatPart(room, own=True)
 
 
 class Activation(Layer):

@@ -416,6 +416,10 @@ def _batch_loss(rng, dtype, rows):
     return {"row_loss": row_loss, "weight": weight, "total": blank(np.float64, 2)}
 
 
+def _claim_lines(rng, dtype, n):
+    return {"a": normal(rng, dtype, n)}
+
+
 def _flag_not_finite(rng, dtype, rows, n):
     return {"a": normal(rng, dtype, rows, n), "flag": blank(np.float64, 1)}
 
@@ -632,6 +636,7 @@ CASES = (
     Case("rows", "row_scales", _row_scales, ("scale",), 1, tolerance=0, whole=("batch_weight",)),
     Case("rows", "batch_loss", _batch_loss, ("total",), 1, tolerance=0, splits=False),
     Case("rows", "flag_not_finite", _flag_not_finite, ("flag",), 2, "exact", splits=False),
+    Case("rows", "claim_lines", _claim_lines, ("a",), 1, tolerance="exact"),
     Case("rows", "column_sums", _column_sums, ("out",), 2, tolerance=0, splits=False),
     Case("dropout", "dropout", _dropout, ("out",), 2, tolerance="exact", splits=False),
     Case("dropout", "dropout_mean", _dropout_mean, ("out",), 2, overlays=(("out", "x"),)),

@@ -8,6 +8,7 @@ them once: no kernel needs code of its own to become a step.
 
 import ctypes
 import functools
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,17 +73,42 @@ class Strided(Whole):
         return f"strided(i[{i}], i[{i + 1}], i[{i + 2}], i[{i + 3}], i[{i + 4}], {dtype})"
 
 
+@dataclass(frozen=True)
 class Part(Arg):
-    """This thread's share of the rows of an array that does not depend on the batch."""
+    """This thread's share of the rows of an array that does not depend on the batch.
+
+    With `own` it is room of each thread's own, (threads, rows, columns), which a share fills from
+    the start.  The two differ in numbers alone, so that no step is compiled once for each.
+    """
+
+    own: bool = False
+
+    def numbers(self):
+        thread, row = (self.array.strides[0], 0) if self.own else (0, self.array.strides[0])
+        columns = math.prod(self.array.shape[1 + self.own :])
+        return [self.array.ctypes.data, thread, row, columns]
+
+    def start(self, i: int) -> str:
+        """Return the code of the address of the share's first row."""
+        return f"i[{i}] + c[{Clock.THREAD:d}] * i[{i + 1}] + lo * i[{i + 2}]"
 
     def code(self, i, dtype):
         if self.array.ndim == 1:
-            return f"vector(i[{i}] + lo * {self.array.itemsize}, hi - lo, {dtype})"
-        row = f"lo * i[{i + 2}] * {self.array.itemsize}"
-        return f"matrix(i[{i}] + {row}, hi - lo, i[{i + 2}], {dtype})"
+            return f"vector({self.start(i)}, hi - lo, {dtype})"
+        return f"matrix({self.start(i)}, hi - lo, i[{i + 3}], {dtype})"
 
     def view(self, clock, lo, hi):
-        return self.array[lo:hi]
+        return self.array[clock[Clock.THREAD], : hi - lo] if self.own else self.array[lo:hi]
+
+
+class FlatPart(Part):
+    """The same share as one vector: what an elementwise update wants."""
+
+    def code(self, i, dtype):
+        return f"vector({self.start(i)}, (hi - lo) * i[{i + 3}], {dtype})"
+
+    def view(self, clock, lo, hi):
+        return super().view(clock, lo, hi).reshape(-1)
 
 
 class PartColumns(Arg):
@@ -97,18 +123,6 @@ class PartColumns(Arg):
 
     def view(self, clock, lo, hi):
         return self.array[:, lo:hi]
-
-
-class FlatPart(Arg):
-    """The same share as :class:`Part`, as one vector: what an elementwise update wants."""
-
-    def code(self, i, dtype):
-        row = 1 if self.array.ndim == 1 else f"i[{i + 2}]"
-        size = self.array.itemsize
-        return f"vector(i[{i}] + lo * {row} * {size}, (hi - lo) * {row}, {dtype})"
-
-    def view(self, clock, lo, hi):
-        return self.array[lo:hi].reshape(-1)
 
 
 class Mine(Arg):
@@ -292,31 +306,6 @@ class Stretch(InPlace):
         start = int(clock[self.origin] + clock[Clock.FIRST] * row)
         room = (ctypes.c_char * int(clock[Clock.ROWS] * row)).from_address(start)
         return np.frombuffer(room, self.array.dtype).reshape(-1, self.width)
-
-
-class Spare(Arg):
-    """Room of this thread's own for as many rows as its share has: (threads, rows, columns)."""
-
-    def code(self, i, dtype):
-        room = f"c[{Clock.THREAD:d}] * i[{i + 1}] * i[{i + 2}] * {self.array.itemsize}"
-        if self.flat:
-            return f"vector(i[{i}] + {room}, (hi - lo) * i[{i + 2}], {dtype})"
-        return f"matrix(i[{i}] + {room}, hi - lo, i[{i + 2}], {dtype})"
-
-    def numbers(self):
-        return [self.array.ctypes.data, *self.array.shape[1:]]
-
-    flat = False
-
-    def view(self, clock, lo, hi):
-        rows = self.array[clock[Clock.THREAD], : hi - lo]
-        return rows.reshape(-1) if self.flat else rows
-
-
-class FlatSpare(Spare):
-    """The same as one vector."""
-
-    flat = True
 
 
 class Source(Strided):

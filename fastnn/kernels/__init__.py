@@ -130,6 +130,7 @@ _ROWS = {
         "gather_rows": "nk* m<n mk!*",
         "gather": "n* m<n m!*",
         "gather_columns": "mk n<k mn!",
+        "claim_lines": "m!",
     },
     dropout: {"dropout_mean": "- mn mn!"},
     hierarchical: {

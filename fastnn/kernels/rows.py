@@ -1,9 +1,9 @@
-"""Moving rows: which rows a batch takes, fetching them, and sums over them."""
+"""Moving rows: which rows a batch takes, fetching them, sums over them, claiming their lines."""
 
 import numpy as np
 
 from fastnn.kernels.jit import REASSOCIATE, inlined, njit
-from fastnn.kernels.tile import address_of, prefetch_rows
+from fastnn.kernels.tile import address_of, prefetch_rows, rewrite
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -286,3 +286,28 @@ def column_sums(a, first, last, out):
     for i in range(fourth + quarter, np.uint64(a.shape[0])):
         for j in range(low, high):
             out[j] += a[i, j]
+
+
+@njit
+def claim_lines(a):
+    """Write a byte of each cache line of an array anew: the values stay, the lines become mine.
+
+    A core must have a line for itself to write to it.  An update of weights that other cores have
+    read waits for that at each line, its other writes behind it; here the waits overlap.
+
+    Parameters
+    ----------
+    a : (n,) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> w = np.array([1.0, 2.0])
+    >>> kernels.claim_lines(w)
+    >>> w
+    array([1., 2.])
+    """
+    start = address_of(a)
+    for place in range(start, start + a.size * a.itemsize, 64):
+        rewrite(place)

@@ -99,12 +99,18 @@ def _call(builder, name, result, *arguments):
 
 
 class _VolatileStore(ir.instructions.StoreInstr):
-    """A store that LLVM joins with no other; llvmlite knows none."""
+    """A store that LLVM neither drops nor joins with another; llvmlite knows none."""
 
     def descr(self, buf):
         line: list[str] = []
         super().descr(line)
         buf.append("".join(line).replace("store", "store volatile", 1))
+
+
+def _store_as_is(builder, value, pointer, align):
+    store = _VolatileStore(builder.block, value, pointer)
+    store.align = align
+    builder._insert(store)
 
 
 class _Memory:
@@ -169,10 +175,7 @@ class _Memory:
         )
         for place in range(2):
             half = _lanes(self.builder, value, range(place * lanes, (place + 1) * lanes))
-            there = self.builder.gep(pointer, [_int32(place)])
-            store = _VolatileStore(self.builder.block, half, there)
-            store.align = self.align
-            self.builder._insert(store)
+            _store_as_is(self.builder, half, self.builder.gep(pointer, [_int32(place)]), self.align)
 
 
 def _lanes(builder, value, order):
@@ -501,6 +504,18 @@ def prefetch_rows(_, vectors, source, stride, rows):
         return context.get_dummy_value()
 
     return types.void(vectors, *[types.int64] * 3), codegen
+
+
+@intrinsic
+def rewrite(_, address):
+    """Write the byte at an address anew."""
+
+    def codegen(context, builder, signature, args):
+        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        _store_as_is(builder, builder.load(pointer), pointer, 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 @intrinsic
