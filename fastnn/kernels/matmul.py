@@ -25,8 +25,7 @@ from fastnn.kernels.tile import (
     inner_add,
     load_element,
     multiply_and_pack,
-    multiply_tile,
-    prefetch_rows,
+    multiply_column,
     size_of,
     stack_buffer,
     store_element,
@@ -43,13 +42,13 @@ DEPTH = 256
 """Terms of each sum that are worked on together.  A strip of `b` so deep and of the widest tile's
 width (64 KB) is more than the first cache holds; half of it fits, but then the sums are written and
 read twice as often, which costs more (128x784x512: 111 and 112 GFLOP/s)."""
-LINES = np.int64((WIDTH_BYTES + 63) // 64)
+LINES = (WIDTH_BYTES + LINE - 1) // LINE
 """Cache lines of a row of a strip."""
 STRIP = DEPTH * WIDTH_BYTES
 """Bytes of a packed strip of `b`."""
 BLOCK = 2**18
 """Bytes of `a` that are worked on together."""
-PACKS = WIDTH_BYTES < 4 * 64
+PACKS = WIDTH_BYTES < 4 * LINE
 """Whether strips of `b` are packed.  One that is a cache line wide is too scattered in a wide `b`
 to come in time (784-512-256-10 by AVX2: 343 ms an epoch, packed 306); of four lines it is not, and
 is faster as it lies (200x200x256: 112 and 114 GFLOP/s)."""
@@ -79,67 +78,29 @@ def _moved(place, offset):
 
 # What leads to the tiles and to packing is inlined where it has one caller: else Numba makes the
 # same machine code again for each level of functions (5.1 s to compile, and 3.3).
-def _make_column(vectors):
-    """Return the loop over rows (from, to) of one column of tiles, `vectors` wide."""
-
-    @inlined
-    def column(rows, depth, left, right, addend, target, after, gate, ahead, asks):
-        row, end = rows
-        a, a_row, a_column = left
-        soon, per_term, per_tile, tiles = ahead
-        # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
-        blocks = (end - row + SHAPE.rows - 1) // SHAPE.rows
-        least = (end - row) // max(blocks, 1)
-        higher = end - row - least * blocks
-        for block in range(blocks):
-            count = least + 1 if block < higher else least
-            if asks:
-                # No hardware foresees the output row by row (256x3072x1024's gradient: 99 to 105).
-                prefetch_rows(vectors, target[0] + row * target[1], target[1], count)
-            if block == tiles:
-                soon, per_term, per_tile = a, np.int64(0), np.int64(0)
-            multiply_tile(
-                vectors,
-                count,
-                depth,
-                (a + row * a_row, a_row, a_column),
-                right,
-                (addend[0] + row * addend[1], addend[1]),
-                (target[0] + row * target[1], target[1]),
-                after,
-                (gate[0] + row * gate[1], gate[1]),
-                (soon + block * per_tile, per_term),
-            )
-            row += count
-
-    return column
-
-
-_wide = _make_column(SHAPE.vectors[0])
-_half = _make_column(2)
-_edge = _make_column(1)
-
-
 @inlined
 def _strip(rows, width, depth, left, right, addend, target, after, gate, ahead, asks):
     """Multiply rows (from, to) of `a` by a strip of `b` that is no wider than the widest tile."""
     size = size_of(after[0])
     lanes = SHAPE.vector_bytes // size
     b, b_row = right
+    widest, highest = SHAPE.vectors[0], SHAPE.rows
+    # Heights as equal as can be: 7 rows are 4 + 3, since a tile of 1 row runs at half speed.
+    first, end = rows
+    tiles = (end - first + highest - 1) // highest
+    least = (end - first) // max(tiles, 1)
+    heights = first, tiles, least, end - first - least * tiles
     at = 0
     while at < width:
+        whole = (width - at) // lanes
+        vectors = widest if whole >= widest else 2 if whole >= 2 else 1
         here = (b + at * size, b_row, min(width - at, lanes))
         start, decides = _moved(addend, at * size), _moved(gate, at * size)
         there = (target[0] + at * size, target[1])
-        if width - at >= SHAPE.vectors[0] * lanes:
-            _wide(rows, depth, left, here, start, there, after, decides, ahead, asks)
-            at += SHAPE.vectors[0] * lanes
-        elif width - at >= 2 * lanes:
-            _half(rows, depth, left, here, start, there, after, decides, ahead, asks)
-            at += 2 * lanes
-        else:
-            _edge(rows, depth, left, here, start, there, after, decides, ahead, asks)
-            at += lanes
+        multiply_column(
+            vectors, heights, depth, left, here, start, there, after, decides, ahead, asks
+        )
+        at += vectors * lanes
 
 
 @njit(cached=False)
@@ -179,6 +140,23 @@ def _pack_strip(one, depth, width, right, packed):
             for j in range(width):
                 value = load_element(one, b + k * b_row + j * b_column)
                 store_element(value, room + k * room_row + j * size)
+
+
+def _pack_on_the_way(rows, depth, left, right, addend, target, after, gate, ahead, room):
+    """Compute the first tile of a strip of `b` and pack the strip; return what is left to do."""
+    soon, per_term, per_tile, tiles = ahead
+    whole = (*right, SHAPE.vector_bytes // size_of(after[0]))
+    multiply_and_pack(depth, left, whole, addend, target, after, gate, (soon, per_term), room)
+    later = (soon + per_tile, per_term, per_tile, tiles - 1)
+    return (rows[0] + SHAPE.rows, rows[1]), (room, np.int64(WIDTH_BYTES)), later
+
+
+def _leave(rows, depth, left, right, addend, target, after, gate, ahead, room):
+    """Leave the strip where it is."""
+    return rows, right, ahead
+
+
+_packing = inlined(_pack_on_the_way if PACKS else _leave)
 
 
 @njit(cached=False)
@@ -241,7 +219,6 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
     slope, scale = after
     one, size = type(slope)(1), size_of(slope)
     nothing, room_row = np.int64(0), np.int64(WIDTH_BYTES)
-    lanes = SHAPE.vector_bytes // size
     widest, highest = WIDTH_BYTES // size, BLOCK // size // DEPTH
     far = b_column == size and n > widest and min(k, DEPTH) * n * size > NEAR
     blocks = (m + highest - 1) // highest if far or pack_a else 1
@@ -280,14 +257,10 @@ def _product(shape, left, right, bias, target, after, gate, coming, pack_a, room
                 if b_column != size:
                     right = (room, room_row)
                     _pack_strip(one, depth, width, (b_here, b_row, b_column), right)
-                elif PACKS and far and width == widest and rows >= PACK_HEIGHT:
-                    whole = (b_here, b_row, lanes)
-                    multiply_and_pack(
-                        depth, left, whole, addend, there, after, decides, ahead[:2], room
+                elif far and width == widest and rows >= PACK_HEIGHT:
+                    part, right, ahead = _packing(
+                        part, depth, left, right, addend, there, after, decides, ahead, room
                     )
-                    right = (room, room_row)
-                    part = (np.int64(SHAPE.rows), rows)
-                    ahead = (ahead[0] + ahead[2], ahead[1], ahead[2], ahead[3] - 1)
                 _strip(part, width, depth, left, right, addend, there, after, decides, ahead, asks)
 
 

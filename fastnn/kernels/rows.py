@@ -126,7 +126,7 @@ def gather_rows(source, index, out):
     asks = column == source.itemsize and lines > 1  # else a line holds several, or one of each
     for i in range(rows):
         if asks and i + _AHEAD < rows:
-            prefetch_rows(1, address_of(source) + index[i + _AHEAD] * row, 64, lines)
+            prefetch_rows(address_of(source) + index[i + _AHEAD] * row, 0, 1, lines)
         at = np.uint64(index[i])
         for j in range(np.uint64(out.shape[1])):
             out[i, j] = source[at, j]

@@ -1,7 +1,7 @@
 """The register tile: a block of a matrix held in SIMD registers, and the few operations on it.
 
 A tile is ``rows`` x ``vectors`` SIMD vectors that LLVM keeps in registers: the sums of a block of
-a matrix product, while :func:`multiply_tile` walks along k.  This is the only file of the kernels
+a matrix product, while :func:`multiply_column` walks along k.  This is the only file of the kernels
 that speaks LLVM IR for vectors.
 
 Addresses are integers (bytes) and so are strides; nothing is checked.  Of a tile that is one vector
@@ -201,6 +201,29 @@ def _prefetch(builder, address):
     _call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, reading, second_cache, data)
 
 
+def _prefetch_rows(builder, *args):
+    """Call the loop of :func:`prefetch_rows`.
+
+    It is a function of its own, since in all its places it took a second of the first run.
+    """
+    name, int64 = "fastnn_prefetch_rows", ir.IntType(64)
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [int64] * 4)
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        inner = ir.IRBuilder(function.append_basic_block())
+        source, stride, rows, lines = function.args
+        with cgutils.for_range(inner, rows) as row:
+            start = inner.add(source, inner.mul(row.index, stride))
+            with cgutils.for_range(inner, lines) as line:
+                _once(inner)
+                _prefetch(inner, inner.add(start, inner.mul(line.index, ir.Constant(int64, 64))))
+        inner.ret_void()
+    builder.call(function, args)
+
+
 def _fma(builder, tile, x, y, z):
     name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
     return _call(builder, name, tile.vector, x, y, z)
@@ -312,7 +335,7 @@ def _gated(builder, tile, slope, values, gates):
 
 
 def _compute(builder, tile, depth, left, right, addend, target, after, gate, soon, packed=None):
-    """Build the work on one tile; see :func:`multiply_tile`."""
+    """Build the work on one tile; see :func:`multiply_column`."""
     lanes = right[2]
     slope, scale = after
     nothing, number = ir.Constant(addend[0].type, 0), slope.type
@@ -351,38 +374,79 @@ def _compute(builder, tile, depth, left, right, addend, target, after, gate, soo
 
 
 def _groups(after):
-    """Return the types of left, right, addend, target, after, gate and soon."""
+    """Return the types of left, right, addend, target, after and gate."""
     three, two = types.UniTuple(types.int64, 3), types.UniTuple(types.int64, 2)
-    return three, three, two, two, after, two, two
+    return three, three, two, two, after, two
 
 
-@intrinsic(prefer_literal=True)
-def multiply_tile(_, vectors, rows, depth, left, right, addend, target, after, gate, soon):
-    """Compute `rows` rows of a product, `vectors` (a literal) wide.
+def _column(builder, like, width, heights, depth, groups, ahead, asks):
+    """Build the loop over the tiles of a column; see :func:`multiply_column`."""
+    left, right, addend, target, after, gate = groups
+    row, blocks, least, higher = heights
+    soon, per_term, per_tile, tiles = ahead
+    lines = ir.Constant(row.type, -(-width * SHAPE.vector_bytes // 64))
+    with cgutils.for_range(builder, blocks) as loop:
+        block = loop.index
+        taller = builder.icmp_signed("<", block, higher)
+        count = builder.add(least, builder.zext(taller, row.type))
+        before = builder.add(builder.mul(block, least), builder.select(taller, block, higher))
+        first = builder.add(row, before)
 
-    The arguments are those of the loops in matmul.py: ``left = (a, row stride, column stride)``,
+        def here(place, first=first):
+            return builder.add(place[0], builder.mul(first, place[1])), *place[1:]
+
+        with builder.if_then(asks):
+            # No hardware foresees the output row by row (256x3072x1024's gradient: 99 to 105).
+            _prefetch_rows(builder, *here(target), count, lines)
+        wanted = builder.icmp_signed("<", block, tiles)
+        next_soon = (
+            builder.select(wanted, builder.add(soon, builder.mul(block, per_tile)), left[0]),
+            builder.select(wanted, per_term, ir.Constant(row.type, 0)),
+        )
+        parts = here(left), right, here(addend), here(target), after, here(gate), next_soon
+        end = builder.append_basic_block("end")
+        switch = builder.switch(count, end)
+        for height in range(1, SHAPE.rows + 1):
+            body = builder.append_basic_block(f"tile{height}x{width}")
+            switch.add_case(ir.Constant(row.type, height), body)
+            builder.position_at_end(body)
+            _compute(builder, Tile(like, height, width), depth, *parts)
+            builder.branch(end)
+        builder.position_at_end(end)
+
+
+@intrinsic
+def multiply_column(
+    _, vectors, heights, depth, left, right, addend, target, after, gate, ahead, asks
+):
+    """Compute a column of tiles of a product, `vectors` wide: one of the widths of SHAPE.
+
+    ``heights = (first row, tiles, their height, how many of them are one row higher)``.  The other
+    arguments are those of the loops in matmul.py: ``left = (a, row stride, column stride)``,
     ``right = (b, row stride, lanes of the last vector)``, ``addend``, ``target`` and ``gate =
-    (address, row stride)``, ``after = (slope, scale)``, ``soon = (address, bytes for each term)``
-    of what is asked for meanwhile.  The whole tile is built here, and not as
-    a Numba loop, because Numba takes seconds to get 18 such loops ready for LLVM.
+    (address, row stride)``, ``after = (slope, scale)``, ``ahead``, and `asks`, whether the output
+    is asked for.  All of it is built here, and not as Numba loops, because Numba takes seconds to
+    get 18 such loops ready for LLVM.
     """
-    width, like = vectors.literal_value, after.dtype
+    four = types.UniTuple(types.int64, 4)
 
     def codegen(context, builder, signature, args):
-        rows, depth = args[1:3]
-        parts = [cgutils.unpack_tuple(builder, group) for group in args[3:]]
+        vectors, heights, depth, *groups, ahead, asks = args
+        heights, ahead = (cgutils.unpack_tuple(builder, group) for group in (heights, ahead))
+        groups = [cgutils.unpack_tuple(builder, group) for group in groups]
         end = builder.append_basic_block("end")
-        switch = builder.switch(rows, end)
-        for count in range(1, SHAPE.rows + 1):
-            block = builder.append_basic_block(f"rows{count}")
-            switch.add_case(ir.Constant(rows.type, count), block)
+        switch = builder.switch(vectors, end)
+        for width in SHAPE.vectors:
+            block = builder.append_basic_block(f"width{width}")
+            switch.add_case(ir.Constant(vectors.type, width), block)
             builder.position_at_end(block)
-            _compute(builder, Tile(like, count, width), depth, *parts)
+            _column(builder, after.dtype, width, heights, depth, groups, ahead, asks)
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(vectors, types.int64, types.int64, *_groups(after)), codegen
+    given = types.int64, four, types.int64, *_groups(after), four, types.boolean
+    return types.void(*given), codegen
 
 
 @intrinsic
@@ -396,7 +460,8 @@ def multiply_and_pack(_, depth, left, right, addend, target, after, gate, soon, 
         _compute(builder, tile, args[0], *parts, args[8])
         return context.get_dummy_value()
 
-    return types.void(types.int64, *_groups(after), types.int64), codegen
+    two = types.UniTuple(types.int64, 2)
+    return types.void(types.int64, *_groups(after), two, types.int64), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -472,38 +537,15 @@ def address_of(_, array):
     return types.int64(array), codegen
 
 
-@intrinsic(prefer_literal=True)
-def prefetch_rows(_, vectors, source, stride, rows):
-    """Ask for the cache lines of `rows` rows of `vectors` (a literal) vectors.
-
-    The loop is a function of its own, since in all its places in the tiles' columns it took a
-    second of the first run.
-    """
-    int64 = ir.IntType(64)
-    length = vectors.literal_value * SHAPE.vector_bytes
-    name = f"fastnn_prefetch_{length}"
-
-    def define(module):
-        kind = ir.FunctionType(ir.VoidType(), [int64] * 3)
-        function = ir.Function(module, kind, name)
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        builder = ir.IRBuilder(function.append_basic_block())
-        source, stride, rows = function.args
-        with cgutils.for_range(builder, rows) as row:
-            _once(builder)
-            start = builder.add(source, builder.mul(row.index, stride))
-            for offset in range(0, length, 64):
-                _prefetch(builder, builder.add(start, start.type(offset)))
-        builder.ret_void()
-        return function
+@intrinsic
+def prefetch_rows(_, source, stride, rows, lines):
+    """Ask for the first `lines` cache lines of `rows` rows."""
 
     def codegen(context, builder, signature, args):
-        known = builder.module.globals.get(name)
-        builder.call(known or define(builder.module), args[1:])
+        _prefetch_rows(builder, *args)
         return context.get_dummy_value()
 
-    return types.void(vectors, *[types.int64] * 3), codegen
+    return types.void(*[types.int64] * 4), codegen
 
 
 @intrinsic
