@@ -41,6 +41,29 @@ def test_affinity_is_respected():
         os.sched_setaffinity(0, allowed)
 
 
+def test_threads_on_one_core_are_spread_over_those_allowed(monkeypatch):
+    allowed, asked = {1, 3, 5}, []
+    monkeypatch.setattr(cores, "_core_here", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, to: asked.append(to), raising=False)
+    spread = cores.Spread()
+    for _ in range(4):  # the first stays, and so does the last, for which there is no other
+        spread.settle()
+    assert asked == [{5}, allowed, {1}, allowed]
+
+
+def test_threads_stay_where_no_move_is_allowed(monkeypatch):
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(cores, "_core_here", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 4}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden, raising=False)
+    spread = cores.Spread()
+    spread.settle()
+    spread.settle()
+
+
 @pytest.mark.parametrize(
     ("quota", "wanted"),
     [("max 100000", float("inf")), ("150000 100000", 1.5), ("junk", float("inf"))],

@@ -1,8 +1,9 @@
-"""How many cores this process may use, and how many a piece of work can use well."""
+"""How many cores this process may use, how many a piece of work can use well, and which."""
 
+import ctypes
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -73,6 +74,36 @@ def _forget():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
+
+
+_core_here = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
+
+
+class Spread:
+    """Gives each thread of a run a core of its own to begin on.
+
+    Linux may start them all on the core of their starter and leave them there for some ms, others
+    idle: longer than the trial of how many threads are fastest takes, which then kept one thread
+    in a third of the first fits (200-64-64-1 on two: 15 ms an epoch in place of 10).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: set[int] = set()
+
+    def settle(self) -> None:
+        """Keep to the core that this thread runs on, or move on if another thread has it."""
+        if _core_here is None or not hasattr(os, "sched_setaffinity"):
+            return
+        with self._lock:
+            core, allowed = _core_here(), os.sched_getaffinity(0)
+            free = sorted(allowed - self._taken, key=lambda other: (other < core, other))
+            if core in self._taken and free:
+                core = free[0]
+                with suppress(OSError):  # where it is forbidden, threads stay where they are
+                    os.sched_setaffinity(0, {core})  # moves at once
+                    os.sched_setaffinity(0, allowed)
+            self._taken.add(core)
 
 
 FLOPS_PER_THREAD = 3e6

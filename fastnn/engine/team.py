@@ -261,12 +261,14 @@ def run_threads(
     ready, ended = threading.Event(), threading.Semaphore(0)
     cancelled = False
     failures: list[BaseException] = []
+    spread = cores.Spread()
 
     def body(thread):
         ready.wait()
         if cancelled:
             return
         try:
+            spread.settle()
             job(thread)
         except BaseException as error:  # handed to the caller below
             failures.append(error)
