@@ -63,12 +63,13 @@ def alternate(
     rounds: int,
     shortest: float = 0.1,
     rest: float = 0.0,
+    least: int = 1,
 ) -> dict[str, dict[str, float]]:
     """Time contenders in turns; return {name: {"median", "q1", "q3"}} in seconds a repetition.
 
     Each is called with a number of repetitions, chosen so that a measurement lasts about
-    `shortest` seconds or more. Each round starts with another one. After a `rest` a repetition
-    that is not timed brings the caches back.
+    `shortest` seconds or more, and at least `least`. Each round starts with another one. After a
+    `rest` a repetition that is not timed brings the caches back.
     """
     repetitions = {}
     for name, run in contenders.items():
@@ -76,7 +77,7 @@ def alternate(
         run(1)
         while (elapsed := _seconds(run, count)) < shortest / 2:
             count = max(2 * count, int(count * shortest / max(elapsed, 1e-9) / 2))
-        repetitions[name] = max(1, round(count * shortest / elapsed))
+        repetitions[name] = max(least, round(count * shortest / elapsed))
     samples = {name: [] for name in contenders}
     names = list(contenders)
     for turn in range(rounds):

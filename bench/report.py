@@ -95,6 +95,7 @@ def run_training(arguments, threads, common, results) -> None:
                 rounds=arguments.rounds,
                 peers=peers,
                 shortest=0.03 if arguments.quick else 0.2,
+                least=1 if arguments.quick else 3,
                 environment=BUILDS[arguments.build],
             )
             entry = {"work": work, "threads": count, **common, "peers": found}
@@ -202,7 +203,7 @@ def run_rows(section, arguments, count, common, results, shortest=0.02, **more) 
 
 
 def run_startup(arguments, results) -> None:
-    rows = startup.measure(*((1, 1) if arguments.quick else (5, 2)))
+    rows = startup.measure(*((1, 1) if arguments.quick else (3, 3)))
     results["startup"] = {"date": today(), "rows": rows}
     print("\nseconds from a process's start to the end of its first epoch")
     print(tables.plain(tables.startup_cells(results["startup"])), flush=True)
