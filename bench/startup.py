@@ -47,7 +47,7 @@ def once(work, cache: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def measure(runs: int = 3, cold_runs: int = 3) -> list[dict]:
+def measure(runs: int, cold_runs: int) -> list[dict]:
     """Return a row for each work: quartiles of import, warm and cold first epoch, in seconds."""
     rows = []
     for work in (WORKS[1], WORKS[3]):

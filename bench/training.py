@@ -38,7 +38,7 @@ def main(
     rounds: int,
     peers: list[str],
     shortest: float,
-    least: int = 3,
+    least: int,
 ):
     """Return {peer: {"median", "q1", "q3", "disagreement", "agrees"}} for the work so named.
 

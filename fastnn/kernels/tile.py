@@ -392,7 +392,7 @@ def _column(builder, like, width, heights, depth, groups, ahead, asks):
         before = builder.add(builder.mul(block, least), builder.select(taller, block, higher))
         first = builder.add(row, before)
 
-        def here(place, first=first):
+        def here(place):
             return builder.add(place[0], builder.mul(first, place[1])), *place[1:]
 
         with builder.if_then(asks):
