@@ -10,7 +10,6 @@ import numpy as np
 from bench.measure import alternate
 from bench.peers.fastnn_peer import FastnnTrainer
 from bench.workloads import WORKS, problem
-from fastnn import fitting, lowering
 from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import call_step, ticks
 from fastnn.engine.program import APART, aligned
@@ -18,6 +17,7 @@ from fastnn.engine.steps import EVERY, Batch, Buffer, Columns, Source, Whole
 from fastnn.engine.team import run, run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
 from fastnn.kernels.jit import inlined, njit
+from fastnn.training import fitting, lowering
 
 ROWS = WORKS[3:]
 COUNTS = (1, 2, 4, 8, 16)

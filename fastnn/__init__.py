@@ -1,20 +1,29 @@
 """fastnn: neural networks on CPUs, compiled by Numba."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastnn.engine.garbage import uncollected
 
 with uncollected():
-    from fastnn.callbacks import Callback, History, ReduceLROnPlateau
+    from fastnn.callbacks import (
+        Callback,
+        EarlyStopping,
+        History,
+        ModelCheckpoint,
+        ReduceLROnPlateau,
+    )
     from fastnn.constraints import MaxNorm, NonNeg, UnitNorm
-    from fastnn.dropout import Dropout
-    from fastnn.hierarchical import HierarchicalSoftmax
-    from fastnn.layers import Activation, Dense
+    from fastnn.layers import (
+        Activation,
+        BatchNormalization,
+        Dense,
+        Dropout,
+        HierarchicalSoftmax,
+    )
     from fastnn.many import FitManyError, fit_many
-    from fastnn.monitors import EarlyStopping, ModelCheckpoint
     from fastnn.network import Network, load
-    from fastnn.normalization import BatchNormalization
     from fastnn.optimizers import (
         GD,
         LBFGS,
@@ -110,7 +119,27 @@ _LATER = {
 }  # fmt: skip
 
 
+# Where modules were before they moved into folders: importing them from there goes on working, and
+# gives the same module, so that there is one class of each name.
+_MOVED = {
+    "callbacks": ("monitors",),
+    "cli": ("warmup",),
+    "files": ("modelfile", "storage"),
+    "inputs": ("arrays", "checks", "custom"),
+    "layers": ("class_trees", "dropout", "hierarchical", "normalization", "penalties"),
+    "training": (
+        "compacting", "evaluation", "fitting", "lowering", "prediction", "summary",
+    ),
+}  # fmt: skip
+_RENAMED = {"families": "inputs.settings", "parts": "layers.base"}
+_RENAMED |= {name: f"{folder}.{name}" for folder, names in _MOVED.items() for name in names}
+for _old, _new in _RENAMED.items():
+    sys.modules[f"{__name__}.{_old}"] = import_module(f"{__name__}.{_new}")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        return sys.modules[f"{__name__}.{name}"]
     for module, names in _LATER.items():
         if name == module or name in names:
             found = import_module(f"{__name__}.{module}")

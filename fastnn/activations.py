@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastnn.checks import boolean, non_negative_float, positive_float
-from fastnn.custom import CustomMixin, activation_kernels, n_arguments
-from fastnn.families import Configured, look_up
+from fastnn.inputs.checks import boolean, non_negative_float, positive_float
+from fastnn.inputs.custom import CustomMixin, activation_kernels, n_arguments
+from fastnn.inputs.settings import Configured, look_up
 
 Kernel = str | tuple[Callable[..., None], Callable[..., None]]
 """The name of a kernel, or a compiled function and its NumPy twin."""

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from fastnn.checks import positive_float
-from fastnn.families import Configured, look_up
+from fastnn.inputs.checks import positive_float
+from fastnn.inputs.settings import Configured, look_up
 
 
 class Constraint(Configured):

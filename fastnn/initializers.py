@@ -15,7 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.checks import finite_float, non_negative_float, one_of, positive_float, positive_int
+from fastnn.inputs.checks import (
+    finite_float,
+    non_negative_float,
+    one_of,
+    positive_float,
+    positive_int,
+)
 
 
 class Initializer:

@@ -6,11 +6,12 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnn import checks, fitting
 from fastnn.callbacks import Callback, CallbackList, History, Logs
 from fastnn.engine import cores, team
-from fastnn.fitting import Plan
+from fastnn.inputs import checks
 from fastnn.network import Network
+from fastnn.training import fitting
+from fastnn.training.fitting import Plan
 
 
 class FitManyError(ExceptionGroup):

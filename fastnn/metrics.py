@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import one_of, positive_int
+from fastnn.inputs.checks import one_of, positive_int
 
 Function = Callable[..., float]
 

@@ -10,28 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import (
-    checks,
-    compacting,
-    evaluation,
-    fitting,
-    losses,
-    lowering,
-    modelfile,
-    optimizers,
-    regularizers,
-    summary,
-)
+from fastnn import losses, optimizers, regularizers
 from fastnn.callbacks import CallbackList, History, ProgressBar
-from fastnn.dropout import Dropout
 from fastnn.engine import cores
-from fastnn.hierarchical import HierarchicalSoftmax
-from fastnn.layers import Dense
-from fastnn.lowering import Data, Model
+from fastnn.files import modelfile
+from fastnn.inputs import checks
+from fastnn.layers import Dense, Dropout, HierarchicalSoftmax
+from fastnn.layers.base import Layer, Parameter, Selection
 from fastnn.metrics import get_all
-from fastnn.parts import Layer, Parameter, Selection
-from fastnn.prediction import Predictor
 from fastnn.preprocessing.chain import as_chain
+from fastnn.training import compacting, evaluation, fitting, lowering, summary
+from fastnn.training.lowering import Data, Model
+from fastnn.training.prediction import Predictor
 
 
 class Network:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks, optimizers
+from fastnn import optimizers
 from fastnn.callbacks import History
-from fastnn.dropout import Dropout
-from fastnn.layers import Dense
+from fastnn.inputs import checks
+from fastnn.layers import Dense, Dropout
 from fastnn.network import Network
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fastnn.checks import non_negative_float, one_of, positive_float
-from fastnn.families import Configured, look_up
+from fastnn.inputs.checks import non_negative_float, one_of, positive_float
+from fastnn.inputs.settings import Configured, look_up
 
 METHODS = ("gradient", "shrink", "proximal")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import (
+from fastnn.inputs.checks import (
     boolean,
     fraction,
     non_negative_float,
@@ -18,7 +18,7 @@ from fastnn.checks import (
     positive_int,
     probability,
 )
-from fastnn.families import Configured, look_up
+from fastnn.inputs.settings import Configured, look_up
 from fastnn.reference import TWINS
 
 Calls = list[tuple[Any, tuple[Any, ...]]]

@@ -5,8 +5,8 @@ import numpy as np
 from fastnn.engine.program import Program, aligned
 from fastnn.engine.steps import EVERY, FlatPart, Mine, Whole
 from fastnn.kernels.jit import njit
+from fastnn.layers.base import Parameter
 from fastnn.optimizers.updater import Updater
-from fastnn.parts import Parameter
 
 
 def _parabola(w, value):

@@ -9,11 +9,11 @@ from fastnn import (
     initializers,
     losses,
     metrics,
-    modelfile,
     optimizers,
     regularizers,
     schedules,
 )
+from fastnn.files import modelfile
 from fastnn.preprocessing import chain
 from tests.catalogue import PAGE, ROWS, page, resolve
 

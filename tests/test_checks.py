@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from fastnn import checks
-from fastnn.checks import (
+from fastnn.inputs import checks
+from fastnn.inputs.checks import (
     as_binary_targets,
     as_class_labels,
     as_inputs,
@@ -258,7 +258,7 @@ def test_checking_a_memory_map_takes_no_memory(tmp_path):
     program = f"""
 import tracemalloc
 import numpy as np
-from fastnn.checks import as_inputs
+from fastnn.inputs.checks import as_inputs
 X = np.memmap({str(path)!r}, dtype="f8", mode="r", shape=(40_000, 200))
 tracemalloc.start()
 as_inputs(X, 200, "float32")

@@ -5,7 +5,7 @@ import pytest
 
 import fastnn
 from fastnn import SGD, Adam, Dense, HierarchicalSoftmax, Network, check_gradients, load
-from fastnn.class_trees import as_frequencies
+from fastnn.layers.class_trees import as_frequencies
 
 CLASSES, INPUTS, ROWS = 11, 6, 37
 GIVEN = ((0, (3, 1)), ((2, 4), 5))

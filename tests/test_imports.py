@@ -19,15 +19,15 @@ FRONT = {
     "fastnn",
     "fastnn.__main__",
     "fastnn.network",
-    "fastnn.fitting",
-    "fastnn.evaluation",
-    "fastnn.modelfile",
-    "fastnn.compacting",
-    "fastnn.summary",
+    "fastnn.training.fitting",
+    "fastnn.training.evaluation",
+    "fastnn.files.modelfile",
+    "fastnn.training.compacting",
+    "fastnn.training.summary",
     "fastnn.many",
     "fastnn.pretraining",
     "fastnn.cli",
-    "fastnn.warmup",
+    "fastnn.cli.warmup",
 }
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L2, SGD, Activation, BatchNormalization, Dense, Dropout, Network, lowering
+from fastnn import L2, SGD, Activation, BatchNormalization, Dense, Dropout, Network
+from fastnn.training import lowering
 from tests.cases import BY_NAME, DTYPES
 
 ROWS, INPUTS, OUTPUTS = 23, 7, 3

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L1L2, SGD, Adam, Callback, Dense, FitManyError, Network, checks, fit_many
+from fastnn import L1L2, SGD, Adam, Callback, Dense, FitManyError, Network, fit_many
+from fastnn.inputs import checks
 
 ROWS = 90
 RNG = np.random.default_rng(0)

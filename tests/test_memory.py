@@ -12,8 +12,8 @@ from numba.core.runtime import _nrt_python, rtsys
 from bench import memory
 from fastnn import L1L2, Adam, Dense, Network
 from fastnn.engine import team
-from fastnn.fitting import adopt_optimizer
-from fastnn.lowering import Data, Order, training
+from fastnn.training.fitting import adopt_optimizer
+from fastnn.training.lowering import Data, Order, training
 
 EPOCHS = 100
 ROWS = 2000

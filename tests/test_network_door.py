@@ -298,7 +298,7 @@ def test_settings(error, said, make):
 
 
 def test_a_file_that_is_no_network(tmp_path):
-    from fastnn import storage
+    from fastnn.files import storage
 
     path = tmp_path / "other"
     path.write_bytes(b"not a network at all" * 10)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import Dense, Network, activations, lowering
+from fastnn import Dense, Network, activations
 from fastnn.engine import team
+from fastnn.training import lowering
 
 INPUTS, OUTPUTS, ROWS = 20, 3, 600
 X = np.random.default_rng(0).standard_normal((ROWS, INPUTS), np.float32)

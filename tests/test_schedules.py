@@ -15,7 +15,7 @@ from fastnn import (
     lowering,
     schedules,
 )  # fmt: skip
-from fastnn.lowering import Data, Order
+from fastnn.training.lowering import Data, Order
 
 VALUES = [
     # schedule, {t: rate}

@@ -8,8 +8,8 @@ import stat
 import numpy as np
 import pytest
 
-from fastnn import storage
-from fastnn.storage import load, save
+from fastnn.files import storage
+from fastnn.files.storage import load, save
 
 DTYPES = "? i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8".split()
 

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fastnn import checks, initializers
+from fastnn import initializers
+from fastnn.inputs import checks
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks, penalties
 from fastnn.diagnosis.copies import arrays_of, copy_of, without_warnings
+from fastnn.inputs import checks
+from fastnn.layers import penalties
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 

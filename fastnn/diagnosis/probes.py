@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks
 from fastnn.callbacks import Callback, History, Logs
 from fastnn.diagnosis.copies import as_network, copy_of
+from fastnn.inputs import checks
 from fastnn.network import Network
 
 _FLAT = 0.01

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks
-from fastnn.arrays import as_numbers
 from fastnn.diagnosis import dynamic, static
 from fastnn.diagnosis.copies import arrays_of, as_network, without_warnings
 from fastnn.diagnosis.findings import Diagnosis, Finding
 from fastnn.diagnosis.trials import Study
+from fastnn.inputs import checks
+from fastnn.inputs.arrays import as_numbers
 from fastnn.network import Network
 
 _HEALTHY = 0.2

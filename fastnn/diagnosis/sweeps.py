@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks
 from fastnn import optimizers as families
 from fastnn.diagnosis.copies import (
     arrays_of,
@@ -22,6 +21,7 @@ from fastnn.diagnosis.copies import (
 )
 from fastnn.engine import cores
 from fastnn.initializers import Normal
+from fastnn.inputs import checks
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
 

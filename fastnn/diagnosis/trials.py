@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks
 from fastnn.diagnosis.copies import arrays_of, copy_of, without_warnings
 from fastnn.initializers import Zeros
+from fastnn.inputs import checks
 from fastnn.layers import Dense
 from fastnn.network import Network
 

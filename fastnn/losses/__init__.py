@@ -7,9 +7,9 @@ divided by the number of targets, and the best weights are the same.
 
 from typing import Any
 
-from fastnn import checks
-from fastnn.custom import CustomMixin, loss_kernels
-from fastnn.families import look_up
+from fastnn.inputs import checks
+from fastnn.inputs.custom import CustomMixin, loss_kernels
+from fastnn.inputs.settings import look_up
 from fastnn.losses.base import Loss
 from fastnn.losses.classification import (
     AttributeHinge,

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn import checks
 from fastnn.activations import Kernel
-from fastnn.families import Configured
+from fastnn.inputs import checks
+from fastnn.inputs.settings import Configured
 
 
 class Loss(Configured):
@@ -83,7 +83,7 @@ class Loss(Configured):
     def as_targets(
         self, y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike, name: str = "y"
     ) -> np.ndarray:
-        """Return `y` as the loss wants it, checked; see :mod:`fastnn.checks`."""
+        """Return `y` as the loss wants it, checked; see :mod:`fastnn.inputs.checks`."""
         if self.target == "class":
             return checks.as_class_labels(y, n_rows, n_outputs, name)
         check = {

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks
+from fastnn.inputs import checks
 from fastnn.losses.base import Loss
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import checks
+from fastnn.inputs import checks
 from fastnn.losses.base import Loss
 
 

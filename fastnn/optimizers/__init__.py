@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastnn.families import look_up
+from fastnn.inputs.settings import look_up
 from fastnn.optimizers.adaptive import Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop
 from fastnn.optimizers.base import Optimizer
 from fastnn.optimizers.descent import GD, SGD, Rprop

@@ -7,8 +7,8 @@ Adadelta.  Defaults are Keras's.
 from typing import Any
 
 from fastnn import schedules
-from fastnn.checks import boolean, fraction, non_negative_float, positive_float
 from fastnn.engine.clock import Clock
+from fastnn.inputs.checks import boolean, fraction, non_negative_float, positive_float
 from fastnn.optimizers.base import Optimizer
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastnn.checks import positive_float
 from fastnn.engine import team
 from fastnn.engine.program import Program
 from fastnn.engine.steps import Number
-from fastnn.families import Configured
+from fastnn.inputs.checks import positive_float
+from fastnn.inputs.settings import Configured
 from fastnn.schedules import Schedule
 
 Rate = float | Number

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastnn import schedules
-from fastnn.checks import boolean, fraction, positive_float
+from fastnn.inputs.checks import boolean, fraction, positive_float
 from fastnn.optimizers.base import Optimizer
 
 

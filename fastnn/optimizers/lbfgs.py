@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import positive_float, positive_int
 from fastnn.engine import team
 from fastnn.engine.program import Program
+from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.optimizers.base import Optimizer
 
 Pair = tuple[np.ndarray, np.ndarray]

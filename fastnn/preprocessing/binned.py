@@ -6,8 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn.arrays import as_numbers
-from fastnn.checks import as_inputs, positive_int, probability
+from fastnn.inputs.arrays import as_numbers
+from fastnn.inputs.checks import as_inputs, positive_int, probability
 
 
 class BinnedTarget:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import as_inputs
-from fastnn.families import look_up
+from fastnn.inputs.checks import as_inputs
+from fastnn.inputs.settings import look_up
 from fastnn.preprocessing.projection import PCA, Whiten
 from fastnn.preprocessing.scaling import Center, MinMax, Standardize
 from fastnn.preprocessing.transformer import Transformer

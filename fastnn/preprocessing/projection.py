@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import positive_float, positive_int
+from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.kernels import COMPILED
 from fastnn.preprocessing.scaling import column_means
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large

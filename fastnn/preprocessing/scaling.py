@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import boolean, finite_float
+from fastnn.inputs.checks import boolean, finite_float
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn.checks import as_inputs, blocks
+from fastnn.inputs.checks import as_inputs, blocks
 
 
 class Transformer:

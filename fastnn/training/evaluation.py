@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fastnn import lowering
 from fastnn.engine import team
-from fastnn.lowering import Data
 from fastnn.metrics import activated, scores
+from fastnn.training import lowering
+from fastnn.training.lowering import Data
 
 if TYPE_CHECKING:
     from fastnn.network import Network

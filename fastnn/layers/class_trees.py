@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn.checks import as_regression_targets
+from fastnn.inputs.checks import as_regression_targets
 
 Children = list[tuple[int, int]]
 """The two items below each inner node, and the nodes in an order from the root down.  The items

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import activations, class_trees, initializers
-from fastnn.checks import positive_int
+from fastnn import activations, initializers
 from fastnn.engine.program import aligned
 from fastnn.engine.steps import Buffer, FlatPart, High, Low, Whole
+from fastnn.inputs.checks import positive_int
+from fastnn.layers import class_trees
+from fastnn.layers.base import Layer, Node, Parameter
 from fastnn.losses import Loss, SoftmaxCrossEntropy
 from fastnn.optimizers.updater import Updater
-from fastnn.parts import Layer, Node, Parameter
 from fastnn.regularizers import Regularizer
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn import checks
 from fastnn.engine.program import aligned_copy
+from fastnn.inputs import checks
 from fastnn.layers import Dense
-from fastnn.parts import Layer, Parameter, Selection
+from fastnn.layers.base import Layer, Parameter, Selection
 from fastnn.reference import TWINS
 
 if TYPE_CHECKING:

@@ -5,11 +5,8 @@ import warnings
 import numpy as np
 
 from fastnn import activations, constraints, losses, optimizers, regularizers, schedules
-from fastnn.dropout import Dropout
-from fastnn.hierarchical import HierarchicalSoftmax
-from fastnn.layers import Activation, Dense
+from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, HierarchicalSoftmax
 from fastnn.network import Network
-from fastnn.normalization import BatchNormalization
 from fastnn.preprocessing import PCA
 
 

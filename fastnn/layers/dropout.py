@@ -1,9 +1,9 @@
 """Dropout: units or inputs left out at random while training."""
 
-from fastnn.checks import fraction, one_of
 from fastnn.engine.steps import BATCH, Buffer, Low
-from fastnn.parts import Layer, Node
-from fastnn.penalties import Call
+from fastnn.inputs.checks import fraction, one_of
+from fastnn.layers.base import Layer, Node
+from fastnn.layers.penalties import Call
 
 
 class Dropout(Layer):

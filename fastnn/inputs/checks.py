@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn.arrays import as_expression, as_numbers, describe_place
+from fastnn.inputs.arrays import as_expression, as_numbers, describe_place
 
 _BLOCK = 1 << 18  # numbers looked at together: their temporaries stay in the cache
 _LISTED = 12  # names that a message gives at most

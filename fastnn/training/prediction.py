@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import checks, lowering
 from fastnn.engine import cores, team
-from fastnn.lowering import Model
-from fastnn.parts import Layer, Parameter
+from fastnn.inputs import checks
+from fastnn.layers.base import Layer, Parameter
+from fastnn.training import lowering
+from fastnn.training.lowering import Model
 
 ROWS = 256
 """Rows that a thread computes together: their layers stay in the cache."""

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import penalties
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.engine.steps import EVERY, Buffer, InPlace, Mine, OwnBuffer, Source, Stretch, Whole
 from fastnn.kernels import COMPILED
+from fastnn.layers import penalties
+from fastnn.layers.base import Layer, Node, Parameter, Selection
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
-from fastnn.parts import Layer, Node, Parameter, Selection
 from fastnn.reference import TWINS
 
 _IN_PLACE_BYTES = 2**17
@@ -64,7 +64,7 @@ class Model:
 
 @dataclass
 class Data:
-    """Rows as the door let them in; see :mod:`fastnn.checks`."""
+    """Rows as the door let them in; see :mod:`fastnn.inputs.checks`."""
 
     x: np.ndarray
     y: np.ndarray

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fastnn.checks import boolean, fraction, positive_float
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import aligned, aligned_copy
 from fastnn.engine.steps import EVERY, Arg, Buffer, FlatPart, High, Low, Mine, Part, Whole
+from fastnn.inputs.checks import boolean, fraction, positive_float
+from fastnn.layers.base import Layer, Node, Parameter
 from fastnn.optimizers.updater import Updater
-from fastnn.parts import Layer, Node, Parameter
 
 
 class BatchNormalization(Layer):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastnn.checks import listed, one_of
+from fastnn.inputs.checks import listed, one_of
 
 
 class Configured:

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn import storage
-from fastnn.custom import restored
-from fastnn.dropout import Dropout
 from fastnn.engine.program import aligned_copy
-from fastnn.families import look_up
-from fastnn.hierarchical import HierarchicalSoftmax
-from fastnn.layers import Activation, Dense
-from fastnn.normalization import BatchNormalization
-from fastnn.parts import Layer, Selection
+from fastnn.files import storage
+from fastnn.inputs.custom import restored
+from fastnn.inputs.settings import look_up
+from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, HierarchicalSoftmax
+from fastnn.layers.base import Layer, Selection
 from fastnn.preprocessing.chain import below
 
 if TYPE_CHECKING:

@@ -1,11 +1,10 @@
-"""The fully-connected layer and the activation by itself: what they add to a program."""
+"""The fully-connected layer: what it adds to a program."""
 
 from typing import Any
 
 import numpy as np
 
-from fastnn import activations, constraints, initializers, penalties, regularizers
-from fastnn.checks import boolean, fraction, positive_int
+from fastnn import activations, constraints, initializers, regularizers
 from fastnn.engine.program import Program, aligned
 from fastnn.engine.steps import (
     Arg,
@@ -18,10 +17,13 @@ from fastnn.engine.steps import (
     Strided,
     Whole,
 )
+from fastnn.inputs.checks import boolean, fraction, positive_int
 from fastnn.kernels.matmul import WIDTH_BYTES
+from fastnn.layers import penalties
+from fastnn.layers.activation import through
+from fastnn.layers.base import Layer, Node, Parameter
+from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
-from fastnn.parts import Layer, Node, Parameter
-from fastnn.penalties import Call
 
 _ALL_UPDATED = 2
 """Phases after the backward pass until all weights are updated; an update that waits for the norm
@@ -33,20 +35,6 @@ _SMALL_BYTES = 2**15
 from core to core: 200-64-64-1 on two threads took 10.6 ms an epoch with it and takes 10.2."""
 _MANY_ROWS = 64
 """Rows for each thread from which on it does so with all weights: the copy costs more to keep."""
-
-
-def _through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer) -> Buffer:
-    """Add the step from `dy` to the gradient before an activation; return its buffer."""
-    if node.fused or node.slope_applied or function.slope == 1:
-        return dy
-    dz = node.program.buffer(dy.width)
-    if function.slope is None:
-        settings = function.arguments
-        node.program.add(function.backward, z.rows, node.y.rows, *settings, dy.rows, dz.rows)
-    else:
-        y = node.y.rows
-        node.program.add("relu_backward", y, y, function.slope, dy.rows, dz.rows)
-    return dz
 
 
 class Dense(Layer):
@@ -212,7 +200,7 @@ class Dense(Layer):
         return node.drop(rate, 1 / (1 - rate), Low(), source, target)
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
-        dz = node.kept["dz"] = _through(self.activation, node, node.kept["z"], dy)
+        dz = node.kept["dz"] = through(self.activation, node, node.kept["z"], dy)
         if not inputs:
             return dy
         w = node.parameters[0].value
@@ -275,58 +263,3 @@ class Dense(Layer):
             return Part(whole), FlatPart(whole)
         room = aligned((program.n_threads, rows, self.units), w.dtype)
         return Part(room, own=True), FlatPart(room, own=True)
-
-
-class Activation(Layer):
-    """An activation by itself: ``f(x)``, for what comes between it and a layer without one.
-
-    ``Dense(64), BatchNormalization(), Activation("relu")`` is Keras's order.  The start of a
-    :class:`Dense` follows its own activation alone; name He's where a ReLU comes later.
-
-    Parameters
-    ----------
-    activation : str or fastnn.activations.Activation
-        "relu", "sigmoid", "tanh", "softmax" or "linear".
-
-    Raises
-    ------
-    ValueError, TypeError
-        For unknown names or objects of the wrong kind.
-
-    Examples
-    --------
-    >>> import fastnn
-    >>> fastnn.Activation("relu")
-    Activation('relu')
-    """
-
-    def __init__(self, activation: Any):
-        self.activation = activations.get(activation)
-
-    def __repr__(self) -> str:
-        return f"Activation({self.activation.name!r})"
-
-    @property
-    def note(self) -> str:
-        return self.activation.name
-
-    def to_config(self) -> dict[str, Any]:
-        """Return what :class:`Activation` takes, as JSON can hold it."""
-        return {"name": "Activation", "activation": self.activation.to_config()}
-
-    def forward(self, node: Node) -> None:
-        slope = self.activation.slope
-        if node.fused or slope == 1:
-            node.pass_on()
-            return
-        y = node.output(node.width)
-        if slope is None:
-            node.program.add(
-                self.activation.forward, node.x.rows, *self.activation.arguments, y.rows
-            )
-        else:
-            node.slope = slope
-            node.program.add("relu_forward", node.x.rows, slope, y.rows)
-
-    def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
-        return _through(self.activation, node, node.x, dy) if inputs else dy

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn import checks, evaluation, lowering, penalties
-from fastnn.callbacks import SPEED, Callback, History
+from fastnn.callbacks import Callback, History
+from fastnn.callbacks.base import SPEED
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock
-from fastnn.lowering import Data, Model, Order
+from fastnn.inputs import checks
+from fastnn.layers import penalties
 from fastnn.preprocessing.chain import Chain
+from fastnn.training import evaluation, lowering
+from fastnn.training.lowering import Data, Model, Order
 
 if TYPE_CHECKING:
     from fastnn.network import Network

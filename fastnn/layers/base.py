@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import activations, penalties
+from fastnn import activations
 from fastnn.constraints import Constraint
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program, aligned
 from fastnn.engine.steps import Arg, Buffer, Whole
-from fastnn.families import Configured
+from fastnn.inputs.settings import Configured
+from fastnn.layers import penalties
+from fastnn.layers.penalties import Call
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
-from fastnn.penalties import Call
 from fastnn.regularizers import Regularizer
 
 

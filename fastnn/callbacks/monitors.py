@@ -5,8 +5,8 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from fastnn.callbacks import Callback, Logs, check_monitor
-from fastnn.checks import boolean, non_negative_float, non_negative_int, one_of, positive_int
+from fastnn.callbacks.base import Callback, Logs, check_monitor
+from fastnn.inputs.checks import boolean, non_negative_float, non_negative_int, one_of, positive_int
 
 
 class Monitor(Callback):

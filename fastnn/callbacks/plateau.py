@@ -1,0 +1,102 @@
+"""A lower learning rate when training has stopped improving."""
+
+import math
+import numbers
+from collections.abc import Collection
+from typing import Any
+
+from fastnn.callbacks.base import Callback, Logs, check_monitor
+from fastnn.inputs.checks import (
+    fraction,
+    non_negative_float,
+    non_negative_int,
+    one_of,
+    positive_int,
+)
+
+
+class ReduceLROnPlateau(Callback):
+    """Lower the learning rate when a loss has stopped improving.
+
+    As in Keras: after `patience` epochs without a value that is better than the best one by more
+    than `min_delta`, the rate is multiplied by `factor`; for `cooldown` epochs after that no epoch
+    is counted.  Keras's `factor` is 0.1; 0.5 halves the rate.  PyTorch's ``ReduceLROnPlateau``
+    waits for one epoch more, ``patience + 1``, and its `threshold` is a share of the best value.
+
+    Parameters
+    ----------
+    monitor : str
+        The entry of the logs to watch, such as "val_loss" or "loss".
+    factor : float in [0, 1)
+    patience : int
+    min_delta : float
+    cooldown : int
+    min_lr : float
+        The rate is not made smaller than this.
+    mode : {"min", "max"}
+        Whether smaller or larger values are better.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range; from `fit`, if the optimizer has no constant learning rate or
+        if the logs have no entry `monitor`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> x = np.linspace(-1, 1, 20)[:, None]
+    >>> network = fastnn.Network([fastnn.Dense(1)], optimizer=fastnn.SGD(0.5))
+    >>> halve = fastnn.ReduceLROnPlateau("loss", patience=2)
+    >>> history = network.fit(x, x, epochs=60, callbacks=[halve])
+    >>> network.optimizer.learning_rate < 0.5
+    True
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.5,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        mode: str = "min",
+    ):
+        self.monitor = monitor
+        self.factor = fraction(factor, "factor")
+        if not self.factor:
+            raise ValueError("factor is 0, wanted a number between 0 and 1")
+        self.patience = positive_int(patience, "patience")
+        self.min_delta = non_negative_float(min_delta, "min_delta")
+        self.cooldown = non_negative_int(cooldown, "cooldown")
+        self.min_lr = non_negative_float(min_lr, "min_lr")
+        self.mode = one_of(mode, "mode", ("min", "max"))
+
+    def check(self, names: Collection[str]) -> None:
+        check_monitor(self, self.monitor, names)
+
+    def on_train_begin(self, network: Any) -> None:
+        self.best = math.inf
+        self.waited = self.cooling = 0
+        rate = vars(network.optimizer).get("learning_rate")
+        if not isinstance(rate, numbers.Real):
+            raise ValueError(
+                "ReduceLROnPlateau wants an optimizer with a constant learning rate, "
+                f"got {network.optimizer}"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        value = logs[self.monitor] if self.mode == "min" else -logs[self.monitor]
+        if self.cooling:
+            self.cooling -= 1
+            self.waited = 0
+        if value < self.best - self.min_delta:
+            self.best, self.waited = value, 0
+        elif not self.cooling:
+            self.waited += 1
+            if self.waited >= self.patience:
+                optimizer = self.network.optimizer
+                least = min(self.min_lr, optimizer.learning_rate)
+                optimizer.learning_rate = max(optimizer.learning_rate * self.factor, least)
+                self.cooling, self.waited = self.cooldown, 0

@@ -1,0 +1,81 @@
+"""The progress of a fit on a terminal, in a file or in a notebook."""
+
+import math
+import shutil
+import sys
+import time
+from typing import TextIO
+
+from fastnn.callbacks.base import SPEED, Callback, Logs
+from fastnn.callbacks.history import speed
+from fastnn.inputs.checks import positive_int
+
+
+class ProgressBar(Callback):
+    """Show a fit as it runs.
+
+    Parameters
+    ----------
+    epochs : int
+        How many epochs the fit has at most.
+    verbose : {1, 2}
+        1: on a terminal one line that is redrawn at most ten times a second; elsewhere (a file, a
+        notebook) at most about twenty lines a fit.  2: one line for every epoch.
+    stream : text stream, optional
+        Where to write; standard output without it.
+    """
+
+    def __init__(self, epochs: int, verbose: int = 1, stream: TextIO | None = None):
+        if type(verbose) is not int or verbose not in (1, 2):
+            raise ValueError(f"verbose is {verbose!r}, wanted 0, 1 or 2")
+        self.epochs = positive_int(epochs, "epochs")
+        self.stream = sys.stdout if stream is None else stream
+        self.redraws = verbose == 1 and self.stream.isatty()
+        self.every = 1 if verbose == 2 else math.ceil(self.epochs / 20)
+        self.pending = ""  # the last epoch's line, while it is not yet on the screen
+        self.drawn_at = -math.inf
+        self.drawn_width = 0
+
+    def on_progress(self, epoch: int, rows_done: int, rows_total: int, loss: float) -> None:
+        if self.redraws and self._due():
+            share = rows_done / rows_total
+            bar = ("=" * int(20 * share)).ljust(20, ".")
+            shown = "" if math.isnan(loss) else f"  loss {loss:.5g}"
+            self._draw(f"{self._count(epoch)} [{bar}] {share:4.0%}{shown}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        losses = [f"{name} {value:.5g}" for name, value in logs.items() if name not in SPEED]
+        rate = f"{speed(logs['rows'], logs['seconds']):,.0f} samples/s"
+        self.pending = "  ".join([self._count(epoch), *losses, rate])
+        if self.redraws:
+            if self._due():
+                self._draw(self.pending)
+        elif (epoch + 1) % self.every == 0:
+            self._write_pending()
+
+    def on_train_end(self, logs: Logs) -> None:
+        if self.redraws:
+            if self.pending:
+                self._draw(self.pending)
+            if self.drawn_width:
+                self.stream.write("\n")
+                self.stream.flush()
+        elif self.pending:
+            self._write_pending()
+
+    def _count(self, epoch):
+        return f"epoch {epoch + 1:{len(str(self.epochs))}d}/{self.epochs}"
+
+    def _due(self):
+        return time.monotonic() >= self.drawn_at + 0.1
+
+    def _draw(self, line):
+        line = line[: shutil.get_terminal_size().columns - 1]
+        self.stream.write("\r" + line.ljust(self.drawn_width))
+        self.stream.flush()
+        self.drawn_at, self.drawn_width = time.monotonic(), len(line)
+
+    def _write_pending(self):
+        self.stream.write(self.pending + "\n")
+        self.stream.flush()
+        self.pending = ""

@@ -1,0 +1,10 @@
+"""Layers: what a network is made of."""
+
+from fastnn.layers.activation import Activation
+from fastnn.layers.base import Layer
+from fastnn.layers.dense import Dense
+from fastnn.layers.dropout import Dropout
+from fastnn.layers.hierarchical import HierarchicalSoftmax
+from fastnn.layers.normalization import BatchNormalization
+
+__all__ = ["Activation", "BatchNormalization", "Dense", "Dropout", "HierarchicalSoftmax", "Layer"]

@@ -1,0 +1,76 @@
+"""An activation as a layer of its own, and the way of a gradient back through any activation."""
+
+from typing import Any
+
+from fastnn import activations
+from fastnn.engine.steps import Buffer
+from fastnn.layers.base import Layer, Node
+
+
+def through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer) -> Buffer:
+    """Add the step from `dy` to the gradient before an activation; return its buffer."""
+    if node.fused or node.slope_applied or function.slope == 1:
+        return dy
+    dz = node.program.buffer(dy.width)
+    if function.slope is None:
+        settings = function.arguments
+        node.program.add(function.backward, z.rows, node.y.rows, *settings, dy.rows, dz.rows)
+    else:
+        y = node.y.rows
+        node.program.add("relu_backward", y, y, function.slope, dy.rows, dz.rows)
+    return dz
+
+
+class Activation(Layer):
+    """An activation by itself: ``f(x)``, for what comes between it and a layer without one.
+
+    ``Dense(64), BatchNormalization(), Activation("relu")`` is Keras's order.  The start of a
+    :class:`Dense` follows its own activation alone; name He's where a ReLU comes later.
+
+    Parameters
+    ----------
+    activation : str or fastnn.activations.Activation
+        "relu", "sigmoid", "tanh", "softmax" or "linear".
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unknown names or objects of the wrong kind.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.Activation("relu")
+    Activation('relu')
+    """
+
+    def __init__(self, activation: Any):
+        self.activation = activations.get(activation)
+
+    def __repr__(self) -> str:
+        return f"Activation({self.activation.name!r})"
+
+    @property
+    def note(self) -> str:
+        return self.activation.name
+
+    def to_config(self) -> dict[str, Any]:
+        """Return what :class:`Activation` takes, as JSON can hold it."""
+        return {"name": "Activation", "activation": self.activation.to_config()}
+
+    def forward(self, node: Node) -> None:
+        slope = self.activation.slope
+        if node.fused or slope == 1:
+            node.pass_on()
+            return
+        y = node.output(node.width)
+        if slope is None:
+            node.program.add(
+                self.activation.forward, node.x.rows, *self.activation.arguments, y.rows
+            )
+        else:
+            node.slope = slope
+            node.program.add("relu_forward", node.x.rows, slope, y.rows)
+
+    def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
+        return through(self.activation, node, node.x, dy) if inputs else dy
