@@ -25,6 +25,26 @@ def test_a_second_call_compiles_nothing(case):
     assert case.compiled.signatures == before
 
 
+@_each(CASES)
+def test_the_contract_says_what_is_read_before_it_is_written(case):
+    made = case.make(np.random.default_rng(9), np.float64, *shapes(case.dimensions)[-1])
+    for argument in case.contract.arguments:
+        if not argument.written:
+            continue
+        results = []
+        for value in (-1, 2):
+            given = copied(made)
+            given[argument.name][...] = value
+            case.compiled(*given.values())
+            # A kernel may leave a part as it was, of a matrix whose columns threads share.
+            untouched = given[argument.name] == value
+            given[argument.name][untouched] = 0
+            results.append([given[name] for name in case.outputs])
+        pairs = zip(*results, strict=True)
+        same = all(np.array_equal(one, other, equal_nan=True) for one, other in pairs)
+        assert same is not argument.updated, argument.name
+
+
 def _parts(case, arguments, edges):
     """Return the arguments of every part of a call that is split at `edges`."""
     for begin, end in zip(edges, edges[1:], strict=False):

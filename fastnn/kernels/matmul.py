@@ -17,6 +17,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.jit import cfunc, inlined, njit
 from fastnn.kernels.tile import (
     SHAPE,
@@ -378,7 +379,7 @@ def _view(_, array):
     return kind(array), codegen
 
 
-@njit
+@kernel("mk kn mn!", strided=True, prepare=prepare)
 def matmul_nn(a, b, out):
     """Write ``out = a @ b``.
 
@@ -409,7 +410,7 @@ def matmul_nn(a, b, out):
     gemm(_view(a), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]), 0)
 
 
-@njit
+@kernel("km kn mn!", strided=True, prepare=prepare)
 def matmul_tn(a, b, out):
     """Write ``out = a.T @ b`` for `a` (k, m), `b` (k, n), `out` (m, n).
 
@@ -428,7 +429,7 @@ def matmul_tn(a, b, out):
     gemm(_view(a.T), _view(b), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]), 0)
 
 
-@njit
+@kernel("mk nk mn!", strided=True, prepare=prepare)
 def matmul_nt(a, b, out):
     """Write ``out = a @ b.T`` for `a` (m, k), `b` (n, k), `out` (m, n).
 
@@ -445,7 +446,7 @@ def matmul_nt(a, b, out):
     gemm(_view(a), _view(b.T), _view(b[0, :0]), one, one - one, _view(out), _view(out[:0]), 0)
 
 
-@njit
+@kernel("km kn - mn~", strided=True, prepare=prepare)
 def matmul_tn_add(a, b, scale, out):
     """Add ``scale * (a.T @ b)`` to `out`: a gradient step that never stores the gradient.
 
@@ -472,7 +473,7 @@ def matmul_tn_add(a, b, scale, out):
         gemm(_view(a.T), _view(b), _view(b[0, :0]), one, factor, _view(out), _view(out[:0]), 0)
 
 
-@njit
+@kernel("mk kn n? - - mn!", strided=True, prepare=prepare)
 def dense_forward(x, w, b, slope, ahead, out):
     """Write ``out = f(x @ w + b)`` with ``f(t) = t if t > 0 else slope * t``.
 
@@ -503,7 +504,7 @@ def dense_forward(x, w, b, slope, ahead, out):
     gemm(_view(x), _view(w), _view(b), slope, nothing, _view(out), _view(out[:0]), ahead)
 
 
-@njit
+@kernel("mk nk mn= - mn!", strided=True, prepare=prepare)
 def dense_backward(dz, w, x, slope, out):
     """Write ``out = (dz @ w.T) * f'(x)`` with ``f'(x) = 1 if x > 0 else slope``.
 
@@ -533,7 +534,7 @@ def dense_backward(dz, w, x, slope, out):
     gemm(_view(dz), _view(w.T), _view(w[0, :0]), slope, one - one, _view(out), _view(x), 0)
 
 
-@njit
+@kernel("mn nm!", parallel=False)
 def transpose(a, out):
     """Write ``out = a.T`` for contiguous `a` (m, n) and `out` (n, m), block by block in registers.
 
