@@ -23,6 +23,11 @@ def _sides(rng, dtype, places):
     return rng.choice([-1, 1], places).astype(dtype)
 
 
+def _slopes(rng, dtype, *shape):
+    """Return derivatives of logistic losses, which lie between -1 and 1."""
+    return 2 * uniform(rng, dtype, *shape) - 1
+
+
 def _zeros(rng, _, n):
     return np.zeros(n, np.int64)
 
@@ -47,8 +52,8 @@ CASES = (
     case("moving_update", momentum=0.9, rows=2),
     tree("tree_forward", terms="k", side=_sides),
     tree("tree_backward", side=_sides, row_scale=uniform),
-    tree("tree_update", terms="m", rate=0.3, **_SOME_NODES),
-    tree("tree_gradient", terms="m", dw=normal, db=normal, **_SOME_NODES),
+    tree("tree_update", terms="m", rate=0.3, slopes=_slopes, **_SOME_NODES),
+    tree("tree_gradient", terms="m", slopes=_slopes, dw=normal, db=normal, **_SOME_NODES),
     # Every node of this one splits one class off.
     case(
         "tree_probabilities", terms="n", sizes={"c": "n+1"},
