@@ -17,7 +17,7 @@ from fastnn.engine.steps import EVERY, Batch, Buffer, Columns, Source, Whole
 from fastnn.engine.team import run, run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
 from fastnn.kernels.jit import inlined, njit
-from fastnn.training import fitting, lowering
+from fastnn.training import lowering
 
 ROWS = WORKS[3:]
 COUNTS = (1, 2, 4, 8, 16)
@@ -151,10 +151,10 @@ def lower(work, dtype, threads):
     """Return the program of a work's training, and the bytes of it that a batch moves about."""
     data = problem(work, dtype)
     network = FastnnTrainer(data, threads).network
-    fitting.adopt_optimizer(network)
-    rows, state = network._data(data.X, data.y, None, ""), len(network.optimizer.state)
+    network.model.adopt_optimizer()
+    rows, state = network.model.check_data(data.X, data.y, None), len(network.optimizer.state)
     program, _ = lowering.training(
-        network._model(), network.optimizer, rows, lowering.Order(), work.batch, threads
+        network.model, network.optimizer, rows, lowering.Order(), work.batch, threads
     )
     weights = sum(array.nbytes for array in network.get_weights())
     steps = [step for _, group in program.groups if group for step in group.steps]

@@ -4,24 +4,34 @@ import copy
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import losses, optimizers, regularizers
 from fastnn.callbacks import CallbackList, History, ProgressBar
-from fastnn.engine import cores
 from fastnn.files import modelfile
 from fastnn.inputs import checks
-from fastnn.layers import Dense, Dropout, HierarchicalSoftmax
-from fastnn.layers.base import Layer, Parameter, Selection
-from fastnn.metrics import get_all
-from fastnn.preprocessing.chain import as_chain
-from fastnn.training import compacting, evaluation, fitting, lowering, summary
-from fastnn.training.lowering import Data, Model
-from fastnn.training.prediction import Predictor
+from fastnn.layers import Layer
+from fastnn.losses import Loss
+from fastnn.metrics import Metric
+from fastnn.optimizers import Optimizer
+from fastnn.preprocessing.chain import Chain
+from fastnn.regularizers import Regularizer
+from fastnn.training import compacting, evaluation, fitting, prediction, summary
+from fastnn.training.model import Model
+
+
+def _attribute(name: str) -> Any:
+    """Return a property of a network that is an attribute of its model."""
+
+    def read(network: "Network") -> Any:
+        return getattr(network.model, name)
+
+    def write(network: "Network", value: Any) -> None:
+        setattr(network.model, name, value)
+
+    return property(read, write)
 
 
 class Network:
@@ -104,52 +114,51 @@ class Network:
         metrics: Iterable[Any] | None = None,
         preprocessing: Any = None,
     ):
-        self.layers = _as_layers(layers)
-        self.loss = losses.get(loss)
-        self.optimizer = optimizers.get(optimizer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
-        self.seed = checks.non_negative_int(seed, "seed")
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {seed}")
-        self.dtype = np.dtype(checks.one_of(_dtype_name(dtype), "dtype", ("float32", "float64")))
-        if n_threads is not None:
-            n_threads = checks.positive_int(n_threads, "n_threads")
-        self.n_threads = n_threads
-        self.backend = checks.one_of(backend, "backend", ("numba", "numpy"))
-        self.metrics = get_all(metrics, self.loss.target)
-        self.preprocessing = as_chain(preprocessing)
-        self.stop_training = False
-        self.extra: dict[str, Any] = {}
-        self._parameters: list[list[Parameter]] = []
-        self._columns = 0
-        self._selection: Selection | None = None
-        self._epochs = 0
-        self._updates = 0
-        self._predictor: Predictor | None = None
-        self._check_fit_together()
+        self.model = Model(
+            layers,
+            loss=loss,
+            optimizer=optimizer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            seed=seed,
+            dtype=dtype,
+            n_threads=n_threads,
+            backend=backend,
+            metrics=metrics,
+            preprocessing=preprocessing,
+        )
 
-    def __getstate__(self) -> dict[str, Any]:
-        # What is kept for predictions holds addresses, which no copy shares.
-        return self.__dict__ | {"_predictor": None}
+    @classmethod
+    def of(cls, model: Model) -> "Network":
+        """Return the network of a model that was made elsewhere."""
+        network = object.__new__(cls)
+        network.model = model
+        return network
 
-    def _check_fit_together(self) -> None:
-        last = self.layers[-1].activation.name
-        wanted = self.loss.fused
-        if wanted is not None and last not in (wanted, "linear"):
-            raise ValueError(
-                f"loss {self.loss.name!r} wants a last layer with activation {wanted!r} or "
-                f"'linear' (then predict gives what {wanted} would be applied to), got {last!r}"
-            )
-        self.loss.n_targets(self._model().n_outputs)
-        for layer in self.layers:
-            layer.check(layer is self.layers[-1], self.loss, self.kernel_regularizer)
-        evaluation.check_metrics(self)
+    layers: list[Layer] = _attribute("layers")
+    loss: Loss = _attribute("loss")
+    optimizer: Optimizer = _attribute("optimizer")
+    kernel_regularizer: Regularizer | None = _attribute("kernel_regularizer")
+    bias_regularizer: Regularizer | None = _attribute("bias_regularizer")
+    seed: int = _attribute("seed")
+    dtype: np.dtype = _attribute("dtype")
+    n_threads: int | None = _attribute("n_threads")
+    backend: str = _attribute("backend")
+    metrics: list[Metric] = _attribute("metrics")
+    preprocessing: Chain | None = _attribute("preprocessing")
+    stop_training: bool = _attribute("stop_training")
+    extra: dict[str, Any] = _attribute("extra")
+
+    def __copy__(self) -> "Network":
+        """Return a network with weights of its own, equal to these."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, model=copy.copy(self.model))
+        return twin
 
     @property
     def built(self) -> bool:
         """Whether the parameters exist: the number of inputs is known."""
-        return bool(self._parameters)
+        return self.model.built
 
     def build(self, n_inputs: int) -> None:
         """Make the parameters for `n_inputs` inputs; the first `fit` does it.
@@ -161,73 +170,18 @@ class Network:
         ValueError
             If the network is built for another number of inputs.
         """
-        n_inputs = checks.positive_int(n_inputs, "n_inputs")
-        if self.built:
-            if n_inputs != self._model().n_inputs:
-                raise ValueError(
-                    f"n_inputs is {n_inputs}, but the network is built for "
-                    f"{self._model().n_inputs} inputs"
-                )
-            return
-        columns = n_inputs
-        rng = np.random.default_rng(self.seed)
-        parameters = []
-        for layer in self.layers:
-            parameters.append(layer.build(n_inputs, rng, self.dtype))
-            n_inputs = layer.width(n_inputs)
-        default = {"kernel": self.kernel_regularizer, "bias": self.bias_regularizer}
-        self._parameters, self._columns = parameters, columns
-        for parameter in self._all_parameters():
-            parameter.regularizer = parameter.regularizer or default.get(parameter.name)
+        self.model.build(n_inputs)
 
     @property
     def inputs_(self) -> np.ndarray:
         """The columns of the data that the network reads: all, unless :meth:`compact` made it."""
-        model = self._built_model("inputs_")
-        return np.arange(model.n_inputs) if model.selection is None else model.selection.index
-
-    def _model(self) -> Model:
-        return Model(
-            self.layers, self._parameters, self.loss, self.dtype, self._columns, self._selection
-        )
-
-    def _built_model(self, what: str) -> Model:
-        if not self.built:
-            raise ValueError(f"{what} wants a network with parameters: call fit or build first")
-        return self._model()
+        self.model.need_built("inputs_")
+        return self.model.inputs
 
     @property
     def epochs_done(self) -> int:
         """Whole epochs trained so far, by all calls of `fit`, also before `save`."""
-        return self._epochs
-
-    def _threads(self, rows: int, flops: int, worth: float | None = None) -> int:
-        if self.backend == "numpy":
-            return 1
-        return cores.threads_for(flops * rows, rows, self.n_threads, worth)
-
-    def _n_columns(self) -> int | None:
-        """Return how many columns X must have, if that is known."""
-        if self.preprocessing is not None:
-            return self.preprocessing.n_features_in_ if self.preprocessing.fitted else None
-        return self._model().n_inputs if self.built else None
-
-    def _prepared(self, data: Data) -> Data:
-        """Return rows that the door let in as the first layer sees them."""
-        if self.preprocessing is None:
-            return data
-        return replace(data, x=self.preprocessing.transform(data.x, self.dtype))
-
-    def _data(self, X, y, sample_weight, prefix="", n_inputs=None) -> Data:
-        """Let data in by the door."""
-        if n_inputs is None:
-            n_inputs = self._n_columns()
-        x = checks.as_inputs(X, n_inputs, self.dtype, f"{prefix}X")
-        y = self.loss.as_targets(y, len(x), self._model().n_outputs, self.dtype, f"{prefix}y")
-        weight = None
-        if sample_weight is not None:
-            weight = checks.as_sample_weight(sample_weight, len(x), f"{prefix}sample_weight")
-        return Data(x, y, weight)
+        return self.model.epochs
 
     def fit(
         self,
@@ -293,10 +247,18 @@ class Network:
         """
         verbose = checks.non_negative_int(verbose, "verbose")
         plan = fitting.make_plan(
-            self, X, y, epochs, batch_size, shuffle, validation_data, validation_split,
-            sample_weight, class_weight,
-        )  # fmt: skip
-        plan = fitting.adapt(self, plan)
+            self.model,
+            X,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        plan = fitting.adapt(self.model, plan)
         history = History()
         bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
         if not isinstance(callbacks, Iterable | None):
@@ -304,7 +266,8 @@ class Network:
         hooks = CallbackList([history, *bar, *(callbacks or ())])
         if self.loss.warning is not None:
             warnings.warn(self.loss.warning, UserWarning, stacklevel=2)
-        fitting.train(self, fitting.begin(self, plan), hooks, bool(bar or callbacks))
+        plan = fitting.begin(self.model, plan)
+        fitting.train(self.model, plan, hooks, bool(bar or callbacks), self)
         return history
 
     def partial_fit(
@@ -354,14 +317,7 @@ class Network:
         >>> network.train_on_batch(np.ones((2, 1)), np.array([[1.0], [2.0]])) < 2.5
         True
         """
-        return fitting.train_on_batch(self, self._data(X, y, sample_weight))
-
-    def _all_parameters(self) -> list[Parameter]:
-        return [parameter for layer in self._parameters for parameter in layer]
-
-    def _penalty(self) -> float:
-        """Return the sum of the penalties on the present weights."""
-        return lowering.penalty(self._all_parameters(), self.backend)
+        return fitting.train_on_batch(self.model, self.model.check_data(X, y, sample_weight))
 
     def evaluate(
         self,
@@ -400,10 +356,11 @@ class Network:
         >>> network.evaluate(np.ones((2, 1)), np.array([[1.0], [2.0]]))
         [2.5, 1.5]
         """
-        self._built_model("evaluate")
+        model = self.model
+        model.need_built("evaluate")
         return_dict = checks.boolean(return_dict, "return_dict")
-        data = self._prepared(self._data(X, y, sample_weight))
-        values = {"loss": evaluation.evaluator(self, data)()} | evaluation.scored(self, data)
+        data = model.prepared(model.check_data(X, y, sample_weight))
+        values = {"loss": evaluation.evaluator(model, data)()} | evaluation.scored(model, data)
         if return_dict:
             return values
         return list(values.values()) if self.metrics else values["loss"]
@@ -426,20 +383,7 @@ class Network:
         ValueError, TypeError
             For bad input, or a network that has no parameters yet.
         """
-        if self.preprocessing is not None:
-            self._built_model("predict")
-            x = checks.as_inputs(X, self._n_columns(), self.dtype)
-            X = self.preprocessing.transform(x, self.dtype)
-        return self._outputs(X, batch_size)
-
-    def _outputs(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return the outputs for prepared rows."""
-        made_from = self.layers, self._parameters, self.dtype, self.backend
-        predictor = self._predictor
-        if predictor is None or not predictor.fits(*made_from):
-            predictor = Predictor(self._built_model("predict"), self.backend)
-            self._predictor = predictor
-        return predictor.predict(x, batch_size, self.n_threads)
+        return prediction.predict(self.model, X, batch_size)
 
     def layer_outputs(self, X: ArrayLike) -> list[np.ndarray]:
         """Return the outputs of every layer for the rows of `X`; the last are those of `predict`.
@@ -457,21 +401,17 @@ class Network:
         >>> [outputs.shape for outputs in network.layer_outputs(np.ones((4, 3)))]
         [(4, 5), (4, 2)]
         """
-        self._built_model("layer_outputs")
-        part = copy.copy(self)  # with the same parameters, which predict only reads
-        outputs = []
-        for end in range(1, len(self.layers) + 1):
-            part.layers, part._parameters = self.layers[:end], self._parameters[:end]
-            outputs.append(part.predict(X))
-        return outputs
+        self.model.need_built("layer_outputs")
+        heads = (self.model.head(end) for end in range(1, len(self.layers) + 1))
+        return [prediction.predict(head, X) for head in heads]
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
 
         In place of W and b a `BatchNormalization` has gamma, beta, moving_mean, moving_variance.
         """
-        self._built_model("get_weights")
-        return [parameter.value.copy() for parameter in self._all_parameters()]
+        self.model.need_built("get_weights")
+        return self.model.weights()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Set the parameters, in the order of :meth:`get_weights`.
@@ -481,18 +421,8 @@ class Network:
         ValueError, TypeError
             If number, shapes or values are not right; nothing is changed then.
         """
-        self._built_model("set_weights")
-        parameters = self._all_parameters()
-        values = [parameter.value for parameter in parameters]
-        given = checks.as_weights(weights, [value.shape for value in values], self.dtype)
-        for number, (parameter, new) in enumerate(zip(parameters, given, strict=True)):
-            if new.min() < parameter.least:
-                raise ValueError(
-                    f"weights[{number}] ({parameter.name}) has {new.min()}, wanted at least "
-                    f"{parameter.least:g}"
-                )
-        for value, new in zip(values, [np.array(new) for new in given], strict=True):
-            value[...] = new
+        self.model.need_built("set_weights")
+        self.model.set_weights(weights)
 
     def save(self, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
         """Write the network to a file: safetensors, with its description as JSON in the header.
@@ -511,9 +441,9 @@ class Network:
         OSError
             If the file cannot be written.
         """
-        self._built_model("save")
+        self.model.need_built("save")
         extra = self.extra if extra is None else dict(extra)
-        modelfile.save(self, path, extra)
+        modelfile.save(self.model, path, extra)
         self.extra = extra
 
     def compact(self, tolerance: float = 0.0) -> "Network":
@@ -549,12 +479,12 @@ class Network:
         >>> small.layers, small.inputs_
         ([Dense(1, activation='tanh'), Dense(1, activation='linear')], array([0, 2]))
         """
-        self._built_model("compact")
-        return compacting.compact(self, tolerance)
+        self.model.need_built("compact")
+        return type(self).of(compacting.compact(self.model, tolerance))
 
     def summary(self) -> None:
         """Print the layers, their shapes and numbers of parameters."""
-        print(summary.text(self))
+        print(summary.text(self.model))
 
 
 def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) -> Network:
@@ -574,27 +504,4 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) 
     OSError
         If the file cannot be read.
     """
-    return modelfile.load(Network, path, custom)
-
-
-def _as_layers(layers) -> list[Layer]:
-    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
-        raise TypeError(f"layers must be a sequence of Dense, got {type(layers).__name__}")
-    found = list(layers)
-    for number, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            wanted = "a Dense or another layer"
-            raise TypeError(f"layers[{number}] must be {wanted}, got {type(layer).__name__}")
-    if not any(isinstance(layer, Dense | HierarchicalSoftmax) for layer in found):
-        what = "has no Dense" if found else "is empty"
-        raise ValueError(f"layers {what}, wanted at least one Dense or a HierarchicalSoftmax")
-    if isinstance(found[-1], Dropout):
-        raise ValueError(f"layers ends with {found[-1]}, which would drop outputs")
-    return found
-
-
-def _dtype_name(dtype) -> str:
-    try:
-        return np.dtype(dtype).name
-    except TypeError:
-        return str(dtype)
+    return Network.of(modelfile.load(path, custom))

@@ -351,7 +351,7 @@ def test_penalties_of_the_network():
     found = []
     for network in networks:
         network.fit(*_data())
-        found.append([parameter.regularizer for parameter in network._all_parameters()])
+        found.append([parameter.regularizer for parameter in network.model.all_parameters()])
         assert all(layer.bias_regularizer is None for layer in network.layers)  # left as given
     assert found == [[L2(0.5), L1(), L2(0.5), L1()], [L2(0), None, L2(0.5), None]]
 

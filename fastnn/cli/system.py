@@ -16,7 +16,7 @@ from fastnn.kernels.jit import cache_directory
 
 def warmup() -> None:
     """Fill the cache of compiled code."""
-    from fastnn.cli.warmup import warmup as compile_all
+    from fastnn.warmup import warmup as compile_all
 
     print(f"compiling into {cache_directory()} (may take a minute)", flush=True)
     started = time.perf_counter()

@@ -1,7 +1,6 @@
-"""Lowering: a network and its data become a program."""
+"""Lowering: a model and its data become a program."""
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,65 +9,14 @@ import numpy as np
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.engine.steps import EVERY, Buffer, InPlace, Mine, OwnBuffer, Source, Stretch, Whole
-from fastnn.kernels import COMPILED
-from fastnn.layers import penalties
-from fastnn.layers.base import Layer, Node, Parameter, Selection
-from fastnn.losses import Loss
+from fastnn.layers.base import Node
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
-from fastnn.reference import TWINS
+from fastnn.training.model import Data, Model
 
 _IN_PLACE_BYTES = 2**17
 """Most bytes of a batch whose rows, if they follow each other, are read where they lie.  To copy
 them took 6 % of an epoch of 200-64-1; more of them come from memory faster in one go."""
-
-
-@dataclass
-class Model:
-    """What the programs of a network have in common."""
-
-    layers: list[Layer]
-    parameters: list[list[Parameter]]
-    loss: Loss
-    dtype: np.dtype
-    columns: int
-    """The number of columns that the first layer reads, 0 while it is not known."""
-    selection: Selection | None = None
-
-    @property
-    def n_inputs(self) -> int:
-        """The number of columns of the data."""
-        return self.columns if self.selection is None else self.selection.width
-
-    @property
-    def n_outputs(self) -> int:
-        """The number of outputs, 0 where it is that of the inputs and not known."""
-        return functools.reduce(lambda width, layer: layer.width(width), self.layers, self.columns)
-
-    @property
-    def fuses(self) -> bool:
-        """Whether the loss contains the last layer's activation."""
-        return self.layers[-1].activation.name == self.loss.fused
-
-    def flops(self) -> int:
-        """Return the operations of a forward pass of one row."""
-        return sum(2 * each.value.size for each in self._all_parameters() if each.value.ndim == 2)
-
-    def trains_before(self, number: int) -> bool:
-        """Return whether a layer before the one so numbered has something to train."""
-        return any(each.trained for layer in self.parameters[:number] for each in layer)
-
-    def _all_parameters(self) -> Iterator[Parameter]:
-        return (each for layer in self.parameters for each in layer)
-
-
-@dataclass
-class Data:
-    """Rows as the door let them in; see :mod:`fastnn.inputs.checks`."""
-
-    x: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray | None = None
 
 
 @dataclass
@@ -179,7 +127,7 @@ def training(
         if not inputs:
             break
     program.add_check(row_loss, weight)
-    values = [each.value for parameters in model.parameters for each in parameters if each.trained]
+    values = [each.value for each in model.all_parameters() if each.trained]
     updater = Updater(program, optimizer, values)
     for layer, node in zip(model.layers, nodes, strict=True):
         layer.update(node, updater)
@@ -211,9 +159,3 @@ def prediction(model: Model, batch_size: int) -> Program:
     _forward(program, model, here, out=out)
     program.add_check()
     return program
-
-
-def penalty(parameters: list[Parameter], backend: str) -> float:
-    """Return the sum of the penalties on the parameters."""
-    kernels = COMPILED if backend == "numba" else TWINS
-    return sum((penalties.value(p.regularizer, p.value, kernels) for p in parameters), 0.0)
