@@ -19,6 +19,7 @@ from fastnn import (
     UnitNorm,
 )  # fmt: skip
 from fastnn.kernels import l1_proximal
+from fastnn.training.model import Model
 from tests.cases import DTYPES
 
 ROWS, INPUTS, UNITS = 60, 12, 7
@@ -279,7 +280,7 @@ def _trained(name, optimizer, **options):
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_bits_on_any_number_of_threads(name, optimizer, dtype, monkeypatch):
     # Even where so little work would not be shared.
-    monkeypatch.setattr(Network, "_threads", lambda self, *_: self.n_threads)
+    monkeypatch.setattr(Model, "threads", lambda self, *_: self.n_threads)
     first = [a.tobytes() for a in _trained(name, optimizer, dtype=dtype, n_threads=1)]
     for n_threads in (2, 3, 5):
         again = _trained(name, optimizer, dtype=dtype, n_threads=n_threads)
