@@ -1,4 +1,4 @@
-"""The network: what people import."""
+"""`Network`, the public face of a model, and `load`."""
 
 import copy
 import os
@@ -23,7 +23,7 @@ from fastnn.training.model import Model
 
 
 def _attribute(name: str) -> Any:
-    """Return a property of a network that is an attribute of its model."""
+    """Return a property that reads and writes an attribute of the network's model."""
 
     def read(network: "Network") -> Any:
         return getattr(network.model, name)
@@ -37,56 +37,47 @@ def _attribute(name: str) -> Any:
 class Network:
     """A fully-connected network.
 
+    Methods raise ValueError or TypeError for bad input and change nothing then.  So do those that
+    need parameters, before `fit` or `build` has made them.
+
     Parameters
     ----------
     layers : sequence of Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
-        From the inputs to the outputs; the number of inputs is that of the data.
+        From input to output.  The data determine the number of inputs.
     loss : str or Loss
-        "mse", "mae", "softmax_cross_entropy" or another name or object of :mod:`fastnn.losses`,
-        such as ``Huber(0.5)``, or ``Custom`` of functions of your own; the loss of a batch is the
-        mean over its rows.  A last layer with the loss's own activation (softmax, sigmoid,
-        exponential) is fused with it.
+        A name such as "mse", "mae" or "softmax_cross_entropy", an object such as ``Huber(0.5)``, or
+        ``Custom`` with your own functions; see :mod:`fastnn.losses`.  A batch's loss is the mean
+        over its rows.  If the last layer has the loss's own activation (softmax, sigmoid or
+        exponential), the two are fused.
     optimizer : str or Optimizer
         "sgd", "gd", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "adamw", "nadam", "lbfgs",
-        or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose `learning_rate` may
-        be a schedule, and may be set anew between fits and, by a callback, between epochs.
+        or an object such as ``SGD(0.1, momentum=0.9)``.  Its `learning_rate` may be a schedule.
+        You may change it between fits, and a callback may change it between epochs.
     kernel_regularizer, bias_regularizer : str or Regularizer or None
-        Penalties for all layers that have none of their own; ``L2(0)`` exempts a layer.
+        Penalties for every layer without its own; ``L2(0)`` exempts a layer.
     seed : int
-        Of the starting weights and of the order of rows: the same seed gives the same network, on
-        any number of threads.
+        Seeds the starting weights and the order of the rows.
     dtype : {"float32", "float64"}
     n_threads : int or None
-        Most threads to use; None is the cores that this process may use.  Work that is too small
-        to gain by a further thread uses fewer.  The weights are the same bit for bit whatever it
-        is.
+        Upper limit on threads; None is the cores this process may use.  Small work uses fewer.  The
+        weights are bit-identical for any number.
     backend : {"numba", "numpy"}
-        "numpy" runs the reference kernels instead: slow, and right.
+        "numpy" runs the reference kernels: slow; use it to verify results.
     metrics : list of str or function, optional
-        Computed after each epoch of `fit` from predictions on the training and validation rows,
-        which costs a forward pass over both and room for their outputs, and by `evaluate`: "mae",
-        "mse", "rmse", "r2", "accuracy", "top_5_accuracy" (any number), "log_loss", or functions
-        ``f(y, prediction)``; see :mod:`fastnn.metrics`.
+        "mae", "mse", "rmse", "r2", "accuracy", "top_5_accuracy" (any number), "log_loss", or
+        functions ``f(y, prediction)``; see :mod:`fastnn.metrics`.  `evaluate` computes them, and
+        `fit` after each epoch, at the cost of predicting the training and validation rows.
     preprocessing : transformer or list, optional
-        What is done to inputs before the first layer: transformers from
-        :mod:`fastnn.preprocessing`, their names, or any with scikit-learn's methods.  The first
-        `fit` fits copies of them on its training rows, later ones keep them, and `fit`, `evaluate`
-        and `predict` apply them, making a copy of their rows in the network's dtype.
+        Transformers for the inputs: objects or names from :mod:`fastnn.preprocessing`, or any with
+        scikit-learn's methods.  The attribute holds copies, a Chain, that the first `fit` fits to
+        its training rows.  `fit`, `evaluate` and `predict` apply them to a copy of their rows.
 
     Attributes
     ----------
-    preprocessing : Chain or None
-        The copies.
     stop_training : bool
-        A callback sets it to end `fit` after the epoch.
+        Set by a callback to end `fit` after the current epoch.
     extra : dict
-        Anything JSON can hold that should be stored with the network.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For layers without a `Dense` or `HierarchicalSoftmax`, a `Dropout` at their end, unknown
-        names and values out of range.
+        Anything JSON can hold, to be saved with the network.
 
     Examples
     --------
@@ -130,7 +121,7 @@ class Network:
 
     @classmethod
     def of(cls, model: Model) -> "Network":
-        """Return the network of a model that was made elsewhere."""
+        """Return the network that wraps an existing model."""
         network = object.__new__(cls)
         network.model = model
         return network
@@ -150,37 +141,33 @@ class Network:
     extra: dict[str, Any] = _attribute("extra")
 
     def __copy__(self) -> "Network":
-        """Return a network with weights of its own, equal to these."""
+        """Return an equal network with its own weights."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__, model=copy.copy(self.model))
         return twin
 
     @property
     def built(self) -> bool:
-        """Whether the parameters exist: the number of inputs is known."""
+        """Whether the parameters exist, which takes the number of inputs."""
         return self.model.built
 
     def build(self, n_inputs: int) -> None:
-        """Make the parameters for `n_inputs` inputs; the first `fit` does it.
+        """Make the parameters for `n_inputs` inputs, as the first `fit` does.
 
-        With `preprocessing` these are the columns that it returns, not those of X.
-
-        Raises
-        ------
-        ValueError
-            If the network is built for another number of inputs.
+        With `preprocessing`, count the columns that it returns.  A network that is built for
+        another number of inputs raises ValueError.
         """
         self.model.build(n_inputs)
 
     @property
     def inputs_(self) -> np.ndarray:
-        """The columns of the data that the network reads: all, unless :meth:`compact` made it."""
+        """The columns of the data that the network reads: all, except after :meth:`compact`."""
         self.model.need_built("inputs_")
         return self.model.inputs
 
     @property
     def epochs_done(self) -> int:
-        """Whole epochs trained so far, by all calls of `fit`, also before `save`."""
+        """Whole epochs trained so far, over all calls of `fit`, including those before `save`."""
         return self.model.epochs
 
     def fit(
@@ -198,50 +185,47 @@ class Network:
         callbacks: Iterable[Any] | None = None,
         verbose: int = 0,
     ) -> History:
-        """Train for `epochs` epochs; a second call goes on where the first ended (a warm start).
+        """Train for `epochs` epochs, continuing from the current weights (a warm start).
 
-        Two calls do bit for bit what one does for the sum of their epochs, also with `save` and
-        :func:`load` in between.  An epoch that Ctrl-C cut short is begun anew by the next call.
+        Two calls give the weights of one call for the sum of their epochs, bit for bit, even with
+        `save` and :func:`load` in between.  A call after Ctrl-C restarts the interrupted epoch.
 
         Parameters
         ----------
         X : array-like, (n, n_inputs)
-            Numbers of any dtype and layout; memory maps are read a batch at a time.
+            Numbers of any dtype and layout.  Memory maps are read one batch at a time.
         y : array-like
-            (n, n_targets), for one target ``y[:, None]``; integer labels (n,) for losses of
-            classes.  Most losses have one output for each target.
-        epochs : int
-        batch_size : int, optional
-            32, or all rows for an optimizer that wants them all (GD, Rprop, LBFGS).  The last
-            batch of an epoch is smaller if need be; a batch larger than the data is all.
+            Targets (n, n_targets), so ``y[:, None]`` for a single one, or integer labels (n,) if
+            the loss is for classes.  Most losses want one output per target.
+        epochs, batch_size : int
+            The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need them
+            all.  The last batch of an epoch may be smaller.
         shuffle : bool
-            A new order of the rows each epoch, from the seed.
+            Reorder the rows every epoch, from the seed.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Evaluated after each epoch.
+            Rows to evaluate after each epoch.
         validation_split : float in [0, 1)
-            Share of the rows, the last ones, to hold out instead.
+            Instead, hold out this share of the rows, the last ones.
         sample_weight : array-like, (n,), optional
-            The loss is the weighted mean over the rows of a batch.
+            Weights of the rows in the mean loss of their batch.
         class_weight : dict or array-like, optional
-            Factors of the training rows' weights by label: ``{1: 5.0}``, classes that are not in
-            it having 1, or (n_classes,).  For losses of classes, and for a single output under
-            the logistic loss (0 and 1) or the attribute hinge (-1 and 1).  Validation is without.
+            Factors for the training rows' weights, by label: (n_classes,), or a dict like ``{1:
+            5.0}``, where missing classes get 1.  For class losses, and for one output under the
+            logistic loss (labels 0 and 1) or the attribute hinge (-1 and 1).
         callbacks : list of Callback or callables (epoch, logs), optional
         verbose : {0, 1, 2}
-            Nothing, a progress bar, a line for each epoch.
+            Show nothing, a progress bar, or a line per epoch.
 
         Returns
         -------
         History
-            The "loss" of an epoch is the mean over its batches, each before its update; metrics
-            are those of the weights after the epoch.
+            An epoch's "loss" is the mean over its batches, each before its update.  Metrics are
+            those of the weights after the epoch.
 
         Raises
         ------
-        ValueError, TypeError
-            For bad input, before anything is changed.
         FloatingPointError
-            If a loss is not finite.  Its update is not made: the weights are those before it.
+            If a loss is not finite.  The weights stay as they were before that update.
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
@@ -278,10 +262,10 @@ class Network:
         *,
         batch_size: int | None = None,
     ) -> "Network":
-        """Train for one epoch on some more rows, for data that come or are read piece by piece.
+        """Train for one epoch on more rows, for data that arrive in pieces.
 
-        `preprocessing` is fitted on the rows of the first call.  Parameters and errors are those of
-        :meth:`fit`; returns the network, as scikit-learn does.
+        The first call fits `preprocessing` to its rows.  Parameters and errors are those of
+        :meth:`fit`.  Returns the network, as scikit-learn does.
 
         Examples
         --------
@@ -298,15 +282,10 @@ class Network:
     def train_on_batch(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Make one update with all the given rows; return their loss before it.
+        """Make one update with all the given rows, and return their loss before it.
 
-        For debugging and for loops of one's own, such as training on a row or a feature at a time.
-        Each call prepares the network anew, so `fit` is much faster.  No epoch is counted.
-
-        Raises
-        ------
-        ValueError, TypeError, FloatingPointError
-            As :meth:`fit` does.
+        For debugging and custom loops.  Every call prepares the network anew, so `fit` is much
+        faster.  Errors are those of :meth:`fit`; no epoch is counted.
 
         Examples
         --------
@@ -327,31 +306,15 @@ class Network:
         *,
         return_dict: bool = False,
     ) -> Any:
-        """Return the loss on the given rows, penalties included; NaN where it is not finite.
+        """Return the loss on the given rows, including penalties, and the metrics if there are any.
 
-        Parameters
-        ----------
-        X, y, sample_weight : array-like
-            As in :meth:`fit`.
-        return_dict : bool
-            Return a dict of the loss and the metrics by name.
-
-        Returns
-        -------
-        float, list of float or dict
-            The loss; a list of the loss and the metrics, in their order, for a network that has
-            metrics; a dict if asked for.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, or a network that has no parameters yet.
+        Parameters are those of :meth:`fit`.  The result is a float; with metrics, a list of the
+        loss and each metric; with `return_dict`, a dict by name.  A loss that is not finite is NaN.
 
         Examples
         --------
         >>> import numpy as np, fastnn
-        >>> layers = [fastnn.Dense(1, kernel_initializer="zeros")]
-        >>> network = fastnn.Network(layers, metrics=["mae"])
+        >>> network = fastnn.Network([fastnn.Dense(1, kernel_initializer="zeros")], metrics=["mae"])
         >>> network.build(1)
         >>> network.evaluate(np.ones((2, 1)), np.array([[1.0], [2.0]]))
         [2.5, 1.5]
@@ -366,32 +329,17 @@ class Network:
         return list(values.values()) if self.metrics else values["loss"]
 
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return the network's outputs, (n, n_outputs), of the network's dtype.
+        """Return the outputs, (n, n_outputs), in the network's dtype.
 
-        With softmax or sigmoid in the last layer these are probabilities; a linear last layer
-        under softmax cross-entropy or the logistic loss gives logits, under the Poisson loss the
-        logarithms of rates, under a hinge scores.
-
-        Parameters
-        ----------
-        X : array-like, (n, n_inputs)
-        batch_size : int, optional
-            Rows that are computed together; by default what suits the cache.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, or a network that has no parameters yet.
+        If the last layer has softmax or sigmoid, these are probabilities.  If it is linear, they
+        are logits under softmax cross-entropy and the logistic loss, logarithms of rates under the
+        Poisson loss, and scores under a hinge.  `batch_size` rows are computed together; by default
+        as many as suit the cache.
         """
         return prediction.predict(self.model, X, batch_size)
 
     def layer_outputs(self, X: ArrayLike) -> list[np.ndarray]:
-        """Return the outputs of every layer for the rows of `X`; the last are those of `predict`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, or a network that has no parameters yet.
+        """Return every layer's outputs for the rows of `X`; the last are what `predict` returns.
 
         Examples
         --------
@@ -408,38 +356,29 @@ class Network:
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
 
-        In place of W and b a `BatchNormalization` has gamma, beta, moving_mean, moving_variance.
+        A `BatchNormalization` has gamma, beta, moving_mean, moving_variance instead of W and b.
         """
         self.model.need_built("get_weights")
         return self.model.weights()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Set the parameters, in the order of :meth:`get_weights`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If number, shapes or values are not right; nothing is changed then.
-        """
+        """Set the parameters, in the order of :meth:`get_weights`, or nothing if any is wrong."""
         self.model.need_built("set_weights")
         self.model.set_weights(weights)
 
     def save(self, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
-        """Write the network to a file: safetensors, with its description as JSON in the header.
+        """Write the network to a safetensors file, with its description as JSON in the header.
 
-        The file appears whole or not at all.  It holds the optimizer's state too, so that training
-        can go on bit for bit, and the fitted `preprocessing`.  Metrics that are functions are not
-        stored, and of a custom activation or loss the name only.  `extra` replaces :attr:`extra`.
+        The file appears whole or not at all.  It includes the fitted `preprocessing` and the
+        optimizer's state, so training can continue bit for bit.  It contains no code: metrics that
+        are functions are left out, and custom activations and losses are stored by name only.
+        `extra` replaces :attr:`extra`.
 
         Raises
         ------
-        ValueError
-            For a network that has no parameters yet.
-        TypeError
-            If JSON cannot hold `extra`, or `preprocessing` has another library's transformers,
-            which only pickle could store.
-        OSError
-            If the file cannot be written.
+        TypeError, OSError
+            If JSON cannot hold `extra`, if `preprocessing` has another library's transformers,
+            which only pickle could store, or if the file cannot be written.
         """
         self.model.need_built("save")
         extra = self.extra if extra is None else dict(extra)
@@ -447,31 +386,25 @@ class Network:
         self.extra = extra
 
     def compact(self, tolerance: float = 0.0) -> "Network":
-        """Return a smaller network with the same outputs, to rounding, which predicts faster.
+        """Return a smaller, faster network with the same outputs, to rounding.
 
-        It has no units and inputs whose outgoing weights are all 0, and no units whose incoming
-        weights are all 0: those are constants, and go into the next layer's biases.  Proximal
-        penalties (:class:`GroupL1`, ``L1(method="proximal")``) leave such weights.  The new network
-        takes the same data, of which it reads the columns :attr:`inputs_`.  It can be trained on,
-        stored and compacted again.  Each layer keeps at least one unit, hidden softmax layers all.
+        It drops inputs and units whose outgoing weights are all 0.  It also drops units whose
+        incoming weights are all 0, and adds their constant outputs to the next layer's biases.
+        Proximal penalties (:class:`GroupL1`, ``L1(method="proximal")``) produce such weights.  The
+        new network takes the same data but reads only the columns :attr:`inputs_`.  You can train,
+        save and compact it again.  Every layer keeps at least one unit, and a hidden softmax layer
+        keeps all.  Layers other than `Dense` raise TypeError.
 
         Parameters
         ----------
         tolerance : float
-            Weights of at most this magnitude count as 0 where all of a group are so small; above 0
-            the outputs change accordingly.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For a network that has no parameters yet, layers other than `Dense`, or a tolerance
-            below 0.
+            Treat weights up to this magnitude as 0 if a whole group is that small.  Above 0, the
+            outputs change accordingly.
 
         Examples
         --------
         >>> import numpy as np, fastnn
-        >>> layers = [fastnn.Dense(2, "tanh"), fastnn.Dense(1)]
-        >>> network = fastnn.Network(layers)
+        >>> network = fastnn.Network([fastnn.Dense(2, "tanh"), fastnn.Dense(1)])
         >>> network.build(3)
         >>> w = [[1.0, 0.0], [0.0, 0.0], [2.0, 0.0]]
         >>> network.set_weights([w, [0.0, 0.5], [[1.0], [1.0]], [0.0]])
@@ -483,25 +416,23 @@ class Network:
         return type(self).of(compacting.compact(self.model, tolerance))
 
     def summary(self) -> None:
-        """Print the layers, their shapes and numbers of parameters."""
+        """Print the layers with their output sizes and numbers of parameters."""
         print(summary.text(self.model))
 
 
 def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) -> Network:
-    """Return the network that :meth:`Network.save` wrote, ready to predict or to train on.
+    """Return a network that :meth:`Network.save` wrote, ready to predict or to train further.
 
     Parameters
     ----------
     path : path
     custom : dict of str to Custom, optional
-        The network's own activations and loss by their names: code is not stored.
+        The network's custom activations and loss by name: files contain no code.
 
     Raises
     ------
-    ValueError
-        If the file is not one of a network, is damaged, or names a loss or an activation that is
-        neither built in nor in `custom`.
-    OSError
-        If the file cannot be read.
+    ValueError, OSError
+        If the file is damaged, cannot be read or does not hold a network, or if it names a loss or
+        activation that is neither built in nor in `custom`.
     """
     return Network.of(modelfile.load(path, custom))
