@@ -18,7 +18,7 @@ from fastnn.engine.steps import (
     Strided,
     Whole,
 )
-from fastnn.kernels.matmul import WIDTH_BYTES
+from fastnn.kernels.gemm.loops import NR_BYTES
 from fastnn.optimizers.updater import Updater
 from fastnn.parts import Layer, Node, Parameter
 from fastnn.penalties import Call
@@ -194,7 +194,7 @@ class Dense(Layer):
         """
         kernel, threads = node.parameters[0], node.program.n_threads
         alone = self._rides(node) and not (kernel.regularizer or kernel.constraint)
-        wide = kernel.value[0].nbytes % (threads * WIDTH_BYTES) == 0
+        wide = kernel.value[0].nbytes % (threads * NR_BYTES) == 0
         fewer = 2 * node.program.batch_size < len(kernel.value)
         return threads > 1 and node.before is None and alone and wide and fewer
 
