@@ -153,7 +153,7 @@ def test_modules_import_numpy_numba_and_the_standard_library_only(path):
     assert not foreign, f"{module} imports {foreign} with itself; import it where it is used"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("*.py")), ids=module_name)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").rglob("*.py")), ids=module_name)
 def test_kernels_know_nothing_above_them(path):
     for target in imported(path, everywhere=True):
         top = target.split(".")[0]

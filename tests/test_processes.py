@@ -404,9 +404,9 @@ def test_the_build_for_another_processor_where_no_cache_can_be_made(name, tmp_pa
     (tmp_path / "file").write_text("in the way")
     printed = _run(
         """
-from fastnn.kernels.tile import SHAPE
+from fastnn.kernels.gemm.tiles import TILE
 from tests.cases import BY_NAME, assert_agree, copied, shapes
-print(SHAPE.name)
+print(TILE.name)
 for name in ("matmul_nn", "matmul_tn", "matmul_nt", "dense_forward", "transpose"):
     case = BY_NAME[name]
     for shape in shapes(case.dimensions):

@@ -28,14 +28,14 @@ def info() -> None:
     """Print versions, processor, cores, cache and threading layer."""
     import llvmlite.binding as llvm
 
-    from fastnn.kernels.tile import SHAPE
+    from fastnn.kernels.gemm.tiles import TILE
 
     rows = [("fastnn", fastnn.__version__), ("Python", platform.python_version())]
     for name in ("numpy", "numba", "llvmlite", "polars"):
         rows.append((name, _version(name)))
     rows += [
         ("processor", f"{_processor()} ({llvm.get_host_cpu_name()})"),
-        ("instruction set", SHAPE.name),
+        ("instruction set", TILE.name),
         ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
         ("threading layer", _threading_layer()),
         ("cache", str(cache_directory())),

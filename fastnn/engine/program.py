@@ -10,7 +10,7 @@ from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
 from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, OwnBuffer, Step
 from fastnn.engine.worker import compile_worker
-from fastnn.kernels.matmul import compile_gemm
+from fastnn.kernels.gemm.table import compile_gemm
 
 MEET = "meet"
 """Stands among the calls of a group where threads meet: what follows runs in the next phase."""

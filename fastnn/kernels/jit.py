@@ -41,7 +41,7 @@ def cache_directory() -> Path:
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for folder in ("kernels", "engine"):
-        for source in sorted((package / folder).glob("*.py")):
+        for source in sorted((package / folder).rglob("*.py")):
             digest.update(source.read_bytes())
     if "FASTNN_CACHE_DIR" in os.environ:
         parent = Path(os.environ["FASTNN_CACHE_DIR"])

@@ -18,7 +18,7 @@ from fastnn.engine.steps import (
     Whole,
 )
 from fastnn.inputs.checks import boolean, fraction, positive_int
-from fastnn.kernels.matmul import WIDTH_BYTES
+from fastnn.kernels.gemm.loops import NR_BYTES
 from fastnn.layers import penalties
 from fastnn.layers.activation import through
 from fastnn.layers.base import Layer, Node, Parameter
@@ -182,7 +182,7 @@ class Dense(Layer):
         """
         kernel, threads = node.parameters[0], node.program.n_threads
         alone = self._rides(node) and not (kernel.regularizer or kernel.constraint)
-        wide = kernel.value[0].nbytes % (threads * WIDTH_BYTES) == 0
+        wide = kernel.value[0].nbytes % (threads * NR_BYTES) == 0
         fewer = 2 * node.program.batch_size < len(kernel.value)
         return threads > 1 and node.before is None and alone and wide and fewer
 
