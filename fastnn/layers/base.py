@@ -7,9 +7,10 @@ import numpy as np
 
 from fastnn import activations
 from fastnn.constraints import Constraint
+from fastnn.engine.arguments import Arg, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program, aligned
-from fastnn.engine.steps import Arg, Buffer, Whole
 from fastnn.inputs.settings import Configured
 from fastnn.layers import penalties
 from fastnn.layers.penalties import Call
@@ -130,7 +131,7 @@ class Node:
 
         `first` is the number of the first row of `source`.
         """
-        key = self.seed, self.number, Clock.STEP
+        key = self.seed, self.number, Clock.UPDATE
         return "dropout", (rate, scale, *key, first, source, target)
 
 

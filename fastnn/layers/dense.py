@@ -5,18 +5,9 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations, constraints, initializers, regularizers
+from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, PartColumns, Strided, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import Program, aligned
-from fastnn.engine.steps import (
-    Arg,
-    Buffer,
-    FlatPart,
-    High,
-    Low,
-    Part,
-    PartColumns,
-    Strided,
-    Whole,
-)
 from fastnn.inputs.checks import boolean, fraction, positive_int
 from fastnn.kernels.matmul import WIDTH_BYTES
 from fastnn.layers import penalties
@@ -262,4 +253,4 @@ class Dense(Layer):
             whole = aligned(w.shape, w.dtype)
             return Part(whole), FlatPart(whole)
         room = aligned((program.n_threads, rows, self.units), w.dtype)
-        return Part(room, own=True), FlatPart(room, own=True)
+        return Part(room, per_thread=True), FlatPart(room, per_thread=True)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import activations, initializers
+from fastnn.engine.arguments import FlatPart, High, Low, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
-from fastnn.engine.steps import Buffer, FlatPart, High, Low, Whole
 from fastnn.inputs.checks import positive_int
 from fastnn.layers import class_trees
 from fastnn.layers.base import Layer, Node, Parameter

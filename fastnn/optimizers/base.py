@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastnn.engine import team
+from fastnn.engine.arguments import Number
 from fastnn.engine.program import Program
-from fastnn.engine.steps import Number
 from fastnn.inputs.checks import positive_float
 from fastnn.inputs.settings import Configured
 from fastnn.schedules import Schedule

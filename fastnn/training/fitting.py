@@ -10,6 +10,7 @@ from fastnn.callbacks import Callback, History
 from fastnn.callbacks.base import SPEED
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock
+from fastnn.engine.program import Program
 from fastnn.inputs import checks
 from fastnn.layers import penalties
 from fastnn.preprocessing.chain import Chain
@@ -142,11 +143,6 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
     data, epochs = plan.data, plan.epochs
     n = len(data.x)
     batch_size = plan.batch_size or n
-    flops = 3 * model.flops()
-    threads = network._threads(batch_size, flops)
-    tried = network._threads(batch_size, flops, cores.FLOPS_PER_TRIED)
-    on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
-    order = Order(plan.shuffle, network.seed)
     settings = None
     validation = plan.validation
     validate = validation and evaluation.evaluator(network, validation)
@@ -159,13 +155,8 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
     try:
         while done < epochs and not network.stop_training:
             if settings != repr(network.optimizer):  # a callback may have changed it
-                adopt_optimizer(network)
+                program, outputs = lowered(network, plan)
                 settings = repr(network.optimizer)
-                program, outputs = lowering.training(
-                    model, network.optimizer, data, order, batch_size, max(threads, tried)
-                )
-                program.threads, program.on_trial = threads, on_trial
-                program.updates = network._updates
 
             def watch(_, rows, sums, epoch=done):
                 mean = sums[0, 0] / sums[0, 1] if sums[0, 1] else float("nan")
@@ -204,6 +195,22 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
                 raise FloatingPointError(_blame(model, outputs, outcome.clock, done))
     finally:
         hooks.on_train_end(logs)
+
+
+def lowered(network: "Network", plan: Plan) -> tuple[Program, list[np.ndarray]]:
+    """Adopt the optimizer; return the program of the plan's epochs, and the layers' outputs."""
+    adopt_optimizer(network)
+    model, batch_size = network._model(), plan.batch_size or len(plan.data.x)
+    flops = 3 * model.flops()
+    threads = network._threads(batch_size, flops)
+    tried = network._threads(batch_size, flops, cores.FLOPS_PER_TRIED)
+    order, most = Order(plan.shuffle, network.seed), max(threads, tried)
+    program, outputs = lowering.training(
+        model, network.optimizer, plan.data, order, batch_size, most
+    )
+    program.threads, program.updates = threads, network._updates
+    program.on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
+    return program, outputs
 
 
 def log_names(network: "Network", validated: bool) -> list[str]:
