@@ -54,8 +54,32 @@ def _factor(term: Any) -> str:
     return f"({term})" if isinstance(term, Term) and term.is_sum else str(term)
 
 
-class Symbols:
-    """The names that generated code has for what a step works on.
+class At:
+    """What a place is computed from: see :class:`Symbols` and :class:`Values`."""
+
+    lo: Any
+    hi: Any
+    """The bounds of the thread's share of the step's extent."""
+
+    def integer(self, value: Any) -> Any:
+        """Return an integer of the step's row of the table."""
+        raise NotImplementedError
+
+    def real(self, value: float) -> Any:
+        """Return a float of that row."""
+        raise NotImplementedError
+
+    def clock(self, field: Any) -> Any:
+        """Return a field of the thread's clock."""
+        raise NotImplementedError
+
+    def array(self, place: Place, dtype: np.dtype) -> Any:
+        """Return the array at a place."""
+        raise NotImplementedError
+
+
+class Symbols(At):
+    """The names that generated code has for all this.
 
     `integers` and `floats` are the step's row of the table, `dtypes` the Numba types that the code
     calls dtype0, dtype1 ...
@@ -68,22 +92,18 @@ class Symbols:
         self.floats: list[float] = []
         self.dtypes: list[Any] = []
 
-    def integer(self, value: Any) -> Term:
-        """Put an integer into the row."""
+    def integer(self, value):
         self.integers.append(int(value))
         return Term(f"i[{len(self.integers) - 1}]")
 
-    def real(self, value: float) -> Term:
-        """Put a float into the row."""
+    def real(self, value):
         self.floats.append(value)
         return Term(f"f[{len(self.floats) - 1}]")
 
-    def clock(self, field: Any) -> Term:
-        """Return a field of the thread's clock."""
+    def clock(self, field):
         return Term(f"c[{field if isinstance(field, Term) else int(field)}]")
 
-    def array(self, place: Place, dtype: np.dtype) -> Term:
-        """Return the array at a place."""
+    def array(self, place, dtype):
         kind = numba.from_dtype(dtype)
         if kind not in self.dtypes:
             self.dtypes.append(kind)
@@ -96,24 +116,22 @@ class Symbols:
         return Term(f"strided({', '.join(map(str, (address, *shape, *strides, name)))})")
 
 
-@dataclass
-class Values:
+class Values(At):
     """The numbers and arrays themselves, for items lo ... hi - 1 of a step's extent."""
 
-    fields: np.ndarray
-    """The clock."""
-    lo: int
-    hi: int
+    def __init__(self, fields: np.ndarray, lo: int, hi: int):
+        self.fields, self.lo, self.hi = fields, lo, hi
 
-    def integer(self, value: Any) -> Any:
+    def integer(self, value):
         return value
 
-    real = integer
+    def real(self, value):
+        return value
 
-    def clock(self, field: Any) -> np.int64:
+    def clock(self, field):
         return self.fields[field]
 
-    def array(self, place: Place, dtype: np.dtype) -> np.ndarray:
+    def array(self, place, dtype):
         return np.asarray(_Memory(place, dtype))
 
 
@@ -129,9 +147,6 @@ class _Memory:
             "shape": tuple(map(int, place.shape)),
             "strides": None if strides is None else tuple(map(int, strides)),
         }
-
-
-At = Symbols | Values
 
 
 @dataclass(frozen=True)
@@ -204,11 +219,8 @@ class Part(Arg):
         thread, row = (stride, 0) if self.per_thread else (0, stride)
         address = at.integer(self.array.ctypes.data)
         address += at.clock(Clock.THREAD) * at.integer(thread) + at.lo * at.integer(row)
-        return (
-            address,
-            at.hi - at.lo,
-            at.integer(math.prod(self.array.shape[1 + self.per_thread :])),
-        )
+        columns = at.integer(math.prod(self.array.shape[1 + self.per_thread :]))
+        return address, at.hi - at.lo, columns
 
     def shape(self, batch_size):
         return self.array.shape[self.per_thread :]

@@ -65,9 +65,8 @@ class Buffer:
         """Return the address of the batch's first row, and the number of columns."""
         (field, address), (thread, row) = self.origin, self.strides
         start = at.clock(at.integer(field)) + at.integer(address)
-        start += at.clock(Clock.THREAD) * at.integer(thread) + at.clock(Clock.FIRST) * at.integer(
-            row
-        )
+        start += at.clock(Clock.THREAD) * at.integer(thread)
+        start += at.clock(Clock.FIRST) * at.integer(row)
         return start, at.integer(self.width)
 
 

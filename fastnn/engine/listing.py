@@ -145,8 +145,8 @@ class Listing:
             cells = [sums.get(Purpose(work, layer)) for work in works]
             title = "no one layer" if layer is None else f"layer {layer}"
             yield self._cells(title, [*cells, sum(cell or 0.0 for cell in cells)])
-        cells = [sum(sums[each] for each in sums if each.work == work) for work in works]
-        yield self._cells("all", [*cells, sum(cells)])
+        columns = [sum(sums[each] for each in sums if each.work == work) for work in works]
+        yield self._cells("all", [*columns, sum(columns)])
         yield self._cells("barriers", [None] * len(works) + [self.times.barriers])
 
     def _cells(self, title: str, cells: Sequence[float | None]) -> str:

@@ -82,8 +82,8 @@ class Node:
     """The layer's place in the network."""
     seed: int
     training: bool
-    rides: bool
-    """Whether the update of weights can be part of a product, as the optimizer goes."""
+    plain_descent: bool
+    """Whether the optimizer only subtracts the gradient times a rate, as a product can."""
     fused: bool
     """Whether the loss contains the layer's activation, which the layer then leaves out."""
     before: "Node | None" = None

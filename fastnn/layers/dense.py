@@ -143,10 +143,10 @@ class Dense(Layer):
         if node.training and self.drop_connect:
             w = self._dropped(node, w)
         slope = self.activation.slope
-        rides = node.fused or slope is not None
+        in_product = node.fused or slope is not None
         y = node.output(self.units)
         # Not in place: a loop that might read what it has written does not vectorize.
-        z = node.kept["z"] = y if rides else node.program.buffer(self.units)
+        z = node.kept["z"] = y if in_product else node.program.buffer(self.units)
         node.slope = 1.0 if node.fused or slope is None else slope
         how = node.slope, node.x.ahead
         if self._by_columns(node):
@@ -156,13 +156,17 @@ class Dense(Layer):
             node.program.barrier()
         else:
             node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), *how, z.rows)
-        if not rides:
+        if not in_product:
             node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
 
-    def _rides(self, node: Node) -> bool:
+    def _updates_in_product(self, node: Node) -> bool:
         """Return whether the gradient is added to W as it is computed."""
         penalty = node.parameters[0].regularizer
-        return node.rides and not penalties.terms(penalty, "gradient") and not self.drop_connect
+        return (
+            node.plain_descent
+            and not penalties.terms(penalty, "gradient")
+            and not self.drop_connect
+        )
 
     def _by_columns(self, node: Node) -> bool:
         """Return whether threads share columns of W and not rows of the batch.
@@ -172,7 +176,7 @@ class Dense(Layer):
         over all columns), nothing else that changes W, and tiles of full width for every thread.
         """
         kernel, threads = node.parameters[0], node.program.n_threads
-        alone = self._rides(node) and not (kernel.regularizer or kernel.constraint)
+        alone = self._updates_in_product(node) and not (kernel.regularizer or kernel.constraint)
         wide = kernel.value[0].nbytes % (threads * WIDTH_BYTES) == 0
         fewer = 2 * node.program.batch_size < len(kernel.value)
         return threads > 1 and node.before is None and alone and wide and fewer
@@ -222,7 +226,7 @@ class Dense(Layer):
         """Add the steps that update W, whose rows the threads share."""
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w, parts = kernel.value, 0
-        if self._rides(node):
+        if self._updates_in_product(node):
             product = node.x.columns, dz.batch, -updater.rate, Part(w)
             calls = kernel.around([("matmul_tn_add", product)], updater)
         else:

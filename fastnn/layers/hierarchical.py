@@ -183,7 +183,7 @@ class HierarchicalSoftmax(Layer):
         program, (kernel, bias), kept = node.program, node.parameters, node.kept
         w, b = kernel.value, bias.value
         given = node.x.batch, kept["target"].batch, kept["parent"], kept["z"].batch, Low(), High()
-        if node.rides and not kernel.regularizer and not bias.regularizer:
+        if node.plain_descent and not kernel.regularizer and not bias.regularizer:
             step = updater.rate, *given, Whole(w), Whole(b)
             program.add("tree_update", *step, extent=len(w))
             return

@@ -42,8 +42,8 @@ class Optimizer(Configured):
         return {}
 
     @property
-    def rides(self) -> bool:
-        """Whether the update is ``w -= learning_rate * dw`` and can ride in the matrix product."""
+    def plain_descent(self) -> bool:
+        """Whether the update is ``w -= learning_rate * dw`` and a matrix product can do it."""
         return False
 
     @property

@@ -84,8 +84,8 @@ class Order:
 def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thread: bool):
     """Add the steps that fetch a batch; return its buffers: inputs, targets, weights.
 
-    With `per_thread` every thread fetches all rows of the inputs: the gradients of the weights need them
-    all, and to read them again costs less than to take them out of another core's cache.
+    With `per_thread` every thread fetches all rows of the inputs: the gradients of the weights need
+    them all, and to read them again costs less than to take them out of another core's cache.
     """
 
     @functools.cache
@@ -142,7 +142,7 @@ def _forward(
     *,
     seed: int = 0,
     training: bool = False,
-    rides: bool = False,
+    plain_descent: bool = False,
     out: Buffer | None = None,
 ) -> list[Node]:
     """Add the forward pass; return the layers' nodes.
@@ -156,7 +156,7 @@ def _forward(
         fused = out is None and model.fuses and number == last
         there = out if number == last else None
         before = nodes[-1] if nodes else None
-        how = training, rides, fused
+        how = training, plain_descent, fused
         program.begin("forward", number)
         nodes.append(Node(program, parameters, x, number, seed, *how, before, there))
         layer.forward(nodes[-1])
@@ -173,8 +173,8 @@ def training(
     scale, row_loss = program.buffer(), program.buffer()
     program.begin("loss")
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
-    rides = optimizer.rides
-    nodes = _forward(program, model, x, seed=order.seed, training=True, rides=rides)
+    plain = optimizer.plain_descent
+    nodes = _forward(program, model, x, seed=order.seed, training=True, plain_descent=plain)
     last = model.layers[-1]
     program.begin("loss")
     last.loss_forward(nodes[-1], model.loss, target, row_loss)
