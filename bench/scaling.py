@@ -10,10 +10,12 @@ import numpy as np
 from bench.measure import alternate
 from bench.peers.fastnn_peer import FastnnTrainer
 from bench.workloads import WORKS, problem
+from fastnn.engine.arguments import Source, Whole
+from fastnn.engine.buffers import Batch, Buffer, Columns
 from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import call_step, ticks
 from fastnn.engine.program import APART, aligned
-from fastnn.engine.steps import EVERY, Batch, Buffer, Columns, Source, Whole
+from fastnn.engine.steps import EVERY
 from fastnn.engine.team import run, run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
 from fastnn.kernels.jit import inlined, njit
@@ -27,7 +29,7 @@ STREAMED = 2**27
 """Bytes that :func:`stream` goes through: more than the caches hold."""
 
 _share = inlined(share)
-_FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
+_FIRST, _ROWS, _UPDATE = int(Clock.FIRST), int(Clock.ROWS), int(Clock.UPDATE)
 _THREAD, _PART, _PARTS = int(Clock.THREAD), int(Clock.PART), int(Clock.PARTS)
 
 
@@ -38,7 +40,7 @@ def take_turns(steps, clock, batches, threads, kinds, cycles):
     for batch in range(batches):
         thread = batch % threads
         clock[_THREAD], clock[_FIRST] = thread, batch * clock[_ROWS]
-        clock[_STEP] += 1
+        clock[_UPDATE] += 1
         s = 0
         while s < steps.shape[0]:
             if steps[s, ADDRESS] != 0:

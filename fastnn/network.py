@@ -18,7 +18,8 @@ from fastnn.metrics import Metric
 from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain
 from fastnn.regularizers import Regularizer
-from fastnn.training import compacting, evaluation, fitting, prediction, summary
+from fastnn.training import compacting, evaluation, explaining, fitting, prediction, summary
+from fastnn.training.explaining import Explanation
 from fastnn.training.model import Model
 
 
@@ -278,6 +279,70 @@ class Network:
         """
         self.fit(X, y, batch_size=batch_size, sample_weight=sample_weight)
         return self
+
+    def explain(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+        measure: bool = False,
+    ) -> Explanation:
+        """Return what `fit` would do in a batch, step by step; print it to read it.
+
+        A line is one call of a kernel, in the order in which they run: what the threads share of
+        its work, its arrays, and with `measure` its time and share of an epoch.  The page
+        docs/engine.md goes through such a listing.  The network stays as it is: this works on a
+        copy, which with `measure` trains for about three seconds, or a few epochs.
+
+        Parameters
+        ----------
+        X, y, batch_size, shuffle, sample_weight, class_weight
+            As in :meth:`fit`.
+        measure : bool
+            Run epochs with a clock around each step, in alternation with epochs without.
+
+        Returns
+        -------
+        Explanation
+            ``print(explanation)`` shows it; `steps` has its lines, `epoch` an epoch's seconds.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As :meth:`fit` does; ValueError also if `measure` is asked of the backend "numpy".
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> network = fastnn.Network([fastnn.Dense(1)], loss="mae")
+        >>> explanation = network.explain(np.ones((20, 3)), np.ones((20, 1)), batch_size=10)
+        >>> [step.kernel for step in explanation.steps if step.purpose.work == "update"]
+        ['matmul_tn_add', 'column_sums', '& sgd_update']
+        """
+        measure = checks.boolean(measure, "measure")
+        if measure and self.backend == "numpy":
+            raise ValueError("measure times compiled steps, which backend 'numpy' does not run")
+        model = copy.deepcopy(self.model)
+        plan = fitting.make_plan(
+            model,
+            X,
+            y,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        plan = fitting.begin(model, fitting.adapt(model, plan))
+        program, _ = fitting.lowered(model, plan)
+        layers = [repr(layer) for layer in model.layers]
+        if not measure:
+            return explaining.explain(program, layers)
+        n_rows = len(plan.data.x)
+        return explaining.measured(program, layers, model.all_parameters(), n_rows)
 
     def train_on_batch(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: values by hand, how they ride and what they refuse."""
+"""Learning-rate schedules: values by hand, how updates read them and what they refuse."""
 
 import numpy as np
 import pytest

@@ -181,7 +181,7 @@ class _Probe:
         self.trained = [number for number, each in enumerate(every) if each.trained]
         # The way that the gradient takes to the network's own optimizer: in the matrix product, or
         # as an array (the first step of momentum is the plain one).
-        self.momentum = 0.0 if self.network.optimizer.rides else 0.5
+        self.momentum = 0.0 if self.network.optimizer.plain_descent else 0.5
 
     def _step(self, weights: list[np.ndarray], rate: float) -> tuple[float, list[np.ndarray]]:
         """Return the loss at these weights, and the weights after one step from there."""

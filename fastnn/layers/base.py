@@ -7,9 +7,10 @@ import numpy as np
 
 from fastnn import activations
 from fastnn.constraints import Constraint
+from fastnn.engine.arguments import Arg, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program, aligned, aligned_copy
-from fastnn.engine.steps import Arg, Buffer, Whole
 from fastnn.inputs.settings import Configured
 from fastnn.layers import penalties
 from fastnn.layers.penalties import Call
@@ -86,8 +87,8 @@ class Node:
     """The layer's place in the network."""
     seed: int
     training: bool
-    rides: bool
-    """Whether the update of weights can be part of a product, as the optimizer goes."""
+    plain_descent: bool
+    """Whether the optimizer only subtracts the gradient times a rate, as a product can."""
     fused: bool
     """Whether the loss contains the layer's activation, which the layer then leaves out."""
     before: "Node | None" = None
@@ -135,7 +136,7 @@ class Node:
 
         `first` is the number of the first row of `source`.
         """
-        key = self.seed, self.number, Clock.STEP
+        key = self.seed, self.number, Clock.UPDATE
         return "dropout", (rate, scale, *key, first, source, target)
 
 

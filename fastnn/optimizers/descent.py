@@ -58,7 +58,7 @@ class SGD(Optimizer):
         return {"velocity": 0.0} if self.momentum else {}
 
     @property
-    def rides(self):
+    def plain_descent(self):
         return not (self.momentum or self.clipvalue or self.global_clipnorm)
 
     def update(self, rate, name, factors):

@@ -35,13 +35,13 @@ def make_plan(
     X: Any,
     y: Any,
     *,
-    epochs: Any,
-    batch_size: Any,
-    shuffle: Any,
-    validation_data: Any,
-    validation_split: Any,
-    sample_weight: Any,
-    class_weight: Any,
+    epochs: Any = 1,
+    batch_size: Any = None,
+    shuffle: Any = True,
+    validation_data: Any = None,
+    validation_split: Any = 0.0,
+    sample_weight: Any = None,
+    class_weight: Any = None,
 ) -> Plan:
     """Check the arguments of :meth:`fastnn.Network.fit`."""
     epochs = checks.positive_int(epochs, "epochs")
@@ -178,23 +178,8 @@ class _Run:
         model, plan = self.model, self.plan
         if self.settings == repr(model.optimizer):  # a callback may have changed it
             return
-        model.adopt_optimizer()
+        self.program, self.outputs = lowered(model, plan)
         self.settings = repr(model.optimizer)
-        batch_size, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
-        threads = model.threads(batch_size, flops)
-        tried = model.threads(batch_size, flops, cores.FLOPS_PER_TRIED)
-        self.program, self.outputs = lowering.training(
-            model,
-            model.optimizer,
-            plan.data,
-            Order(plan.shuffle, model.seed),
-            batch_size,
-            max(threads, tried),
-        )
-        self.program.threads = threads
-        certain = flops * batch_size >= tried * cores.FLOPS_PER_CERTAIN
-        self.program.on_trial = tried > 1 and not certain
-        self.program.updates = model.updates
 
     def some_epochs(self) -> None:
         """Train for one epoch, or for all that are left, and tell the hooks."""
@@ -243,6 +228,19 @@ class _Run:
         model.epochs += 1
         self.hooks.on_epoch_end(self.done, logs)
         self.done += 1
+
+
+def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
+    """Adopt the optimizer; return the program of the plan's epochs, and the layers' outputs."""
+    model.adopt_optimizer()
+    batch_size, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
+    threads = model.threads(batch_size, flops)
+    tried = model.threads(batch_size, flops, cores.FLOPS_PER_TRIED)
+    order, most = Order(plan.shuffle, model.seed), max(threads, tried)
+    program, outputs = lowering.training(model, model.optimizer, plan.data, order, batch_size, most)
+    program.threads, program.updates = threads, model.updates
+    program.on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
+    return program, outputs
 
 
 def log_names(model: Model, validated: bool) -> list[str]:
