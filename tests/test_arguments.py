@@ -91,7 +91,7 @@ KINDS = {
     "number": (Number(NUMBERS), EVERY, lambda t, lo, hi: NUMBERS[t, 0]),
     "number of a column": (Number(NUMBERS[:, 1:]), BATCH, lambda t, lo, hi: NUMBERS[t, 1]),
     "negated number": (-Number(NUMBERS), EVERY, lambda t, lo, hi: -NUMBERS[t, 0]),
-    "twice negated": (--Number(NUMBERS), EVERY, lambda t, lo, hi: NUMBERS[t, 0]),
+    "twice negated": (-Number(NUMBERS, True), EVERY, lambda t, lo, hi: NUMBERS[t, 0]),
     "low": (Low(), 6, lambda t, lo, hi: lo),
     "high": (High(), BATCH, lambda t, lo, hi: hi),
     "integer": (-3, BATCH, lambda t, lo, hi: -3),

@@ -11,7 +11,7 @@ from fastnn.engine.buffers import Columns
 from fastnn.engine.steps import BATCH, EVERY, Group, Purpose, Step
 
 _WIDTH = 100
-_GAP = "  "
+_JOIN = "\N{NO-BREAK SPACE}"
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Listing:
         seconds = iter([] if self.times is None else self.times.steps)
         for phase, group in self.groups:
             if group is None:
-                what = "ends the run if a loss is not finite or a stop was asked for"
+                what = "ends the run on a loss that is not finite, or a stop"
                 time = next(seconds, None)
                 found.append(Line(phase, Purpose("loss"), "(check)", "nothing", what, time))
                 continue
@@ -112,8 +112,9 @@ class Listing:
         kernel, shared = (text.ljust(width) for text, width in
                           zip((line.kernel, line.threads), widths, strict=True))  # fmt: skip
         left = f"{time}{phase:>7}  {kernel}  {shared}  "
+        # An array stays on one line: what joins its words is no space to `wrap`.
         for number, part in enumerate(wrap(line.arrays, max(30, _WIDTH - len(left)))):
-            yield (" " * len(left) if number else left) + part
+            yield (" " * len(left) if number else left) + part.replace(_JOIN, " ")
 
     def _time(self, seconds: float | None) -> str:
         if self.times is None or seconds is None:
@@ -162,7 +163,7 @@ class Listing:
                 shape = str(argument.shape(self.batch_size)).replace(" ", "")
                 note = argument.note.removesuffix("rows")
                 dtype = argument.array.dtype if argument.array.dtype != self.dtype else ""
-                found.append(" ".join(f"{name} {shape} {note} {dtype}".split()))
+                found.append(_JOIN.join(f"{name} {shape} {note} {dtype}".split()))
         return ", ".join(found) or "-"
 
 

@@ -56,7 +56,7 @@ class Program:
         """How many of them run it; the results do not depend on it."""
         self.on_trial = False
         """Whether a long run should find out first how many are fastest."""
-        self.loss = aligned((n_threads, APART), np.float64)
+        self.loss = self.thread_numbers(2)
         """Sums of weighted losses and of weights of the batch, a row for each thread."""
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0

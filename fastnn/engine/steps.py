@@ -147,6 +147,7 @@ def entry(kernel, code, dtypes):
         "vector": native.vector,
         "matrix": native.matrix,
         "strided": native.strided,
+        **{field.name: int(field) for field in Clock},
         **{f"dtype{n}": dtype for n, dtype in enumerate(dtypes)},
     }
     integers, floats = types.CPointer(types.int64), types.CPointer(types.float64)

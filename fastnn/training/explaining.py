@@ -27,6 +27,8 @@ class Explanation:
     ----------
     steps : list of Line
         Their phases, kernels, arrays and, where they were measured, seconds an epoch.
+    code : str
+        What was generated for Numba to compile.
     program : Program
     barriers : float or None
         Seconds an epoch in which a thread waits for others.
@@ -41,6 +43,12 @@ class Explanation:
     @property
     def steps(self) -> list[Line]:
         return self.listing.lines
+
+    @property
+    def code(self) -> str:
+        """The generated code of the steps, each once."""
+        groups = (group for _, group in self.program.groups if group is not None)
+        return "\n".join(dict.fromkeys(step.code for group in groups for step in group.steps))
 
     @property
     def barriers(self) -> float | None:
