@@ -160,7 +160,7 @@ class Program:
                 integers, floats = step.row
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
                 where = (array.ctypes.data for array in kept[-1])
-                rows.append((step.address(), *where, phase, len(group.steps), group.parts))
+                rows.append((step.compiled().address, *where, phase, len(group.steps), group.parts))
         return np.array(rows, np.int64), kept
 
     @np.errstate(all="ignore")  # the check finds what is not finite

@@ -72,10 +72,10 @@ class Step:
         symbols = self._generated[1]
         return symbols.integers, symbols.floats
 
-    def address(self) -> int:
-        """Return the address of the compiled step, compiling it or loading it if need be."""
+    def compiled(self) -> Any:
+        """Return the compiled code, which is compiled or loaded if need be."""
         code, symbols = self._generated
-        return entry(self.kernel, code, tuple(symbols.dtypes)).address
+        return entry(self.kernel, code, tuple(symbols.dtypes))
 
     def run(self, clock) -> None:
         """Run the NumPy twin on the same part of the same arrays."""
