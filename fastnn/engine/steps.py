@@ -23,6 +23,7 @@ from fastnn.engine import native
 from fastnn.engine.clock import Clock, share
 from fastnn.kernels import COMPILED
 from fastnn.kernels.jit import cfunc, inlined
+from fastnn.kernels.numba_internals import fastmath_flags
 
 _share = inlined(share)
 
@@ -430,7 +431,7 @@ class Step:
 def entry(kernel, source, dtypes):
     """Compile the code of :meth:`Step.source`; equal steps of all networks share it."""
     if isinstance(kernel, str):
-        name, fastmath = kernel, COMPILED[kernel].targetoptions["fastmath"]
+        name, fastmath = kernel, fastmath_flags(COMPILED[kernel])
         call = inlined(COMPILED[kernel].py_func)
     else:  # a user's own stays a call: it may have been compiled with flags of its own
         name, fastmath, call = kernel[0].__name__, (), kernel[0]

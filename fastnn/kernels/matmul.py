@@ -7,17 +7,12 @@ addresses, because code that five kernels share should not be compiled five time
 
 import ctypes
 
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
 from numba import from_dtype, types
-from numba.core import cgutils
-from numba.core.ccallback import CFunc
-from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.numpy_support import as_dtype
 
 from fastnn.kernels.jit import cfunc, inlined, njit
+from fastnn.kernels.numba_internals import CFunc, as_dtype, cgutils, impl_ret_borrowed, ir, llvm
 from fastnn.kernels.tile import (
     SHAPE,
     address_of,

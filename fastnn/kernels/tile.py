@@ -11,11 +11,10 @@ and written without touching its neighbours.
 
 from typing import NamedTuple
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
+
+from fastnn.kernels.numba_internals import cgutils, insert, ir, processor
 
 
 class Shape(NamedTuple):
@@ -39,8 +38,8 @@ _SHAPES = (
 _GENERIC = Shape("generic", 16, 4, (2, 1))
 
 
-_, _CPU, _FEATURES = cpu_target.target_context.codegen().magic_tuple()
-SHAPE = next((shape for it, shape in _SHAPES if it in _FEATURES.split(",")), _GENERIC)
+_CPU, _FEATURES = processor()
+SHAPE = next((shape for it, shape in _SHAPES if it in _FEATURES), _GENERIC)
 """The tile of the instruction set that Numba compiles for."""
 _HALVES = SHAPE.vector_bytes == 64 and _CPU == "znver4"
 """Whether vectors are written in halves: while a Zen 4 writes 64 bytes at once it multiplies
@@ -110,7 +109,7 @@ class _VolatileStore(ir.instructions.StoreInstr):
 def _store_as_is(builder, value, pointer, align):
     store = _VolatileStore(builder.block, value, pointer)
     store.align = align
-    builder._insert(store)
+    insert(builder, store)
 
 
 class _Memory:
