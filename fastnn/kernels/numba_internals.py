@@ -107,7 +107,7 @@ def fastmath_flags(dispatcher: Any) -> set[str]:
 
 
 def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -> CFunc:
-    """Return what ``numba.cfunc`` does, but not compiled yet, and with `cache` unless it is None."""
+    """Return what ``numba.cfunc`` does, but uncompiled, and with `cache` unless it is None."""
     made = CFunc(function, sigutils.normalize_signature(signature), locals={}, options=options)
     if cache is not None:
         set_cache(made, cache)
