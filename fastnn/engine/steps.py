@@ -21,6 +21,7 @@ from fastnn.engine.arguments import Arg, At, High, Low, Symbols, Values
 from fastnn.engine.clock import Clock, share
 from fastnn.kernels import COMPILED
 from fastnn.kernels.jit import cfunc, defined, inlined
+from fastnn.kernels.numba_internals import fastmath_flags
 
 _share = inlined(share)
 
@@ -136,7 +137,7 @@ class Group:
 def entry(kernel, code, dtypes):
     """Compile the code of a step; equal steps of all networks share it."""
     if isinstance(kernel, str):
-        fastmath = COMPILED[kernel].targetoptions["fastmath"]
+        fastmath = fastmath_flags(COMPILED[kernel])
         call = inlined(COMPILED[kernel].py_func)
     else:  # a user's own stays a call: it may have been compiled with flags of its own
         fastmath, call = (), kernel[0]

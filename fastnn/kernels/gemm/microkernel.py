@@ -24,15 +24,14 @@ their tiles another second; built as IR here, they take neither.
 
 from typing import NamedTuple
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.structures import GATED, LEAKY, RELU, unpack
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.vectors import Vectors
 from fastnn.kernels.memory import INT64, LINE, constant, keep_rolled, prefetch_block, prefetch_line
+from fastnn.kernels.numba_internals import cgutils, ir
 
 MR, WIDTHS = TILE.mr, TILE.widths
 
