@@ -6,6 +6,7 @@ sizes and its micro-kernel are in :mod:`fastnn.kernels.gemm`.
 
 import numpy as np
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.gemm.structures import (
     GATED,
     LEAKY,
@@ -20,7 +21,6 @@ from fastnn.kernels.gemm.structures import (
 )
 from fastnn.kernels.gemm.table import compile_gemm, gemm
 from fastnn.kernels.gemm.transpose import write_transposed
-from fastnn.kernels.jit import njit
 
 
 def prepare(*arguments):
@@ -28,7 +28,7 @@ def prepare(*arguments):
     compile_gemm(arguments[-1].dtype)
 
 
-@njit
+@kernel("mk kn mn!", strided=True, prepare=prepare)
 def matmul_nn(a, b, out):
     """Write ``out = a @ b``.
 
@@ -60,7 +60,7 @@ def matmul_nn(a, b, out):
     gemm(dims, matrix(a, one), matrix(b, one), matrix(out, one), overwrite(one), 0)
 
 
-@njit
+@kernel("km kn mn!", strided=True, prepare=prepare)
 def matmul_tn(a, b, out):
     """Write ``out = a.T @ b`` for `a` (k, m), `b` (k, n), `out` (m, n).
 
@@ -81,7 +81,7 @@ def matmul_tn(a, b, out):
     gemm(dims, left, matrix(b, one), matrix(out, one), overwrite(one), 0)
 
 
-@njit
+@kernel("mk nk mn!", strided=True, prepare=prepare)
 def matmul_nt(a, b, out):
     """Write ``out = a @ b.T`` for `a` (m, k), `b` (n, k), `out` (m, n).
 
@@ -100,7 +100,7 @@ def matmul_nt(a, b, out):
     gemm(dims, matrix(a, one), right, matrix(out, one), overwrite(one), 0)
 
 
-@njit
+@kernel("km kn - mn~", strided=True, prepare=prepare)
 def matmul_tn_add(a, b, scale, out):
     """Add ``scale * (a.T @ b)`` to `out`: a gradient step that never stores the gradient.
 
@@ -129,7 +129,7 @@ def matmul_tn_add(a, b, scale, out):
         gemm(dims, left, matrix(b, one), matrix(out, one), add, 0)
 
 
-@njit
+@kernel("mk kn n? - - mn!", strided=True, prepare=prepare)
 def dense_forward(x, w, b, slope, prefetch_distance, out):
     """Write ``out = f(x @ w + b)`` with ``f(t) = t if t > 0 else slope * t``.
 
@@ -164,7 +164,7 @@ def dense_forward(x, w, b, slope, prefetch_distance, out):
     gemm(dims, matrix(x, one), matrix(w, one), matrix(out, one), end, prefetch_distance)
 
 
-@njit
+@kernel("mk nk mn= - mn!", strided=True, prepare=prepare)
 def dense_backward(dz, w, x, slope, out):
     """Write ``out = (dz @ w.T) * f'(x)`` with ``f'(x) = 1 if x > 0 else slope``.
 
@@ -196,7 +196,7 @@ def dense_backward(dz, w, x, slope, out):
     gemm(dims, matrix(dz, one), transposed(matrix(w, one)), matrix(out, one), end, 0)
 
 
-@njit
+@kernel("mn nm!", parallel=False)
 def transpose(a, out):
     """Write ``out = a.T`` for contiguous `a` (m, n) and `out` (n, m), block by block in registers.
 
