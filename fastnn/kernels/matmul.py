@@ -4,18 +4,16 @@ Each kernel describes its product to the one routine that computes them all; tha
 sizes and its micro-kernel are in :mod:`fastnn.kernels.gemm`.
 """
 
-import numpy as np
-
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.gemm.structures import (
     GATED,
     LEAKY,
     NONE,
+    NOWHERE,
     RELU,
     Dims,
     Epilogue,
     matrix,
-    nowhere,
     overwrite,
     transposed,
 )
@@ -124,7 +122,7 @@ def matmul_tn_add(a, b, scale, out):
     one, factor = out.dtype.type(1), out.dtype.type(scale)
     dims = Dims(a.shape[1], out.shape[1], a.shape[0])
     left = transposed(matrix(a, one))
-    add = Epilogue(False, nowhere(), np.int64(NONE), one, nowhere(), True, factor)
+    add = Epilogue(False, NOWHERE, NONE, one, NOWHERE, True, factor)
     if factor != 0:
         gemm(dims, left, matrix(b, one), matrix(out, one), add, 0)
 
@@ -159,7 +157,7 @@ def dense_forward(x, w, b, slope, prefetch_distance, out):
     one, slope = out.dtype.type(1), out.dtype.type(slope)
     activation = NONE if slope == 1 else RELU if slope == 0 else LEAKY
     bias = matrix(b, one)
-    end = Epilogue(b.size > 0, bias, np.int64(activation), slope, nowhere(), False, one)
+    end = Epilogue(b.size > 0, bias, activation, slope, NOWHERE, False, one)
     dims = Dims(x.shape[0], out.shape[1], x.shape[1])
     gemm(dims, matrix(x, one), matrix(w, one), matrix(out, one), end, prefetch_distance)
 
@@ -191,7 +189,7 @@ def dense_backward(dz, w, x, slope, out):
     """
     one, slope = out.dtype.type(1), out.dtype.type(slope)
     activation = NONE if slope == 1 else GATED
-    end = Epilogue(False, nowhere(), np.int64(activation), slope, matrix(x, one), False, one)
+    end = Epilogue(False, NOWHERE, activation, slope, matrix(x, one), False, one)
     dims = Dims(dz.shape[0], out.shape[1], dz.shape[1])
     gemm(dims, matrix(dz, one), transposed(matrix(w, one)), matrix(out, one), end, 0)
 
