@@ -160,9 +160,11 @@ def kernel(
         name = function.__name__
         if name in CONTRACTS and CONTRACTS[name].compiled.__module__ != function.__module__:
             raise ValueError(f"two kernels are called {name}")
+        names, words = list(inspect.signature(function).parameters), specification.split()
+        if len(words) != len(names):
+            raise ValueError(f"{name} takes {len(names)} arguments: {len(words)} words specify it")
+        arguments = tuple(Argument(*pair, strided) for pair in zip(names, words, strict=True))
         compiled = njit(function, fastmath=fastmath)
-        words = zip(inspect.signature(function).parameters, specification.split(), strict=True)
-        arguments = tuple(Argument(*pair, strided) for pair in words)
         CONTRACTS[name] = Contract(compiled, arguments, parallel, strided, prepare)
         return compiled
 
