@@ -108,7 +108,7 @@ def atomic_load(_, array, index):
 
 @intrinsic
 def atomic_store(_, array, index, value):
-    """Write an int64 element; who loads it sees everything written before."""
+    """Write an int64 element; a thread that loads it sees everything written before."""
 
     def codegen(context, builder, signature, args):
         place = _element(context, builder, signature.args[0], args[0], args[1])
