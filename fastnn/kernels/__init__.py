@@ -163,7 +163,7 @@ _WHOLE = {
         "cosine_rate": "- - - - - n!*",
         "one_cycle_rate": "- - - - - - - n!*",
         "warm_up_rate": "- - - - n!*",
-        "nadam_factors": "- - - n!*",
+        "nadam_factors": "- - - p!*",
     },
     regularizers: {
         "l1_value": "- n o!*",
@@ -177,7 +177,7 @@ _WHOLE = {
     rows: {
         "batch_rows": "- - - - - m!*",
         "row_scales": "n m m!",
-        "batch_loss": "m m o!*",
+        "batch_loss": "m m p!*",
         "flag_not_finite": "mn o!*",
         "column_sums": "mn - - n!",
     },

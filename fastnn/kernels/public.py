@@ -150,13 +150,15 @@ class Kernel:
     ----------
     compiled : dispatcher
         The kernel, unchecked, for use in other compiled code.
+    arguments : list
+        What it takes, from its specification.
     """
 
     def __init__(self, compiled, specification, parallel=True, strided=False, prepare=None):
         functools.update_wrapper(self, compiled.py_func)
         names = list(inspect.signature(compiled.py_func).parameters)
         self.compiled = compiled
-        self._arguments = [
+        self.arguments = [
             _Argument(name, word, strided)
             for name, word in zip(names, specification.split(), strict=True)
         ]
@@ -166,7 +168,7 @@ class Kernel:
     def _checked(self):
         """The kernel behind its checks; returns one of the codes above."""
         lengths, products, tests = {}, [], []
-        for argument in self._arguments:
+        for argument in self.arguments:
             for axis, letter in enumerate(argument.axes):
                 length = f"{argument.name}.shape[{axis}]"
                 if len(letter) > 1:
@@ -181,13 +183,13 @@ class Kernel:
             f"    for value in {argument.name}:\n"
             f"        if value < 0 or value >= {lengths[argument.below]}:\n"
             f"            return {_BAD_INDEX}\n"
-            for argument in self._arguments
+            for argument in self.arguments
             if argument.below
         ]
         for length, letters in products:
             factors = "*".join(lengths.get(letter, letter) for letter in letters)
             tests.append(f"{length} != {factors}")
-        names = ", ".join(argument.name for argument in self._arguments)
+        names = ", ".join(argument.name for argument in self.arguments)
         work = "*".join(lengths.values())
         large = f"    if {work} >= {self._threshold()}:\n        return {_LARGE}\n"
         source = (
@@ -201,12 +203,12 @@ class Kernel:
 
     def _threshold(self):
         """Return how large the product of all axes must be for threads to pay."""
-        letters = {letter for a in self._arguments for axis in a.axes for letter in axis}
+        letters = {letter for a in self.arguments for axis in a.axes for letter in axis}
         return 2**22 if len(letters) > 2 else 2**18
 
     @functools.cached_property
     def _in_parallel(self):
-        names = ", ".join(argument.name for argument in self._arguments)
+        names = ", ".join(argument.name for argument in self.arguments)
         body = self._loop("m")
         if self._strided:
             # Each thread packs what it multiplies by: the longer axis leaves it less of that.
@@ -219,14 +221,14 @@ class Kernel:
         """Return the code of an axis's length."""
         return next(
             f"{argument.name}.shape[{argument.axes.index(letter)}]"
-            for argument in reversed(self._arguments)
+            for argument in reversed(self.arguments)
             if letter in argument.axes
         )
 
     def _loop(self, letter):
         """Return the code of a loop over the parts of an axis."""
         length = self._length(letter)
-        cuts = ", ".join(argument.cut(letter) for argument in self._arguments)
+        cuts = ", ".join(argument.cut(letter) for argument in self.arguments)
         return (
             "for part in prange(parts):\n"
             f"    lo = {length} * part // parts\n"
@@ -237,7 +239,7 @@ class Kernel:
     def _compile(self, source, name, parallel):
         space = {
             "__name__": __name__,
-            "check": _checker(self._arguments),
+            "check": _checker(self.arguments),
             "kernel": self.compiled,
             "prange": numba.prange,
         }
@@ -263,30 +265,30 @@ class Kernel:
         elif code == _BAD_SHAPES:
             raise ValueError(f"{self.__name__}: shapes do not fit; {self._explain(arguments)}")
         elif code == _BAD_INDEX:
-            limits = [f"{a.name} must be in [0, {a.below})" for a in self._arguments if a.below]
+            limits = [f"{a.name} must be in [0, {a.below})" for a in self.arguments if a.below]
             raise ValueError(f"{self.__name__}: {limits[0]}; {self._explain(arguments)}")
 
     def _problem(self, arguments):
-        if len(arguments) != len(self._arguments):
-            return f"{len(self._arguments)} arguments wanted"
+        if len(arguments) != len(self.arguments):
+            return f"{len(self.arguments)} arguments wanted"
         try:
             kinds = [numba.typeof(argument) for argument in arguments]
         except (ValueError, TypeError) as error:
             return str(error).splitlines()[0]
-        return _type_problem(self._arguments, kinds)
+        return _type_problem(self.arguments, kinds)
 
     def _explain(self, arguments):
         """Say what the kernel wants and what it was given."""
         wanted = [
             f"{a.name} ({', '.join(map('*'.join, a.axes))})"
-            for a in self._arguments
+            for a in self.arguments
             if not a.scalar
         ]
         given = [
             f"{a.name} {value.shape} {value.dtype}"
             if hasattr(value, "shape") and hasattr(value, "dtype")
             else f"{a.name} {type(value).__name__}"
-            for a, value in zip(self._arguments, arguments, strict=False)
+            for a, value in zip(self.arguments, arguments, strict=False)
             if not a.scalar
         ]
         return f"wanted {', '.join(wanted)}; got {', '.join(given)}"
