@@ -11,7 +11,6 @@ import numpy as np
 from fastnn.comparison.examples import axes, example_arguments
 from fastnn.inputs.checks import one_of, positive_int
 from fastnn.kernels import KERNELS
-from fastnn.kernels.public import Kernel
 from fastnn.reference import TWINS
 
 ROUNDS = 11
@@ -113,29 +112,30 @@ def compare_kernel(
     """
     called, twin = KERNELS[one_of(kernel, "kernel", KERNELS)], TWINS[kernel]
     dtype = one_of(dtype, "dtype", ("float32", "float64"))
-    lengths = _lengths(called, shape)
+    lengths = _lengths(kernel, shape)
     made = example_arguments(called, tuple(lengths.values()), dtype, np.random.default_rng(0))
     written = [argument.name for argument in called.arguments if argument.written]
     apart = difference(called, twin, made, written)
     arrays = [value for value in made.values() if isinstance(value, np.ndarray)]
     given = tuple(made.values())
     with np.errstate(all="ignore"):
-        times = _alternate(lambda: called(*given), lambda: twin(*given))
+        seconds, numpy_seconds = _alternate(lambda: called(*given), lambda: twin(*given))
     return KernelComparison(
         kernel,
         lengths,
         dtype,
-        *times,
+        seconds,
+        numpy_seconds,
         nbytes=sum(array.nbytes for array in arrays),
         difference=apart,
         tolerance=tolerance(lengths.values(), dtype),
     )
 
 
-def _lengths(kernel: Kernel, shape: Any) -> dict[str, int]:
+def _lengths(kernel: str, shape: Any) -> dict[str, int]:
     """Return the length of each axis, after a check of the shape that was given."""
-    letters = axes(kernel)
-    wanted = f"a tuple ({', '.join(letters)}) of the axes of {kernel.__name__}"
+    letters = axes(KERNELS[kernel])
+    wanted = f"a tuple ({', '.join(letters)}) of the axes of {kernel}"
     if not isinstance(shape, tuple | list):
         raise TypeError(f"shape is {shape!r}, wanted {wanted}")
     if len(shape) != len(letters):
