@@ -108,7 +108,7 @@ def calling(case, made):
     given = [Whole(value) if isinstance(value, np.ndarray) else value for value in made.values()]
     step = Step(case.name, tuple(given), EVERY)
     integers, floats = (np.array(numbers) for numbers in step.row)
-    address, clock = step.address(), np.zeros(1, np.int64)
+    address, clock = step.compiled().address, np.zeros(1, np.int64)
 
     def run(count):
         called(count, address, integers.ctypes.data, floats.ctypes.data, clock.ctypes.data)

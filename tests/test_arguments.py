@@ -91,7 +91,7 @@ KINDS = {
     "number": (Number(NUMBERS), EVERY, lambda t, lo, hi: NUMBERS[t, 0]),
     "number of a column": (Number(NUMBERS[:, 1:]), BATCH, lambda t, lo, hi: NUMBERS[t, 1]),
     "negated number": (-Number(NUMBERS), EVERY, lambda t, lo, hi: -NUMBERS[t, 0]),
-    "twice negated": (--Number(NUMBERS), EVERY, lambda t, lo, hi: NUMBERS[t, 0]),
+    "twice negated": (-Number(NUMBERS, True), EVERY, lambda t, lo, hi: NUMBERS[t, 0]),
     "low": (Low(), 6, lambda t, lo, hi: lo),
     "high": (High(), BATCH, lambda t, lo, hi: hi),
     "integer": (-3, BATCH, lambda t, lo, hi: -3),
@@ -131,7 +131,7 @@ def test_code_and_twin_get_what_a_slice_is(kind):
     is_number = not isinstance(expected(0, 0, 1), np.ndarray)
     step = Step(VALUE if is_number else ARRAY, (argument, ThreadRow(found)), extent)
     integers, floats = np.array(step.row[0], np.int64), np.array(step.row[1], np.float64)
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(step.address())
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(step.compiled().address)
     clock = np.zeros(len(Clock), np.int64)
     clock[[Clock.FIRST, Clock.ROWS, Clock.UPDATE]] = FIRST, ROWS, 41
     clock[Clock.INPUT] = X.ctypes.data

@@ -26,9 +26,8 @@ def warmup() -> None:
 
 def info() -> None:
     """Print versions, processor, cores, cache and threading layer."""
-    import llvmlite.binding as llvm
-
     from fastnn.kernels.gemm.tiles import TILE
+    from fastnn.kernels.numba_internals import llvm, threading_layer
 
     rows = [("fastnn", fastnn.__version__), ("Python", platform.python_version())]
     for name in ("numpy", "numba", "llvmlite", "polars"):
@@ -37,7 +36,7 @@ def info() -> None:
         ("processor", f"{_processor()} ({llvm.get_host_cpu_name()})"),
         ("instruction set", TILE.name),
         ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
-        ("threading layer", _threading_layer()),
+        ("threading layer", threading_layer()),
         ("cache", str(cache_directory())),
     ]
     for name, value in rows:
@@ -70,14 +69,3 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _threading_layer() -> str:
-    """Return the first layer that Numba finds, in its own order."""
-    for layer, module in (("tbb", "tbbpool"), ("omp", "omppool"), ("workqueue", "workqueue")):
-        try:
-            importlib.import_module(f"numba.np.ufunc.{module}")
-        except ImportError:
-            continue
-        return layer
-    return "none"

@@ -101,7 +101,7 @@ class Symbols(At):
         return Term(f"f[{len(self.floats) - 1}]")
 
     def clock(self, field):
-        return Term(f"c[{field if isinstance(field, Term) else int(field)}]")
+        return Term(f"c[{field.name if isinstance(field, Clock) else field}]")
 
     def array(self, place, dtype):
         kind = numba.from_dtype(dtype)

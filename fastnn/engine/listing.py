@@ -11,7 +11,7 @@ from fastnn.engine.buffers import Columns
 from fastnn.engine.steps import BATCH, EVERY, Group, Purpose, Step
 
 _WIDTH = 100
-_GAP = "  "
+_JOIN = "\N{NO-BREAK SPACE}"
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Times:
         return float(self.steps.sum() + self.barriers)
 
 
-@dataclass
+@dataclass(repr=False)
 class Listing:
     """The steps of a program, to be read: ``str(listing)``."""
 
@@ -57,12 +57,10 @@ class Listing:
     """What to call the layers."""
     times: Times | None = None
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         found = self.lines
-        widths = [max(len(text) for text in texts) for texts in (
-            ["kernel", *(line.kernel for line in found)],
-            ["threads share", *(line.threads for line in found)],
-        )]  # fmt: skip
+        kernels, shares = zip(*((line.kernel, line.threads) for line in found), strict=True)
+        widths = [max(map(len, ("kernel", *kernels))), max(map(len, ("threads share", *shares)))]
         return "\n".join([self._title, *self._body(found, widths), *self._sums(found)])
 
     @property
@@ -72,7 +70,7 @@ class Listing:
         seconds = iter([] if self.times is None else self.times.steps)
         for phase, group in self.groups:
             if group is None:
-                what = "ends the run if a loss is not finite or a stop was asked for"
+                what = "ends the run on a loss that is not finite, or a stop"
                 time = next(seconds, None)
                 found.append(Line(phase, Purpose("loss"), "(check)", "nothing", what, time))
                 continue
@@ -109,11 +107,11 @@ class Listing:
 
     def _row(self, line: Line, widths: list[int], phase: str, time: str) -> Iterator[str]:
         """Give a line, or more of them where the arrays do not fit on one."""
-        kernel, shared = (text.ljust(width) for text, width in
-                          zip((line.kernel, line.threads), widths, strict=True))  # fmt: skip
-        left = f"{time}{phase:>7}  {kernel}  {shared}  "
-        for number, part in enumerate(wrap(line.arrays, max(30, _WIDTH - len(left)))):
-            yield (" " * len(left) if number else left) + part
+        left = f"{time}{phase:>7}  {line.kernel:<{widths[0]}}  {line.threads:<{widths[1]}}  "
+        # An array stays on one line: what joins its words is no space to `wrap`.
+        arrays = line.arrays.replace(" ", _JOIN).replace(f",{_JOIN}", ", ")
+        for number, part in enumerate(wrap(arrays, max(30, _WIDTH - len(left)))):
+            yield (" " * len(left) if number else left) + part.replace(_JOIN, " ")
 
     def _time(self, seconds: float | None) -> str:
         if self.times is None or seconds is None:

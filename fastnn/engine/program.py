@@ -56,7 +56,7 @@ class Program:
         """How many of them run it; the results do not depend on it."""
         self.on_trial = False
         """Whether a long run should find out first how many are fastest."""
-        self.loss = aligned((n_threads, APART), np.float64)
+        self.loss = self.thread_numbers(2)
         """Sums of weighted losses and of weights of the batch, a row for each thread."""
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
@@ -160,7 +160,7 @@ class Program:
                 integers, floats = step.row
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
                 where = (array.ctypes.data for array in kept[-1])
-                rows.append((step.address(), *where, phase, len(group.steps), group.parts))
+                rows.append((step.compiled().address, *where, phase, len(group.steps), group.parts))
         return np.array(rows, np.int64), kept
 
     @np.errstate(all="ignore")  # the check finds what is not finite

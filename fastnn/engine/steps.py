@@ -21,6 +21,7 @@ from fastnn.engine.arguments import Arg, At, High, Low, Symbols, Values
 from fastnn.engine.clock import Clock, share
 from fastnn.kernels import COMPILED
 from fastnn.kernels.jit import cfunc, defined, inlined
+from fastnn.kernels.numba_internals import fastmath_flags
 
 _share = inlined(share)
 
@@ -72,10 +73,10 @@ class Step:
         symbols = self._generated[1]
         return symbols.integers, symbols.floats
 
-    def address(self) -> int:
-        """Return the address of the compiled step, compiling it or loading it if need be."""
+    def compiled(self) -> Any:
+        """Return the compiled code, which is compiled or loaded if need be."""
         code, symbols = self._generated
-        return entry(self.kernel, code, tuple(symbols.dtypes)).address
+        return entry(self.kernel, code, tuple(symbols.dtypes))
 
     def run(self, clock) -> None:
         """Run the NumPy twin on the same part of the same arrays."""
@@ -136,7 +137,7 @@ class Group:
 def entry(kernel, code, dtypes):
     """Compile the code of a step; equal steps of all networks share it."""
     if isinstance(kernel, str):
-        fastmath = COMPILED[kernel].targetoptions["fastmath"]
+        fastmath = fastmath_flags(COMPILED[kernel])
         call = inlined(COMPILED[kernel].py_func)
     else:  # a user's own stays a call: it may have been compiled with flags of its own
         fastmath, call = (), kernel[0]
@@ -147,6 +148,7 @@ def entry(kernel, code, dtypes):
         "vector": native.vector,
         "matrix": native.matrix,
         "strided": native.strided,
+        **{field.name: int(field) for field in Clock},
         **{f"dtype{n}": dtype for n, dtype in enumerate(dtypes)},
     }
     integers, floats = types.CPointer(types.int64), types.CPointer(types.float64)

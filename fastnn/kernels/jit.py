@@ -25,9 +25,14 @@ import threading
 from pathlib import Path
 
 import numba
-from numba.core import caching, sigutils
-from numba.core.ccallback import CFunc
-from numba.core.runtime import rtsys
+
+from fastnn.kernels.numba_internals import (
+    CacheLocator,
+    cache_class,
+    compile_within,
+    make_cfunc,
+    set_cache,
+)
 
 REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
 """Fast-math flags for a loop that is one sum: order and contraction free, NaN and inf kept."""
@@ -56,7 +61,7 @@ def cache_directory() -> Path:
     return parent / digest.hexdigest()[:16]
 
 
-class _Locator(caching._CacheLocator):
+class _Locator(CacheLocator):
     """Point Numba at :func:`cache_directory` for every function of ours, generated ones too."""
 
     def __init__(self, function):
@@ -83,29 +88,7 @@ class _Locator(caching._CacheLocator):
         return cls(py_func)
 
 
-class _CacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_Locator]  # type: ignore[list-item]
-
-
-class _Cache(caching.FunctionCache):
-    """Numba's function cache, in our directory; a write that fails is a cache miss, no error."""
-
-    _impl_class = _CacheImpl
-
-    def save_overload(self, sig, data):
-        try:
-            super().save_overload(sig, data)
-        except OSError:
-            pass
-
-    def load_overload(self, sig, target_context):
-        # Numba would first import and register all that a compilation can need: a third of the
-        # time to the first epoch, and of no use to code that is compiled already.
-        rtsys.initialize(target_context)
-        try:
-            return self._load_overload(sig, target_context)
-        except (OSError, EOFError):
-            return None
+_Cache = cache_class(_Locator)
 
 
 def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, prepare=None):
@@ -128,17 +111,16 @@ def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, pr
     if numba.config.DISABLE_JIT:
         return dispatcher
     if cached and not parallel:
-        dispatcher._cache = _Cache(function)
-    compile_for = dispatcher._compile_for_args
+        set_cache(dispatcher, _Cache(function))
 
-    def compile_uninterrupted(*args, **kws):
+    @contextlib.contextmanager
+    def block(*arguments):
         with uninterrupted():
-            code = compile_for(*args, **kws)
+            yield
             if prepare is not None:
-                prepare(*args)
-            return code
+                prepare(*arguments)
 
-    dispatcher._compile_for_args = compile_uninterrupted  # what a call does that finds no code
+    compile_within(dispatcher, block)
     return dispatcher
 
 
@@ -161,14 +143,8 @@ def inlined(function):
 
 def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
     """Compile `function` now, for one signature, as code that can be called by address."""
-    compiled = CFunc(
-        function,
-        sigutils.normalize_signature(signature),
-        locals={},
-        options={"error_model": "numpy", "fastmath": set(fastmath)},
-    )
-    if cached:
-        compiled._cache = _Cache(function)
+    cache = _Cache(function) if cached else None
+    compiled = make_cfunc(function, signature, cache, error_model="numpy", fastmath=set(fastmath))
     with uninterrupted():
         compiled.compile()
     return compiled

@@ -4,10 +4,10 @@ Addresses and strides are integers, in bytes.  Nothing is checked.  The function
 `builder` write LLVM IR and are for other intrinsics; the rest are called from kernels.
 """
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
+
+from fastnn.kernels.numba_internals import cgutils, insert, ir
 
 LINE = 64
 """Bytes of a cache line."""
@@ -39,7 +39,7 @@ def store_volatile(builder, value, pointer, align):
     """Store a value exactly as written, whatever stands around it."""
     store = _VolatileStore(builder.block, value, pointer)
     store.align = align
-    builder._insert(store)
+    insert(builder, store)
 
 
 def keep_rolled(builder):

@@ -19,7 +19,7 @@ _ROUND_SECONDS = 0.1
 _TURNS = 100_000
 
 
-@dataclass
+@dataclass(repr=False)
 class Explanation:
     """The steps of a training program; ``print(explanation)`` shows them.
 
@@ -27,6 +27,8 @@ class Explanation:
     ----------
     steps : list of Line
         Their phases, kernels, arrays and, where they were measured, seconds an epoch.
+    code : str
+        What was generated for Numba to compile.
     program : Program
     barriers : float or None
         Seconds an epoch in which a thread waits for others.
@@ -43,10 +45,16 @@ class Explanation:
         return self.listing.lines
 
     @property
+    def code(self) -> str:
+        """The generated code of the steps, each once."""
+        groups = (group for _, group in self.program.groups if group is not None)
+        return "\n".join(dict.fromkeys(step.code for group in groups for step in group.steps))
+
+    @property
     def barriers(self) -> float | None:
         return None if self.listing.times is None else self.listing.times.barriers
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         text, times = str(self.listing), self.listing.times
         if times is None or self.epoch is None:
             return text
@@ -56,8 +64,8 @@ class Explanation:
         )
         if self.program.threads > 1:
             text += (
-                f"\nTimes of steps are a thread's own share, the mean of {self.program.threads} "
-                "threads; what it waits for the others is the time of barriers."
+                f"\nTimes of steps are a thread's own, the mean of {self.program.threads} threads. "
+                "What it waits for the others\nis the time of barriers."
             )
         elif self.program.n_threads > 1:
             text += "\nOne thread was the fastest."

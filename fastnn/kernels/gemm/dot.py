@@ -1,12 +1,12 @@
 """The inner product of a row and a contiguous column."""
 
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.vectors import Vectors
 from fastnn.kernels.memory import constant
+from fastnn.kernels.numba_internals import cgutils
 
 
 @intrinsic

@@ -202,29 +202,36 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
                     )
 
 
+@inlined
+def _finished(total, old, i, epilogue):
+    """Return what becomes of a sum in row `i` whose element of C is now at `old`."""
+    slope = epilogue.slope
+    zero = slope - slope
+    if epilogue.has_addend:
+        total += load_element(slope, epilogue.addend.address)
+    if epilogue.activation == GATED:
+        if not load_element(slope, moved(epilogue.gate, i, 0).address) > 0:
+            total = slope * total
+    elif epilogue.activation == RELU:
+        total = zero if total <= 0 else total
+    elif epilogue.activation == LEAKY and not total > 0:
+        total = slope * total + zero
+    return fma(epilogue.scale, total, load_element(slope, old)) if epilogue.accumulate else total
+
+
 @njit(cached=False)
 def _matvec(m, k, a, b, c, epilogue):
     """Compute C of one column from rows of A and a column of B that are contiguous.
 
     The rows are independent, so the processor overlaps their chains of additions.
     """
-    slope, scale = epilogue.slope, epilogue.scale
-    zero = slope - slope
+    # One condition that LLVM takes out of the loop (50x64x1: 0.29 and 0.21 us).
+    plain = epilogue.activation == NONE and not (epilogue.has_addend or epilogue.accumulate)
     for i in range(m):
-        total = dot(slope, k, a.address + i * a.rs, b.address)
-        if epilogue.has_addend:
-            total += load_element(slope, epilogue.addend.address)
-        if epilogue.activation == GATED:
-            if not load_element(slope, moved(epilogue.gate, i, 0).address) > 0:
-                total = slope * total
-        elif epilogue.activation == RELU:
-            total = zero if total <= 0 else total
-        elif epilogue.activation == LEAKY and not total > 0:
-            total = slope * total + zero
-        there = moved(c, i, 0).address
-        if epilogue.accumulate:
-            total = fma(scale, total, load_element(slope, there))
-        store_element(total, there)
+        total, there = dot(epilogue.slope, k, a.address + i * a.rs, b.address), moved(c, i, 0)
+        if not plain:
+            total = _finished(total, there.address, i, epilogue)
+        store_element(total, there.address)
 
 
 def gemm(dims, a, b, c, epilogue, prefetch_distance):

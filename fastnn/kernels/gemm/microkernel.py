@@ -24,15 +24,14 @@ their tiles another second; built as IR here, they take neither.
 
 from typing import NamedTuple
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.structures import GATED, LEAKY, RELU, unpack
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.vectors import Vectors
 from fastnn.kernels.memory import INT64, LINE, constant, keep_rolled, prefetch_block, prefetch_line
+from fastnn.kernels.numba_internals import cgutils, ir
 
 MR, WIDTHS = TILE.mr, TILE.widths
 
@@ -86,6 +85,8 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     before = builder.basic_block
     loop, done = (builder.append_basic_block(name) for name in ("k", "sums"))
     zeros = [vectors.zero] * len(tile.places)
+    # Strides of this loop's own stay in registers; those that all tiles share were spilled.
+    a_step, b_step = _opaque(builder, a.cs), _opaque(builder, b.rs)
     # An address is base + 0, 1 or 2 row strides: a base for every three rows takes the fewest
     # additions, if LLVM does not know how the bases are related.
     offsets = [builder.mul(a.rs, constant(row)) for row in range(tile.rows)]
@@ -96,7 +97,7 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     p = builder.phi(INT64)
     bases = [builder.phi(INT64) for _ in starts]
     old = [builder.phi(vectors.type) for _ in zeros]
-    row_of_b = builder.add(b.address, builder.mul(p, b.rs))
+    row_of_b = builder.add(b.address, builder.mul(p, b_step))
     b_vectors = [vectors.load(row_of_b, v, tile.existing) for v in range(tile.width)]
     if packed_b is not None:
         target = builder.add(packed_b, builder.mul(p, constant(tile.width * TILE.vector_bytes)))
@@ -113,7 +114,7 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     # 111.0 and 111.5 GFLOP/s).
     keep_rolled(builder)
     following = builder.add(p, constant(1))
-    further = [builder.add(base, a.cs) for base in bases]
+    further = [builder.add(base, a_step) for base in bases]
     builder.cbranch(builder.icmp_signed("<", following, k), loop, done)
     entered, repeated = [constant(0), *starts, *zeros], [following, *further, *new]
     for phi, first, later in zip([p, *bases, *old], entered, repeated, strict=True):

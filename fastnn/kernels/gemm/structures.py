@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from fastnn.kernels.jit import inlined
 from fastnn.kernels.memory import constant
+from fastnn.kernels.numba_internals import TypingError
 
 NONE, RELU, LEAKY, GATED = range(4)
 """Activations of an epilogue: none; 0 where t <= 0; slope * t unless t > 0; slope * t unless the

@@ -8,17 +8,14 @@ the call that follows raises RuntimeError: look at the first.)
 
 import ctypes
 
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
 from numba import from_dtype, types
-from numba.core import cgutils
-from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm import loops
 from fastnn.kernels.gemm.structures import Dims, Epilogue, Matrix
 from fastnn.kernels.jit import cfunc
+from fastnn.kernels.numba_internals import CFunc, cgutils, ir, llvm
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _NUMBERS = [from_dtype(dtype) for dtype in _DTYPES]

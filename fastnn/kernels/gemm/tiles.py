@@ -7,7 +7,7 @@ SSE2): a tile that spills is four times slower.
 
 from typing import NamedTuple
 
-from numba.core.registry import cpu_target
+from fastnn.kernels.numba_internals import processor
 
 
 class TileShape(NamedTuple):
@@ -28,8 +28,8 @@ _SHAPES = (
 )
 _GENERIC = TileShape("generic", 16, 4, (2, 1))
 
-_, _CPU, _FEATURES = cpu_target.target_context.codegen().magic_tuple()
-TILE = next((shape for it, shape in _SHAPES if it in _FEATURES.split(",")), _GENERIC)
+_CPU, _FEATURES = processor()
+TILE = next((shape for it, shape in _SHAPES if it in _FEATURES), _GENERIC)
 """The tile of the instruction set that Numba compiles for."""
 SPLIT_STORES = TILE.vector_bytes == 64 and _CPU == "znver4"
 """Whether vectors are stored in halves.  A Zen 4 cannot multiply while it stores 64 bytes at once:

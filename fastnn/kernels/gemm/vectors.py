@@ -1,10 +1,10 @@
 """Vector instructions: the only place of the kernels that writes LLVM IR for SIMD vectors."""
 
-from llvmlite import ir
 from numba import types
 
 from fastnn.kernels.gemm.tiles import SPLIT_STORES, TILE
 from fastnn.kernels.memory import INT32, INT64, call_llvm, constant, store_volatile
+from fastnn.kernels.numba_internals import ir
 
 
 def _indices(numbers):
