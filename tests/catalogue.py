@@ -139,6 +139,7 @@ ROWS = {
         "store": "fastnn.Network.save",
         "load": "fastnn.load",
         "unsupervised pre-training": "fastnn.pretrain",
+        "a kernel against NumPy": "fastnn.compare_kernel",
     },
     "Finding out why it does not learn": {
         "gradients against differences": "fastnn.check_gradients",

@@ -27,8 +27,12 @@ _LENGTHS: Mapping[str, str] = {"last": "n", "n": "m", "batch": "m", "rows": "m"}
 
 _UP_TO_1 = frozenset(("y", "target", "levels", "cost", "weight", "batch_weight", "row_scale"))
 """Arrays of probabilities, weights and the like: numbers from 0 to 1."""
-_ABOVE_1 = frozenset(("square", "squares", "total", "change", "size", "v", "largest", "variance"))
-"""Arrays of squares and other sizes, from 1 to 2: above the square of any mean from -1 to 1."""
+_ABOVE_1 = frozenset(
+    ("square", "squares", "total", "change", "size", "v", "largest", "variance", "factor")
+)
+"""Arrays of squares and other sizes, from 1 to 2: above the square of any mean from -1 to 1.
+A factor below 1 would soon leave denormal numbers of an array that is scaled in place, which take
+100 times as long."""
 
 
 def axes(kernel: Kernel) -> list[str]:
