@@ -139,6 +139,7 @@ ROWS = {
         "save": "fastnn.Network.save",
         "load": "fastnn.load",
         "unsupervised pre-training": "fastnn.pretrain",
+        "a kernel against NumPy": "fastnn.compare_kernel",
     },
     "Why a network does not learn": {
         "gradients against finite differences": "fastnn.check_gradients",

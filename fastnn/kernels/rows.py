@@ -208,7 +208,7 @@ def row_scales(batch_weight, weight, scale):
         scale[i] = weight[i] * factor
 
 
-@kernel("m m o!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("m m p!*", parallel=False, fastmath=REASSOCIATE)
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 

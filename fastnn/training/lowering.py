@@ -32,8 +32,8 @@ class Order:
 def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thread: bool):
     """Add the steps that fetch a batch; return the buffers of its inputs, targets and weights.
 
-    With `per_thread`, every thread fetches all rows of the inputs.  The gradients of the weights need all
-    of them, and reading them again is cheaper than taking them from another core's cache.
+    With `per_thread`, every thread fetches all rows of the inputs.  The gradients of the weights
+    need all of them, and reading them again is cheaper than taking them from another core's cache.
     """
 
     @functools.cache
