@@ -349,7 +349,7 @@ class Network:
     ) -> float:
         """Make one update with all the given rows, and return their loss before it.
 
-        For debugging and custom loops.  Every call prepares the network anew, so `fit` is much
+        For debugging and custom loops.  Every call prepares the network again, so `fit` is much
         faster.  Errors are those of :meth:`fit`; no epoch is counted.
 
         Examples
