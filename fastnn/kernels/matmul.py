@@ -1,7 +1,7 @@
 """Matrix products: ``a @ b``, ``a.T @ b``, ``a @ b.T``, the dense layer, and the transpose.
 
-Each kernel describes its product to the one routine that computes them all; that routine, its block
-sizes and its micro-kernel are in :mod:`fastnn.kernels.gemm`.
+Each kernel describes its product, and one routine computes them all: see
+:mod:`fastnn.kernels.gemm` for the loops, the block sizes and the micro-kernel.
 """
 
 from fastnn.kernels.contract import kernel
@@ -141,8 +141,8 @@ def dense_forward(x, w, b, slope, prefetch_distance, out):
         Empty: no bias.
     slope : float
     prefetch_distance : int
-        The m rows so many rows below the first of `x` are prefetched meanwhile, for the next call.
-        They need not exist: a prefetch changes nothing but the time.  0: none.
+        Prefetch the m rows that start this many rows below the first of `x`, for the next call;
+        0: none.  They need not exist: a prefetch changes nothing but the time.
     out : array, (m, n)
 
     Examples

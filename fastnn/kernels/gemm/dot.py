@@ -13,7 +13,8 @@ from fastnn.kernels.numba_internals import cgutils
 def dot(_, like, k, a, b):
     """Return the sum of a[p] * b[p] over `k` contiguous elements from two addresses on.
 
-    Each lane adds every so many-th product in the order of p, and the lanes are added by halves.
+    With L lanes, lane l sums the products of p = l, l + L, ... in order; the lanes are then added
+    by halves.
     """
 
     def codegen(context, builder, signature, args):

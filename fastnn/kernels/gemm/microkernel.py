@@ -1,25 +1,24 @@
 """The micro-kernel: one tile of C, its sums in registers.
 
 Operation
-    ``C = f(A B)`` or ``C += scale * f(A B)`` for C (m, n), A (m, k) and B (k, n), m <= MR,
-    n <= NR, any k, none included; f is the epilogue's addend and activation.
+    ``C = f(A B)`` or ``C += scale * f(A B)``, with C (m, n), A (m, k), B (k, n), 1 <= m <= MR,
+    1 <= n <= NR and k >= 0.  f, the epilogue, adds a bias or earlier sums and applies a ReLU.
 Operands
-    A has any strides: its elements are broadcast.  The columns of B, C, the addend and the gate are
-    contiguous; their rows have any stride and need no alignment.  C may be the addend.
+    A has any strides: its elements are broadcast.  The rows of B, C, the addend and the gate are
+    contiguous, any stride apart, and need no alignment.  The addend may be C itself.
 Edges
-    There is a micro-kernel for every m up to MR and every width in vectors of the tile's table.
-    That of one vector takes what is left at the right edge, by masked loads and stores: it touches
-    nothing outside the n columns.
+    There is a micro-kernel for every m up to MR and every width in the table of tiles.  Those of
+    one vector use masked loads and stores: they touch nothing beyond column n.
 Order
-    Every element of C is summed in the order of k, from 0, by one fused multiply-add a term.  The
-    addend comes after: a sum that started from it would be rounded to the addend's last digit at
-    each term.  With `accumulate` the result is multiplied and added to C by one more.
+    Every element is summed from 0 in the order of k, by one fused multiply-add per term.  The
+    addend comes last: a sum that started from it would be rounded to the addend's precision at
+    every term.  ``C += scale * t`` is one fused multiply-add more.
 Bits
-    An element depends on its row of A, its column of B and k alone, not on m, n or the tile that
-    it is in.  So the same product has the same bits however its rows and columns are cut.
+    An element's bits depend on its row of A, its column of B and the epilogue, and not on m, n, or
+    where in a tile it is.
 
-Numba loops over k for all micro-kernels take a quarter of the first run to compile, and loops over
-their tiles another second; built as IR here, they take neither.
+The loops are built as LLVM IR.  As Numba code, those over k took a quarter of the first run to
+compile, and those over tiles another second.
 """
 
 from typing import NamedTuple
@@ -37,9 +36,9 @@ MR, WIDTHS = TILE.mr, TILE.widths
 
 
 class _Tile(NamedTuple):
-    """A block of C of some rows and vectors; the sums and whatever joins them are lists of vectors.
+    """A tile: `rows` rows of `width` vectors, the last of which has `existing` lanes (None: all).
 
-    The last vector has `existing` lanes, all if None.
+    The tile's block of any matrix is a list of vectors, row by row.
     """
 
     builder: ir.IRBuilder
@@ -55,9 +54,7 @@ class _Tile(NamedTuple):
 
     def row(self, matrix, row):
         """Return the address of a row."""
-        return self.builder.add(
-            matrix.address, self.builder.mul(matrix.rs, ir.Constant(INT64, row))
-        )
+        return self.builder.add(matrix.address, self.builder.mul(matrix.rs, constant(row)))
 
     def load(self, matrix):
         """Return the tile's block of a matrix."""
@@ -85,12 +82,13 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     before = builder.basic_block
     loop, done = (builder.append_basic_block(name) for name in ("k", "sums"))
     zeros = [vectors.zero] * len(tile.places)
-    # Strides of this loop's own stay in registers; those that all tiles share were spilled.
+    # Copies, so that they stay in registers: LLVM spilled the strides, which live through all tiles
+    # (4 to 15 % slower on tiles of one vector).
     a_step, b_step = _opaque(builder, a.cs), _opaque(builder, b.rs)
-    # An address is base + 0, 1 or 2 row strides: a base for every three rows takes the fewest
-    # additions, if LLVM does not know how the bases are related.
+    # x86 addresses base + 0, 1 or 2 strides, so a base for every three rows takes the fewest
+    # additions, provided that LLVM cannot derive one base from another (2 to 4 % on AVX2).
     offsets = [builder.mul(a.rs, constant(row)) for row in range(tile.rows)]
-    starts = [_opaque(builder, builder.add(a.address, offset)) for offset in offsets[::3]]
+    starts = [_opaque(builder, builder.add(a.address, each)) for each in offsets[::3]]
     builder.cbranch(builder.icmp_signed(">", k, constant(0)), loop, done)
 
     builder.position_at_end(loop)
@@ -110,8 +108,8 @@ def _sums(tile, k, a, b, prefetch, packed_b):
         new += [
             vectors.fma(factor, vector, old[len(new) + v]) for v, vector in enumerate(b_vectors)
         ]
-    # Unrolled it is twice the code, takes a third longer to compile and gains nothing (50x200x64:
-    # 111.0 and 111.5 GFLOP/s).
+    # Unrolling gains nothing (50x200x64: 111.5 GFLOP/s, 111.0 rolled), doubles the code and takes a
+    # third longer to compile.
     keep_rolled(builder)
     following = builder.add(p, constant(1))
     further = [builder.add(base, a_step) for base in bases]
@@ -185,10 +183,7 @@ def _activated(tile, epilogue, sums):
 
 
 def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
-    """Build the computation of one tile; with an address `packed_b` it copies its rows of B there.
-
-    See the head of the file.
-    """
+    """Build one micro-kernel; given an address `packed_b`, it copies its panel of B there."""
     builder, vectors = tile.builder, tile.vectors
     sums = _sums(tile, k, a, b, prefetch, packed_b)
     sums = _activated(tile, epilogue, _with_addend(tile, epilogue, sums))
@@ -209,7 +204,7 @@ def _column(vectors, width, existing, dims, operands):
     """Build the 1st loop, over the tiles of a column of C that is `width` vectors wide."""
     builder = vectors.builder
     a, b, c, epilogue, prefetch = operands
-    # Heights as equal as can be: 7 rows are 4 + 3, since a tile of one row runs at half speed.
+    # Tiles of nearly equal height, 7 = 4 + 3: a tile of one row runs at half speed.
     tiles = builder.sdiv(builder.add(dims.m, constant(MR - 1)), constant(MR))
     none = builder.icmp_signed("==", tiles, constant(0))
     least = builder.sdiv(dims.m, builder.select(none, constant(1), tiles))
@@ -226,8 +221,8 @@ def _column(vectors, width, existing, dims, operands):
             return offset(builder, matrix, first, constant(0))
 
         with builder.if_then(prefetch.c):
-            # C's rows lie too far apart for the hardware to predict (the gradient of
-            # 256x3072x1024: 99 and 105 GFLOP/s).
+            # The hardware prefetcher cannot predict C's rows (gradient of 256x3072x1024: 105
+            # GFLOP/s, 99 without).
             prefetch_block(builder, *here(c)[:2], rows, lines)
         a_here = here(a)
         later = builder.add(prefetch.address, builder.mul(number, prefetch.per_tile))
@@ -255,10 +250,9 @@ def _dtype(epilogue):
 
 @intrinsic
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
-    """Compute the first columns of C, as many as a tile is wide, and return how many these were.
+    """Compute the leftmost columns of C, as many as a tile is wide; return how many.
 
-    Of the tile's widths it takes the widest that fits into the n columns that there are, or one
-    vector, masked.
+    The tile is the widest of the table that fits into n columns, or one masked vector.
     """
 
     def codegen(context, builder, signature, args):
@@ -291,7 +285,7 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
 def multiply_and_pack(_, dims, a, b, c, epilogue, prefetch, packed_b):
     """Compute a full tile, MR x NR, and copy the panel of B that it reads to an address.
 
-    Of `dims` only k is looked at.
+    Only k of `dims` is used.
     """
 
     def codegen(context, builder, signature, args):

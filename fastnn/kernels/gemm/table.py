@@ -1,9 +1,8 @@
 """The compiled products: :func:`loops.gemm` once for each dtype, called by address.
 
-Code that all products share should not be compiled for each.  Compiled code finds an address in a
-table which the linker knows by name, so cached code works in another process.  A place that is
-still empty calls back into Python, which fills it.  (An error there is printed as "ignored", and
-the call that follows raises RuntimeError: look at the first.)
+Compiled code finds the address in a table that the linker knows by name, so cached code works in
+any process.  An empty entry calls back into Python, which compiles and fills it.  (If that fails,
+the error is printed as "ignored" and the call raises RuntimeError: look at the first.)
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Transposed copies, block by block in registers: packing reads matrices across through them."""
+"""Transposed copies, block by block in registers; packing is made of them."""
 
 from numba import types
 from numba.extending import intrinsic

@@ -15,8 +15,8 @@ def _indices(numbers):
 class Vectors:
     """Writes operations on vectors of one dtype (a Numba type), as wide as a register.
 
-    A load or store with `existing` lanes, an int64, touches the first so many alone: so the right
-    edge of a matrix is read and written without its neighbors.
+    A load or store with `existing`, an int64, is masked: it touches that many lanes only, so the
+    right edge of a matrix is read and written without its neighbors.
     """
 
     def __init__(self, builder, dtype):
