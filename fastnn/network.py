@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,10 +19,12 @@ from fastnn.layers import Dense, Dropout, HierarchicalSoftmax
 from fastnn.layers.base import Layer, Parameter, Selection
 from fastnn.metrics import get_all
 from fastnn.preprocessing.chain import as_chain
-from fastnn.training import compacting, evaluation, explaining, fitting, lowering, summary
-from fastnn.training.explaining import Explanation
+from fastnn.training import compacting, evaluation, fitting, lowering, summary
 from fastnn.training.lowering import Data, Model
 from fastnn.training.prediction import Predictor
+
+if TYPE_CHECKING:
+    from fastnn.training.explaining import Explanation
 
 
 class Network:
@@ -343,7 +345,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         measure: bool = False,
-    ) -> Explanation:
+    ) -> "Explanation":
         """Return what `fit` would do in a batch, step by step; print it to read it.
 
         A line is one call of a kernel, in the order in which they run: what the threads share of
@@ -376,6 +378,8 @@ class Network:
         >>> [step.kernel for step in explanation.steps if step.purpose.work == "update"]
         ['matmul_tn_add', 'column_sums', '& sgd_update']
         """
+        from fastnn.training import explaining  # only who asks waits for it
+
         measure = checks.boolean(measure, "measure")
         if measure and self.backend == "numpy":
             raise ValueError("measure times compiled steps, which backend 'numpy' does not run")
