@@ -4,7 +4,7 @@ import copy
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,9 +18,11 @@ from fastnn.metrics import Metric
 from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain
 from fastnn.regularizers import Regularizer
-from fastnn.training import compacting, evaluation, explaining, fitting, prediction, summary
-from fastnn.training.explaining import Explanation
+from fastnn.training import compacting, evaluation, fitting, prediction, summary
 from fastnn.training.model import Model
+
+if TYPE_CHECKING:
+    from fastnn.training.explaining import Explanation
 
 
 def _attribute(name: str) -> Any:
@@ -290,7 +292,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         measure: bool = False,
-    ) -> Explanation:
+    ) -> "Explanation":
         """Return what `fit` would do in a batch, step by step; print it to read it.
 
         A line is one call of a kernel, in the order in which they run: what the threads share of
@@ -323,6 +325,8 @@ class Network:
         >>> [step.kernel for step in explanation.steps if step.purpose.work == "update"]
         ['matmul_tn_add', 'column_sums', '& sgd_update']
         """
+        from fastnn.training import explaining  # only who asks waits for it
+
         measure = checks.boolean(measure, "measure")
         if measure and self.backend == "numpy":
             raise ValueError("measure times compiled steps, which backend 'numpy' does not run")

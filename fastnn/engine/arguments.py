@@ -24,12 +24,11 @@ class Place(NamedTuple):
     strides: tuple[Any, ...] | None = None
 
 
-@dataclass(frozen=True)
 class Term:
     """A piece of code: arithmetic on it gives the code of the result."""
 
-    text: str
-    is_sum: bool = False
+    def __init__(self, text: str, is_sum: bool = False):
+        self.text, self.is_sum = text, is_sum
 
     def __str__(self) -> str:
         return self.text

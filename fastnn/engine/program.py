@@ -2,6 +2,7 @@
 
 import functools
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,10 +10,12 @@ from fastnn.engine.arguments import ThreadRow
 from fastnn.engine.buffers import Buffer, ThreadBuffer
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
-from fastnn.engine.listing import Listing
 from fastnn.engine.steps import BATCH, EVERY, Group, Purpose, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.gemm.table import compile_gemm
+
+if TYPE_CHECKING:
+    from fastnn.engine.listing import Listing
 
 MEET = "meet"
 """Stands among the calls of a group where threads meet: what follows runs in the next phase."""
@@ -69,8 +72,10 @@ class Program:
         return str(self.listing)
 
     @property
-    def listing(self) -> Listing:
+    def listing(self) -> "Listing":
         """The steps as text."""
+        from fastnn.engine.listing import Listing  # only who reads a program waits for it
+
         return Listing(self.groups, self.dtype, self.batch_size, self.n_threads)
 
     def buffer(self, columns: int | None = None, dtype=None, per_thread: bool = False) -> Buffer:
