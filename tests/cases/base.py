@@ -119,7 +119,7 @@ class Case:
         return tuple(
             argument.name
             for argument in self.contract.arguments
-            if not argument.scalar and argument.axes[0] != self.axes[0]
+            if self.splits and not argument.scalar and argument.axes[0] != self.axes[0]
         )
 
     def make(self, rng, dtype, *shape) -> dict[str, Any]:
