@@ -19,7 +19,7 @@ _FOLLOWS: Mapping[str, Callable[[Mapping[str, int]], int]] = {
 _NUMBERS: Mapping[str, float] = {
     "slope": 0.0, "grow": 1.2, "smallest": 1e-6, "largest": 50.0, "low": -0.5, "q": 1.5,
     "seed": 0, "layer": 0, "epoch": 0, "step": 1, "first": 0, "staircase": 0, "shuffle": 1,
-    "ahead": 0,
+    "prefetch_distance": 0,
 }  # fmt: skip
 """Numbers that cannot be 0.5: counts, switches, and both ends of a range."""
 _LENGTHS: Mapping[str, str] = {"last": "n", "n": "m", "batch": "m", "rows": "m"}
