@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fastnn.kernels.contract import Argument
 from fastnn.kernels.public import Kernel
 
 _FOLLOWS: Mapping[str, Callable[[Mapping[str, int]], int]] = {
@@ -82,7 +83,7 @@ def example_arguments(
     def length(axis: str) -> int:
         return int(np.prod([lengths.get(letter) or int(letter) for letter in axis]))
 
-    def array(argument: Any) -> np.ndarray:
+    def array(argument: Argument) -> np.ndarray:
         sizes = [length(axis) for axis in argument.axes]
         if argument.below:
             return rng.integers(0, lengths[argument.below], sizes)
