@@ -10,7 +10,7 @@ from fastnn.engine.program import aligned_copy
 from fastnn.files import storage
 from fastnn.inputs.custom import restored
 from fastnn.inputs.settings import look_up
-from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, HierarchicalSoftmax
+from fastnn.layers import TABLE
 from fastnn.layers.base import Layer, Selection
 from fastnn.preprocessing.chain import below
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from fastnn.network import Network
 
 _FORMAT = "fastnn-network-1"
-_KINDS = Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
-_LAYERS = {kind.__name__: kind for kind in _KINDS}
 
 
 def save(network: "Network", path: str | os.PathLike[str], extra: dict[str, Any]) -> None:
@@ -92,7 +90,7 @@ def _settings(
     """Return the arguments of the class."""
     layers = restored(header["layers"], custom, path)
     return {
-        "layers": [look_up(config, "layer", Layer, _LAYERS) for config in layers],
+        "layers": [look_up(config, "layer", Layer, TABLE) for config in layers],
         "loss": restored(header["loss"], custom, path),
         **{name: header[name] for name in ("optimizer", "seed", "dtype", "n_threads", "backend")},
         "kernel_regularizer": header.get("kernel_regularizer"),

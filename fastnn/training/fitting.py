@@ -1,5 +1,6 @@
 """Fitting: the checks of its arguments, and the loop over programs and epochs."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -158,9 +159,9 @@ def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> Non
     hooks.on_train_begin(network)
     try:
         while done < epochs and not network.stop_training:
-            if settings != repr(network.optimizer):  # a callback may have changed it
+            if settings != network.optimizer.snapshot():  # a callback may have changed it
                 adopt_optimizer(network)
-                settings = repr(network.optimizer)
+                settings = network.optimizer.snapshot()
                 program, outputs = lowering.training(
                     model, network.optimizer, data, order, batch_size, max(threads, tried)
                 )
@@ -213,8 +214,8 @@ def log_names(network: "Network", validated: bool) -> list[str]:
 
 
 def adopt_optimizer(network: "Network") -> None:
-    """Check the optimizer's settings, and start its state where it has none."""
-    network.optimizer = type(network.optimizer)(**vars(network.optimizer))
+    """Make the optimizer the network's own, and start its state where it has none."""
+    network.optimizer = copy.copy(network.optimizer)
     kept = [parameter.keep_state(network.optimizer) for parameter in network._all_parameters()]
     if not all(kept):
         network._updates = 0  # Adam's correction counts from the start of its moments

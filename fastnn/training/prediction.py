@@ -1,12 +1,14 @@
 """Prediction: programs that a network keeps, and the rows that they are run on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
+from fastnn.inputs.settings import revision
 from fastnn.layers.base import Layer, Parameter
 from fastnn.training import lowering
 from fastnn.training.lowering import Model
@@ -31,7 +33,7 @@ class Predictor:
     def __init__(self, model: Model, backend: str):
         self._model, self._backend = model, backend
         self._layers = list(model.layers)
-        self._settings = [(layer, vars(layer).copy()) for layer in model.layers]
+        self._revision, self._settings = revision(), self._snapshots()
         self._n_inputs, self._n_outputs = model.n_inputs, model.n_outputs
         self._flops = model.flops() + _ROW_FLOPS
         self._few = min(ROWS, int(_PIECE_FLOPS / self._flops))
@@ -45,15 +47,19 @@ class Predictor:
         backend: str,
     ) -> bool:
         """Return whether one that is made now would be the same."""
-        for layer, settings in self._settings:
-            if layer.__dict__ != settings:
+        if self._revision != (now := revision()):
+            if self._settings != self._snapshots():
                 return False
+            self._revision = now
         return (
             layers == self._layers
             and parameters is self._model.parameters
             and dtype is self._model.dtype
             and backend == self._backend
         )
+
+    def _snapshots(self) -> list[Any]:
+        return [layer.snapshot() for layer in self._layers]
 
     def predict(self, X: ArrayLike, batch_size: int | None, n_threads: int | None) -> np.ndarray:
         """Return the outputs for the rows of `X`; see :meth:`fastnn.Network.predict`."""
