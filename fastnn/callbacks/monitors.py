@@ -5,16 +5,9 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from fastnn.callbacks.base import Callback, Logs, check_monitor
+from fastnn.callbacks.base import Callback, Logs, as_entry, check_monitor
 from fastnn.inputs.checks import boolean, non_negative_float, non_negative_int, one_of, positive_int
 from fastnn.inputs.settings import Stateful, among, setting
-
-
-def _entry(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}, wanted a name such as 'val_loss'")
-    return value
-
 
 _MODES = among("auto", "min", "max")
 
@@ -48,7 +41,7 @@ class Monitor(Stateful, Callback):
     best_epoch: int | None = setting(default=None, init=False)
 
     def __init__(self, monitor: str, min_delta: float, mode: str):
-        self.monitor = _entry(monitor, "monitor")
+        self.monitor = as_entry(monitor, "monitor")
         self.min_delta = non_negative_float(min_delta, "min_delta")
         self.mode = _MODES(mode, "mode")
 
@@ -130,7 +123,7 @@ class EarlyStopping(Monitor):
     (3, True)
     """
 
-    monitor: str = setting(default="val_loss", check=_entry)
+    monitor: str = setting(default="val_loss", check=as_entry)
     min_delta: float = setting(default=0.0, check=non_negative_float)
     patience: int = setting(default=0, check=non_negative_int)
     mode: str = setting(default="auto", check=_MODES)
@@ -201,7 +194,7 @@ class ModelCheckpoint(Monitor):
     """
 
     filepath: Any = setting(check=lambda value, name: os.fspath(value))
-    monitor: str = setting(default="val_loss", check=_entry)
+    monitor: str = setting(default="val_loss", check=as_entry)
     save_best_only: bool = setting(default=False, check=boolean)
     mode: str = setting(default="auto", check=_MODES)
     every: int = setting(default=1, check=positive_int)

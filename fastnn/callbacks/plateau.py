@@ -5,7 +5,7 @@ import numbers
 from collections.abc import Collection
 from typing import Any
 
-from fastnn.callbacks.base import Callback, Logs, check_monitor
+from fastnn.callbacks.base import Callback, Logs, as_entry, check_monitor
 from fastnn.inputs.checks import fraction, non_negative_float, non_negative_int, positive_int
 from fastnn.inputs.settings import Stateful, among, setting
 
@@ -54,7 +54,7 @@ class ReduceLROnPlateau(Stateful, Callback):
     True
     """
 
-    monitor: str = setting(default="val_loss")
+    monitor: str = setting(default="val_loss", check=as_entry)
     factor: float = setting(default=0.5, check=_factor)
     patience: int = setting(default=10, check=positive_int)
     min_delta: float = setting(default=1e-4, check=non_negative_float)

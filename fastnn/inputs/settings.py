@@ -32,6 +32,7 @@ class Setting:
 
     def __init__(self, default: Any, check: Check | None, kw_only: bool, init: bool):
         self.default, self.check, self.kw_only, self.init = default, check, kw_only, init
+        self.required = default is _REQUIRED
 
 
 def setting(
@@ -112,7 +113,7 @@ class Configured:
         super().__init_subclass__(**options)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Setting)}
         for name, value in own.items():
-            if value.default is _REQUIRED:
+            if value.required:
                 delattr(cls, name)
             else:
                 setattr(cls, name, value.default)
@@ -126,7 +127,7 @@ class Configured:
             cls._writes_init = True
         elif list(cls._declared) != list(getattr(cls.__base__, "_declared", ())) or own:
             cls._writes_init = False
-            cls.__init__ = _written_init(cls)  # type: ignore[method-assign]
+            cls.__init__ = _Init(cls)  # type: ignore[method-assign,assignment]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._declared:
@@ -223,11 +224,7 @@ beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
 
     def snapshot(self) -> tuple[Any, ...]:
         """Return what compares equal to a later snapshot if no setting has changed since."""
-        values = self.settings().items()
-        return type(self), *(
-            (name, value.snapshot() if isinstance(value, Configured) else value)
-            for name, value in values
-        )
+        return type(self), *((name, _now(value)) for name, value in self.settings().items())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Configured) and self.snapshot() == other.snapshot()
@@ -247,9 +244,31 @@ class Stateful(Configured):
     __hash__ = object.__hash__
 
 
+def _now(value: Any) -> Any:
+    """Return what a setting is now: of those that are configured, in a list too, a snapshot."""
+    if isinstance(value, list):
+        return [_now(each) if isinstance(each, Configured) else each for each in value]
+    return value.snapshot() if isinstance(value, Configured) else value
+
+
 def _note_change() -> None:
     global _revision
     _revision = next(_changes)  # a new number however many threads are here
+
+
+class _Init:
+    """Stands for the ``__init__`` of a class until it is asked for.
+
+    To write all of them takes as long as everything else here, 3 ms of an import.
+    """
+
+    def __init__(self, cls: type[Configured]):
+        self.cls = cls
+
+    def __get__(self, instance: Any, owner: Any) -> Callable[..., None]:
+        written: Any = _written_init(self.cls)
+        self.cls.__init__ = written  # type: ignore[method-assign]
+        return written.__get__(instance, owner)
 
 
 def _written_init(cls: type[Configured]) -> Callable[..., None]:
@@ -259,7 +278,7 @@ def _written_init(cls: type[Configured]) -> Callable[..., None]:
     for name, each in declared.items():
         if each.kw_only and "*" not in arguments:
             arguments.append("*")
-        default = "" if each.default is _REQUIRED else f"=declared[{name!r}].default"
+        default = "" if each.required else f"=declared[{name!r}].default"
         arguments.append(name + default)
     settings = ", ".join(f"{name!r}: {name}" for name in declared)
     source = f"def __init__({', '.join(arguments)}):\n    self._assign({{{settings}}})\n"
