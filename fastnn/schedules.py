@@ -191,7 +191,7 @@ class OneCycle(Schedule):
     div_factor: float = setting(default=25.0, check=positive_float)
     final_div_factor: float = setting(default=1e4, check=positive_float)
 
-    def check_settings(self):
+    def check_settings(self) -> None:
         if not 1 < self.pct_start * self.total_steps < self.total_steps:
             raise ValueError(
                 f"pct_start is {self.pct_start:g}, wanted more than 1 / total_steps "

@@ -1,5 +1,7 @@
 """Every class that declares settings, and for each setting a value other than the default."""
 
+import inspect
+
 import fastnn
 from fastnn import diagnosis, preprocessing
 from fastnn.callbacks import Monitor
@@ -60,10 +62,17 @@ CANDIDATES = (
 )  # fmt: skip
 
 
+NONE = inspect.Parameter.empty
+
+
+def defaults(kind):
+    """Return the settings of a class with their defaults, NONE where there is none."""
+    return {each.name: each.default for each in inspect.signature(kind).parameters.values()}
+
+
 def made(kind, **settings):
     """Return an object with these settings, and others where there is no default."""
-    declared = kind._declared
-    required = {name: REQUIRED[name] for name in declared if declared[name].required}
+    required = {name: REQUIRED[name] for name, usual in defaults(kind).items() if usual is NONE}
     for name in settings:
         required |= WITH.get(name, {})
     return kind(**required | settings)

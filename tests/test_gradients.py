@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fastnn import L1, L1L2, L2, SGD, Dense, Lq, Network, activations, losses
-from tests.configured import KINDS, made, other
+from tests.configured import KINDS, defaults, made, other
 
 INPUTS, HIDDEN, OUTPUTS, ROWS = 3, 5, 2, 8
 STEP = 1e-5
@@ -24,7 +24,7 @@ SETTINGS = [
     made(kind, **{name: other(kind, name)})
     for kind in KINDS
     if issubclass(kind, losses.Loss | activations.Activation)
-    for name in kind._declared
+    for name in defaults(kind)
 ] + [losses.Quantile([0.2, 0.7])]
 
 

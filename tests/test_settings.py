@@ -27,9 +27,9 @@ from fastnn.inputs.checks import boolean, positive_float, positive_int
 from fastnn.inputs.settings import Configured, Stateful, look_up, optional, revision, setting, table
 from fastnn.preprocessing import chain
 from fastnn.reference import TWINS
-from tests.configured import KINDS, made, other
+from tests.configured import KINDS, NONE, defaults, made, other
 
-SETTINGS = [(kind, name) for kind in KINDS for name in kind._declared]
+SETTINGS = [(kind, name) for kind in KINDS for name in defaults(kind)]
 FAMILIES = {
     activations.Activation: activations.get,
     losses.Loss: losses.get,
@@ -63,10 +63,8 @@ def test_all_families_are_here():
 @each_kind
 def test_the_signature_shows_every_setting(kind):
     parameters = inspect.signature(kind).parameters
-    assert list(parameters) == list(kind._declared) == list(made(kind).settings())
-    for name, parameter in parameters.items():
-        assert parameter.annotation is not parameter.empty
-        assert (parameter.default is parameter.empty) == kind._declared[name].required
+    assert list(parameters) == list(made(kind).settings())
+    assert all(parameter.annotation is not NONE for parameter in parameters.values())
 
 
 @each_kind
@@ -267,6 +265,17 @@ def test_a_class_may_write_its_own_init():
     assert wide.units == 30 and wide.settings()["factor"] == 3 and wide != Wide(4)
     with pytest.raises(ValueError, match="units is 0"):
         wide.units = 0
+
+    class Counted:
+        def __init__(self, delta):
+            super().__init__(2 * delta)
+
+    class Mixed(Counted, losses.Huber):
+        pass
+
+    assert Mixed(3).delta == 6 and Mixed(3) != losses.Huber(6)
+    with pytest.raises(ValueError, match="delta is -2"):
+        Mixed(-1)
 
     class Best(fastnn.callbacks.Monitor):
         def __init__(self):

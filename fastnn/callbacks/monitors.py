@@ -199,7 +199,7 @@ class ModelCheckpoint(Monitor):
     mode: str = setting(default="auto", check=_MODES)
     every: int = setting(default=1, check=positive_int)
 
-    def check_settings(self):
+    def check_settings(self) -> None:
         if self.save_best_only and self.every > 1:
             raise ValueError(f"every is {self.every}, wanted 1 with save_best_only=True")
 

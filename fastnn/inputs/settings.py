@@ -88,8 +88,8 @@ class Configured:
     in that order, those of its bases first.  They are attributes, and may be set anew.  Keep values
     in them, not containers to change in place.
 
-    A subclass may write its own ``__init__`` instead.  Then the attributes of an object are its
-    settings, but for those whose names end with ``_``.
+    A subclass, or what it is mixed with, may write its own ``__init__`` instead.  Then the
+    attributes of an object are its settings, but for those whose names end with ``_``.
 
     Examples
     --------
@@ -123,9 +123,10 @@ class Configured:
             declared.update(vars(base).get("_declared", ()))
         declared.update(own)
         cls._declared = dict(sorted(declared.items(), key=lambda item: item[1].kw_only))
-        if "__init__" in vars(cls):
-            cls._writes_init = True
-        elif list(cls._declared) != list(getattr(cls.__base__, "_declared", ())) or own:
+        first = next(base for base in cls.__mro__ if "__init__" in vars(base))
+        cls._writes_init = vars(first).get("_writes_init", True)
+        merged = not cls._writes_init and list(cls._declared) != list(vars(first)["_declared"])
+        if first is not cls and (own or merged):
             cls._writes_init = False
             cls.__init__ = _Init(cls)  # type: ignore[method-assign,assignment]
 
@@ -138,14 +139,16 @@ class Configured:
 
     def _assign(self, given: Mapping[str, Any]) -> None:
         """Check some settings and set them, all or none."""
-        checks = ((name, value, self._declared[name].check) for name, value in given.items())
-        checked = {name: check(value, name) if check else value for name, value, check in checks}
+        checked = dict(given)
+        for name, value in given.items():
+            check = self._declared[name].check if name in self._declared else None
+            if check is not None:
+                checked[name] = check(value, name)
         kept = vars(self).copy()
         vars(self).update(checked)
         try:
             self.check_settings()
         except BaseException:
-            vars(self).clear()
             vars(self).update(kept)
             raise
         _note_change()
@@ -204,11 +207,7 @@ beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
                     raise ValueError(f"{name} is {nested!r}, which has no parameter {inner!r}")
                 value = copy.copy(nested).set_params(**{inner: value})
             changed[name] = value
-        if self._writes_init:
-            for name, value in changed.items():
-                setattr(self, name, value)
-        else:
-            self._assign(changed)
+        self._assign(changed)
         return self
 
     def __sklearn_clone__(self) -> Self:

@@ -86,7 +86,7 @@ class Optimizer(Configured):
 
 
 class Descent(Optimizer):
-    """An optimizer with a learning rate, whose gradients can be clipped: all but a few are."""
+    """Base of optimizers that have a learning rate and may clip gradients: nearly all."""
 
     learning_rate: float | Schedule = setting(default=0.001, check=schedules.get)
     clipvalue: float | None = setting(default=None, check=optional(positive_float), kw_only=True)
@@ -94,6 +94,6 @@ class Descent(Optimizer):
         default=None, check=optional(positive_float), kw_only=True
     )
 
-    def check_settings(self):
+    def check_settings(self) -> None:
         if self.clipvalue is not None and self.global_clipnorm is not None:
             raise ValueError("clipvalue and global_clipnorm were both given, wanted one of them")

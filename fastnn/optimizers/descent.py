@@ -45,7 +45,7 @@ class SGD(Descent):
     momentum: float = setting(default=0.0, check=fraction)
     nesterov: bool = setting(default=False, check=boolean)
 
-    def check_settings(self):
+    def check_settings(self) -> None:
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True wants momentum > 0, got momentum=0")
         super().check_settings()
@@ -122,7 +122,7 @@ class Rprop(Optimizer):
     etas: tuple[float, float] = setting(default=(0.5, 1.2), check=_pair)
     step_sizes: tuple[float, float] = setting(default=(1e-6, 50.0), check=_pair)
 
-    def check_settings(self):
+    def check_settings(self) -> None:
         if not self.etas[0] < 1 < self.etas[1]:
             raise ValueError(f"etas is {self.etas}, wanted one below 1 and one above 1")
         if self.step_sizes[0] > self.step_sizes[1]:
