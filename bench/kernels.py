@@ -14,8 +14,9 @@ import numpy as np
 
 from bench.matmul import repeat
 from bench.measure import alternate
+from fastnn.engine.arguments import Whole
 from fastnn.engine.native import call_step
-from fastnn.engine.steps import EVERY, Step, Whole
+from fastnn.engine.steps import EVERY, Step
 from fastnn.kernels.jit import njit
 from tests.cases import CASES, blank
 
@@ -106,8 +107,8 @@ def calling(case, made):
     """Return a contender: the kernel, called by address."""
     given = [Whole(value) if isinstance(value, np.ndarray) else value for value in made.values()]
     step = Step(case.name, tuple(given), EVERY)
-    integers, floats = (np.array(numbers) for numbers in step.numbers())
-    address, clock = step.address(), np.zeros(1, np.int64)
+    integers, floats = (np.array(numbers) for numbers in step.row)
+    address, clock = step.compiled().address, np.zeros(1, np.int64)
 
     def run(count):
         called(count, address, integers.ctypes.data, floats.ctypes.data, clock.ctypes.data)

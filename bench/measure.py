@@ -114,7 +114,7 @@ def machine() -> dict[str, str | int]:
     """Describe the machine and the versions that a measurement was made with."""
     from llvmlite.binding import get_host_cpu_name
 
-    from fastnn.kernels.tile import SHAPE
+    from fastnn.kernels.gemm.tiles import TILE
 
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
@@ -129,7 +129,7 @@ def machine() -> dict[str, str | int]:
             versions[name] = "not installed"
     return {
         "cpu": f"{cpu} ({get_host_cpu_name()})",
-        "simd": SHAPE.name,
+        "simd": TILE.name,
         "cores": os.cpu_count() or 1,
         "system": f"{platform.system()} {platform.machine()}",
         **versions,

@@ -10,14 +10,16 @@ import numpy as np
 from bench.measure import alternate
 from bench.peers.fastnn_peer import FastnnTrainer
 from bench.workloads import WORKS, problem
+from fastnn.engine.arguments import Source, Whole
+from fastnn.engine.buffers import Batch, Buffer, Columns
 from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import call_step, ticks
 from fastnn.engine.program import APART, aligned
-from fastnn.engine.steps import EVERY, Batch, Buffer, Columns, Source, Whole
+from fastnn.engine.steps import EVERY
 from fastnn.engine.team import run, run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
 from fastnn.kernels.jit import inlined, njit
-from fastnn.training import fitting, lowering
+from fastnn.training import lowering
 
 ROWS = WORKS[3:]
 COUNTS = (1, 2, 4, 8, 16)
@@ -27,7 +29,7 @@ STREAMED = 2**27
 """Bytes that :func:`stream` goes through: more than the caches hold."""
 
 _share = inlined(share)
-_FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
+_FIRST, _ROWS, _UPDATE = int(Clock.FIRST), int(Clock.ROWS), int(Clock.UPDATE)
 _THREAD, _PART, _PARTS = int(Clock.THREAD), int(Clock.PART), int(Clock.PARTS)
 
 
@@ -38,7 +40,7 @@ def take_turns(steps, clock, batches, threads, kinds, cycles):
     for batch in range(batches):
         thread = batch % threads
         clock[_THREAD], clock[_FIRST] = thread, batch * clock[_ROWS]
-        clock[_STEP] += 1
+        clock[_UPDATE] += 1
         s = 0
         while s < steps.shape[0]:
             if steps[s, ADDRESS] != 0:
@@ -151,10 +153,10 @@ def lower(work, dtype, threads):
     """Return the program of a work's training, and the bytes of it that a batch moves about."""
     data = problem(work, dtype)
     network = FastnnTrainer(data, threads).network
-    fitting.adopt_optimizer(network)
-    rows, state = network._data(data.X, data.y, None, ""), len(network.optimizer.state)
+    network.model.adopt_optimizer()
+    rows, state = network.model.check_data(data.X, data.y, None), len(network.optimizer.state)
     program, _ = lowering.training(
-        network._model(), network.optimizer, rows, lowering.Order(), work.batch, threads
+        network.model, network.optimizer, rows, lowering.Order(), work.batch, threads
     )
     weights = sum(array.nbytes for array in network.get_weights())
     steps = [step for _, group in program.groups if group for step in group.steps]

@@ -123,7 +123,6 @@ _LATER = {
 # gives the same module, so that there is one class of each name.
 _MOVED = {
     "callbacks": ("monitors",),
-    "cli": ("warmup",),
     "files": ("modelfile", "storage"),
     "inputs": ("arrays", "checks", "custom"),
     "layers": ("class_trees", "dropout", "hierarchical", "normalization", "penalties"),

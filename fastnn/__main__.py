@@ -1,4 +1,4 @@
-"""The command line: ``python -m fastnn demo | train | predict | bench | warmup | info``."""
+"""The command line: ``python -m fastnn COMMAND``, with demo, train, predict, explain and others."""
 
 import argparse
 import os
@@ -28,6 +28,14 @@ PREDICT_EXAMPLES = """examples:
 
 The table needs the columns of the training table, in any order; others are ignored.
 """
+EXPLAIN_EXAMPLES = """examples:
+  python -m fastnn explain 200-64-1
+  python -m fastnn explain 784-512-256-10 --batch-size 128 --optimizer sgd --threads 1
+  python -m fastnn explain 200-64-1 --no-times --code
+
+The network has ReLU units and learns from random rows. Of a network of your own, on your
+data, Network.explain says the same.
+"""
 
 
 def number(kind: type, low: float, high: float = float("inf")) -> Callable[[str], float]:
@@ -56,6 +64,17 @@ hidden.__name__ = "list of layer sizes"
 def offered(table: Mapping[str, type[losses.Loss] | type[optimizers.Optimizer]]) -> list[str]:
     """Return the names of the classes that say themselves that `train` offers them."""
     return sorted({kind.name for kind in table.values() if vars(kind).get("on_command_line")})
+
+
+def sizes(text: str) -> list[int]:
+    """Read the widths of a network, inputs and outputs included: ``200-64-1``."""
+    found = [int(number(int, 1)(units)) for units in text.split("-")]
+    if len(found) < 2:
+        raise argparse.ArgumentTypeError(f"{text} is one size, wanted inputs-units-...-outputs")
+    return found
+
+
+sizes.__name__ = "network, wanted sizes such as 200-64-1,"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -137,6 +156,35 @@ def parser() -> argparse.ArgumentParser:
         "--probabilities", action="store_true", help="add a column for each class's probability"
     )
 
+    explain = command(
+        "explain", "show what a batch of training does, step by step, and time it", EXPLAIN_EXAMPLES
+    )
+    explain.add_argument("sizes", type=sizes, metavar="SIZES", help="the network, as in 200-64-1")
+    explain.add_argument(
+        "--loss",
+        choices=["mae", "mse", "softmax_cross_entropy"],
+        help="default: mae for one output, softmax_cross_entropy for more",
+    )
+    explain.add_argument(
+        "--optimizer", choices=["adam", "sgd"], default="adam", help="default: adam"
+    )
+    explain.add_argument(
+        "--batch-size", type=number(int, 1), default=32, metavar="N", help="default: 32"
+    )
+    explain.add_argument(
+        "--rows", type=number(int, 1), default=20_000, metavar="N", help="default: 20000"
+    )
+    explain.add_argument(
+        "--threads", type=number(int, 1), metavar="N", help="default: as many as are of use"
+    )
+    explain.add_argument(
+        "--no-shuffle", dest="shuffle", action="store_false", help="take the rows in their order"
+    )
+    explain.add_argument(
+        "--no-times", dest="times", action="store_false", help="run nothing, show the steps alone"
+    )
+    explain.add_argument("--code", action="store_true", help="show the steps' generated code too")
+
     command("bench", "time kernels and training against NumPy and peers (from a checkout)")
     command("warmup", "compile the kernels now, so that the first training starts at once")
     command("info", "show versions, processor, cores, cache and threading layer")
@@ -187,6 +235,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from fastnn.cli.table import predict
 
             predict(arguments)
+        case "explain":
+            from fastnn.cli.explain import explain
+
+            explain(arguments)
         case "warmup":
             from fastnn.cli.system import warmup
 

@@ -125,17 +125,25 @@ def fit_many(
     # What float32 can hold, float64 can: one network's door stands for all.
     strictest = min(found, key=lambda network: network.dtype.itemsize)
     plan = fitting.make_plan(
-        strictest, X, y, epochs, batch_size, shuffle, validation_data, validation_split,
-        sample_weight, class_weight,
-    )  # fmt: skip
+        strictest.model,
+        X,
+        y,
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        validation_data=validation_data,
+        validation_split=validation_split,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+    )
     n_inputs = plan.data.x.shape[1]
     for number, network in enumerate(found):
-        if network._n_columns() not in (None, n_inputs):
+        if network.model.n_features not in (None, n_inputs):
             raise ValueError(
                 f"X has {n_inputs} columns, but networks[{number}] was built for "
-                f"{network._n_columns()} inputs"
+                f"{network.model.n_features} inputs"
             )
-    plans = [fitting.adapt(network, plan) for network in found]
+    plans = [fitting.adapt(network.model, plan) for network in found]
     return _train(found, plans, hooks, bool(verbose), n_threads or cores.unused())
 
 
@@ -163,9 +171,10 @@ def _train(
             own = hooks[number]
             report = [_Report(f"networks[{number}]", histories[number])] if verbose else []
             try:
-                plan = fitting.begin(networks[number], plans[number])
+                network = networks[number]
+                plan = fitting.begin(network.model, plans[number])
                 hook = CallbackList([histories[number], *own, *report])
-                fitting.train(networks[number], plan, hook, watched=bool(own))
+                fitting.train(network.model, plan, hook, bool(own), network)
             except team.StoppedError:
                 return
             except Exception as error:
@@ -203,7 +212,7 @@ def _as_networks(networks: Any) -> list[Network]:
         if not isinstance(network, Network):
             raise TypeError(f"networks[{number}] must be a Network, got {type(network).__name__}")
     _check_distinct([(network, f"networks[{number}]") for number, network in enumerate(found)])
-    wants = [f"{n.loss.target} targets and {n._model().n_outputs} outputs" for n in found]
+    wants = [f"{n.loss.target} targets and {n.model.n_outputs} outputs" for n in found]
     for number, want in enumerate(wants):
         if want != wants[0]:
             raise ValueError(

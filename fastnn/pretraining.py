@@ -80,7 +80,7 @@ def pretrain(
     if batch_size is not None:
         batch_size = checks.positive_int(batch_size, "batch_size")
     optimizer = optimizers.get(optimizer)
-    rows = checks.as_inputs(X, network._n_columns(), network.dtype, "X")
+    rows = checks.as_inputs(X, network.model.n_features, network.dtype, "X")
     chain = network.preprocessing
     if chain is not None:
         if not chain.fitted:

@@ -374,7 +374,7 @@ def _product(left, right, **scale):
 
 def _dense(rng, dtype, m, k, n):
     x, w, b = normal(rng, dtype, m, k), normal(rng, dtype, k, n), normal(rng, dtype, n)
-    return {"x": x, "w": w, "b": b, "slope": 0.0, "ahead": m, "out": blank(dtype, m, n)}
+    return {"x": x, "w": w, "b": b, "slope": 0.0, "prefetch_distance": m, "out": blank(dtype, m, n)}
 
 
 def _dense_backward(rng, dtype, m, k, n):

@@ -133,6 +133,7 @@ ROWS = {
         "history": "fastnn.History",
         "callbacks": "fastnn.Callback",
         "progress bar": "fastnn.callbacks.ProgressBar",
+        "steps of a batch and their times": "fastnn.Network.explain",
         "predict": "fastnn.Network.predict",
         "evaluate": "fastnn.Network.evaluate",
         "store": "fastnn.Network.save",

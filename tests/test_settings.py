@@ -340,11 +340,11 @@ def test_a_change_that_was_taken_back_needs_no_new_program():
     network = fastnn.Network([fastnn.Dense(4, activations.LeakyReLU(0.1)), fastnn.Dense(1)])
     network.build(3)
     network.predict(X)
-    number, predictor = revision(), network._predictor
+    number, predictor = revision(), network.model.predictor
     network.layers[0].units = 4
     assert revision() != number
     network.predict(X)
-    assert network._predictor is predictor
+    assert network.model.predictor is predictor
 
 
 def test_a_callback_that_sets_a_bad_rate_is_told_at_once():

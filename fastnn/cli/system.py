@@ -16,7 +16,7 @@ from fastnn.kernels.jit import cache_directory
 
 def warmup() -> None:
     """Fill the cache of compiled code."""
-    from fastnn.cli.warmup import warmup as compile_all
+    from fastnn.warmup import warmup as compile_all
 
     print(f"compiling into {cache_directory()} (may take a minute)", flush=True)
     started = time.perf_counter()
@@ -26,18 +26,17 @@ def warmup() -> None:
 
 def info() -> None:
     """Print versions, processor, cores, cache and threading layer."""
-    import llvmlite.binding as llvm
-
-    from fastnn.kernels.tile import SHAPE
+    from fastnn.kernels.gemm.tiles import TILE
+    from fastnn.kernels.numba_internals import llvm, threading_layer
 
     rows = [("fastnn", fastnn.__version__), ("Python", platform.python_version())]
     for name in ("numpy", "numba", "llvmlite", "polars"):
         rows.append((name, _version(name)))
     rows += [
         ("processor", f"{_processor()} ({llvm.get_host_cpu_name()})"),
-        ("instruction set", SHAPE.name),
+        ("instruction set", TILE.name),
         ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
-        ("threading layer", _threading_layer()),
+        ("threading layer", threading_layer()),
         ("cache", str(cache_directory())),
     ]
     for name, value in rows:
@@ -70,14 +69,3 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _threading_layer() -> str:
-    """Return the first layer that Numba finds, in its own order."""
-    for layer, module in (("tbb", "tbbpool"), ("omp", "omppool"), ("workqueue", "workqueue")):
-        try:
-            importlib.import_module(f"numba.np.ufunc.{module}")
-        except ImportError:
-            continue
-        return layer
-    return "none"

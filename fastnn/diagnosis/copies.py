@@ -97,7 +97,7 @@ def with_rate(optimizer: Optimizer, rate: float) -> Optimizer:
 
 def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the inputs of the first layer and the targets, refused as `fit` would refuse them."""
-    data = as_network(network)._data(X, y, None)
+    data = as_network(network).model.check_data(X, y, None)
     x, chain = data.x, network.preprocessing
     if chain is not None:
         x = (chain if chain.fitted else Chain(chain.steps).fit(x)).transform(x, network.dtype)

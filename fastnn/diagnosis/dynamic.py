@@ -117,7 +117,7 @@ def units(study: Study) -> Iterator[Finding]:
 
 def penalty(study: Study) -> Iterator[Finding]:
     """Penalties that hold the weights at zero."""
-    part = study.start._penalty()
+    part = study.start.model.penalty()
     if not part:
         return
     free = with_settings(study.network.layers, kernel_regularizer=None, bias_regularizer=None)

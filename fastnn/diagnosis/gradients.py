@@ -169,27 +169,27 @@ class _Probe:
 
     def __init__(self, network: Network, x: np.ndarray, y: np.ndarray):
         self.network = copy_of(network, x.shape[1], dtype="float64")
-        for each in self.network._all_parameters():  # what follows an update is no gradient
+        for each in self.network.model.all_parameters():  # what follows an update is no gradient
             each.constraint = None
             if penalties.acts_on_weights(each.regularizer, None):
                 each.regularizer = None
         self.x, self.y = x, y
         self.weights = self.network.get_weights()
-        layers = self.network._parameters
+        layers = self.network.model.parameters
         self.names = [(n, each.name) for n, layer in enumerate(layers) for each in layer]
-        every = self.network._all_parameters()
+        every = self.network.model.all_parameters()
         self.trained = [number for number, each in enumerate(every) if each.trained]
         # The way that the gradient takes to the network's own optimizer: in the matrix product, or
         # as an array (the first step of momentum is the plain one).
-        self.momentum = 0.0 if self.network.optimizer.rides else 0.5
+        self.momentum = 0.0 if self.network.optimizer.plain_descent else 0.5
 
     def _step(self, weights: list[np.ndarray], rate: float) -> tuple[float, list[np.ndarray]]:
         """Return the loss at these weights, and the weights after one step from there."""
         network = self.network
         network.optimizer = SGD(rate, self.momentum)
-        for each in network._all_parameters():
+        for each in network.model.all_parameters():
             each.state = {}
-        network._updates = 0  # what depends on the number of the update is the same every time
+        network.model.updates = 0  # what depends on the number of the update is the same every time
         network.set_weights(weights)
         history = network.fit(self.x, self.y, batch_size=len(self.x), shuffle=False)
         return history.history["loss"][0], network.get_weights()

@@ -115,7 +115,7 @@ def _found(causes: tuple[Cause, ...], study: Study) -> list[Finding]:
 
 def _labels(network: Network, X: ArrayLike, y: ArrayLike) -> tuple[Finding, bool] | None:
     """Return what is wrong with the labels, and whether `fit` would refuse them."""
-    kind, n_outputs = network.loss.target, network._model().n_outputs
+    kind, n_outputs = network.loss.target, network.model.n_outputs
     if kind == "real":
         return None
     given = as_numbers(y, "y")

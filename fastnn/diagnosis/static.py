@@ -89,7 +89,7 @@ def symmetry(study: Study) -> Iterator[Finding]:
 
 def _hidden(network: Network) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield number, incoming weights (with a row of biases) and outgoing ones of hidden layers."""
-    layers = network._parameters if network.built else []
+    layers = network.model.parameters if network.built else []
     dense = [(n, layer) for n, layer in enumerate(layers) if layer and layer[0].value.ndim == 2]
     for (number, layer), (_, above) in zip(dense, dense[1:], strict=False):
         kernel = layer[0].value

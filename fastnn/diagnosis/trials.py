@@ -17,7 +17,7 @@ from fastnn.network import Network
 
 def evaluated(network: Network, x: np.ndarray, y: np.ndarray) -> float:
     """Return the loss without penalties."""
-    return network.evaluate(x, y) - network._penalty()
+    return network.evaluate(x, y) - network.model.penalty()
 
 
 def constant_loss(
@@ -213,7 +213,7 @@ class Study:
     """The training as it is."""
 
     def __post_init__(self) -> None:
-        trained = self.network._epochs > 0
+        trained = self.network.epochs_done > 0
         self.start = copy_of(self.network, self.x.shape[1], start=trained)
         rng = np.random.default_rng(self.seed)
         rows = rng.permutation(len(self.x))[: max(_FEWEST_ROWS, _MOST_NUMBERS // self.x.shape[1])]

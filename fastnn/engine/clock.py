@@ -15,8 +15,8 @@ class Clock(IntEnum):
     """Place in the epoch of the batch's first row; before a run, where in its epoch it begins."""
     ROWS = 4
     """Rows of this batch."""
-    STEP = 5
-    """Updates so far, this batch's included; counts on from fit to fit."""
+    UPDATE = 5
+    """The number of this batch's update, from 1; counts on from fit to fit."""
     TOTAL_ROWS = 6
     """Rows of an epoch."""
     THREAD = 7

@@ -5,29 +5,13 @@ address, atomic counters and time.
 import ctypes
 import os
 
-import llvmlite.binding as llvm
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
+
+from fastnn.kernels.numba_internals import array_view, cgutils, ir, llvm
 
 _INT64 = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
-
-
-def _view(context, builder, kind, address, shape, strides):
-    array = make_array(kind)(context, builder)
-    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    populate_array(
-        array,
-        data=builder.inttoptr(address, array.data.type),
-        shape=shape,
-        strides=strides,
-        itemsize=ir.Constant(_INT64, item),
-        meminfo=None,
-    )
-    return array._getvalue()
 
 
 @intrinsic
@@ -37,7 +21,7 @@ def vector(_, address, length, dtype):
 
     def codegen(context, builder, signature, args):
         item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-        return _view(context, builder, kind, args[0], [args[1]], [ir.Constant(_INT64, item)])
+        return array_view(context, builder, kind, args[0], [args[1]], [ir.Constant(_INT64, item)])
 
     return kind(types.int64, types.int64, dtype), codegen
 
@@ -50,7 +34,7 @@ def matrix(_, address, rows, columns, dtype):
     def codegen(context, builder, signature, args):
         item = ir.Constant(_INT64, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
         strides = [builder.mul(args[2], item), item]
-        return _view(context, builder, kind, args[0], list(args[1:3]), strides)
+        return array_view(context, builder, kind, args[0], list(args[1:3]), strides)
 
     return kind(types.int64, types.int64, types.int64, dtype), codegen
 
@@ -61,7 +45,7 @@ def strided(_, address, rows, columns, row_stride, column_stride, dtype):
     kind = types.Array(dtype.dtype, 2, "A")
 
     def codegen(context, builder, signature, args):
-        return _view(context, builder, kind, args[0], list(args[1:3]), list(args[3:5]))
+        return array_view(context, builder, kind, args[0], list(args[1:3]), list(args[3:5]))
 
     return kind(*[types.int64] * 5, dtype), codegen
 
@@ -80,7 +64,7 @@ def call_step(_, address, integers, floats, clock):
 
 
 def _element(context, builder, array_type, array, index):
-    data = make_array(array_type)(context, builder, array).data
+    data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [index])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import APART, Program, aligned
-from fastnn.engine.worker import compile_predict, predict, work
+from fastnn.engine.worker import compile_predict, compile_worker, predict, work
 from fastnn.kernels.jit import uninterrupted
 
 _POLL_SECONDS = 0.05
@@ -21,7 +21,7 @@ _CLEAR = 0.8
 """Share of the time of all others that makes all threads the fastest without a second turn, which
 takes as long as 50 more batches.  Fewer never are: all go first, while the caches are cold, and to
 miss them would cost more for the whole run."""
-_WORTH_A_TRIAL = 300
+WORTH_A_TRIAL = 300
 """Least batches of a run that is worth finding out how many threads are fastest."""
 _here = threading.local()
 
@@ -65,6 +65,7 @@ def run(
     first_epoch: int = 0,
     backend: str = "numba",
     watch: Callable[[int, int, np.ndarray], None] | None = None,
+    cycles: np.ndarray | None = None,
 ) -> Outcome:
     """Run `epochs` epochs of `n_rows` rows.
 
@@ -72,12 +73,15 @@ def run(
     calling thread.  If it raises, or on Ctrl-C, the workers end at the next step boundary, and
     only then does the exception go on.
 
+    `cycles` has a row for each thread, which receives what each step takes; see
+    :func:`fastnn.engine.worker.work`.
+
     A thread of :func:`run_apart` is the worker itself, and has nobody to watch it; neither has the
     reference.
     """
     clocks = aligned((program.n_threads, APART), np.int64)
     clocks[:, Clock.THREAD] = np.arange(program.n_threads)
-    clocks[0, [Clock.EPOCH, Clock.STEP, Clock.TOTAL_ROWS]] = first_epoch, program.updates, n_rows
+    clocks[0, [Clock.EPOCH, Clock.UPDATE, Clock.TOTAL_ROWS]] = first_epoch, program.updates, n_rows
     sums = np.zeros((epochs, 2))
     stamps = np.zeros(epochs + 1, np.int64)
     apart = getattr(_here, "shared", None)
@@ -86,6 +90,7 @@ def run(
     program.refresh()
     if backend == "numba":
         table, _ = program.table
+        compile_worker(counts=cycles is not None)
 
     def stop():
         shared[Shared.STOP] = 1
@@ -96,7 +101,7 @@ def run(
 
     def go_on(n_threads, batches=-1):
         """Run so many more batches (-1: all that are left); return the cycles of all but one."""
-        for field in (Clock.EPOCH, Clock.FIRST, Clock.STEP, Clock.TOTAL_ROWS):
+        for field in (Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS):
             clocks[:, field] = clocks[0, field]
         clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
         shared[Shared.ARRIVED] = 0
@@ -107,8 +112,8 @@ def run(
             if backend == "numpy":
                 program.run_reference(clocks[thread], shared, sums)
             else:
-                loss = program.loss[thread]
-                work(table, clocks[thread], shared, loss, *left, program.batch_size)
+                loss, counts = program.loss[thread], None if cycles is None else cycles[thread]
+                work(table, clocks[thread], shared, loss, *left, program.batch_size, counts)
 
         if apart is not None or backend == "numpy":
             job(0)
@@ -119,13 +124,13 @@ def run(
     started = time.perf_counter()  # not before: what was just compiled is not the epoch's
     try:
         with cores.running():
-            if program.on_trial and epochs * -(-n_rows // program.batch_size) >= _WORTH_A_TRIAL:
+            if program.on_trial and epochs * -(-n_rows // program.batch_size) >= WORTH_A_TRIAL:
                 program.threads = _fastest(program.n_threads, go_on, shared)
                 program.on_trial = False
             if shared[Shared.DONE_EPOCHS] < epochs and not shared[Shared.NOT_FINITE]:
                 go_on(program.threads)
     finally:
-        program.updates = int(clocks[0, Clock.STEP])
+        program.updates = int(clocks[0, Clock.UPDATE])
     elapsed = time.perf_counter() - started
     done, finite = int(shared[Shared.DONE_EPOCHS]), not shared[Shared.NOT_FINITE]
     if finite and done < epochs:

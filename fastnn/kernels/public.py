@@ -14,10 +14,10 @@ from textwrap import indent
 
 import numba
 from numba import types
-from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from fastnn.kernels.jit import njit
+from fastnn.kernels.numba_internals import TypingError
 
 _DONE, _BAD_SHAPES, _BAD_INDEX, _LARGE = range(4)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastnn.kernels.jit import REASSOCIATE, inlined, njit
-from fastnn.kernels.tile import address_of, prefetch_rows, rewrite
+from fastnn.kernels.memory import address_of, prefetch_rows, rewrite
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)

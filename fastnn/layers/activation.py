@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastnn import activations
-from fastnn.engine.steps import Buffer
+from fastnn.engine.buffers import Buffer
 from fastnn.inputs.settings import setting
 from fastnn.layers.base import Layer, Node
 

@@ -1,6 +1,8 @@
 """Dropout: units or inputs left out at random while training."""
 
-from fastnn.engine.steps import BATCH, Buffer, Low
+from fastnn.engine.arguments import Low
+from fastnn.engine.buffers import Buffer
+from fastnn.engine.steps import BATCH
 from fastnn.inputs.checks import fraction
 from fastnn.inputs.settings import among, setting
 from fastnn.layers.base import Layer, Node

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations, initializers
+from fastnn.engine.arguments import FlatPart, High, Low, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
-from fastnn.engine.steps import Buffer, FlatPart, High, Low, Whole
 from fastnn.inputs.arrays import as_numbers
 from fastnn.inputs.checks import positive_int
 from fastnn.inputs.settings import optional, setting
@@ -188,7 +189,7 @@ class HierarchicalSoftmax(Layer):
         program, (kernel, bias), kept = node.program, node.parameters, node.kept
         w, b = kernel.value, bias.value
         given = node.x.batch, kept["target"].batch, kept["parent"], kept["z"].batch, Low(), High()
-        if node.rides and not kernel.regularizer and not bias.regularizer:
+        if node.plain_descent and not kernel.regularizer and not bias.regularizer:
             step = updater.rate, *given, Whole(w), Whole(b)
             program.add("tree_update", *step, extent=len(w))
             return

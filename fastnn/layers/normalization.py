@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, ThreadRow, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import aligned, aligned_copy
-from fastnn.engine.steps import EVERY, Arg, Buffer, FlatPart, High, Low, Mine, Part, Whole
+from fastnn.engine.steps import EVERY
 from fastnn.inputs.checks import boolean, fraction, positive_float
 from fastnn.inputs.settings import setting
 from fastnn.layers.base import Layer, Node, Parameter
@@ -79,7 +81,7 @@ class BatchNormalization(Layer):
         if node.training:
             statistics = self._batch_statistics(node)
         else:
-            inverse = Mine(aligned((node.program.n_threads, node.width), node.program.dtype))
+            inverse = ThreadRow(aligned((node.program.n_threads, node.width), node.program.dtype))
             variance = Whole(own["moving_variance"])
             node.program.add("inverse_deviation", self.epsilon, variance, inverse, extent=EVERY)
             statistics = Whole(own["moving_mean"]), inverse

@@ -192,7 +192,7 @@ class Adam(Descent):
         return 0.0
 
     def update(self, rate, name, factors):
-        settings = rate, self._decay(name), self.beta_1, self.beta_2, self.epsilon, Clock.STEP
+        settings = rate, self._decay(name), self.beta_1, self.beta_2, self.epsilon, Clock.UPDATE
         return "amsgrad_update" if self.amsgrad else "adam_update", settings
 
 
@@ -282,8 +282,8 @@ class NAdam(Descent):
 
     @property
     def factors(self):
-        return "nadam_factors", (self.beta_1, self.momentum_decay, Clock.STEP), 2
+        return "nadam_factors", (self.beta_1, self.momentum_decay, Clock.UPDATE), 2
 
     def update(self, rate, name, factors):
-        settings = rate, self.beta_1, self.beta_2, self.epsilon, *factors, Clock.STEP
+        settings = rate, self.beta_1, self.beta_2, self.epsilon, *factors, Clock.UPDATE
         return "nadam_update", settings

@@ -5,8 +5,8 @@ from typing import Any
 
 from fastnn import schedules
 from fastnn.engine import team
+from fastnn.engine.arguments import Number
 from fastnn.engine.program import Program
-from fastnn.engine.steps import Number
 from fastnn.inputs.checks import positive_float
 from fastnn.inputs.settings import Configured, optional, setting
 from fastnn.schedules import Schedule
@@ -52,8 +52,8 @@ class Optimizer(Configured):
         return {}
 
     @property
-    def rides(self) -> bool:
-        """Whether the update is ``w -= learning_rate * dw`` and can ride in the matrix product."""
+    def plain_descent(self) -> bool:
+        """Whether the update is ``w -= learning_rate * dw`` and a matrix product can do it."""
         return False
 
     @property

@@ -55,7 +55,7 @@ class SGD(Descent):
         return {"velocity": 0.0} if self.momentum else {}
 
     @property
-    def rides(self):
+    def plain_descent(self):
         return not (self.momentum or self.clipvalue or self.global_clipnorm)
 
     def update(self, rate, name, factors):

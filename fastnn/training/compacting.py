@@ -1,20 +1,17 @@
-"""Which units and inputs a network can do without, and what becomes of the rest."""
+"""Compaction: which units and inputs a model can do without, and what becomes of the rest."""
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastnn.engine.program import aligned_copy
 from fastnn.inputs import checks
 from fastnn.layers import Dense
-from fastnn.layers.base import Layer, Parameter, Selection
+from fastnn.layers.base import Layer, Parameter
 from fastnn.reference import TWINS
-
-if TYPE_CHECKING:
-    from fastnn.network import Network
+from fastnn.training.model import Model, Selection
 
 
 @dataclass
@@ -26,22 +23,21 @@ class Reduction:
     biases: list[np.ndarray]
 
 
-def compact(network: "Network", tolerance: float) -> "Network":
-    """Return a copy of a network that has parameters, without what it can do without."""
+def compact(model: Model, tolerance: float) -> Model:
+    """Return a copy of a model that has parameters, without what it can do without."""
     tolerance = checks.non_negative_float(tolerance, "tolerance")
-    layers = [copy.copy(layer) for layer in plain(network.layers)]
-    left = reduce(layers, network._parameters, tolerance)
+    layers = [copy.copy(layer) for layer in plain(model.layers)]
+    left = reduce(layers, model.parameters, tolerance)
     for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
         layer.units = int(units.sum())
         layer.use_bias = layer.use_bias or bool(bias[units].any())
-    small = copy.copy(network)
-    small.layers, small._parameters, small._selection = [*layers], [], None
-    small.optimizer, small.extra = copy.copy(network.optimizer), dict(network.extra)
+    small = copy.copy(model)
+    small.layers, small.parameters, small.selection = [*layers], [], None
+    small.optimizer = copy.copy(model.optimizer)
     small.build(int(left.kept[0].sum()))
-    fill(small._parameters, network._parameters, left)
-    width = network._model().n_inputs
-    if len(network.inputs_) < width or not left.kept[0].all():
-        small._selection = Selection(width, network.inputs_[left.kept[0]])
+    fill(small.parameters, model.parameters, left)
+    if len(model.inputs) < model.n_inputs or not left.kept[0].all():
+        small.selection = Selection(model.n_inputs, model.inputs[left.kept[0]])
     return small
 
 

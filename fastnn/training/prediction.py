@@ -1,6 +1,5 @@
-"""Prediction: programs that a network keeps, and the rows that they are run on."""
+"""Prediction: the programs that a model keeps for it, and the rows that they are run on."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,8 @@ from numpy.typing import ArrayLike
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
 from fastnn.inputs.settings import revision
-from fastnn.layers.base import Layer, Parameter
 from fastnn.training import lowering
-from fastnn.training.lowering import Model
+from fastnn.training.model import Model
 
 ROWS = 256
 """Rows that a thread computes together: their layers stay in the cache."""
@@ -24,38 +22,51 @@ _START_FACTOR = 10
 started for a single prediction: the start takes 0.1 ms."""
 
 
+def predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+    """Return the outputs for rows of a caller's; see :meth:`fastnn.Network.predict`."""
+    if model.preprocessing is not None:
+        model.need_built("predict")
+        x = checks.as_inputs(X, model.n_features, model.dtype)
+        X = model.preprocessing.transform(x, model.dtype)
+    return outputs(model, X, batch_size)
+
+
+def outputs(model: Model, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+    """Return the outputs for prepared rows."""
+    predictor = model.predictor
+    if predictor is None or not predictor.fits(model):
+        model.need_built("predict")
+        predictor = model.predictor = Predictor(model)
+    return predictor.predict(x, batch_size, model.n_threads)
+
+
 class Predictor:
     """The programs of prediction of one model, kept from call to call.
 
     A program is in use by one thread at a time: who finds none that is free makes another.
     """
 
-    def __init__(self, model: Model, backend: str):
-        self._model, self._backend = model, backend
-        self._layers = list(model.layers)
+    def __init__(self, model: Model):
+        # A later change of the model's settings must not reach into programs that are in use.
+        self._model, self._backend = model.head(len(model.layers)), model.backend
+        self._layers, self._parameters = self._model.layers, model.parameters
         self._revision, self._settings = revision(), self._snapshots()
         self._n_inputs, self._n_outputs = model.n_inputs, model.n_outputs
         self._flops = model.flops() + _ROW_FLOPS
         self._few = min(ROWS, int(_PIECE_FLOPS / self._flops))
         self._free: list[team.Kept] = []
 
-    def fits(
-        self,
-        layers: Sequence[Layer],
-        parameters: list[list[Parameter]],
-        dtype: np.dtype,
-        backend: str,
-    ) -> bool:
+    def fits(self, model: Model) -> bool:
         """Return whether one that is made now would be the same."""
         if self._revision != (now := revision()):
             if self._settings != self._snapshots():
                 return False
             self._revision = now
         return (
-            layers == self._layers
-            and parameters is self._model.parameters
-            and dtype is self._model.dtype
-            and backend == self._backend
+            model.layers == self._layers
+            and model.parameters is self._parameters
+            and model.dtype is self._model.dtype
+            and model.backend == self._backend
         )
 
     def _snapshots(self) -> list[Any]:
