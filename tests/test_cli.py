@@ -135,7 +135,7 @@ def test_predict_refuses_a_model_without_a_table(houses, capsys):
         (["--target", "cost"], "houses.csv: no column 'cost'; there are 'size', 'city', "),
         (["--target", "size"], "houses.csv: target column 'size' has no value in "),
         (["--target", "garden", "--task", "regression"], "houses.csv: regression needs numbers"),
-        (["--target", "garden", "--loss", "mae"], "houses.csv: --loss mae does not suit classif"),
+        (["--target", "garden", "--loss", "mae"], "houses.csv: --loss mae is not for classif"),
         (["--target", "price", "--test-size", "0.999"], "houses.csv: test_size=0.999 leaves 300"),
         (["--target", "price", "--output", "a/b"], "a/b: there is no directory a"),
     ],

@@ -402,7 +402,7 @@ def test_the_answer_in_words():
     assert finding.number == pytest.approx(size, rel=0.1)
     assert f"{finding.number:.3g}" in finding.problem
     network, x, y, fit = HEALTHY["regression"](0)
-    assert "Nothing was found wrong" in str(diagnose(network, x, y, **fit))
+    assert "Found nothing wrong" in str(diagnose(network, x, y, **fit))
 
 
 @pytest.mark.parametrize("loss", dict.fromkeys(losses.TABLE.values()), ids=lambda kind: kind.name)

@@ -253,7 +253,7 @@ class _NoRate(Optimizer):
         ("sweep", {"batch_sizes": 10}, TypeError, "batch_sizes is 10"),
         ("sweep", {"batch_sizes": [0]}, ValueError, "batch_sizes is 0"),
         ("sweep", {"optimizers": ["sdg"]}, ValueError, "did you mean 'sgd'"),
-        ("sweep", {"optimizers": ["sgd", "sgd"]}, ValueError, "no two that are equal"),
+        ("sweep", {"optimizers": ["sgd", "sgd"]}, ValueError, "wanted no duplicates"),
         ("sweep", {"optimizers": [_NoRate()]}, TypeError, "learning_rate is a number"),
         ("sweep", {"epochs": 0}, ValueError, "epochs is 0"),
         ("sweep", {"n_jobs": 0}, ValueError, "n_jobs is 0"),

@@ -25,6 +25,26 @@ def test_a_second_call_compiles_nothing(case):
     assert case.compiled.signatures == before
 
 
+@_each(CASES)
+def test_the_contract_says_what_is_read_before_it_is_written(case):
+    made = case.make(np.random.default_rng(9), np.float64, *shapes(case.dimensions)[-1])
+    for argument in case.contract.arguments:
+        if not argument.written:
+            continue
+        before, ends = (-1, 2), []
+        for value in before:
+            given = copied(made)
+            given[argument.name][...] = value
+            case.compiled(*given.values())
+            ends.append({name: given[name] for name in case.outputs})
+        if not argument.updated:  # then parts may be left to other threads, but for those nothing
+            one, other = (end[argument.name] for end in ends)
+            left = (one == before[0]) & (other == before[1])
+            one[left] = other[left] = 0
+        same = [np.array_equal(*(end[name] for end in ends), equal_nan=True) for name in ends[0]]
+        assert all(same) is not argument.updated, argument.name
+
+
 def _parts(case, arguments, edges):
     """Return the arguments of every part of a call that is split at `edges`."""
     for begin, end in zip(edges, edges[1:], strict=False):

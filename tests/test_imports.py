@@ -23,7 +23,7 @@ FLOORS = (
      "losses", "metrics", "optimizers", "preprocessing", "regularizers", "schedules", "tables"),
     ("training", "files"),
     ("network",),
-    ("many", "pretraining", "diagnosis", "warmup"),
+    ("comparison", "many", "pretraining", "diagnosis", "warmup"),
     ("__init__",),
     ("cli", "__main__"),
 )  # fmt: skip

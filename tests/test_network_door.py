@@ -308,7 +308,7 @@ def test_a_file_that_is_no_network(tmp_path):
     with pytest.raises(ValueError, match="something else"):
         fastnn.load(path)
     storage.save(path, {}, {"format": "fastnn-network-1"})
-    with pytest.raises(ValueError, match="not a whole"):
+    with pytest.raises(ValueError, match="not a complete"):
         fastnn.load(path)
 
 

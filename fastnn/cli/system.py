@@ -1,4 +1,4 @@
-"""``warmup``, ``info`` and ``bench``: the machine and the installation."""
+"""``warmup``, ``info`` and ``bench``: commands about the machine and the installation."""
 
 import importlib
 import os
@@ -44,11 +44,11 @@ def info() -> None:
 
 
 def bench(argv: list[str]) -> int:
-    """Run the benchmarks, which lie beside the package in a checkout of the sources."""
+    """Run the benchmarks, which are next to the package in a checkout of the sources."""
     checkout = Path(fastnn.__file__).resolve().parent.parent
     if not (checkout / "bench" / "report.py").is_file():
         raise FileNotFoundError(
-            "bench runs from a checkout of fastnn's sources; there is none around this package"
+            "bench runs from a checkout of fastnn's sources, and this package is not in one"
         )
     sys.path.insert(0, str(checkout))
     return importlib.import_module("bench.report").main(argv) or 0

@@ -1,4 +1,4 @@
-"""``train`` and ``predict``: a network on a table of the user's own."""
+"""``train`` and ``predict``: a network on the user's own table."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from fastnn.datasets import split_rows
 
 @contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """Put the file's name before a message about its contents."""
+    """Prefix messages about a file's contents with its name."""
     try:
         yield
     except ValueError as error:
@@ -31,7 +31,7 @@ def _note(path: str, notes: list[str] | tuple[str, ...]) -> None:
 
 
 def train(arguments: Namespace) -> None:
-    """Train on a table, test on rows held out, write the model."""
+    """Train on a table, test on held-out rows, and write the model."""
     from fastnn.tables import TableEncoder, read_table, read_target  # needs an extra
 
     data = arguments.data
@@ -90,12 +90,12 @@ def _loss(task: str, loss: str | None) -> str:
     if loss is None:
         return "mae" if task == "regression" else "softmax_cross_entropy"
     if (losses.TABLE[loss].target == "class") != (task == "classification"):
-        raise ValueError(f"--loss {loss} does not suit {task}")
+        raise ValueError(f"--loss {loss} is not for {task}")
     return loss
 
 
 def predict(arguments: Namespace) -> None:
-    """Apply a model to a table; one line of CSV for each row, in order."""
+    """Apply a model to a table; write one line of CSV per row, in order."""
     from fastnn.tables import TableEncoder, read_table  # needs an extra
 
     network = fastnn.load(arguments.model)  # its messages name the file

@@ -1,5 +1,5 @@
-"""What the compiled loop needs and Numba does not offer: array views of raw addresses, calls by
-address, atomic counters and time.
+"""What the compiled loop needs and Numba lacks: array views of raw addresses, calls by address,
+atomic counters and a cycle counter.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ def vector(_, address, length, dtype):
 
 @intrinsic
 def matrix(_, address, rows, columns, dtype):
-    """View contiguous rows at an address as an array."""
+    """View contiguous rows at an address as a matrix."""
     kind = types.Array(dtype.dtype, 2, "C")
 
     def codegen(context, builder, signature, args):
@@ -41,7 +41,7 @@ def matrix(_, address, rows, columns, dtype):
 
 @intrinsic
 def strided(_, address, rows, columns, row_stride, column_stride, dtype):
-    """View elements at any two strides (bytes) as an array."""
+    """View elements with any two strides, in bytes, as a matrix."""
     kind = types.Array(dtype.dtype, 2, "A")
 
     def codegen(context, builder, signature, args):
@@ -52,7 +52,7 @@ def strided(_, address, rows, columns, row_stride, column_stride, dtype):
 
 @intrinsic
 def call_step(_, address, integers, floats, clock):
-    """Call the compiled step at an address; all four are addresses."""
+    """Call the compiled step at an address; all four arguments are addresses."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(_POINTER, [_POINTER] * 3)
@@ -70,7 +70,7 @@ def _element(context, builder, array_type, array, index):
 
 @intrinsic
 def atomic_add(_, array, index, value):
-    """Add to an int64 element, seen by all threads in one order; return what it was."""
+    """Add to an int64 element, in one order for all threads; return its old value."""
 
     def codegen(context, builder, signature, args):
         place = _element(context, builder, signature.args[0], args[0], args[1])
@@ -81,7 +81,7 @@ def atomic_add(_, array, index, value):
 
 @intrinsic
 def atomic_load(_, array, index):
-    """Read an int64 element, and after it everything that was written before it was."""
+    """Read an int64 element; later reads see everything written before it was stored."""
 
     def codegen(context, builder, signature, args):
         place = _element(context, builder, signature.args[0], args[0], args[1])
@@ -92,7 +92,7 @@ def atomic_load(_, array, index):
 
 @intrinsic
 def atomic_store(_, array, index, value):
-    """Write an int64 element, after everything that was written before."""
+    """Write an int64 element; a thread that loads it sees everything written before."""
 
     def codegen(context, builder, signature, args):
         place = _element(context, builder, signature.args[0], args[0], args[1])
@@ -104,7 +104,7 @@ def atomic_store(_, array, index, value):
 
 @intrinsic
 def pause(_):
-    """Tell the processor that this is a spin loop, where it can be told."""
+    """Tell the processor that this is a spin loop, if it has an instruction for that."""
 
     def codegen(context, builder, signature, args):
         if llvm.get_process_triple().startswith(("x86_64", "i686")):
@@ -132,7 +132,7 @@ llvm.add_symbol("fastnn_yield", _yield_address())
 
 @intrinsic
 def give_way(_):
-    """Let another thread have this core."""
+    """Yield this core to another thread."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(ir.IntType(32), [])
@@ -144,7 +144,7 @@ def give_way(_):
 
 @intrinsic
 def ticks(_):
-    """Return the processor's cycle counter (0 where there is none)."""
+    """Return the processor's cycle counter (0 if there is none)."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(_INT64, [])

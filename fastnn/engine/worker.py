@@ -1,4 +1,4 @@
-"""The one compiled loop that walks a step table for whole epochs, and the barrier in it."""
+"""The compiled loop that walks a step table for whole epochs, and its barrier."""
 
 import functools
 
@@ -23,14 +23,14 @@ COLUMNS = 6
 ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, PARTS = range(COLUMNS)
 """Columns of the step table.
 
-A row whose address is 0 is the check that the loss is finite.  The work of a group of GROUP steps
-from here on is cut into PARTS, or into one for each thread where that is 0.  A thread runs the
-group for one of its parts after the other, so that what one step writes is still in the cache when
-the next one reads it.
+A row with address 0 is the check that the loss is finite.  A group's first row says how many steps
+the group has (GROUP) and into how many parts its work is cut (PARTS; 0 means one per thread).  A
+thread runs the whole group for one of its parts, then for the next, so that what one step writes is
+still in the cache when the next step reads it.
 """
 
 _SPINS = 500
-"""Turns of the spin loop before a waiting thread gives its core away."""
+"""Turns of the spin loop before a waiting thread yields its core."""
 
 _share = inlined(share)
 _ARRIVED, _STOP, _HALT = int(Shared.ARRIVED), int(Shared.STOP), int(Shared.HALT)
@@ -46,7 +46,7 @@ _BATCHES, _BEGUN, _PAUSED = int(Clock.BATCHES), int(Clock.BEGUN), int(Clock.PAUS
 
 @njit
 def _barrier(shared, n_threads):
-    """Wait until all threads are here; what each wrote before, all see after."""
+    """Wait until all threads arrive; afterwards each sees what all others wrote before."""
     if n_threads == 1:
         return
     arrived = atomic_add(shared, _ARRIVED, 1)
@@ -70,7 +70,7 @@ def _count(cycles, place, since):
 
 @njit
 def count_nothing(cycles, turns):
-    """Count what counting takes."""
+    """Count the cycles that counting itself takes."""
     since = ticks()
     for _ in range(turns):
         since = _count(cycles, -1, since)
@@ -78,23 +78,23 @@ def count_nothing(cycles, turns):
 
 @njit
 def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
-    """Run epochs ``clock[EPOCH]`` ... + len(epochs) - 1 of a step table, as one of the threads.
+    """Run `len(epochs)` epochs of a step table, from ``clock[EPOCH]`` on, as one of the threads.
 
-    The first of them begins at row ``clock[FIRST]``, and after ``clock[BATCHES]`` batches the run
-    pauses: the clock then says where to go on.
+    The first epoch begins at row ``clock[FIRST]``.  After ``clock[BATCHES]`` batches the run
+    pauses, and the clock says where to continue.
 
     Parameters
     ----------
     steps : int64 array, (steps, 6)
-        The table of a batch: see ADDRESS ... PARTS.  Threads meet between phases.
+        The steps of a batch; see ADDRESS ... PARTS.  Threads meet between phases.
     clock : int64 array
         This thread's :class:`Clock`.
     shared : int64 array
         All threads' :class:`Shared`.
     loss : float64 array, (2,)
-        Where this thread's steps leave the batch's sum of weighted losses and of weights.
+        Where this thread's steps leave the batch's sums of weighted losses and of weights.
     epochs : float64 array, (epochs, 2)
-        Receives the epochs' sums of the same.
+        Receives the same sums per epoch.
     stamps : int64 array, (epochs + 1,)
         Receives the cycle counter at the start and after each epoch.
     batch_size : int
@@ -151,8 +151,8 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
                             if cycles is not None:
                                 since = _count(cycles, step, since)
                 else:
-                    # Every thread has computed the same loss: all go on or all stop, here, where
-                    # no parameter of this step has been touched.
+                    # Every thread has computed the same loss, so all continue or all stop, here
+                    # before any parameter changes in this step.
                     finite = np.isfinite(loss[0])
                     if not finite or shared[_HALT] != 0:
                         clock[_UPDATE] -= 1
@@ -178,10 +178,10 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
 
 @njit
 def predict(x, out, frame):
-    """Run a program of prediction on the rows of `x`; return whether all of them were finite.
+    """Run a prediction program on the rows of `x`; return whether all of them are finite.
 
-    `frame` holds the addresses and the sizes of what :func:`work` is given besides, since each
-    array that Python hands over takes another 40 ns.
+    `frame` holds the addresses and sizes of the other arguments of :func:`work`, because every
+    array that Python passes costs 40 ns.
     """
     table, n_steps, batch_size = frame[0], frame[1], frame[2]
     clock = vector(frame[3], _CLOCK, types.int64)
@@ -202,7 +202,7 @@ _INTEGERS, _FLOATS = types.Array(types.int64, 1, "C"), types.Array(types.float64
 
 @functools.cache
 def compile_worker(counts=False):
-    """Compile :func:`work`, or load it, before somebody waits for it."""
+    """Compile or load :func:`work` before anybody waits for it."""
     table, sums = types.Array(types.int64, 2, "C"), types.Array(types.float64, 2, "C")
     arrays = table, _INTEGERS, _INTEGERS, _FLOATS, sums, _INTEGERS
     with uninterrupted():
@@ -210,7 +210,7 @@ def compile_worker(counts=False):
 
 
 def compile_predict(dtype):
-    """Compile :func:`predict` for a NumPy dtype, or load it, before somebody waits for it."""
+    """Compile or load :func:`predict` for a NumPy dtype before anybody waits for it."""
     out = types.Array(from_dtype(dtype), 2, "C")
     with uninterrupted():
         for x in (out, out.copy(readonly=True)):

@@ -1,4 +1,4 @@
-"""The file of a model: its description in the header, and arrays by name."""
+"""A model's file: its description in the header, and its arrays by name."""
 
 import os
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def _header(model: Model, extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None) -> Model:
-    """Return the model of a file; see :func:`fastnn.load`."""
+    """Return the model that a file holds; see :func:`fastnn.load`."""
     arrays, header = storage.load(path)
     if header.get("format") != _FORMAT:
         raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
@@ -76,7 +76,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None) -> Mode
         found = Model(**_settings(header, custom, path))
         _restore(found, arrays, header)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a whole fastnn network: {error}") from error
+        raise ValueError(f"{path} is not a complete fastnn network: {error}") from error
     return found
 
 
@@ -97,7 +97,7 @@ def _settings(
 
 
 def _restore(model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-    """Give a model that was just made what training has changed."""
+    """Give a new model the state that training had reached."""
     inputs = header.get("inputs")
     model.build(header["n_inputs"] if inputs is None else len(inputs))
     if inputs is not None:

@@ -7,10 +7,10 @@ Adadelta's.
 
 import math
 
-from fastnn.kernels.jit import njit
+from fastnn.kernels.contract import kernel
 
 
-@njit
+@kernel("- - m m~ m~")
 def adagrad_update(rate, epsilon, dw, total, w):
     """Adagrad: ``total += dw**2``, then ``w -= rate * dw / (sqrt(total) + epsilon)``.
 
@@ -41,7 +41,7 @@ def adagrad_update(rate, epsilon, dw, total, w):
         w[k] -= length * (gradient / (math.sqrt(squares) + least))
 
 
-@njit
+@kernel("- - - m m~ m~ m~")
 def adadelta_update(rate, rho, epsilon, dw, square, change, w):
     """Adadelta: steps of the size of earlier steps, so `rate` has no unit (the paper's is 1).
 
@@ -78,7 +78,7 @@ def adadelta_update(rate, rho, epsilon, dw, square, change, w):
         w[k] -= length * step
 
 
-@njit
+@kernel("- - - m m~ m~")
 def rmsprop_update(rate, rho, epsilon, dw, square, w):
     """RMSprop: ``square = rho * square + (1 - rho) * dw**2``, ``w -= rate * s``.
 
@@ -111,7 +111,7 @@ def rmsprop_update(rate, rho, epsilon, dw, square, w):
         w[k] -= length * (gradient / (math.sqrt(squares) + least))
 
 
-@njit
+@kernel("- - - - m m~ m~ m~")
 def rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, velocity, w):
     """RMSprop with momentum: ``velocity = momentum * velocity + s``, ``w -= rate * velocity``.
 
@@ -142,7 +142,7 @@ def rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, velocity, 
         w[k] -= length * speed
 
 
-@njit
+@kernel("- - - m m~ m~ m~")
 def centered_rmsprop_update(rate, rho, epsilon, dw, square, mean, w):
     """RMSprop with the variance in place of the mean square: ``square - mean**2``, at least 0.
 
@@ -179,7 +179,7 @@ def centered_rmsprop_update(rate, rho, epsilon, dw, square, mean, w):
         w[k] -= length * (gradient / (math.sqrt(variance) + least))
 
 
-@njit
+@kernel("- - - - m m~ m~ m~ m~")
 def centered_rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, mean, velocity, w):
     """Do as :func:`centered_rmsprop_update`, with the momentum of RMSprop's.
 
@@ -213,7 +213,7 @@ def centered_rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, m
         w[k] -= length * speed
 
 
-@njit
+@kernel("- - - - - - m m~ m~ m~")
 def adam_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, w):
     """Adam: a step along the mean gradient over the root of the mean squared gradient.
 
@@ -260,7 +260,7 @@ def adam_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, w):
         w[k] = stay * w[k] - length * (mean / (math.sqrt(square) * correction + smallest))
 
 
-@njit
+@kernel("- - - - - - m m~ m~ m~ m~")
 def amsgrad_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, largest, w):
     """AMSGrad: Adam with the largest `v` so far in place of `v`: ``largest = max(largest, v)``.
 
@@ -302,7 +302,7 @@ def amsgrad_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, largest, 
         w[k] = stay * w[k] - length * (mean / (math.sqrt(most) * correction + smallest))
 
 
-@njit
+@kernel("- - - - - - - m m~ m~ m~")
 def nadam_update(rate, beta1, beta2, epsilon, on_gradient, on_mean, step, dw, m, v, w):
     """NAdam: Adam that looks ahead along the mean gradient as Nesterov's momentum does.
 

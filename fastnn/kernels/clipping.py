@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 
-from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.contract import kernel
+from fastnn.kernels.jit import REASSOCIATE
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn m!*", fastmath=REASSOCIATE)
 def row_squares(dw, squares):
     """Write the sum of the squares of each row, in float64: ``squares = sum_j dw[:, j]**2``.
 
@@ -38,7 +39,7 @@ def row_squares(dw, squares):
         squares[i] = total
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("- n o!*", parallel=False, fastmath=REASSOCIATE)
 def norm_scale(limit, squares, scale):
     """Write what brings a gradient down to the norm `limit`: 1 where it is not above it.
 
@@ -72,7 +73,7 @@ def norm_scale(limit, squares, scale):
     scale[0] = limit / norm if norm > limit else 1.0
 
 
-@njit
+@kernel("- m~")
 def scale_gradient(scale, dw):
     """Scale a gradient: ``dw *= scale``, without touching it where `scale` is 1.
 

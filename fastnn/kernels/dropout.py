@@ -7,6 +7,7 @@ the forward pass again.
 
 import numpy as np
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.jit import njit
 from fastnn.kernels.rows import GOLDEN, mix
 
@@ -28,7 +29,7 @@ def _random_bits(j, low, high):
     return np.uint32(x ^ (x >> np.uint32(16)))  # still 32 bits, so that they are compared as such
 
 
-@njit
+@kernel("- - - - - - mn mn!", parallel=False)
 def dropout(rate, scale, seed, layer, step, first, x, out):
     """Drop elements: ``out[i, j] = 0`` with probability `rate`, else ``scale * x[i, j]``.
 
@@ -76,7 +77,7 @@ def dropout(rate, scale, seed, layer, step, first, x, out):
             out[i, j] = zero if _random_bits(j, low, high) < threshold else value
 
 
-@njit
+@kernel("- mn mn!")
 def dropout_mean(rate, x, out):
     """Write the mean of what is kept without a scale: ``out = (1 - rate) * x``.
 

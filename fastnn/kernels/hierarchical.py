@@ -13,11 +13,12 @@ References
 F. Morin and Y. Bengio, "Hierarchical Probabilistic Neural Network Language Model", AISTATS 2005.
 """
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import copysign, exp_nonpositive, sigmoid, softplus
 from fastnn.kernels.jit import REASSOCIATE, njit
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mk m<t nk n t<n t md! m!", fastmath=REASSOCIATE)
 def tree_forward(h, target, w, b, parent, side, z, row_loss):
     """Loss of each row: ``sum softplus(-side * z)`` along the path of its class.
 
@@ -59,7 +60,7 @@ def tree_forward(h, target, w, b, parent, side, z, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("m<t nk t<n t m md~ mk!")
 def tree_backward(target, w, parent, side, row_scale, slopes, dh):
     """Gradient of the rows' losses, each times `row_scale`.
 
@@ -118,7 +119,7 @@ def _add_rows(factor, h, target, parent, slopes, first, last, w, b):
             item = n_classes + node
 
 
-@njit
+@kernel("- mk m<t t<n md - - nk~ n~", parallel=False)
 def tree_update(rate, h, target, parent, slopes, first, last, w, b):
     """Gradient descent on nodes first ... last - 1: only those on the rows' paths are touched.
 
@@ -148,7 +149,7 @@ def tree_update(rate, h, target, parent, slopes, first, last, w, b):
     _add_rows(w.dtype.type(-rate), h, target, parent, slopes, first, last, w, b)
 
 
-@njit
+@kernel("mk m<t t<n md - - nk! n!", parallel=False)
 def tree_gradient(h, target, parent, slopes, first, last, dw, db):
     """Write the gradient of nodes first ... last - 1, 0 for those on no path.
 
@@ -181,7 +182,7 @@ def tree_gradient(h, target, parent, slopes, first, last, dw, db):
     _add_rows(dw.dtype.type(1), h, target, parent, slopes, low, high, dw, db)
 
 
-@njit
+@kernel("n n<c n<c mn~ mc!")
 def tree_probabilities(b, first, second, z, out):
     """Write the probabilities of all classes: products of decisions, from the root down.
 

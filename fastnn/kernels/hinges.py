@@ -3,11 +3,12 @@
 At a kink, where a term has just become 0, its gradient is 0.
 """
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import maximum, positive_part, row_sum, step
 from fastnn.kernels.jit import REASSOCIATE, njit
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn m<n - m!", fastmath=REASSOCIATE)
 def multiclass_hinge_forward(prediction, target, margin, row_loss):
     """Multiclass hinge of Weston and Watkins: the sum over wrong j of max(0, f_j - f_y + margin).
 
@@ -48,7 +49,7 @@ def _hinge_sum(x, i, label, margin):
     return total
 
 
-@njit
+@kernel("mn m<n - m mn!")
 def multiclass_hinge_backward(prediction, target, margin, row_scale, d):
     """Gradient of the multiclass hinge: 1 for each term above 0, and minus their number for f_y.
 
@@ -78,7 +79,7 @@ def multiclass_hinge_backward(prediction, target, margin, row_scale, d):
         d[i, target[i]] = -row_sum(d, i)
 
 
-@njit
+@kernel("mn m<n - m!")
 def multiclass_squared_hinge_forward(prediction, target, margin, row_loss):
     """Squared multiclass hinge: the sum over wrong j of max(0, f_j - f_y + margin)**2.
 
@@ -120,7 +121,7 @@ def _squared_sum(x, i, label, margin):
     return total
 
 
-@njit
+@kernel("mn m<n - m mn!")
 def multiclass_squared_hinge_backward(prediction, target, margin, row_scale, d):
     """Gradient of the squared hinge: twice each term, and minus their sum for f_y.
 
@@ -150,7 +151,7 @@ def multiclass_squared_hinge_backward(prediction, target, margin, row_scale, d):
         d[i, target[i]] = -row_sum(d, i)
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def attribute_hinge_forward(prediction, target, row_loss):
     """Attribute hinge: ``row_loss[i] = sum_j max(0, 1 - y * f)``, a yes or no for each column.
 
@@ -182,7 +183,7 @@ def attribute_hinge_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn m mn!")
 def attribute_hinge_backward(prediction, target, row_scale, d):
     """Gradient of the attribute hinge: ``d = -row_scale[i] * y`` where ``y * f < 1``, else 0.
 
@@ -206,7 +207,7 @@ def attribute_hinge_backward(prediction, target, row_scale, d):
             d[i, j] = scale * (target[i, j] * step(one - target[i, j] * prediction[i, j]))
 
 
-@njit
+@kernel("mn m<n nn m!")
 def structured_hinge_forward(prediction, target, cost, row_loss):
     """Structured hinge, multiclass: ``row_loss[i] = max_k (cost[y, k] + f_k) - f_y``.
 
@@ -246,7 +247,7 @@ def _most_violating(x, i, cost, label):
     return largest
 
 
-@njit
+@kernel("mn m<n nn m mn!")
 def structured_hinge_backward(prediction, target, cost, row_scale, d):
     """Gradient of the structured hinge: 1 for the k of the maximum, and 1 less for `y`.
 

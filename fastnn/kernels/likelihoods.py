@@ -2,6 +2,7 @@
 
 import math
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import (
     exp,
     exp_nonpositive,
@@ -14,7 +15,7 @@ from fastnn.kernels.elementary import (
 from fastnn.kernels.jit import REASSOCIATE, njit
 
 
-@njit
+@kernel("mn m<n - m!")
 def softmax_cross_entropy_forward(prediction, target, label_smoothing, row_loss):
     """Cross-entropy of the softmax of logits with class labels, stable for any finite logits.
 
@@ -76,7 +77,7 @@ def _row_sum_shifted(x, i, shift):
     return total
 
 
-@njit
+@kernel("mn m<n - m mn!")
 def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scale, d):
     """Gradient of softmax cross-entropy: ``d = row_scale[i] * (softmax(prediction) - wanted)``.
 
@@ -111,7 +112,7 @@ def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scal
         d[i, target[i]] = chosen
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def logistic_forward(prediction, target, row_loss):
     """Cross-entropy of the sigmoid of logits, ``row_loss[i] = sum_j log(1 + e**f) - f * y``.
 
@@ -147,7 +148,7 @@ def logistic_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn m mn!")
 def logistic_backward(prediction, target, row_scale, d):
     """Gradient of the logistic loss: ``d = row_scale[i] * (sigmoid(prediction) - target)``.
 
@@ -172,7 +173,7 @@ def logistic_backward(prediction, target, row_scale, d):
             d[i, j] = scale * (d[i, j] - target[i, j])
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def poisson_forward(prediction, target, row_loss):
     """Poisson loss of log rates `f` and counts `y`: ``row_loss[i] = sum_j exp(f) - y * f``.
 
@@ -205,7 +206,7 @@ def poisson_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn m mn!")
 def poisson_backward(prediction, target, row_scale, d):
     """Gradient of the Poisson loss: ``d = row_scale[i] * (exp(prediction) - target)``.
 
@@ -230,7 +231,7 @@ def poisson_backward(prediction, target, row_scale, d):
             d[i, j] = scale * (d[i, j] - target[i, j])
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("m(2n) mn m!", fastmath=REASSOCIATE)
 def gaussian_nll_forward(prediction, target, row_loss):
     """Gaussian loss of means `m` and log-variances `s`: ``sum_j (s + (m - y)**2 / exp(s)) / 2``.
 
@@ -268,7 +269,7 @@ def gaussian_nll_forward(prediction, target, row_loss):
         row_loss[i] = half * total
 
 
-@njit
+@kernel("m(2n) mn m m(2n)!")
 def gaussian_nll_backward(prediction, target, row_scale, d):
     """Gradient of the Gaussian loss: ``e / exp(s)`` for means, ``(1 - e**2 / exp(s)) / 2`` for s.
 

@@ -13,11 +13,12 @@ of one float type; so is `target`, (rows, n), unless the loss says otherwise.
 
 import numpy as np
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import sign
-from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.jit import REASSOCIATE
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def mse_forward(prediction, target, row_loss):
     """Squared error: ``row_loss[i] = sum_j (prediction[i, j] - target[i, j])**2``.
 
@@ -52,7 +53,7 @@ def mse_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn m mn!")
 def mse_backward(prediction, target, row_scale, d):
     """Gradient of squared error: ``d = 2 * row_scale[i] * (prediction - target)``.
 
@@ -75,7 +76,7 @@ def mse_backward(prediction, target, row_scale, d):
             d[i, j] = scale * (prediction[i, j] - target[i, j])
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def mae_forward(prediction, target, row_loss):
     """Absolute error: ``row_loss[i] = sum_j |prediction[i, j] - target[i, j]|``.
 
@@ -108,7 +109,7 @@ def mae_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn m mn!")
 def mae_backward(prediction, target, row_scale, d):
     """Gradient of absolute error: ``d = row_scale[i] * sign(prediction - target)``.
 
@@ -137,7 +138,7 @@ def mae_backward(prediction, target, row_scale, d):
             d[i, j] = scale * sign(prediction[i, j] - target[i, j])
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def half_mse_forward(prediction, target, row_loss):
     """Half the squared error: ``row_loss[i] = sum_j (prediction[i, j] - target[i, j])**2 / 2``.
 
@@ -167,7 +168,7 @@ def half_mse_forward(prediction, target, row_loss):
         row_loss[i] = half * total
 
 
-@njit
+@kernel("mn mn m mn!")
 def half_mse_backward(prediction, target, row_scale, d):
     """Gradient of half the squared error: ``d = row_scale[i] * (prediction - target)``.
 
@@ -190,7 +191,7 @@ def half_mse_backward(prediction, target, row_scale, d):
             d[i, j] = scale * (prediction[i, j] - target[i, j])
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def signed_error_forward(prediction, target, row_loss):
     """Signed error: ``row_loss[i] = sum_j prediction[i, j] - target[i, j]``, unbounded below.
 
@@ -214,7 +215,7 @@ def signed_error_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn m mn!")
 def signed_error_backward(prediction, target, row_scale, d):
     """Gradient of the signed error: ``d = row_scale[i]``, whatever the error is.
 

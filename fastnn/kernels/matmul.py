@@ -4,23 +4,21 @@ Each kernel describes its product to the one routine that computes them all; tha
 sizes and its micro-kernel are in :mod:`fastnn.kernels.gemm`.
 """
 
-import numpy as np
-
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.gemm.structures import (
     GATED,
     LEAKY,
     NONE,
+    NOWHERE,
     RELU,
     Dims,
     Epilogue,
     matrix,
-    nowhere,
     overwrite,
     transposed,
 )
 from fastnn.kernels.gemm.table import compile_gemm, gemm
 from fastnn.kernels.gemm.transpose import write_transposed
-from fastnn.kernels.jit import njit
 
 
 def prepare(*arguments):
@@ -28,7 +26,7 @@ def prepare(*arguments):
     compile_gemm(arguments[-1].dtype)
 
 
-@njit
+@kernel("mk kn mn!", strided=True, prepare=prepare)
 def matmul_nn(a, b, out):
     """Write ``out = a @ b``.
 
@@ -60,7 +58,7 @@ def matmul_nn(a, b, out):
     gemm(dims, matrix(a, one), matrix(b, one), matrix(out, one), overwrite(one), 0)
 
 
-@njit
+@kernel("km kn mn!", strided=True, prepare=prepare)
 def matmul_tn(a, b, out):
     """Write ``out = a.T @ b`` for `a` (k, m), `b` (k, n), `out` (m, n).
 
@@ -81,7 +79,7 @@ def matmul_tn(a, b, out):
     gemm(dims, left, matrix(b, one), matrix(out, one), overwrite(one), 0)
 
 
-@njit
+@kernel("mk nk mn!", strided=True, prepare=prepare)
 def matmul_nt(a, b, out):
     """Write ``out = a @ b.T`` for `a` (m, k), `b` (n, k), `out` (m, n).
 
@@ -100,7 +98,7 @@ def matmul_nt(a, b, out):
     gemm(dims, matrix(a, one), right, matrix(out, one), overwrite(one), 0)
 
 
-@njit
+@kernel("km kn - mn~", strided=True, prepare=prepare)
 def matmul_tn_add(a, b, scale, out):
     """Add ``scale * (a.T @ b)`` to `out`: a gradient step that never stores the gradient.
 
@@ -124,12 +122,12 @@ def matmul_tn_add(a, b, scale, out):
     one, factor = out.dtype.type(1), out.dtype.type(scale)
     dims = Dims(a.shape[1], out.shape[1], a.shape[0])
     left = transposed(matrix(a, one))
-    add = Epilogue(False, nowhere(), np.int64(NONE), one, nowhere(), True, factor)
+    add = Epilogue(False, NOWHERE, NONE, one, NOWHERE, True, factor)
     if factor != 0:
         gemm(dims, left, matrix(b, one), matrix(out, one), add, 0)
 
 
-@njit
+@kernel("mk kn n? - - mn!", strided=True, prepare=prepare)
 def dense_forward(x, w, b, slope, prefetch_distance, out):
     """Write ``out = f(x @ w + b)`` with ``f(t) = t if t > 0 else slope * t``.
 
@@ -159,12 +157,12 @@ def dense_forward(x, w, b, slope, prefetch_distance, out):
     one, slope = out.dtype.type(1), out.dtype.type(slope)
     activation = NONE if slope == 1 else RELU if slope == 0 else LEAKY
     bias = matrix(b, one)
-    end = Epilogue(b.size > 0, bias, np.int64(activation), slope, nowhere(), False, one)
+    end = Epilogue(b.size > 0, bias, activation, slope, NOWHERE, False, one)
     dims = Dims(x.shape[0], out.shape[1], x.shape[1])
     gemm(dims, matrix(x, one), matrix(w, one), matrix(out, one), end, prefetch_distance)
 
 
-@njit
+@kernel("mk nk mn= - mn!", strided=True, prepare=prepare)
 def dense_backward(dz, w, x, slope, out):
     """Write ``out = (dz @ w.T) * f'(x)`` with ``f'(x) = 1 if x > 0 else slope``.
 
@@ -191,12 +189,12 @@ def dense_backward(dz, w, x, slope, out):
     """
     one, slope = out.dtype.type(1), out.dtype.type(slope)
     activation = NONE if slope == 1 else GATED
-    end = Epilogue(False, nowhere(), np.int64(activation), slope, matrix(x, one), False, one)
+    end = Epilogue(False, NOWHERE, activation, slope, matrix(x, one), False, one)
     dims = Dims(dz.shape[0], out.shape[1], dz.shape[1])
     gemm(dims, matrix(dz, one), transposed(matrix(w, one)), matrix(out, one), end, 0)
 
 
-@njit
+@kernel("mn nm!", parallel=False)
 def transpose(a, out):
     """Write ``out = a.T`` for contiguous `a` (m, n) and `out` (n, m), block by block in registers.
 

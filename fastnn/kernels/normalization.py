@@ -17,11 +17,11 @@ import math
 
 import numpy as np
 
-from fastnn.kernels.jit import njit
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.rows import column_sums, columns
 
 
-@njit
+@kernel("mn - - n! n!", parallel=False)
 def batch_moments(x, first, last, mean, variance):
     """Write mean and variance (divided by the number of rows) of columns first ... last - 1.
 
@@ -64,7 +64,7 @@ def batch_moments(x, first, last, mean, variance):
         variance[j] /= rows
 
 
-@njit
+@kernel("- m m!")
 def inverse_deviation(epsilon, variance, inverse):
     """Write ``inverse = 1 / sqrt(variance + epsilon)``.
 
@@ -87,7 +87,7 @@ def inverse_deviation(epsilon, variance, inverse):
         inverse[j] = one / math.sqrt(variance[j] + small)
 
 
-@njit
+@kernel("mn n n n n mn!")
 def batch_norm_forward(x, mean, inverse, gamma, beta, out):
     """Normalize columns: ``out = gamma * ((x - mean) * inverse) + beta``.
 
@@ -118,7 +118,7 @@ def batch_norm_forward(x, mean, inverse, gamma, beta, out):
             out[i, j] = gamma[j] * ((x[i, j] - mean[j]) * inverse[j]) + beta[j]
 
 
-@njit
+@kernel("mn n n mn - - n! n!", parallel=False)
 def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     """Write the gradients of gamma and beta for columns first ... last - 1.
 
@@ -162,7 +162,7 @@ def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
         dgamma[j] *= inverse[j]
 
 
-@njit
+@kernel("mn n n n n n - mn mn!")
 def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
     """Gradient of a normalized column, through its mean and variance too.
 
@@ -206,7 +206,7 @@ def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
             dx[i, j] = gamma[j] * inverse[j] * (dy[i, j] - common)
 
 
-@njit
+@kernel("- - m m~")
 def moving_update(momentum, rows, value, moving):
     """Follow a statistic of the batches: ``moving = momentum * moving + (1 - momentum) * value``.
 

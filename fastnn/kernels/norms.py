@@ -9,11 +9,12 @@ import math
 
 import numpy as np
 
-from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.contract import kernel
+from fastnn.kernels.jit import REASSOCIATE
 from fastnn.kernels.rows import columns
 
 
-@njit
+@kernel("- - m~")
 def bound(low, high, w):
     """Clip: ``w = min(max(w, low), high)``, NaN staying NaN.
 
@@ -41,7 +42,7 @@ def bound(low, high, w):
         w[k] = most if value > most else value
 
 
-@njit
+@kernel("mn - - n! n!", parallel=False)
 def column_norms(w, first, last, before, after):
     """Write the norms ``sqrt(sum_i w[i, first:last]**2)`` to the same places of both vectors.
 
@@ -78,7 +79,7 @@ def column_norms(w, first, last, before, after):
         after[j] = before[j]
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn m! m!", fastmath=REASSOCIATE)
 def row_norms(w, before, after):
     """Write the norms ``sqrt(sum_j w[:, j]**2)`` to both vectors.
 
@@ -104,7 +105,7 @@ def row_norms(w, before, after):
         after[i] = before[i]
 
 
-@njit
+@kernel("m m~")
 def norm_ratios(before, after):
     """Turn changed norms into factors: ``after = after / before``, exactly 1 where they are equal.
 
@@ -127,7 +128,7 @@ def norm_ratios(before, after):
         after[k] = after[k] / (one if before[k] == 0 else before[k])
 
 
-@njit
+@kernel("n - - mn~")
 def scale_columns(factor, first, last, w):
     """Scale columns: ``w[:, first:last] *= factor[first:last]``.
 
@@ -161,7 +162,7 @@ def scale_columns(factor, first, last, w):
             row[j] *= scale[j]
 
 
-@njit
+@kernel("m mn~")
 def scale_rows(factor, w):
     """Scale rows: ``w[i] *= factor[i]``.
 

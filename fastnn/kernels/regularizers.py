@@ -10,11 +10,12 @@ there.
 
 import numpy as np
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import copysign, power, sign
-from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.jit import REASSOCIATE
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("- n o~*", parallel=False, fastmath=REASSOCIATE)
 def l1_value(strength, w, total):
     """Lasso penalty: ``total += strength * sum |w|``.
 
@@ -42,7 +43,7 @@ def l1_value(strength, w, total):
     total[0] += strength * magnitude
 
 
-@njit
+@kernel("- n n~", parallel=False)
 def l1_gradient(strength, w, dw):
     """Gradient of the lasso penalty: ``dw += strength * sign(w)``, the sign of 0 being 0.
 
@@ -64,7 +65,7 @@ def l1_gradient(strength, w, dw):
         dw[k] += rate * sign(w[k])
 
 
-@njit
+@kernel("- m~")
 def l1_shrink(strength, w):
     """Constant shrink: ``w -= strength * sign(w)``, the sign of 0 being 0.
 
@@ -88,7 +89,7 @@ def l1_shrink(strength, w):
         w[k] -= amount * sign(w[k])
 
 
-@njit
+@kernel("- - m~")
 def l1_proximal(rate, strength, w):
     """Soft threshold: ``w = sign(w) * max(|w| - rate * strength, 0)``.
 
@@ -120,7 +121,7 @@ def l1_proximal(rate, strength, w):
         w[k] = zero if left <= zero else copysign(left, w[k])
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("- n o~*", parallel=False, fastmath=REASSOCIATE)
 def l2_value(strength, w, total):
     """Ridge penalty: ``total += strength / 2 * sum w**2``.
 
@@ -152,7 +153,7 @@ def l2_value(strength, w, total):
     total[0] += 0.5 * strength * squares
 
 
-@njit
+@kernel("- n n~", parallel=False)
 def l2_gradient(strength, w, dw):
     """Gradient of the ridge penalty: ``dw += strength * w``.
 
@@ -174,7 +175,7 @@ def l2_gradient(strength, w, dw):
         dw[k] += rate * w[k]
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("- - n o~*", parallel=False, fastmath=REASSOCIATE)
 def lq_value(strength, q, w, total):
     """Bridge penalty: ``total += strength / 2 * sum |w|**q``, for q > 0.
 
@@ -204,7 +205,7 @@ def lq_value(strength, q, w, total):
     total[0] += 0.5 * strength * powers
 
 
-@njit
+@kernel("- - n n~", parallel=False)
 def lq_gradient(strength, q, w, dw):
     """Gradient of the bridge penalty: ``dw += strength / 2 * q * |w|**(q - 1) * sign(w)``, 0 at 0.
 

@@ -1,5 +1,6 @@
 """Losses that grow slower than the squared error, and their gradients; see `kernels.losses`."""
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import clipped, log_cosh, step, tanh
 from fastnn.kernels.jit import REASSOCIATE, njit
 
@@ -12,7 +13,7 @@ def _huber(error, delta):
     return abs(inner) * (size - type(error)(0.5) * abs(inner))
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn - m!", fastmath=REASSOCIATE)
 def huber_forward(prediction, target, delta, row_loss):
     """Huber's loss: the sum over j of ``e**2 / 2 if |e| <= delta else delta * (|e| - delta / 2)``.
 
@@ -44,7 +45,7 @@ def huber_forward(prediction, target, delta, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn - m mn!")
 def huber_backward(prediction, target, delta, row_scale, d):
     """Gradient of Huber's loss: ``d = row_scale[i] * clip(prediction - target, -delta, delta)``.
 
@@ -69,7 +70,7 @@ def huber_backward(prediction, target, delta, row_scale, d):
             d[i, j] = scale * clipped(prediction[i, j] - target[i, j], bound)
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn - m!", fastmath=REASSOCIATE)
 def smooth_l1_forward(prediction, target, beta, row_loss):
     """Smooth L1: the sum over j of ``e**2 / (2 * beta) if |e| < beta else |e| - beta / 2``.
 
@@ -103,7 +104,7 @@ def smooth_l1_forward(prediction, target, beta, row_loss):
         row_loss[i] = total / bound
 
 
-@njit
+@kernel("mn mn - m mn!")
 def smooth_l1_backward(prediction, target, beta, row_scale, d):
     """Gradient of smooth L1: ``d = row_scale[i] * clip((prediction - target) / beta, -1, 1)``.
 
@@ -128,7 +129,7 @@ def smooth_l1_backward(prediction, target, beta, row_scale, d):
             d[i, j] = scale * clipped((prediction[i, j] - target[i, j]) / bound, one)
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn mn m!", fastmath=REASSOCIATE)
 def log_cosh_forward(prediction, target, row_loss):
     """Log-cosh: ``row_loss[i] = sum_j log(cosh(prediction[i, j] - target[i, j]))``, no overflow.
 
@@ -159,7 +160,7 @@ def log_cosh_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("mn mn m mn!")
 def log_cosh_backward(prediction, target, row_scale, d):
     """Gradient of log-cosh: ``d = row_scale[i] * tanh(prediction - target)``.
 
@@ -182,7 +183,7 @@ def log_cosh_backward(prediction, target, row_scale, d):
             d[i, j] = scale * tanh(prediction[i, j] - target[i, j])
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("m(qn) mn q m!", fastmath=REASSOCIATE)
 def quantile_forward(prediction, target, levels, row_loss):
     """Quantile loss (pinball): the sum over levels q and targets of ``max(q * e, (q - 1) * e)``.
 
@@ -223,7 +224,7 @@ def quantile_forward(prediction, target, levels, row_loss):
         row_loss[i] = total
 
 
-@njit
+@kernel("m(qn) mn q m m(qn)!")
 def quantile_backward(prediction, target, levels, row_scale, d):
     """Gradient of the quantile loss: ``-q`` where the prediction is too low, ``1 - q`` too high.
 

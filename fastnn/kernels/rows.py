@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastnn.kernels.jit import REASSOCIATE, inlined, njit
+from fastnn.kernels.contract import kernel
+from fastnn.kernels.jit import REASSOCIATE, inlined
 from fastnn.kernels.memory import address_of, prefetch_rows, rewrite
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -30,7 +31,7 @@ def columns(first, last, n):
     return np.uint64(max(first, 0)), np.uint64(max(min(last, n), 0))
 
 
-@njit
+@kernel("- - - - - m!*", parallel=False)
 def batch_rows(seed, epoch, n, shuffle, first, index):
     """Write which rows of the data stand at places first, first + 1, ... of an epoch.
 
@@ -100,7 +101,7 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
             outside += place >= rows
 
 
-@njit
+@kernel("nk* m<n mk!*")
 def gather_rows(source, index, out):
     """Write ``out[i] = source[index[i]]``, cast to the dtype of `out`.
 
@@ -132,7 +133,7 @@ def gather_rows(source, index, out):
             out[i, j] = source[at, j]
 
 
-@njit
+@kernel("n* m<n m!*")
 def gather(source, index, out):
     """Write ``out[i] = source[index[i]]`` for one-dimensional arrays.
 
@@ -149,7 +150,7 @@ def gather(source, index, out):
         out[i] = source[np.uint64(index[i])]
 
 
-@njit
+@kernel("mk n<k mn!")
 def gather_columns(source, index, out):
     """Write ``out[:, j] = source[:, index[j]]``.
 
@@ -175,7 +176,7 @@ def gather_columns(source, index, out):
             target[j] = row[np.uint64(index[j])]
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("n m m!", parallel=False, fastmath=REASSOCIATE)
 def row_scales(batch_weight, weight, scale):
     """Write ``scale = weight / sum(batch_weight)``, zeros where that sum is 0.
 
@@ -207,7 +208,7 @@ def row_scales(batch_weight, weight, scale):
         scale[i] = weight[i] * factor
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("m m p!*", parallel=False, fastmath=REASSOCIATE)
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 
@@ -231,7 +232,7 @@ def batch_loss(row_loss, weight, total):
     total[1] = weights
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel("mn o!*", parallel=False, fastmath=REASSOCIATE)
 def flag_not_finite(a, flag):
     """Write ``flag[0] = 0``, or NaN where a number in `a` is NaN or infinite.
 
@@ -259,7 +260,7 @@ def flag_not_finite(a, flag):
     flag[0] = total
 
 
-@njit
+@kernel("mn - - n!", parallel=False)
 def column_sums(a, first, last, out):
     """Write ``out[first:last] = a[:, first:last].sum(axis=0)``: the gradient of a bias.
 
@@ -288,7 +289,7 @@ def column_sums(a, first, last, out):
             out[j] += a[i, j]
 
 
-@njit
+@kernel("m~")
 def claim_lines(a):
     """Write a byte of each cache line of an array anew: the values stay, the lines become mine.
 

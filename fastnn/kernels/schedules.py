@@ -7,6 +7,7 @@
 
 import math
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.jit import njit
 
 
@@ -15,7 +16,7 @@ def _time(first, step):
     return float(max(step - first, 0))
 
 
-@njit
+@kernel("- - - n!*", parallel=False)
 def constant_rate(initial, first, step, out):
     """Write the same rate everywhere: what a warm-up to a constant rate starts from.
 
@@ -31,7 +32,7 @@ def constant_rate(initial, first, step, out):
         out[k] = initial
 
 
-@njit
+@kernel("- - - - - - n!*", parallel=False)
 def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
     """Inverse time: ``initial / (1 + decay * t / steps)``, with floor(t / steps) if `staircase`.
 
@@ -62,7 +63,7 @@ def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
         out[k] = initial / (1.0 + decay * t)
 
 
-@njit
+@kernel("- - - - - - n!*", parallel=False)
 def exponential_rate(initial, steps, decay, staircase, first, step, out):
     """Exponential: ``initial * decay**(t / steps)``, with floor(t / steps) if `staircase`.
 
@@ -89,7 +90,7 @@ def exponential_rate(initial, steps, decay, staircase, first, step, out):
         out[k] = initial * decay**t
 
 
-@njit
+@kernel("- - - - - n!*", parallel=False)
 def cosine_rate(initial, steps, alpha, first, step, out):
     """Half a cosine from `initial` to ``alpha * initial`` in `steps` updates, then that.
 
@@ -116,7 +117,7 @@ def cosine_rate(initial, steps, alpha, first, step, out):
         out[k] = initial * ((1.0 - alpha) * 0.5 * (1.0 + math.cos(math.pi * t)) + alpha)
 
 
-@njit
+@kernel("- - - - - - - n!*", parallel=False)
 def one_cycle_rate(start, peak, end, turn, last, first, step, out):
     """Half a cosine from `start` to `peak` at t = `turn`, another one to `end` at t = `last`.
 
@@ -148,7 +149,7 @@ def one_cycle_rate(start, peak, end, turn, last, first, step, out):
         out[k] = goal + (begin - goal) * 0.5 * (1.0 + math.cos(math.pi * part))
 
 
-@njit
+@kernel("- - - - n~*", parallel=False)
 def warm_up_rate(start, steps, first, step, out):
     """Rise in a straight line from `start` at t = 0 to what stands in `out` at t = `steps`.
 
@@ -177,7 +178,7 @@ def warm_up_rate(start, steps, first, step, out):
             out[k] = start + (out[k] - start) * (t / steps)
 
 
-@njit
+@kernel("- - - p!*", parallel=False)
 def nadam_factors(beta1, decay, step, out):
     """Write what NAdam's update number `step` multiplies the gradient and the mean gradient by.
 

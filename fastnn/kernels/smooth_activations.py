@@ -6,6 +6,7 @@ with respect to the input `x`, where `y` is the output.  Those that need only on
 say so.  NaN stays NaN, and at -inf and +inf stand the limits.
 """
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import (
     clipped,
     exp,
@@ -18,7 +19,7 @@ from fastnn.kernels.elementary import (
 from fastnn.kernels.jit import njit
 
 
-@njit
+@kernel("mn mn!")
 def exponential_forward(x, out):
     """Exponential: ``out = exp(x)``, inf where that is too large.
 
@@ -38,7 +39,7 @@ def exponential_forward(x, out):
         out.flat[k] = exp(x.flat[k])
 
 
-@njit
+@kernel("mn mn mn mn!")
 def exponential_backward(x, y, dy, dx):
     """Gradient of the exponential: ``dx = dy * y``.
 
@@ -58,7 +59,7 @@ def exponential_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * y.flat[k]
 
 
-@njit
+@kernel("mn - mn!")
 def elu_forward(x, alpha, out):
     """Exponential linear unit: ``out = x where x > 0, else alpha * (exp(x) - 1)``.
 
@@ -89,7 +90,7 @@ def elu_forward(x, alpha, out):
         out.flat[k] = value if value > zero else below
 
 
-@njit
+@kernel("mn mn - mn mn!")
 def elu_backward(x, y, alpha, dy, dx):
     """Gradient of the exponential linear unit: ``dx = dy where y > 0, else dy * (y + alpha)``.
 
@@ -117,7 +118,7 @@ def elu_backward(x, y, alpha, dy, dx):
         dx.flat[k] = dy.flat[k] * (one if value > zero else value + shift)
 
 
-@njit
+@kernel("mn mn!")
 def softplus_forward(x, out):
     """Softplus: ``out = log(1 + exp(x))``, for any `x` without overflow.
 
@@ -142,7 +143,7 @@ def softplus_forward(x, out):
         out.flat[k] = softplus(x.flat[k])
 
 
-@njit
+@kernel("mn mn mn mn!")
 def softplus_backward(x, y, dy, dx):
     """Gradient of softplus: ``dx = dy / (1 + exp(-x))``.
 
@@ -163,7 +164,7 @@ def softplus_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * sigmoid(x.flat[k])
 
 
-@njit
+@kernel("mn mn!")
 def silu_forward(x, out):
     """Sigmoid-weighted linear unit (swish): ``out = x / (1 + exp(-x))``.
 
@@ -190,7 +191,7 @@ def silu_forward(x, out):
         out.flat[k] = value * sigmoid(value)
 
 
-@njit
+@kernel("mn mn mn mn!")
 def silu_backward(x, y, dy, dx):
     """Gradient of SiLU: ``dx = dy * s * (1 + x * (1 - s))`` with ``s = 1 / (1 + exp(-x))``.
 
@@ -214,7 +215,7 @@ def silu_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * (share * (one + value * (one - share)))
 
 
-@njit
+@kernel("mn mn!")
 def gelu_forward(x, out):
     """Gaussian error linear unit: ``out = x * P``, ``P = (1 + erf(x / sqrt(2))) / 2``.
 
@@ -243,7 +244,7 @@ def gelu_forward(x, out):
         out.flat[k] = value * below
 
 
-@njit
+@kernel("mn mn mn mn!")
 def gelu_backward(x, y, dy, dx):
     """Gradient of GELU: ``dx = dy * (P + x * exp(-x**2 / 2) / sqrt(2 * pi))``.
 
@@ -276,7 +277,7 @@ def _gelu_tanh_argument(x):
     return factor * x * (kind(1) + cubic), factor * (kind(1) + kind(3) * cubic)
 
 
-@njit
+@kernel("mn mn!")
 def gelu_tanh_forward(x, out):
     """GELU by the hyperbolic tangent: ``out = x * (1 + tanh(u)) / 2``.
 
@@ -306,7 +307,7 @@ def gelu_tanh_forward(x, out):
         out.flat[k] = value * sigmoid(argument)
 
 
-@njit
+@kernel("mn mn mn mn!")
 def gelu_tanh_backward(x, y, dy, dx):
     """Gradient of that: ``dx = dy * s * (1 + x * 2 * u' * (1 - s))``, ``s = 1/(1 + exp(-2 u))``.
 

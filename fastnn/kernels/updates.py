@@ -4,11 +4,11 @@ All arrays are (n,), of one float type.  The gradient `dw` is read; the state an
 `w` are changed in place.
 """
 
+from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import select, sign
-from fastnn.kernels.jit import njit
 
 
-@njit
+@kernel("- m m~")
 def sgd_update(rate, dw, w):
     """Gradient descent: ``w -= rate * dw``.
 
@@ -34,7 +34,7 @@ def sgd_update(rate, dw, w):
         w[k] -= step * dw[k]
 
 
-@njit
+@kernel("- - m m~ m~")
 def momentum_update(rate, momentum, dw, velocity, w):
     """Gradient descent with momentum: ``v = momentum * v + dw``, then ``w -= rate * v``.
 
@@ -66,7 +66,7 @@ def momentum_update(rate, momentum, dw, velocity, w):
         w[k] -= step * speed
 
 
-@njit
+@kernel("- - m m~ m~")
 def nesterov_update(rate, momentum, dw, velocity, w):
     """Nesterov momentum: ``v = momentum * v + dw``, then ``w -= rate * (dw + momentum * v)``.
 
@@ -99,7 +99,7 @@ def nesterov_update(rate, momentum, dw, velocity, w):
         w[k] -= step * (dw[k] + kept * speed)
 
 
-@njit
+@kernel("- - - - m m~ m~ m~")
 def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
     """Resilient propagation: steps of a size that each parameter learns, whatever its gradient's.
 
@@ -141,7 +141,7 @@ def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
         w[k] -= sign(gradient) * length
 
 
-@njit
+@kernel("m m! m")
 def store_update(dw, gradient, w):
     """Keep the gradient and leave the parameters: for an optimizer that moves them by itself.
 

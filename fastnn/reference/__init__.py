@@ -3,47 +3,14 @@
 File for file, name for name and signature for signature as in :mod:`fastnn.kernels`.
 """
 
+import importlib
+import pkgutil
 from types import FunctionType
 
-from fastnn.reference import (
-    activations,
-    adaptive,
-    clipping,
-    dropout,
-    hierarchical,
-    hinges,
-    likelihoods,
-    losses,
-    matmul,
-    normalization,
-    norms,
-    regularizers,
-    robust_losses,
-    rows,
-    schedules,
-    smooth_activations,
-    updates,
-)
-
-_MODULES = (
-    activations,
-    adaptive,
-    clipping,
-    dropout,
-    hierarchical,
-    hinges,
-    likelihoods,
-    losses,
-    matmul,
-    normalization,
-    norms,
-    regularizers,
-    robust_losses,
-    rows,
-    schedules,
-    smooth_activations,
-    updates,
-)
+_MODULES = [
+    importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.iter_modules(__path__)
+]
 
 TWINS = {
     name: function

@@ -1,4 +1,4 @@
-"""Evaluation: the loss and the metrics of a model on prepared rows."""
+"""Evaluation: a model's loss and metrics on prepared rows."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from fastnn.training import lowering, prediction
 from fastnn.training.model import Data, Model
 
 _ROWS = 256
-"""Rows of a batch for each thread: its layers stay in the cache."""
+"""Rows per thread and batch: few enough that the layers' outputs stay in the cache."""
 
 
 def evaluator(model: Model, data: Data) -> Callable[[], float]:
-    """Return a function that evaluates the present weights; most of the work is making it."""
+    """Return a function that evaluates the current weights; most of the work is making it."""
     n_threads = model.threads(min(len(data.x), 2 * _ROWS), model.flops())
     program = lowering.evaluation(model, data, min(len(data.x), _ROWS * n_threads), n_threads)
 
@@ -26,10 +26,10 @@ def evaluator(model: Model, data: Data) -> Callable[[], float]:
 
 
 def scored(model: Model, data: Data, prefix: str = "") -> dict[str, float]:
-    """Return the model's metrics on prepared rows."""
+    """Return the model's metrics on prepared rows, by name."""
     if not model.metrics:
         return {}
     outputs = prediction.outputs(model, data.x)
-    if not model.fuses:  # the outputs are those before the loss's own activation
+    if not model.fuses:  # the outputs lack the activation that the loss contains
         outputs = activated(outputs, model.loss.fused)
     return scores(model.metrics, data.y, outputs, data.weight, prefix)

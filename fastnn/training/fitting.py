@@ -1,4 +1,4 @@
-"""Fitting: the checks of its arguments, and the loop over programs and epochs."""
+"""Fitting: check the arguments, then loop over epochs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from fastnn.training.model import Data, Model
 
 @dataclass
 class Plan:
-    """What a fit is asked to do, checked; it changes nothing, so that networks can share it."""
+    """The checked arguments of a fit.  Nothing changes them, so networks can share a plan."""
 
     data: Data
     validation: Data | None
@@ -69,7 +69,7 @@ def make_plan(
 
 
 def _validation(model: Model, given: Any, n_features: int) -> Data:
-    """Return the rows that were given to validate on."""
+    """Return the validation rows that the caller gave, checked."""
     if not isinstance(given, Sequence) or len(given) not in (2, 3):
         raise ValueError(
             f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}"
@@ -79,7 +79,7 @@ def _validation(model: Model, given: Any, n_features: int) -> Data:
 
 
 def _split(data: Data, held_out: float) -> tuple[Data, Data]:
-    """Return the rows to train on and the last rows, a share `held_out`, to validate on."""
+    """Return the training rows, and the last share `held_out` of the rows as validation rows."""
     n = len(data.x)
     first = n - int(n * held_out)
     if not 0 < first < n:
@@ -91,7 +91,7 @@ def _split(data: Data, held_out: float) -> tuple[Data, Data]:
 
 
 def adapt(model: Model, plan: Plan) -> Plan:
-    """Return a plan as the model can follow it, or say why it cannot."""
+    """Return the plan adjusted to the model, or raise if the model cannot follow it."""
     batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, len(plan.data.x)
     if model.optimizer.full_batch:
         if plan.batch_size is not None and batch_size < n:
@@ -113,7 +113,7 @@ def adapt(model: Model, plan: Plan) -> Plan:
 
 
 def _check_penalties(model: Model) -> None:
-    """Refuse what changes weights after an update: a line search would not know of it."""
+    """Refuse penalties and constraints that act after an update: a line search would miss them."""
     for number, layer in enumerate(model.layers):
         for name in ("kernel", "bias"):
             own = getattr(layer, f"{name}_regularizer", None)
@@ -128,7 +128,7 @@ def _check_penalties(model: Model) -> None:
 
 
 def begin(model: Model, plan: Plan) -> Plan:
-    """Fit what is to be fitted before the training, and return the plan with prepared rows."""
+    """Fit the preprocessing, build the model, and return the plan with prepared rows."""
     chain = model.preprocessing
     if chain is not None and not chain.fitted:
         model.preprocessing = Chain(chain.steps).fit(plan.data.x)
@@ -145,7 +145,7 @@ def begin(model: Model, plan: Plan) -> Plan:
 def train(model: Model, plan: Plan, hooks: Callback, watched: bool, network: Any = None) -> None:
     """Follow a plan that :func:`begin` returned.
 
-    `hooks` are told that `network` is trained; if `watched`, of progress within an epoch too.
+    `hooks` are told that `network` trains and, if `watched`, about progress within an epoch.
     """
     run = _Run(model, plan, hooks, watched)
     model.stop_training = False
@@ -159,14 +159,14 @@ def train(model: Model, plan: Plan, hooks: Callback, watched: bool, network: Any
 
 
 class _Run:
-    """A fit under way: the program that is run, and the epochs that are done."""
+    """A fit in progress: its program, and the epochs done so far."""
 
     def __init__(self, model: Model, plan: Plan, hooks: Callback, watched: bool):
         self.model, self.plan, self.hooks, self.watched = model, plan, hooks, watched
         self.done = 0
         self.logs: dict[str, float] = {}
         self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
-        # Without anybody to tell in between, all epochs are one run of the compiled code.
+        # If nobody needs to know in between, all epochs are one run of the compiled code.
         penalized = any(each.regularizer for each in model.all_parameters())
         self.by_epoch = bool(watched or plan.validation or model.metrics or penalized)
         self.settings: tuple[Any, ...] = ()
@@ -174,7 +174,7 @@ class _Run:
         self.outputs: list[np.ndarray]
 
     def lower(self) -> None:
-        """Make the program, if there is none or the optimizer's settings have changed."""
+        """Make the program if there is none yet or if the optimizer's settings have changed."""
         model, plan = self.model, self.plan
         if self.settings == model.optimizer.snapshot():  # a callback may have changed it
             return
@@ -182,7 +182,7 @@ class _Run:
         self.settings = model.optimizer.snapshot()
 
     def some_epochs(self) -> None:
-        """Train for one epoch, or for all that are left, and tell the hooks."""
+        """Train for one epoch, or for all remaining ones, and tell the hooks."""
         self.lower()
         model, plan, n = self.model, self.plan, len(self.plan.data.x)
         try:
@@ -197,7 +197,7 @@ class _Run:
                 watch=self.watch if self.watched else None,
             )
         except BaseException:
-            # Ctrl-C: epochs that were whole by then count, as the updates do.
+            # Ctrl-C: whole epochs count, and so do all updates.
             batches = -(-n // self.program.batch_size)
             model.epochs += (self.program.updates - model.updates) // batches
             raise
@@ -211,12 +211,12 @@ class _Run:
             raise FloatingPointError(_blame(model, self.outputs, outcome.clock, self.done))
 
     def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
-        """Tell the hooks how far the epoch is."""
+        """Report the progress within an epoch to the hooks."""
         mean = sums[0, 0] / sums[0, 1] if sums[0, 1] else float("nan")
         self.hooks.on_progress(self.done, rows, len(self.plan.data.x), float(mean))
 
     def end_epoch(self, mean: float, seconds: float) -> None:
-        """Count an epoch, evaluate the weights after it, and tell the hooks."""
+        """Count an epoch, evaluate its weights, and tell the hooks."""
         model, data, validation = self.model, self.plan.data, self.plan.validation
         logs = {"loss": mean + model.penalty()}
         logs |= evaluation.scored(model, data)
@@ -244,13 +244,13 @@ def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
 
 
 def log_names(model: Model, validated: bool) -> list[str]:
-    """Return the entries that the logs of an epoch have."""
+    """Return the names of the entries in an epoch's logs."""
     names = ["loss", *(metric.name for metric in model.metrics)]
     return [*names, *SPEED, *(f"val_{name}" for name in names if validated)]
 
 
 def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: int) -> str:
-    """Say where a loss that is not finite began."""
+    """Say where a loss that is not finite came from."""
     rows = int(clock[Clock.ROWS])
     where = f"the loss {model.loss.name!r}"
     for number, (layer, out) in enumerate(zip(model.layers, outputs, strict=True)):
@@ -265,7 +265,7 @@ def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: in
 
 
 def train_on_batch(model: Model, data: Data) -> float:
-    """Make one update with all rows, which counts as no epoch; return their loss before it."""
+    """Make one update with all rows, without counting an epoch; return their loss before it."""
     plan = begin(model, adapt(model, Plan(data, None, 1, len(data.x), False)))
     penalty, epochs = model.penalty(), model.epochs
     history = History()
@@ -273,5 +273,5 @@ def train_on_batch(model: Model, data: Data) -> float:
         train(model, plan, history, False)
     finally:
         model.epochs = epochs
-    # An epoch's loss has the penalties after it.
+    # An epoch's loss includes the penalties on the weights after it.
     return history.history["loss"][0] - model.penalty() + penalty

@@ -1,4 +1,4 @@
-"""Lowering: a model and its data become a program."""
+"""Lowering: turn a model and its data into a program."""
 
 import functools
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ from fastnn.optimizers.updater import Updater
 from fastnn.training.model import Data, Model
 
 _IN_PLACE_BYTES = 2**17
-"""Most bytes of a batch whose rows, if they follow each other, are read where they lie.  To copy
-them took 6 % of an epoch of 200-64-1; more of them come from memory faster in one go."""
+"""Bytes up to which a batch of consecutive rows is read in place.  Copying such rows took 6 % of an
+epoch of 200-64-1.  Larger batches come from memory faster if copied in one go."""
 
 
 @dataclass
 class Order:
-    """How an epoch goes through the rows."""
+    """The order in which an epoch visits the rows."""
 
     shuffle: bool = False
     seed: int = 0
 
 
 def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thread: bool):
-    """Add the steps that fetch a batch; return its buffers: inputs, targets, weights.
+    """Add the steps that fetch a batch; return the buffers of its inputs, targets and weights.
 
-    With `per_thread` every thread fetches all rows of the inputs: the gradients of the weights need
-    them all, and to read them again costs less than to take them out of another core's cache.
+    With `per_thread`, every thread fetches all rows of the inputs.  The gradients of the weights
+    need all of them, and reading them again is cheaper than taking them from another core's cache.
     """
 
     @functools.cache
@@ -44,7 +44,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
         return places
 
     def fetched(source: np.ndarray, room: Buffer) -> Buffer:
-        """Return the batch's rows of `source`: in `room`, or where they lie if they will do."""
+        """Return the batch's rows of `source`: in place if possible, else copied to `room`."""
         plain = source.flags.c_contiguous and source.flags.aligned
         small = source.nbytes // len(source) * program.batch_size <= _IN_PLACE_BYTES
         if not order.shuffle and plain and small and source.dtype == room.array.dtype:
@@ -71,7 +71,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
 
 
 def _selected(program: Program, model: Model, x: Any, *, per_thread: bool) -> Any:
-    """Return the buffer of the columns in use; add the step that fills it where not all are."""
+    """Return the buffer of the columns in use, adding a step that fills it if not all are."""
     if model.selection is None:
         return x
     index = Whole(model.selection.index)
@@ -95,8 +95,8 @@ def _forward(
 ) -> list[Node]:
     """Add the forward pass; return the layers' nodes.
 
-    With `out` the outputs go there; otherwise they are what the loss wants, which may contain the
-    last activation.
+    With `out`, the last activation is applied and the outputs go there.  Otherwise they are what
+    the loss wants, which may apply the last activation itself.
     """
     nodes: list[Node] = []
     last = len(model.layers) - 1
@@ -115,7 +115,7 @@ def _forward(
 def training(
     model: Model, optimizer: Optimizer, data: Data, order: Order, batch_size: int, n_threads: int
 ) -> tuple[Program, list[np.ndarray]]:
-    """Return the program of training epochs, and the buffers of the layers' outputs."""
+    """Return the program of a training epoch, and the buffers of the layers' outputs."""
     program = Program(model.dtype, batch_size, n_threads)
     x, target, weight = _fetch(program, model, data, order, per_thread=True)
     scale, row_loss = program.buffer(), program.buffer()
@@ -145,7 +145,7 @@ def training(
 
 
 def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Program:
-    """Return the program that sums the losses of the rows."""
+    """Return the program that sums the rows' losses."""
     program = Program(model.dtype, batch_size, n_threads)
     x, target, weight = _fetch(program, model, data, Order(), per_thread=False)
     row_loss = program.buffer()
@@ -157,10 +157,10 @@ def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Pro
 
 
 def prediction(model: Model, batch_size: int) -> Program:
-    """Return the program that writes the network's outputs for the rows that a run names.
+    """Return the program that writes the network's outputs for the rows of a run, on one thread.
 
-    It is for one thread. A number that is not finite ends the run; the look at the rows brings them
-    into the cache for the first layer.
+    A number that is not finite ends the run.  Checking the rows also brings them into the cache for
+    the first layer.
     """
     program = Program(model.dtype, batch_size, 1)
     x = Stretch(np.empty((0, model.n_inputs), model.dtype), Clock.INPUT)

@@ -21,7 +21,7 @@ from fastnn.reference import TWINS
 
 @dataclass
 class Data:
-    """Rows that have passed the door; see :mod:`fastnn.inputs.checks`."""
+    """Rows that :mod:`fastnn.inputs.checks` has checked."""
 
     x: np.ndarray
     y: np.ndarray
@@ -39,7 +39,7 @@ class Selection:
     width: int
     """How many columns the data has."""
     index: np.ndarray
-    """The columns in use: integers below `width`, since compiled code reads at these places."""
+    """The columns in use; all below `width`, because compiled code reads there unchecked."""
 
     def __post_init__(self) -> None:
         self.index = np.asarray(self.index, np.int64)
@@ -48,25 +48,25 @@ class Selection:
 
 
 class Model:
-    """What a network is and what training has made of it.
+    """A network's settings and everything that training changes.
 
-    :class:`fastnn.Network` is its public face and documents the settings.  Lowering, fitting,
-    evaluation, prediction, compaction and files are functions of a model.
+    :class:`fastnn.Network` is the public face and documents the settings.  Lowering, fitting,
+    evaluation, prediction, compaction and files are functions that work on a model.
 
     Attributes
     ----------
     parameters : list of list of Parameter
-        By layer, each with its optimizer state; empty until :meth:`build`.
+        By layer, each with its optimizer state; empty before :meth:`build`.
     columns : int
-        How many columns the first layer reads; 0 while that is not known.
+        How many columns the first layer reads; 0 while unknown.
     selection : Selection or None
-        Which columns of the data those are; None is all of them.
+        Which columns of the data those are; None means all.
     epochs, updates : int
-        Whole epochs and updates done; the order of rows and the optimizer count from them.
+        Whole epochs and updates done, from which the order of rows and the optimizer count on.
     stop_training : bool
     extra : dict
     predictor : object or None
-        What :mod:`fastnn.training.prediction` keeps from call to call.
+        What :mod:`fastnn.training.prediction` keeps between calls.
     """
 
     def __init__(
@@ -120,11 +120,11 @@ class Model:
             layer.check(layer is self.layers[-1], self.loss, self.kernel_regularizer)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is kept for predictions holds addresses, which no copy shares.
+        # The predictor holds addresses, which a copy must not share.
         return self.__dict__ | {"predictor": None}
 
     def __copy__(self) -> "Model":
-        """Return a model with the same settings and parameters of its own, equal to these."""
+        """Return a model with the same settings and its own copies of the parameters."""
         twin = self.head(len(self.layers))
         twin.parameters = [[each.copy() for each in layer] for layer in self.parameters]
         twin.extra = dict(self.extra)
@@ -141,11 +141,11 @@ class Model:
 
     @property
     def built(self) -> bool:
-        """Whether the parameters exist: the number of inputs is known."""
+        """Whether the parameters exist, which takes the number of inputs."""
         return bool(self.parameters)
 
     def need_built(self, what: str) -> None:
-        """Raise ValueError if there are no parameters yet for `what` to work on."""
+        """Raise ValueError if there are no parameters yet, which `what` needs."""
         if not self.built:
             raise ValueError(f"{what} wants a network with parameters: call fit or build first")
 
@@ -161,12 +161,12 @@ class Model:
 
     @property
     def n_outputs(self) -> int:
-        """The number of outputs, 0 where it is that of the inputs and not known."""
+        """The number of outputs; 0 if it equals the number of inputs and that is unknown."""
         return functools.reduce(lambda width, layer: layer.width(width), self.layers, self.columns)
 
     @property
     def n_features(self) -> int | None:
-        """How many columns X must have, before preprocessing; None while any number will do."""
+        """How many columns X must have before preprocessing; None while any number will do."""
         if self.preprocessing is not None:
             return self.preprocessing.n_features_in_ if self.preprocessing.fitted else None
         return self.n_inputs if self.built else None
@@ -177,11 +177,11 @@ class Model:
         return self.layers[-1].activation.name == self.loss.fused
 
     def flops(self) -> int:
-        """Return the operations of a forward pass of one row."""
+        """Return the floating-point operations of one row's forward pass."""
         return sum(2 * each.value.size for each in self.all_parameters() if each.value.ndim == 2)
 
     def trains_before(self, number: int) -> bool:
-        """Return whether a layer before this one has anything to train."""
+        """Return whether any layer before this one has parameters to train."""
         return any(each.trained for layer in self.parameters[:number] for each in layer)
 
     # Parameters
@@ -223,19 +223,19 @@ class Model:
                     f"weights[{number}] ({parameter.name}) has {new.min()}, wanted at least "
                     f"{parameter.least:g}"
                 )
-        given = [np.array(new) for new in given]  # they may be views of what is written here
+        given = [np.array(new) for new in given]  # they may be views of the parameters themselves
         for parameter, new in zip(parameters, given, strict=True):
             parameter.value[...] = new
 
     def adopt_optimizer(self) -> None:
-        """Make the optimizer the model's own, and start its state where it has none."""
+        """Copy the optimizer, and make its state for parameters that have none."""
         self.optimizer = copy.copy(self.optimizer)
         kept = [parameter.keep_state(self.optimizer) for parameter in self.all_parameters()]
         if not all(kept):
-            self.updates = 0  # Adam's correction counts from the start of its moments
+            self.updates = 0  # Adam corrects its moments by their number of updates
 
     def penalty(self) -> float:
-        """Return the sum of the penalties on the present weights."""
+        """Return the sum of the penalties on the current weights."""
         kernels = COMPILED if self.backend == "numba" else TWINS
         values = (penalties.value(p.regularizer, p.value, kernels) for p in self.all_parameters())
         return sum(values, 0.0)
@@ -250,7 +250,7 @@ class Model:
         prefix: str = "",
         n_features: int | None = None,
     ) -> Data:
-        """Let data in by the door; `prefix` comes before the arguments' names in messages."""
+        """Check data from a caller; messages put `prefix` before the arguments' names."""
         x = checks.as_inputs(X, n_features or self.n_features, self.dtype, f"{prefix}X")
         y = self.loss.as_targets(y, len(x), self.n_outputs, self.dtype, f"{prefix}y")
         weight = None
@@ -259,13 +259,13 @@ class Model:
         return Data(x, y, weight)
 
     def prepared(self, data: Data) -> Data:
-        """Return checked rows as the first layer sees them."""
+        """Return checked rows as the first layer sees them, after preprocessing."""
         if self.preprocessing is None:
             return data
         return replace(data, x=self.preprocessing.transform(data.x, self.dtype))
 
     def threads(self, rows: int, flops: int, worth: float | None = None) -> int:
-        """Return how many threads to use for batches of `rows` rows of `flops` operations each."""
+        """Return the number of threads for batches of `rows` rows with `flops` operations each."""
         if self.backend == "numpy":
             return 1
         return cores.threads_for(flops * rows, rows, self.n_threads, worth)
@@ -303,7 +303,7 @@ def _as_dtype(dtype: Any) -> np.dtype:
 
 
 def _as_metrics(given: Iterable[Any] | None, model: Model) -> list[metrics.Metric]:
-    """Return the metrics, refusing those that cannot be computed from the model's outputs."""
+    """Return the metrics, or raise if one cannot be computed from the model's outputs."""
     found = metrics.get_all(given, model.loss.target)
     loss, last = model.loss, model.layers[-1].activation.name
     for metric in found:
@@ -315,6 +315,6 @@ def _as_metrics(given: Iterable[Any] | None, model: Model) -> list[metrics.Metri
         if metric.name == "log_loss" and not {"softmax", "sigmoid"} & {loss.fused, last}:
             raise ValueError(
                 f"metric 'log_loss' wants probabilities, but under loss {loss.name!r} the outputs "
-                f"of a last layer with activation {last!r} are none"
+                f"of a last layer with activation {last!r} are not probabilities"
             )
     return found

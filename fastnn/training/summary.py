@@ -4,7 +4,7 @@ from fastnn.training.model import Model
 
 
 def text(model: Model) -> str:
-    """Return a line for each layer, in columns, and one for all of them."""
+    """Return the table: a line for each layer, and a line of totals."""
     rows = _rows(model)
     wide = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [

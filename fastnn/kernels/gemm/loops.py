@@ -160,7 +160,7 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
                 ending = Epilogue(
                     not epilogue.accumulate and (pc > 0 or epilogue.has_addend),
                     c_panel if pc > 0 else moved(epilogue.addend, ic, jr),
-                    epilogue.activation if pc + kc == k else np.int64(NONE),
+                    epilogue.activation if pc + kc == k else NONE,
                     epilogue.slope,
                     moved(epilogue.gate, ic, jr),
                     epilogue.accumulate,

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn.kernels.gemm.structures import GATED, LEAKY, RELU, unpack
+from fastnn.kernels.gemm.structures import GATED, LEAKY, NONE, RELU, offset, unpack
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.vectors import Vectors
 from fastnn.kernels.memory import INT64, LINE, constant, keep_rolled, prefetch_block, prefetch_line
@@ -130,18 +130,27 @@ def _opaque(builder, value):
     return builder.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", (value,), False)
 
 
+def _changed(tile, condition, sums, change):
+    """Return what ``change()`` does if the condition holds, and the sums as they are if not."""
+    before = tile.builder.basic_block
+    with tile.builder.if_then(condition):
+        changed = change()
+        there = tile.builder.basic_block
+    return _phis(tile.builder, [(before, sums), (there, changed)])
+
+
 def _with_addend(tile, epilogue, sums):
     """Return the sums plus the addend, if there is one."""
-    builder, before = tile.builder, tile.builder.basic_block
-    with builder.if_then(epilogue.has_addend):
+
+    def plus():
         pairs = zip(sums, tile.load(epilogue.addend), strict=True)
-        added = [builder.fadd(*pair) for pair in pairs]
-        there = builder.basic_block
-    return _phis(builder, [(before, sums), (there, added)])
+        return [tile.builder.fadd(*pair) for pair in pairs]
+
+    return _changed(tile, epilogue.has_addend, sums, plus)
 
 
 def _activated(tile, epilogue, sums):
-    """Return the sums through the activation."""
+    """Return the sums through the activation, if there is one."""
     builder, zero = tile.builder, tile.vectors.zero
 
     def relu():  # NaN stays
@@ -154,22 +163,25 @@ def _activated(tile, epilogue, sums):
             for t, each in zip(sums, deciding, strict=True)
         ]
 
-    activations = {
-        RELU: relu,
-        LEAKY: lambda: sloped(sums),
-        GATED: lambda: sloped(tile.load(epilogue.gate)),
-    }
-    sources = [(builder.basic_block, sums)]
-    done = builder.append_basic_block("activated")
-    switch = builder.switch(epilogue.activation, done)
-    for code, build in activations.items():
-        block = builder.append_basic_block("activation")
-        switch.add_case(constant(code), block)
-        builder.position_at_end(block)
-        sources.append((block, build()))
-        builder.branch(done)
-    builder.position_at_end(done)
-    return _phis(builder, sources)
+    def activation():
+        builds = {
+            RELU: relu,
+            LEAKY: lambda: sloped(sums),
+            GATED: lambda: sloped(tile.load(epilogue.gate)),
+        }
+        blocks = {code: builder.append_basic_block("activation") for code in builds}
+        done = builder.append_basic_block("activated")
+        switch, sources = builder.switch(epilogue.activation, blocks[GATED]), []
+        for code, block in blocks.items():
+            switch.add_case(constant(code), block)
+            builder.position_at_end(block)
+            sources.append((block, builds[code]()))
+            builder.branch(done)
+        builder.position_at_end(done)
+        return _phis(builder, sources)
+
+    some = builder.icmp_signed("!=", epilogue.activation, constant(NONE))
+    return _changed(tile, some, sums, activation)
 
 
 def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
@@ -211,8 +223,7 @@ def _column(vectors, width, existing, dims, operands):
         first = builder.add(builder.mul(number, least), above)
 
         def here(matrix):
-            start = builder.add(matrix.address, builder.mul(first, matrix.rs))
-            return matrix._replace(address=start)
+            return offset(builder, matrix, first, constant(0))
 
         with builder.if_then(prefetch.c):
             # C's rows lie too far apart for the hardware to predict (the gradient of

@@ -10,11 +10,10 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn.kernels.jit import inlined
 from fastnn.kernels.memory import constant
-from fastnn.kernels.numba_internals import TypingError
+from fastnn.kernels.numba_internals import TypingError, ir
 
-NONE, RELU, LEAKY, GATED = range(4)
+NONE, RELU, LEAKY, GATED = map(np.int64, range(4))
 """Activations of an epilogue: none; 0 where t <= 0; slope * t unless t > 0; slope * t unless the
 gate is > 0."""
 
@@ -64,59 +63,17 @@ class Prefetch(NamedTuple):
     """Whether each tile prefetches its part of C before it starts."""
 
 
-@inlined
-def moved(matrix, i, j):
-    """Return a matrix from row `i` and column `j` on."""
-    return Matrix(matrix.address + i * matrix.rs + j * matrix.cs, matrix.rs, matrix.cs)
+DIMS, MATRIX = (types.NamedUniTuple(types.int64, 3, kind) for kind in (Dims, Matrix))
 
 
-@inlined
-def moved_epilogue(epilogue, i, j):
-    """Return the epilogue of the part of C from row `i` and column `j` on."""
-    return Epilogue(
-        epilogue.has_addend,
-        moved(epilogue.addend, i, j),
-        epilogue.activation,
-        epilogue.slope,
-        moved(epilogue.gate, i, j),
-        epilogue.accumulate,
-        epilogue.scale,
-    )
+def epilogue_type(number):
+    """Return the Numba type of an Epilogue for a dtype."""
+    yes, code = types.boolean, types.int64
+    return types.NamedTuple((yes, MATRIX, code, number, MATRIX, yes, number), Epilogue)
 
 
-@inlined
-def transposed(matrix):
-    """Return the transpose: the same memory with its strides swapped."""
-    return Matrix(matrix.address, matrix.cs, matrix.rs)
-
-
-@inlined
-def nowhere():
-    """Return what stands for a matrix that is never read."""
-    return Matrix(np.int64(0), np.int64(0), np.int64(0))
-
-
-@inlined
-def overwrite(one):
-    """Return the epilogue of a plain product, ``C = t``."""
-    return Epilogue(False, nowhere(), np.int64(NONE), one, nowhere(), False, one)
-
-
-@intrinsic
-def matrix(_, array, like):
-    """Return an array of the dtype of the number `like` as a Matrix; a vector's row stride is 0."""
-    if array.dtype != like:
-        raise TypingError(f"an array of {array.dtype} in a product of {like}")
-    three = types.NamedUniTuple(types.int64, 3, Matrix)
-
-    def codegen(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0])
-        strides = [builder.extract_value(data.strides, axis) for axis in range(array.ndim)]
-        address = builder.ptrtoint(data.data, strides[0].type)
-        rows = strides[0] if array.ndim == 2 else constant(0)
-        return context.make_tuple(builder, three, (address, rows, strides[-1]))
-
-    return three(array, like), codegen
+NOWHERE = Matrix(np.int64(0), np.int64(0), np.int64(0))
+"""Stands for a matrix that is never read."""
 
 
 def unpack(builder, kind, value):
@@ -128,3 +85,84 @@ def unpack(builder, kind, value):
         return value
     parts = (builder.extract_value(value, place) for place in range(len(kind.types)))
     return kind.instance_class(*map(unpack, [builder] * len(kind.types), kind.types, parts))
+
+
+def pack(context, builder, kind, structure):
+    """Return the LLVM value of what :func:`unpack` returns."""
+    if not isinstance(kind, types.BaseNamedTuple):
+        return structure
+    parts = zip(kind.types, structure, strict=True)
+    return context.make_tuple(builder, kind, [pack(context, builder, *part) for part in parts])
+
+
+def offset(builder, matrix, i, j):
+    """Return an unpacked matrix from row `i` and column `j` on."""
+    steps = builder.mul(i, matrix.rs), builder.mul(j, matrix.cs)
+    return matrix._replace(address=builder.add(builder.add(matrix.address, steps[0]), steps[1]))
+
+
+# The functions below are intrinsics because kernels and loops call them often, and Numba takes
+# longer to inline a function than to compile an intrinsic.
+
+
+@intrinsic
+def moved(_, matrix, i, j):
+    """Return a matrix from row `i` and column `j` on."""
+
+    def codegen(context, builder, signature, args):
+        place = unpack(builder, matrix, args[0])
+        return pack(context, builder, matrix, offset(builder, place, *args[1:]))
+
+    return matrix(matrix, types.int64, types.int64), codegen
+
+
+@intrinsic
+def moved_epilogue(_, epilogue, i, j):
+    """Return the epilogue of the part of C from row `i` and column `j` on."""
+
+    def codegen(context, builder, signature, args):
+        end = unpack(builder, epilogue, args[0])
+        addend, gate = (offset(builder, each, *args[1:]) for each in (end.addend, end.gate))
+        return pack(context, builder, epilogue, end._replace(addend=addend, gate=gate))
+
+    return epilogue(epilogue, types.int64, types.int64), codegen
+
+
+@intrinsic
+def transposed(_, matrix):
+    """Return the transpose: the same memory with its strides swapped."""
+
+    def codegen(context, builder, signature, args):
+        address, rs, cs = unpack(builder, matrix, args[0])
+        return pack(context, builder, matrix, Matrix(address, cs, rs))
+
+    return matrix(matrix), codegen
+
+
+@intrinsic
+def overwrite(_, one):
+    """Return the epilogue of a plain product, ``C = t``."""
+    kind = epilogue_type(one)
+
+    def codegen(context, builder, signature, args):
+        no, nowhere = ir.Constant(ir.IntType(1), 0), Matrix(*[constant(0)] * 3)
+        plain = Epilogue(no, nowhere, constant(NONE), args[0], nowhere, no, args[0])
+        return pack(context, builder, kind, plain)
+
+    return kind(one), codegen
+
+
+@intrinsic
+def matrix(_, array, like):
+    """Return an array of the dtype of the number `like` as a Matrix; a vector's row stride is 0."""
+    if array.dtype != like:
+        raise TypingError(f"an array of {array.dtype} in a product of {like}")
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0])
+        strides = [builder.extract_value(data.strides, axis) for axis in range(array.ndim)]
+        address = builder.ptrtoint(data.data, strides[0].type)
+        rs = strides[0] if array.ndim == 2 else constant(0)
+        return pack(context, builder, MATRIX, Matrix(address, rs, strides[-1]))
+
+    return MATRIX(array, like), codegen

@@ -13,7 +13,7 @@ from numba import from_dtype, types
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm import loops
-from fastnn.kernels.gemm.structures import Dims, Epilogue, Matrix
+from fastnn.kernels.gemm.structures import DIMS, MATRIX, Epilogue, epilogue_type
 from fastnn.kernels.jit import cfunc
 from fastnn.kernels.numba_internals import CFunc, cgutils, ir, llvm
 
@@ -25,10 +25,7 @@ _compiled: list[CFunc] = []
 
 def _arguments(number):
     """Return the Numba types of the arguments of gemm, for a dtype."""
-    dims, matrix = (types.NamedUniTuple(types.int64, 3, kind) for kind in (Dims, Matrix))
-    yes, code = types.boolean, types.int64
-    epilogue = types.NamedTuple((yes, matrix, code, number, matrix, yes, number), Epilogue)
-    return dims, matrix, matrix, matrix, epilogue, types.int64
+    return DIMS, MATRIX, MATRIX, MATRIX, epilogue_type(number), types.int64
 
 
 def compile_gemm(dtype: np.dtype) -> None:

@@ -1,0 +1,30 @@
+"""Activations: a forward and a backward kernel, either of which may write over what it gets."""
+
+from tests.cases.base import case, normal, uniform
+
+
+def _twice_normal(rng, dtype, *shape):
+    return 2 * normal(rng, dtype, *shape)
+
+
+def activation(name, **differences):
+    """Return the cases of an activation's two kernels."""
+    return (
+        case(f"{name}_forward", x=_twice_normal, overlays=[("out", "x")], **differences),
+        case(f"{name}_backward", y=uniform, overlays=[("dx", "dy")], **differences),
+    )
+
+
+CASES = (
+    *activation("identity", tolerance="exact"),
+    *activation("relu", tolerance="exact", slope=0.0),
+    *activation("sigmoid", tolerance="relative"),
+    *activation("tanh"),
+    *activation("softmax", terms="n"),
+    *activation("exponential", tolerance="relative"),
+    *activation("elu", alpha=0.7),
+    *activation("softplus"),
+    *activation("silu"),
+    *activation("gelu"),
+    *activation("gelu_tanh"),
+)

@@ -1,0 +1,62 @@
+"""Dropout, batch normalization and hierarchical softmax."""
+
+import numpy as np
+
+from tests.cases.base import case, constant, normal, uniform
+
+_NODES = 6
+_PARENT = np.array([0, 4, 4, 3, 5, 5, 2, 0, 0, 1, 1, 2, 3])
+"""Above the 7 classes and then the 6 nodes of a tree of paths of 1 to 4 decisions."""
+
+
+def tree(name, **differences):
+    """Return the case of a kernel on that tree."""
+    given = {"target": _classes, "parent": constant(_PARENT), **differences}
+    return case(name, sizes={"n": _NODES, "t": len(_PARENT), "d": 5}, **given)
+
+
+def _classes(rng, _, rows):
+    return rng.integers(0, _NODES + 1, rows)
+
+
+def _sides(rng, dtype, places):
+    return rng.choice([-1, 1], places).astype(dtype)
+
+
+def _slopes(rng, dtype, *shape):
+    """Return derivatives of logistic losses, which lie between -1 and 1."""
+    return 2 * uniform(rng, dtype, *shape) - 1
+
+
+def _zeros(rng, _, n):
+    return np.zeros(n, np.int64)
+
+
+def _split_off(rng, _, n):
+    return np.arange(n, 0, -1)
+
+
+_SOME_NODES = {"first": 1, "last": 4}
+
+CASES = (
+    case(
+        "dropout", tolerance="exact", rate=0.4, scale=1.0 / 0.6, seed=2**63 - 3, layer=2, step=5,
+        first=7,
+    ),
+    case("dropout_mean", rate=0.4, overlays=[("out", "x")]),
+    case("batch_moments", terms="m", first=0, last="n"),
+    case("inverse_deviation", epsilon=1e-3, variance=uniform),
+    case("batch_norm_forward", inverse=uniform, overlays=[("out", "x")]),
+    case("batch_norm_gradients", terms="m", inverse=uniform, first=0, last="n"),
+    case("batch_norm_backward", inverse=uniform, batch=9, overlays=[("dx", "dy")]),
+    case("moving_update", momentum=0.9, rows=2),
+    tree("tree_forward", terms="k", side=_sides),
+    tree("tree_backward", side=_sides, row_scale=uniform),
+    tree("tree_update", terms="m", rate=0.3, slopes=_slopes, **_SOME_NODES),
+    tree("tree_gradient", terms="m", slopes=_slopes, dw=normal, db=normal, **_SOME_NODES),
+    # Every node of this one splits one class off.
+    case(
+        "tree_probabilities", terms="n", sizes={"c": "n+1"},
+        first=_zeros, second=_split_off,
+    ),
+)  # fmt: skip

@@ -1,0 +1,23 @@
+"""Moving rows, and sums over them."""
+
+import numpy as np
+
+from tests.cases.base import case, empty, of, uniform
+
+CASES = (
+    case(
+        "batch_rows", seed=2**63 - 3, epoch=5, n="m+9", shuffle=1, first=7,
+        index=of(np.int64, empty),
+    ),
+    case("gather_rows", tolerance="exact", sizes={"n": "m+3"}),
+    case("gather", tolerance="exact", sizes={"n": "m+3"}),
+    case("gather_columns", tolerance="exact", sizes={"k": "n+3"}),
+    case(
+        "row_scales", terms="m", splits=True, sizes={"n": "m+3"},
+        batch_weight=uniform, weight=uniform,
+    ),
+    case("batch_loss", terms="m", weight=uniform, sizes={"o": 2}, total=of(np.float64, empty)),
+    case("flag_not_finite", tolerance="exact", sizes={"o": 1}, flag=of(np.float64, empty)),
+    case("claim_lines", tolerance="exact"),
+    case("column_sums", terms="m", first=0, last="n"),
+)  # fmt: skip
