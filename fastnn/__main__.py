@@ -3,7 +3,9 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from fastnn import losses, optimizers
 
 EXAMPLES = """examples:
   python -m fastnn demo
@@ -59,6 +61,11 @@ def hidden(text: str) -> list[int]:
 hidden.__name__ = "list of layer sizes"
 
 
+def offered(table: Mapping[str, type[losses.Loss] | type[optimizers.Optimizer]]) -> list[str]:
+    """Return the names of the classes that say themselves that `train` offers them."""
+    return sorted({kind.name for kind in table.values() if vars(kind).get("on_command_line")})
+
+
 def sizes(text: str) -> list[int]:
     """Read the widths of a network, inputs and outputs included: ``200-64-1``."""
     found = [int(number(int, 1)(units)) for units in text.split("-")]
@@ -101,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--loss",
-        choices=["mae", "mse", "softmax_cross_entropy"],
+        choices=offered(losses.TABLE),
         help="default: mae for regression, softmax_cross_entropy for classification",
     )
     train.add_argument(
@@ -117,12 +124,14 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--batch-size", type=number(int, 1), default=32, metavar="N", help="default: 32"
     )
-    train.add_argument("--optimizer", choices=["adam", "sgd"], default="adam", help="default: adam")
+    names = offered(optimizers.TABLE)
+    train.add_argument("--optimizer", choices=names, default="adam", help="default: adam")
+    rates = [f"{optimizers.get(name).learning_rate} for {name}" for name in names]
     train.add_argument(
         "--learning-rate",
         type=number(float, 0),
         metavar="R",
-        help="default: 0.001 for adam, 0.01 for sgd",
+        help=f"default: {', '.join(rates)}",
     )
     train.add_argument(
         "--test-size",

@@ -69,7 +69,7 @@ def _optimizers() -> list[optimizers.Optimizer]:
         schedules.OneCycle(0.1, 10),
         schedules.WarmUp(0.1, 10),
     ]
-    found = [kind() for name, kind in optimizers.TABLE.items() if name != "lbfgs"]
+    found = [kind() for kind in optimizers.TABLE.values() if not kind.searches]
     found += [
         optimizers.SGD(momentum=0.9),
         optimizers.SGD(momentum=0.9, nesterov=True),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import fastnn
+from fastnn import losses, optimizers
 from fastnn.cli.report import classification_report, regression_report, speed_report
 from fastnn.datasets import split_rows
 
@@ -53,7 +54,6 @@ def train(arguments: Namespace) -> None:
     )
     _note(data, encoder.notes)
 
-    optimizer = {"adam": fastnn.Adam, "sgd": fastnn.SGD}[arguments.optimizer]
     rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
     last = None if task == "regression" else "softmax"
     network = fastnn.Network(
@@ -62,7 +62,7 @@ def train(arguments: Namespace) -> None:
             fastnn.Dense(outputs, last),
         ],
         loss=loss,
-        optimizer=optimizer(**rate),
+        optimizer=optimizers.TABLE[arguments.optimizer](**rate),
         seed=arguments.seed,
         n_threads=arguments.threads,
     )
@@ -89,7 +89,7 @@ def train(arguments: Namespace) -> None:
 def _loss(task: str, loss: str | None) -> str:
     if loss is None:
         return "mae" if task == "regression" else "softmax_cross_entropy"
-    if (loss == "softmax_cross_entropy") != (task == "classification"):
+    if (losses.TABLE[loss].target == "class") != (task == "classification"):
         raise ValueError(f"--loss {loss} is not for {task}")
     return loss
 

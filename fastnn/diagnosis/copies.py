@@ -77,13 +77,13 @@ def default_start(layers: list[Any]) -> list[Any]:
     changed = with_settings(layers, bias_initializer=initializers.Zeros())
     for layer in changed:
         if hasattr(layer, "kernel_initializer"):
-            layer.kernel_initializer = initializers.default_for(layer.activation.name)
+            layer.kernel_initializer = initializers.default_for(layer.activation)
     return changed
 
 
 def rate_of(optimizer: Optimizer) -> float | None:
     """Return the learning rate, or None if it is not a single number that can be set."""
-    rate = vars(optimizer).get("learning_rate")
+    rate = optimizer.settings().get("learning_rate")
     return float(rate) if isinstance(rate, Real) else None
 
 

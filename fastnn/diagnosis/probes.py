@@ -65,14 +65,15 @@ def check_units(network: Network, X: ArrayLike) -> list[LayerUnits]:
         network = copy_of(network, x.shape[1])
     found = []
     for number, output in enumerate(network.layer_outputs(X)):
-        name = network.layers[number].activation.name
+        activation = network.layers[number].activation
+        name = activation.name
         if number == len(network.layers) - 1 and name == network.loss.fused:
             continue
-        if name == "relu":
+        if activation.slope == 0:
             found.append(LayerUnits(number, name, None, float((output <= 0).all(axis=0).mean())))
-        elif name in ("sigmoid", "tanh"):
-            below = -1 if name == "tanh" else 0
-            flat = (output - below < _FLAT) | (1 - output < _FLAT)
+        elif activation.saturates:
+            low, high = activation.range
+            flat = (output - low < _FLAT) | (high - output < _FLAT)
             found.append(LayerUnits(number, name, float(flat.mean()), None))
     return found
 

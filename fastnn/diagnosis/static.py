@@ -4,18 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fastnn.activations import Softmax
 from fastnn.diagnosis.findings import Finding
 from fastnn.diagnosis.trials import Study
 from fastnn.network import Network
-
-RANGES = {
-    "sigmoid": (0.0, 1.0),
-    "softmax": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "relu": (0.0, np.inf),
-    "softplus": (0.0, np.inf),
-}
-"""The range of outputs of a last layer with these activations."""
 
 
 def labels(kind: str, y: np.ndarray, n_outputs: int) -> Finding | None:
@@ -74,7 +66,7 @@ def symmetry(study: Study) -> Iterator[Finding]:
         for number, incoming, outgoing in _hidden(network):
             units = incoming.shape[1]
             same = units > 1 and _equal(incoming.T) and _equal(outgoing)
-            silent = network.layers[number].activation.name == "relu" or _equal(outgoing)
+            silent = network.layers[number].activation.slope == 0 or _equal(outgoing)
             if not incoming[:-1].any() and silent:
                 yield Finding(
                     "zero_weights",
@@ -112,11 +104,11 @@ def _equal(rows: np.ndarray) -> bool:
 
 def out_of_reach(study: Study) -> Iterator[Finding]:
     """Targets that the last activation cannot reach."""
-    name = study.network.layers[-1].activation.name
-    if study.network.loss.target != "real" or name not in RANGES:
+    if study.network.loss.target != "real":
         return
-    low, high = RANGES[name]
-    if name == "softmax" and study.n_outputs == 1:
+    activation = study.network.layers[-1].activation
+    name, (low, high) = activation.name, activation.range
+    if isinstance(activation, Softmax) and study.n_outputs == 1:
         low = 1.0
     share = float(((study.y < low) | (study.y > high)).mean())
     if share > 0.05:

@@ -10,14 +10,12 @@ from fastnn.engine.program import aligned_copy
 from fastnn.files import storage
 from fastnn.inputs.custom import restored
 from fastnn.inputs.settings import look_up
-from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, HierarchicalSoftmax
+from fastnn.layers import TABLE
 from fastnn.layers.base import Layer
 from fastnn.preprocessing.chain import below
 from fastnn.training.model import Model, Selection
 
 _FORMAT = "fastnn-network-1"
-_KINDS = Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
-_LAYERS = {kind.__name__: kind for kind in _KINDS}
 
 
 def save(model: Model, path: str | os.PathLike[str], extra: dict[str, Any]) -> None:
@@ -88,7 +86,7 @@ def _settings(
     """Return the arguments of :class:`Model`."""
     layers = restored(header["layers"], custom, path)
     return {
-        "layers": [look_up(config, "layer", Layer, _LAYERS) for config in layers],
+        "layers": [look_up(config, "layer", Layer, TABLE) for config in layers],
         "loss": restored(header["loss"], custom, path),
         **{name: header[name] for name in ("optimizer", "seed", "dtype", "n_threads", "backend")},
         "kernel_regularizer": header.get("kernel_regularizer"),

@@ -150,7 +150,7 @@ class Layer(Configured):
     what other threads have written goes behind a ``program.barrier()``.
     """
 
-    activation: activations.Activation = activations.Linear()
+    activation = activations.get("linear")
     """What the layer ends with, for a loss that contains it."""
     least_rows = 1
     """The smallest batch size that makes sense."""

@@ -9,6 +9,7 @@ from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, PartColumns,
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import Program, aligned
 from fastnn.inputs.checks import boolean, fraction, positive_int
+from fastnn.inputs.settings import optional, setting
 from fastnn.kernels.gemm.loops import NR_BYTES
 from fastnn.layers import penalties
 from fastnn.layers.activation import through
@@ -71,32 +72,20 @@ class Dense(Layer):
     Dense(64, activation='relu')
     """
 
-    def __init__(
-        self,
-        units: int,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = None,
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        drop_connect: float = 0.0,
-    ):
-        self.units = positive_int(units, "units")
-        self.activation = activations.get(activation)
-        self.use_bias = boolean(use_bias, "use_bias")
-        if kernel_initializer is None:
-            self.kernel_initializer = initializers.default_for(self.activation.name)
-        else:
-            self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
-        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
-        self.kernel_constraint = constraints.get(kernel_constraint, "kernel_constraint")
-        self.bias_constraint = constraints.get_for_bias(bias_constraint, "bias_constraint")
-        self.drop_connect = fraction(drop_connect, "drop_connect")
+    units: int = setting(check=positive_int)
+    activation: Any = setting(default=None, check=activations.get)
+    use_bias: bool = setting(default=True, check=boolean)
+    kernel_initializer: Any = setting(default=None, check=optional(initializers.get))
+    bias_initializer: Any = setting(default="zeros", check=initializers.get)
+    kernel_regularizer: Any = setting(default=None, check=regularizers.get)
+    bias_regularizer: Any = setting(default=None, check=regularizers.get_for_bias)
+    kernel_constraint: Any = setting(default=None, check=constraints.get)
+    bias_constraint: Any = setting(default=None, check=constraints.get_for_bias)
+    drop_connect: float = setting(default=0.0, check=fraction)
+
+    def check_settings(self) -> None:
+        if self.kernel_initializer is None:
+            self.kernel_initializer = initializers.default_for(self.activation)
 
     def __repr__(self) -> str:
         dropped = f", drop_connect={self.drop_connect}" if self.drop_connect else ""
@@ -106,23 +95,6 @@ class Dense(Layer):
     def note(self) -> str:
         dropped = f", drop_connect {self.drop_connect}" if self.drop_connect else ""
         return f"{self.activation.name}{dropped}"
-
-    def to_config(self) -> dict[str, Any]:
-        """Return what :class:`Dense` takes, as JSON can hold it."""
-        optional = (
-            "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint"
-        )  # fmt: skip
-        found = {name: getattr(self, name) for name in optional}
-        return {
-            "name": "Dense",
-            "units": self.units,
-            "activation": self.activation.to_config(),
-            "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer.to_config(),
-            "bias_initializer": self.bias_initializer.to_config(),
-            **{name: setting and setting.to_config() for name, setting in found.items()},
-            "drop_connect": self.drop_connect,
-        }
 
     def width(self, n_inputs: int) -> int:
         return self.units

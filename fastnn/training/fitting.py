@@ -169,17 +169,17 @@ class _Run:
         # If nobody needs to know in between, all epochs are one run of the compiled code.
         penalized = any(each.regularizer for each in model.all_parameters())
         self.by_epoch = bool(watched or plan.validation or model.metrics or penalized)
-        self.settings: str | None = None
+        self.settings: tuple[Any, ...] = ()
         self.program: Program
         self.outputs: list[np.ndarray]
 
     def lower(self) -> None:
         """Make the program if there is none yet or if the optimizer's settings have changed."""
         model, plan = self.model, self.plan
-        if self.settings == repr(model.optimizer):  # a callback may have changed it
+        if self.settings == model.optimizer.snapshot():  # a callback may have changed it
             return
         self.program, self.outputs = lowered(model, plan)
-        self.settings = repr(model.optimizer)
+        self.settings = model.optimizer.snapshot()
 
     def some_epochs(self) -> None:
         """Train for one epoch, or for all remaining ones, and tell the hooks."""

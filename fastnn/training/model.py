@@ -1,5 +1,6 @@
 """The model: the one owner of a network's settings, parameters, optimizer state and counters."""
 
+import copy
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -227,8 +228,8 @@ class Model:
             parameter.value[...] = new
 
     def adopt_optimizer(self) -> None:
-        """Check the optimizer's settings, and make its state for parameters that have none."""
-        self.optimizer = type(self.optimizer)(**vars(self.optimizer))
+        """Copy the optimizer, and make its state for parameters that have none."""
+        self.optimizer = copy.copy(self.optimizer)
         kept = [parameter.keep_state(self.optimizer) for parameter in self.all_parameters()]
         if not all(kept):
             self.updates = 0  # Adam corrects its moments by their number of updates

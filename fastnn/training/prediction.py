@@ -1,10 +1,13 @@
 """Prediction: the programs that a model keeps for it, and how rows are split among threads."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
+from fastnn.inputs.settings import revision
 from fastnn.training import lowering
 from fastnn.training.model import Model
 
@@ -47,7 +50,7 @@ class Predictor:
         # Changing the model's settings later must not affect programs in use.
         self._model, self._backend = model.head(len(model.layers)), model.backend
         self._layers, self._parameters = self._model.layers, model.parameters
-        self._settings = [(layer, vars(layer).copy()) for layer in model.layers]
+        self._revision, self._settings = revision(), self._snapshots()
         self._n_inputs, self._n_outputs = model.n_inputs, model.n_outputs
         self._flops = model.flops() + _ROW_FLOPS
         self._few = min(ROWS, int(_PIECE_FLOPS / self._flops))
@@ -55,15 +58,19 @@ class Predictor:
 
     def fits(self, model: Model) -> bool:
         """Return whether a predictor made now would be the same."""
-        for layer, settings in self._settings:
-            if layer.__dict__ != settings:
+        if self._revision != (now := revision()):
+            if self._settings != self._snapshots():
                 return False
+            self._revision = now
         return (
             model.layers == self._layers
             and model.parameters is self._parameters
             and model.dtype is self._model.dtype
             and model.backend == self._backend
         )
+
+    def _snapshots(self) -> list[Any]:
+        return [layer.snapshot() for layer in self._layers]
 
     def predict(self, X: ArrayLike, batch_size: int | None, n_threads: int | None) -> np.ndarray:
         """Return the outputs for the rows of `X`; see :meth:`fastnn.Network.predict`."""
