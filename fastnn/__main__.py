@@ -62,7 +62,7 @@ hidden.__name__ = "list of layer sizes"
 
 
 def offered(table: Mapping[str, type[losses.Loss] | type[optimizers.Optimizer]]) -> list[str]:
-    """Return the names of the classes that say themselves that `train` offers them."""
+    """Return the names of the classes that set `on_command_line` themselves."""
     return sorted({kind.name for kind in table.values() if vars(kind).get("on_command_line")})
 
 

@@ -13,7 +13,7 @@ Kernel = str | tuple[Callable[..., None], Callable[..., None]]
 
 
 class Activation(Configured):
-    """An activation function: its settings, and what is known of it.
+    """An activation function: its settings, and facts about it.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Activation(Configured):
         Kernels ``<name>_forward(x, *arguments, out)`` and
         ``<name>_backward(x, y, *arguments, dy, dx)`` compute it.
     aliases : tuple of str
-        What else it is called.
+        Other names for it.
     slope : float or None
         For ``f(t) = t if t > 0 else slope * t``, which the matrix product applies itself.
     elementwise : bool
@@ -29,9 +29,9 @@ class Activation(Configured):
     range : (float, float)
         Bounds of the outputs.
     saturates : bool
-        Whether the gradient vanishes near both of these bounds.
+        Whether the gradient vanishes near both bounds.
     kernel_initializer : str
-        Where the weights of its layer start unless told.
+        The default initializer of its layer.
 
     Examples
     --------

@@ -15,7 +15,7 @@ _MODES = among("auto", "min", "max")
 class Monitor(Stateful, Callback):
     """Base of callbacks that follow one entry of the logs and know its best value so far.
 
-    A subclass declares those of the parameters that it takes, and others, as its settings.
+    A subclass may declare these parameters, and others, as its settings.
 
     Parameters
     ----------

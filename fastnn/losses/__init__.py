@@ -4,7 +4,7 @@ The loss of a batch is the mean over its rows, weighted by the sample weights; t
 a sum over its targets.  PyTorch and Keras take the mean over the targets too: theirs is ours
 divided by the number of targets, and the best weights are the same.
 """
-# ruff: noqa: F401  # the losses are imported for those who import them from here
+# ruff: noqa: F401  # some names are imported only to be importable from here
 
 from typing import Any
 

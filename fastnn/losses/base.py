@@ -12,7 +12,7 @@ from fastnn.inputs.settings import Configured
 
 
 class Loss(Configured):
-    """A loss: its settings, and what is known of it.
+    """A loss: its settings, and facts about it.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Loss(Configured):
         Kernels ``<name>_forward(prediction, target, *arguments, row_loss)`` and
         ``<name>_backward(prediction, target, *arguments, row_scale, d)`` compute it.
     aliases : tuple of str
-        What else it is called, here or in other libraries.
+        Other names for it, such as those in other libraries.
     target : {"real", "count", "binary", "sign", "class"}
         Numbers; numbers of at least 0; from 0 to 1; -1 or 1: each (n, targets); or labels (n,).
     fused : str or None

@@ -197,7 +197,7 @@ class Adam(Descent):
 
 
 class _Decoupled(Descent):
-    """Weight decay beside the gradient; a class of its own puts it before Adam's settings."""
+    """Decoupled weight decay; as a base of its own, its setting comes before Adam's."""
 
     weight_decay: float = setting(default=0.004, check=non_negative_float)
 
