@@ -1,1 +1,1 @@
-"""Benchmarks of fastnn against its NumPy twins and against other libraries."""
+"""Benchmarks of fastnn against its NumPy twins and other libraries."""

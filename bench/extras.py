@@ -1,8 +1,8 @@
-"""What a network may have beside dense layers: fastnn and a jitted JAX scan, seconds an epoch.
+"""Time what a network may have besides dense layers, in fastnn and in a jitted JAX scan.
 
-An :class:`Extra` is added to two of the works of :mod:`bench.workloads`.  Without random numbers
-in it both must end with the same weights.  Masks drawn by other generators give other weights; then
-it is the loss in prediction that must have come down as far.
+An :class:`Extra` is added to two of the works of :mod:`bench.workloads`.  Unless it uses random
+numbers, both must end with the same weights.  Different generators draw different masks and give
+different weights; then the loss in prediction must have fallen as far.
 """
 
 import sys
@@ -14,15 +14,15 @@ from bench.training import AGREE
 from bench.workloads import WORKS, disagreement, problem
 
 AGREE_EXTRA = {"float32": 5e-2, "float64": AGREE["float64"]}
-"""Normalized outputs lie around 0, and adaptive steps make much of small gradients: in float32
-rounding turns over more ReLUs, and 2e-2 was seen.  The same runs in float64 differ by 6e-14."""
+"""Normalized outputs are around 0, and adaptive steps amplify small gradients.  Rounding in float32
+therefore flips more ReLUs: up to 2e-2 was seen.  The same runs in float64 differ by 6e-14."""
 AGREE_IN_LOSS = 0.1
-"""How far apart two losses may lie, as a share of the way down from the start's."""
+"""How far apart two losses may be, as a share of the decrease from the starting loss."""
 
 
 @dataclass(frozen=True)
 class Extra:
-    """A change to a network of dense layers with ReLU, or to its training."""
+    """A change to a network of dense ReLU layers, or to its training."""
 
     name: str
     dropout: float = 0.0
@@ -33,16 +33,16 @@ class Extra:
     optimizer: str = "sgd"
 
     def rate(self, work):
-        """Return the learning rate: that of the work for plain steps, a small one for others."""
+        """Return the learning rate: the work's for plain steps, a small one for adaptive ones."""
         return work.learning_rate if self.optimizer in PLAIN else 1e-4
 
     def start(self, dense):
-        """Return the starting weights, given W, b, W, b ..., in the order of fastnn's."""
+        """Return the starting weights in fastnn's order, given W, b, W, b ..."""
         if not self.batch_norm:
             return dense
         weights = []
         for w, b in zip(dense[:-2:2], dense[1:-2:2], strict=True):
-            # The bias in front of a normalization has no effect, so W goes without.
+            # A bias before a normalization has no effect, so W has none.
             weights += [w, b + 1, b, b.copy(), b + 1]
         return [*weights, *dense[-2:]]
 
@@ -50,9 +50,9 @@ class Extra:
 ROWS = (WORKS[1], WORKS[3])
 PLAIN = ("sgd", "momentum", "nesterov")
 STRENGTH = 1e-4
-"""Of a penalty."""
+"""Strength of a penalty."""
 EPSILON = 1e-5
-"""Of adaptive optimizers: a smaller one makes steps out of what rounding leaves of a sum of 0."""
+"""Epsilon of adaptive optimizers; a smaller one would turn the rounding of a 0 sum into steps."""
 EXTRAS = (
     Extra("dropout 0.5", dropout=0.5),
     Extra("batch norm", batch_norm=True),
@@ -79,7 +79,7 @@ PEERS = {"fastnn": "fastnn_extras", "jax_scan": "jax_extras"}
 
 
 def compare(extra, trainers, data) -> dict:
-    """Return how far each contender is from JAX, and whether that is near enough."""
+    """Return how far each contender is from JAX, and whether that is close enough."""
     start, expected = extra.start(data.start), trainers["jax_scan"].weights()
     loss = trainers["fastnn"].loss
     limit = AGREE_IN_LOSS if extra.dropout else AGREE_EXTRA[str(data.dtype)]

@@ -1,4 +1,4 @@
-"""How the time of an epoch grows with the rows and with the parameters."""
+"""How an epoch's time grows with the number of rows and of parameters."""
 
 import math
 
@@ -9,7 +9,7 @@ from bench.workloads import Work, problem
 COLUMNS = 20
 DECADES = range(3, 8)
 LONGEST = 2.0
-"""Seconds of an epoch from which on another library is left out of the larger sizes."""
+"""Seconds per epoch beyond which another library skips the larger sizes."""
 WHAT = {
     "rows": f"rows of {COLUMNS}-64-1, batch 50, MAE, SGD",
     "parameters": "parameters of n-n-1, batch 100, MAE, SGD, 2,000 rows",
@@ -23,7 +23,7 @@ NAMES = {
 
 
 def works(kind: str, decades) -> list[tuple[int, Work]]:
-    """Return (size, work) for powers of ten of rows or, nearly, of parameters."""
+    """Return (size, work) pairs for powers of ten of rows or, approximately, of parameters."""
     if kind == "rows":
         sizes = [10**decade for decade in decades]
         return [(n, Work((COLUMNS, 64, 1), 50, "mae", "sgd", 1e-3, n)) for n in sizes]
@@ -32,7 +32,7 @@ def works(kind: str, decades) -> list[tuple[int, Work]]:
 
 
 def contenders(data, threads, names) -> dict:
-    """Return {name: run} for the contenders so named."""
+    """Return {name: run} for the named contenders."""
     runs = {}
     for name in names:
         trainer = PEERS[name.removesuffix("_shuffled")].make(data, threads)

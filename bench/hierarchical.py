@@ -1,4 +1,4 @@
-"""Very many classes: an epoch under the hierarchical softmax beside one under the full softmax."""
+"""Very many classes: an epoch with the hierarchical softmax against one with the full softmax."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ OUTPUTS = {
 
 
 def main(threads: int, dtype: str, rounds: int, shortest: float):
-    """Return {contender: {"median", "q1", "q3"}}, seconds an epoch."""
+    """Return {contender: {"median", "q1", "q3"}}, in seconds per epoch."""
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((ROWS, INPUTS)).astype(dtype), rng.integers(0, CLASSES, ROWS)
 

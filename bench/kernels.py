@@ -1,9 +1,9 @@
-"""Kernels beside their NumPy twins and a copy, at three sizes, from the tests' table of cases.
+"""Time kernels against their NumPy twins and a copy, at three sizes, from the tests' cases.
 
-Kernel and copy are called by address from a compiled loop, as the engine calls a step: a call
-from Python takes longer than a kernel needs for what fits the first cache.  The copy reads and
-writes as many bytes as the kernel.  Products of matrices have a measurement of their own, in
-`matmul`, and schedules compute one number.
+A compiled loop calls kernel and copy by address, as the engine calls a step, because a call from
+Python takes longer than a kernel needs for arrays that fit the first cache.  The copy reads and
+writes as many bytes as the kernel.  Matrix products have their own benchmark, `matmul`.  Schedules
+are left out, since they compute a single number.
 """
 
 import ast
@@ -14,21 +14,22 @@ import numpy as np
 
 from bench.matmul import repeat
 from bench.measure import alternate
+from fastnn.engine.arguments import Whole
 from fastnn.engine.native import call_step
-from fastnn.engine.steps import EVERY, Step, Whole
+from fastnn.engine.steps import EVERY, Step
 from fastnn.kernels.jit import njit
 from tests.cases import CASES, blank
 
 LEVELS = {"L1": 2**14, "L2": 2**18, "memory": 2**26}
-"""Bytes of all arrays of a call together: half a first cache, as much of a second one as most
-have, and more than a third one."""
+"""Total bytes of a call's arrays: half a first-level cache, no more than most second-level caches,
+and more than a third-level cache."""
 WIDTH = 128
 LINE = 64
 MEASURED = [case for case in CASES if case.dimensions < 3 and case.module != "schedules"]
 
 
 def shape(case, elements):
-    """Return a shape of about so many elements: rows of `WIDTH`, or equal sides from 3-D on."""
+    """Return a shape of about `elements` elements: rows of `WIDTH`, or equal sides from 3-D on."""
     if case.dimensions == 1:
         return (elements,)
     if case.dimensions == 2:
@@ -37,12 +38,12 @@ def shape(case, elements):
 
 
 def arrays(made):
-    """Return those of the arguments that are arrays."""
+    """Return the arguments that are arrays."""
     return {name: value for name, value in made.items() if isinstance(value, np.ndarray)}
 
 
 def elements_for(case, size, dtype):
-    """Return how many elements the arrays of a call have that fill `size` bytes together."""
+    """Return how many elements make the arrays of a call fill `size` bytes together."""
 
     def total(elements):
         made = case.make(np.random.default_rng(0), np.dtype(dtype), *shape(case, elements))
@@ -54,12 +55,15 @@ def elements_for(case, size, dtype):
 
 
 def arguments(case, elements, dtype):
-    """Return what a case is called with, by name: the arrays one behind the other, on lines.
+    """Return a case's arguments by name, with the arrays one after another on cache lines.
 
-    Between them are some lines: where arrays are a multiple of 4096 bytes apart, the processor
-    takes what is read from one for what has just been written to another.
+    A few lines separate them: if arrays are a multiple of 4096 bytes apart, the processor mistakes
+    reads from one for what was just written to another.
     """
     made = case.make(np.random.default_rng(0), np.dtype(dtype), *shape(case, elements))
+    # Scaled in place again and again, numbers soon are denormal, which takes 100 times as long.
+    for name in {"scale", "factor"} & made.keys() - set(case.outputs):
+        made[name] = np.ones_like(made[name])[()]
     rooms = [(-(-value.nbytes // LINE) + 5) * LINE for value in arrays(made).values()]
     memory = np.empty(sum(rooms) + LINE, np.uint8)
     place = -memory.ctypes.data % LINE
@@ -71,9 +75,9 @@ def arguments(case, elements, dtype):
 
 
 def moved(case, made):
-    """Return how many bytes a call reads and writes, each element of an array once.
+    """Return how many bytes a call reads and writes, each element once.
 
-    `made` is what :func:`arguments` has returned, before any call.
+    `made` is what :func:`arguments` returned, before any call.
     """
     tree = ast.parse(inspect.getsource(case.compiled.py_func))
     described = {
@@ -90,24 +94,24 @@ def moved(case, made):
         if name in used:
             written = name in case.outputs
             read = not np.array_equal(value, blank(value.dtype, *value.shape), equal_nan=True)
-            # Of what is given whole a call looks up as much as it has rows for.
+            # Of an array passed whole, a call looks up only as much as it has rows.
             total += min(value.nbytes, most) * (written + read)
     return total
 
 
 @njit
 def called(count, address, first, second, third):
-    """Call code at an address `count` times, with three words."""
+    """Call the code at an address `count` times with three words."""
     for _ in range(count):
         call_step(address, first, second, third)
 
 
 def calling(case, made):
-    """Return a contender: the kernel, called by address."""
+    """Return a contender that calls the kernel by address."""
     given = [Whole(value) if isinstance(value, np.ndarray) else value for value in made.values()]
     step = Step(case.name, tuple(given), EVERY)
-    integers, floats = (np.array(numbers) for numbers in step.numbers())
-    address, clock = step.address(), np.zeros(1, np.int64)
+    integers, floats = (np.array(numbers) for numbers in step.row)
+    address, clock = step.compiled().address, np.zeros(1, np.int64)
 
     def run(count):
         called(count, address, integers.ctypes.data, floats.ctypes.data, clock.ctypes.data)
@@ -116,7 +120,7 @@ def calling(case, made):
 
 
 def copying(size):
-    """Return a contender: C's memmove of half as many bytes, which reads and writes them."""
+    """Return a contender that moves `size` bytes: C's memmove reads and writes half as many."""
     half = size // 2
     memory = np.ones(size + 2 * LINE, np.uint8)
     source = memory.ctypes.data + -memory.ctypes.data % LINE
@@ -140,7 +144,7 @@ def main(threads: int, dtype: str, rounds: int, shortest: float):
             times = alternate(
                 {"fastnn": calling(case, made), "copy": copying(size)}, rounds, shortest
             )
-            if level != "memory":  # some twins take half a minute there
+            if level != "memory":  # some twins take half a minute at that size
                 with np.errstate(all="ignore"):
                     twin = {"reference": repeat(case.reference, *made.values())}
                     times |= alternate(twin, min(rounds, 3), shortest)

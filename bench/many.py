@@ -1,4 +1,4 @@
-"""Many networks on the same data: ``fastnn.fit_many`` beside three ways to do it in JAX."""
+"""Many networks on the same data: ``fastnn.fit_many`` against three ways to do it in JAX."""
 
 import importlib.util
 from dataclasses import replace
@@ -37,14 +37,14 @@ class FastnnMany:
 
 
 def trained(data, start, threads):
-    """Return the weights that an epoch in NumPy makes of `start`."""
+    """Return the weights after one epoch in NumPy from `start`."""
     trainer = PEERS["numpy"].make(replace(data, start=start), threads)
     trainer.run(1)
     return trainer.weights()
 
 
 def main(threads: int, dtype: str, rounds: int, shortest: float):
-    """Return {contender: {"median", "q1", "q3", "disagreement", "agrees"}}, seconds an epoch."""
+    """Return {contender: {"median", "q1", "q3", "disagreement", "agrees"}}, seconds per epoch."""
     data = problem(WORK, dtype)
     rngs = [np.random.default_rng(seed) for seed in range(NETWORKS)]
     starts = [starting_weights(WORK, rng, dtype) for rng in rngs]
@@ -62,6 +62,6 @@ def main(threads: int, dtype: str, rounds: int, shortest: float):
         far = max(map(disagreement, trainer.weights(), expected, starts))
         found[name] = {"disagreement": far, "agrees": far < AGREE[dtype]}
     runs = {name: trainer.run for name, trainer in trainers.items()}
-    # At least 10 times as long as for one network: a call should be of several epochs here too.
+    # At least 10 times as long as for one network, so that a call has several epochs here too.
     times = alternate(runs, rounds, 10 * shortest, rest=REST)
     return {name: times[name] | found[name] for name in trainers}

@@ -1,7 +1,7 @@
 """``fastnn.kernels.matmul_*`` against NumPy's ``matmul(out=)``: times, ratios, call overhead.
 
-A shape is a layer's: `batch` rows, `n_in` inputs, `n_out` outputs. Its three products are
-nn: X @ W,  tn: X.T @ dY (the weights' gradient),  nt: dY @ W.T (the inputs' gradient).
+A shape is that of a layer: `batch` rows, `n_in` inputs, `n_out` outputs. Its three products are nn:
+X @ W,  tn: X.T @ dY (the weights' gradient),  nt: dY @ W.T (the inputs' gradient).
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def numpy_call(product, a, b):
 
 
 def repeat(function, *arguments):
-    """Return a contender: call it so many times."""
+    """Return a contender that calls `function` as often as it is asked to."""
 
     def run(count):
         for _ in range(count):
@@ -47,7 +47,7 @@ def repeat(function, *arguments):
 
 
 def contenders(product, shape, dtype):
-    """Return {"numpy": run, "fastnn": run}, after a look that they agree."""
+    """Return {"numpy": run, "fastnn": run}, after checking that they agree."""
     from fastnn import kernels
 
     a, b, out = operands(product, shape, dtype)
@@ -72,7 +72,7 @@ def main(threads: int, dtype: str, rounds: int, shortest: float):
     rows = []
     for shape in (*SHAPES, (1, 1, 1)):
         for product in PRODUCTS:
-            # An idle thread of OpenBLAS spins for a while; a woken one may be on the wrong core.
+            # Idle OpenBLAS threads spin for a while, and a woken one may be on the wrong core.
             rest, shortest = (0.1, max(shortest, 0.2)) if threads > 1 else (0.0, shortest)
             times = alternate(contenders(product, shape, dtype), rounds, shortest, rest)
             rows.append({"product": product, "shape": shape} | times)

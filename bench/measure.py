@@ -1,4 +1,4 @@
-"""How everything here is timed: pinned, in a process of its own, in turns, medians reported."""
+"""How everything is timed: in a new, pinned process, in alternating rounds, reporting medians."""
 
 import json
 import os
@@ -28,11 +28,11 @@ def cores_allowed() -> int:
 def in_process(
     module: str, threads: int, environment: Mapping[str, str] | None = None, **arguments
 ):
-    """Run ``module.main(threads=..., **arguments)`` in a new process, and return its answer.
+    """Run ``module.main(threads=..., **arguments)`` in a new process, and return its result.
 
-    Libraries read the number of threads when they are loaded, so it is set from outside: by
-    environment variables for every library alike, and by the cores that the process may use.
-    `environment` has more variables.
+    Libraries read the number of threads when they load, so it is set from outside: by environment
+    variables for every library, and by the cores that the process may use.  `environment` adds
+    variables.
     """
     variables = os.environ | {name: str(threads) for name in THREAD_VARIABLES}
     variables |= environment or {}
@@ -41,7 +41,7 @@ def in_process(
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     try:
         if allowed is not None:
-            os.sched_setaffinity(0, sorted(allowed)[:threads])  # a child inherits it
+            os.sched_setaffinity(0, sorted(allowed)[:threads])  # the child inherits this
         done = subprocess.run(
             command, env=variables, cwd=ROOT, input=request, stdout=subprocess.PIPE, text=True
         )
@@ -54,8 +54,8 @@ def in_process(
 
 
 REST = 0.05
-"""Seconds after which what another library still does by itself is done: threads that look for work
-go to sleep, and memory is given back, which took 13 ms of whoever came after JAX."""
+"""Seconds to wait until another library's background work is over: threads that look for work go to
+sleep, and memory is returned, which cost whoever ran after JAX 13 ms."""
 
 
 def alternate(
@@ -65,11 +65,11 @@ def alternate(
     rest: float = 0.0,
     least: int = 1,
 ) -> dict[str, dict[str, float]]:
-    """Time contenders in turns; return {name: {"median", "q1", "q3"}} in seconds a repetition.
+    """Time contenders in turn; return {name: {"median", "q1", "q3"}} in seconds per repetition.
 
-    Each is called with a number of repetitions, chosen so that a measurement lasts about
-    `shortest` seconds or more, and at least `least`. Each round starts with another one. After a
-    `rest` a repetition that is not timed brings the caches back.
+    Each is called with a number of repetitions, at least `least`, chosen so that a measurement
+    lasts about `shortest` seconds or more.  Every round starts with another contender.  After a
+    `rest`, an untimed repetition refills the caches.
     """
     repetitions = {}
     for name, run in contenders.items():
@@ -98,7 +98,7 @@ def _seconds(run: Callable[[int], object], count: int) -> float:
 
 
 def quartiles(values: list[float]) -> dict[str, float]:
-    """Return the median and the quartiles, by linear interpolation."""
+    """Return the median and the quartiles, with linear interpolation."""
 
     def at(share: float) -> float:
         place = share * (len(ordered) - 1)
@@ -111,10 +111,10 @@ def quartiles(values: list[float]) -> dict[str, float]:
 
 
 def machine() -> dict[str, str | int]:
-    """Describe the machine and the versions that a measurement was made with."""
+    """Describe the machine and the library versions of a measurement."""
     from llvmlite.binding import get_host_cpu_name
 
-    from fastnn.kernels.tile import SHAPE
+    from fastnn.kernels.gemm.tiles import TILE
 
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
@@ -129,7 +129,7 @@ def machine() -> dict[str, str | int]:
             versions[name] = "not installed"
     return {
         "cpu": f"{cpu} ({get_host_cpu_name()})",
-        "simd": SHAPE.name,
+        "simd": TILE.name,
         "cores": os.cpu_count() or 1,
         "system": f"{platform.system()} {platform.machine()}",
         **versions,
@@ -137,7 +137,7 @@ def machine() -> dict[str, str | int]:
 
 
 def _answer() -> None:
-    """Be the process that :func:`in_process` starts."""
+    """Serve as the process that :func:`in_process` starts."""
     import importlib
 
     arguments = json.loads(sys.stdin.read())

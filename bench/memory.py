@@ -1,7 +1,7 @@
-"""Private memory of a process that trains from a file larger than it may keep.
+"""Private memory of a process that trains from a file larger than it may keep in memory.
 
-``RssAnon`` of /proc/self/status, Linux only: what the process has of its own, the interpreter and
-compiled code included. Pages of the file that the system keeps in its cache are not part of it.
+Private memory is ``RssAnon`` of /proc/self/status (Linux only).  It includes the interpreter and
+compiled code, but not the file's pages in the system's cache.
 """
 
 import json
@@ -55,7 +55,7 @@ print(json.dumps({"imported": imported, "most": max(most), "epoch": seconds, "lo
 
 
 def write(path: Path, rows: int) -> None:
-    """Fill a file with rows of noise, the same block again and again."""
+    """Fill a file with rows of noise, repeating one block."""
     block = np.random.default_rng(0).standard_normal((BLOCK, COLUMNS), np.float32)
     with open(path, "wb") as file:
         for first in range(0, rows, BLOCK):
@@ -63,10 +63,10 @@ def write(path: Path, rows: int) -> None:
 
 
 def trained(path: Path, rows: int, batch: int = 50) -> dict[str, float]:
-    """Train an epoch on a file of :func:`write` in a process of its own.
+    """Train an epoch on a file of :func:`write` in a new process.
 
-    Return {"imported", "most"}: megabytes of private memory after the import and at most, and
-    "epoch": seconds.
+    Return {"imported", "most", "epoch"}: megabytes of private memory after the import and at most,
+    and the seconds of the epoch.
     """
     arguments = [str(number) for number in (rows, COLUMNS, batch)]
     done = subprocess.run(
@@ -77,19 +77,19 @@ def trained(path: Path, rows: int, batch: int = 50) -> dict[str, float]:
 
 
 def obstacle(rows: int = ROWS) -> str:
-    """Return why this cannot be measured here, or nothing."""
+    """Return why this cannot be measured here, or an empty string."""
     if not Path("/proc/self/status").exists():
-        return "the system does not tell a process's private memory"
+        return "the system does not report a process's private memory"
     wanted, free = 4 * rows * COLUMNS, shutil.disk_usage(tempfile.gettempdir()).free
     if free < 2 * wanted:
-        return f"{free / 2**20:,.0f} MB free for a file of {wanted / 2**20:,.0f}"
+        return f"only {free / 2**20:,.0f} MB are free for a file of {wanted / 2**20:,.0f} MB"
     return ""
 
 
 def main(threads: int, rows: int = ROWS) -> dict[str, float]:
-    """Return what :func:`trained` does on a temporary file, and the file's size in megabytes."""
+    """Return what :func:`trained` returns for a temporary file, and its size in megabytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.float32"
         write(path, rows)
-        trained(path, min(rows, BLOCK))  # the compiler's memory is not training's
+        trained(path, min(rows, BLOCK))  # compile first: the compiler's memory is not training's
         return {"rows": rows, "file": path.stat().st_size / 2**20, **trained(path, rows)}

@@ -1,10 +1,10 @@
-"""The pictures: the training table, a panel a thread, and how an epoch's time grows."""
+"""The pictures: the training table, a panel per number of threads, and an epoch's growth."""
 
 from bench import growth
 from bench.peers import PEERS
 from bench.tables import WORK, digits, exponents, threads_label
 
-# Okabe and Ito's colors, which stay apart for color-blind readers; shapes tell them apart in print.
+# Okabe and Ito's colors, which color-blind readers can tell apart; the shapes serve in print.
 STYLES = {
     "fastnn": ("#D55E00", "o"),
     "fastnn_shuffled": ("#D55E00", "X"),
@@ -20,7 +20,7 @@ SETTINGS = {"svg.hashsalt": "fastnn", "svg.fonttype": "none", "font.size": 9}
 
 
 def draw(entries, path) -> None:
-    """Write the picture of the float32 training entries that hold a time of fastnn's."""
+    """Write the picture of the float32 training entries that fastnn has a time in."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -69,13 +69,13 @@ def draw(entries, path) -> None:
 
 
 def _ratios(peers) -> dict[str, float]:
-    """Return the contenders' times over fastnn's, of those that did the same work."""
+    """Return time over fastnn's time for each contender that did the same work."""
     own = peers["fastnn"]["median"]
     return {name: entry["median"] / own for name, entry in peers.items() if entry["agrees"]}
 
 
 def _row(axis, place, peers) -> None:
-    """Draw a work's contenders on one line, fastnn last and largest, its time written above."""
+    """Draw a work's contenders on one line: fastnn last and largest, with its time above."""
     ratios = _ratios(peers)
     axis.plot([min(ratios.values()), max(ratios.values())], [place] * 2, color="0.75", linewidth=1)
     for name in reversed(PEERS):

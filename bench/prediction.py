@@ -1,4 +1,4 @@
-"""Prediction of one row, and of many, by every contender: arrays of NumPy in and out, in turns."""
+"""Time every contender's prediction of one row and of many: NumPy arrays in and out."""
 
 import sys
 from dataclasses import replace
@@ -19,7 +19,7 @@ PREDICTORS = {
     "jax": Peer("JAX", "jax_peer", "jax", "predictor"),
 }
 AGREE = {"float32": 1e-4, "float64": 1e-12}
-"""How far outputs, which are about 1, may lie from those of NumPy in float64."""
+"""How far outputs, which are about 1, may be from NumPy's in float64."""
 
 
 def expected(data, x) -> np.ndarray:
@@ -31,7 +31,7 @@ def expected(data, x) -> np.ndarray:
 
 
 def repeat(function, x):
-    """Return a contender: predict `x` so many times."""
+    """Return a contender that predicts `x` as often as it is asked to."""
 
     def run(count):
         for _ in range(count):
@@ -43,7 +43,7 @@ def repeat(function, x):
 def main(threads: int, dtype: str, rounds: int, shortest: float, peers: list[str]):
     """Return [{"rows", "peers": {name: {"median", "q1", "q3", "agrees"}}}].
 
-    One row is predicted on one thread only.
+    A single row is predicted on one thread only.
     """
     data = problem(WORK, dtype)
     functions = {name: PREDICTORS[name].make(data, threads) for name in peers}

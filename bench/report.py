@@ -1,4 +1,4 @@
-"""Run the benchmarks, print them, store them, and bring README and picture up to date."""
+"""Run the benchmarks, print and store the results, and update the README and its pictures."""
 
 import argparse
 import datetime
@@ -22,7 +22,7 @@ BUILDS = {
         "NUMBA_CPU_FEATURES": "+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma",
     },
 }
-"""What Numba is told of the processor; the other libraries look for themselves."""
+"""What Numba is told about the processor; the other libraries detect it themselves."""
 RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
@@ -33,8 +33,8 @@ SCALING = ROOT / "docs" / "scaling.md"
 def parse(argv):
     parser = argparse.ArgumentParser(
         prog="python -m fastnn bench",
-        description="Time fastnn beside NumPy and the other libraries that are installed, store "
-        "the results, and bring the README's numbers and picture up to date.",
+        description="Time fastnn against NumPy and the other installed libraries, store the "
+        "results, and update the README's numbers and pictures.",
     )
     names = [work.name for work in WORKS]
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
@@ -43,12 +43,12 @@ def parse(argv):
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--build", choices=list(BUILDS), default="host",
-                        help="of fastnn's kernels in training (default: host)")  # fmt: skip
+                        help="build of fastnn's kernels in training (default: host)")  # fmt: skip
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS),
-                        help="time these alone, and store nothing")  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=11, help="measurements of each (default: 11)")
+                        help="time only these, and store nothing")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=11, help="rounds to measure (default: 11)")
     parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing stored")
-    parser.add_argument("--no-readme", action="store_true", help="leave README and picture alone")
+    parser.add_argument("--no-readme", action="store_true", help="leave README and pictures alone")
     arguments = parser.parse_args(argv)
     if arguments.quick:
         arguments.rounds = min(arguments.rounds, 3)
@@ -56,7 +56,7 @@ def parse(argv):
 
 
 def load(description) -> dict:
-    """Return the stored results, or none where they came from another machine or version."""
+    """Return the stored results, or empty ones if they are of another machine or version."""
     if RESULTS.is_file():
         results = json.loads(RESULTS.read_text(encoding="utf-8"))
         if results["machine"] == description:
@@ -65,7 +65,7 @@ def load(description) -> dict:
 
 
 def store(results, section, entry, key) -> None:
-    """Put an entry in place of the one that has the same values under the names in `key`."""
+    """Store an entry, replacing the one with the same values under the names in `key`."""
     kept = [e for e in results.get(section, []) if any(e[k] != entry[k] for k in key)]
     order = {work.name: place for place, work in enumerate(WORKS)}
     results[section] = sorted(
@@ -78,11 +78,11 @@ def run_training(arguments, threads, common, results) -> None:
     peers = [name for name in arguments.peers if PEERS[name].installed]
     for name in arguments.peers:
         if name not in peers:
-            print(f"{PEERS[name].name} is not installed: left out")
+            print(f"{PEERS[name].name} is not installed: skipped")
     print(
-        f"training, {arguments.dtype}, {arguments.build}: milliseconds an epoch, medians of "
+        f"training, {arguments.dtype}, {arguments.build}: milliseconds per epoch, medians of "
         f"{arguments.rounds}\n"
-        "next: how many times longer the fastest other takes than fastnn; GF/s: fastnn's products"
+        "next: the fastest other's time / fastnn's; GF/s: the speed of fastnn's products"
     )
     for count in threads:
         print(f"\nthreads: {count}\n{tables.training_line()}", flush=True)
@@ -119,7 +119,7 @@ def run_extras(arguments, threads, common, results) -> None:
                 )
                 entry["rows"].append({"work": work.name, "extra": extra.name, "peers": found})
         store(results, "extras", entry, ("threads", "dtype"))
-        print(f"\nextras, {arguments.dtype}, threads: {count}; milliseconds an epoch")
+        print(f"\nextras, {arguments.dtype}, threads: {count}; milliseconds per epoch")
         print(tables.plain(tables.extras_cells(entry)), flush=True)
 
 
@@ -143,7 +143,7 @@ def run_many(arguments, threads, common, results) -> None:
         )
         entry = {"threads": count, **common, "peers": peers}
         store(results, "many", entry, ("threads", "dtype"))
-        print(f"\nmany networks: {tables.many_label(entry)}, seconds an epoch of all")
+        print(f"\nmany networks: {tables.many_label(entry)}, seconds per epoch of all")
         print(tables.plain(tables.many_cells([entry])), flush=True)
 
 
@@ -153,7 +153,7 @@ def run_hierarchical(arguments, threads, common, results) -> None:
             "bench.hierarchical",
             count,
             dtype=arguments.dtype,
-            rounds=min(arguments.rounds, 3),  # an epoch of the full softmax takes seconds
+            rounds=min(arguments.rounds, 3),  # an epoch with the full softmax takes seconds
             shortest=0.1,
         )
         store(results, "hierarchical", {"threads": count, **common, "peers": peers},
@@ -167,11 +167,11 @@ def run_matmul(arguments, threads, common, results) -> None:
         entry = run_rows("matmul", arguments, count, common, results)
         print_ratios(entry, "matmul", tables.matmul_cells(entry))
         ratios = tables.matmul_ratios(entry)
-        print(f"geometric mean {tables.geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
+        print(f"geometric mean {tables.geometric_mean(ratios):.2f}, lowest {min(ratios):.2f}")
         one = entry if count == 1 else one
         if one and count > 1:
             scaling = tables.matmul_scaling(one, entry)
-            print(f"times as fast as 1 thread, large shapes: {min(scaling):.2f} or more")
+            print(f"speedup over 1 thread, large shapes: at least {min(scaling):.2f}")
 
 
 def run_kernels(arguments, common, results) -> None:
@@ -181,14 +181,14 @@ def run_kernels(arguments, common, results) -> None:
 
 
 def print_ratios(entry, section, cells) -> None:
-    """Print a table that has a column of ratios to NumPy."""
+    """Print a table with a column of ratios to NumPy."""
     about = f"{section}, {entry['dtype']}, threads: {entry['threads']}"
     print(f"\n{about}; ratio = NumPy's time / fastnn's")
     print(tables.plain(cells), flush=True)
 
 
 def run_rows(section, arguments, count, common, results, shortest=0.02, **more) -> dict:
-    """Run and store a section on one number of threads."""
+    """Run and store a section for one number of threads."""
     rows = in_process(
         f"bench.{section}",
         count,
@@ -205,14 +205,14 @@ def run_rows(section, arguments, count, common, results, shortest=0.02, **more) 
 def run_startup(arguments, results) -> None:
     rows = startup.measure(*((1, 1) if arguments.quick else (3, 3)))
     results["startup"] = {"date": today(), "rows": rows}
-    print("\nseconds from a process's start to the end of its first epoch")
+    print("\nseconds from process start to the end of the first epoch")
     print(tables.plain(tables.startup_cells(results["startup"])), flush=True)
 
 
 def run_memory(arguments, results) -> None:
     rows = memory.ROWS // 5 if arguments.quick else memory.ROWS
     if reason := memory.obstacle(rows):
-        print(f"\nmemory is left out: {reason}")
+        print(f"\nmemory is skipped: {reason}")
         return
     results["memory"] = {"date": today(), **in_process("bench.memory", 1, rows=rows)}
     print("\nmemory: " + tables.memory_line(results["memory"]), flush=True)
@@ -232,14 +232,14 @@ def run_growth(arguments, threads, common, results) -> None:
                 kind=kind,
                 decades=decades,
             )
-            print(f"\ngrowth with the {kind}: milliseconds an epoch, threads: {count}")
+            print(f"\ngrowth with the {kind}: milliseconds per epoch, threads: {count}")
             print(tables.plain(tables.growth_cells(entry[kind])), flush=True)
         store(results, "growth", entry, ("threads", "dtype"))
 
 
 def run_scaling(arguments, common, results) -> None:
     if cores_allowed() < 2:
-        print("\nscaling is left out: what lies between cores is measured on two")
+        print("\nscaling is skipped: measuring costs between cores takes two cores")
         return
     entry = {**common, "cpu": results["machine"]["cpu"]}
     for side, count in (("one", 1), ("two", 2)):
@@ -253,7 +253,7 @@ def run_scaling(arguments, common, results) -> None:
     results["scaling"] = entry
     print(f"\nscaling: {tables.scaling_line(entry)}")
     for place, work in enumerate(scaling.ROWS):
-        print(f"\n{work.label}, milliseconds an epoch by the model")
+        print(f"\n{work.label}, milliseconds per epoch according to the model")
         print(tables.plain(tables.scaling_cells(entry, place)), flush=True)
 
 
@@ -262,7 +262,7 @@ def today() -> str:
 
 
 def write_readme(results) -> None:
-    """Put the numbers into the README and docs/scaling.md, and draw the pictures."""
+    """Write the numbers into the README and docs/scaling.md, and draw the pictures."""
     from bench.picture import draw, draw_growth
 
     text = README.read_text(encoding="utf-8")
@@ -278,13 +278,13 @@ def write_readme(results) -> None:
 
 
 def main(argv=None) -> int:
-    """Run what `argv` asks for; return 0, or 1 where a contender's weights disagreed."""
+    """Run what `argv` asks for; return 1 if any contender's weights disagreed, else 0."""
     arguments = parse(argv)
     description = machine()
     results = load(description)
     threads = [count for count in arguments.threads if count <= cores_allowed()]
     if left_out := sorted(set(arguments.threads) - set(threads)):
-        print(f"this process may use {cores_allowed()} cores: left out {left_out} threads")
+        print(f"this process may use {cores_allowed()} cores: skipped {left_out} threads")
     print(tables.machine_line(description), end="\n\n", flush=True)
     common = {"dtype": arguments.dtype, "date": today(), "rounds": arguments.rounds}
     runs = {
@@ -304,7 +304,7 @@ def main(argv=None) -> int:
     for section, run in runs.items():
         if section in arguments.only:
             run()
-            if stored:  # each section as it is done: the next may take long
+            if stored:  # after every section: the next may take long
                 RESULTS.parent.mkdir(exist_ok=True)
                 RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if stored and not arguments.no_readme:

@@ -1,8 +1,9 @@
-"""A model of how an epoch's time falls with the threads, from what can be measured on two cores.
+"""Model how an epoch's time falls with more threads, from measurements on two cores.
 
-T(n) = whole + shares + barriers + between cores + memory, see :func:`terms`.  The steps are timed
-on one core, which is each of the n threads in turns, a batch each: so small shares take as long as
-they do, and the caches see the data of all threads.  What lies between cores is timed on two.
+T(n) = whole + shares + barriers + between cores + memory; see :func:`terms`.  The steps are timed
+on one core that plays each of the n threads in turn, for one batch each.  Small shares therefore
+cost what they really cost, and the caches see the data of all threads.  Costs between cores are
+timed on two.
 """
 
 import numpy as np
@@ -10,35 +11,37 @@ import numpy as np
 from bench.measure import alternate
 from bench.peers.fastnn_peer import FastnnTrainer
 from bench.workloads import WORKS, problem
+from fastnn.engine.arguments import Source, Whole
+from fastnn.engine.buffers import Batch, Buffer, Columns
 from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import call_step, ticks
 from fastnn.engine.program import APART, aligned
-from fastnn.engine.steps import EVERY, Batch, Buffer, Columns, Source, Whole
+from fastnn.engine.steps import EVERY
 from fastnn.engine.team import run, run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
 from fastnn.kernels.jit import inlined, njit
-from fastnn.training import fitting, lowering
+from fastnn.training import lowering
 
 ROWS = WORKS[3:]
 COUNTS = (1, 2, 4, 8, 16)
 LINE = 8
 """int64 numbers in a cache line."""
 STREAMED = 2**27
-"""Bytes that :func:`stream` goes through: more than the caches hold."""
+"""Bytes that :func:`stream` reads and writes: more than the caches hold."""
 
 _share = inlined(share)
-_FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
+_FIRST, _ROWS, _UPDATE = int(Clock.FIRST), int(Clock.ROWS), int(Clock.UPDATE)
 _THREAD, _PART, _PARTS = int(Clock.THREAD), int(Clock.PART), int(Clock.PARTS)
 
 
 @njit
 def take_turns(steps, clock, batches, threads, kinds, cycles):
-    """Run batches, each as the next of the threads; add up the cycles of each kind of steps."""
+    """Run batches, each as the next thread in turn; add up the cycles of each kind of step."""
     place = np.int64(clock.ctypes.data)
     for batch in range(batches):
         thread = batch % threads
         clock[_THREAD], clock[_FIRST] = thread, batch * clock[_ROWS]
-        clock[_STEP] += 1
+        clock[_UPDATE] += 1
         s = 0
         while s < steps.shape[0]:
             if steps[s, ADDRESS] != 0:
@@ -57,14 +60,14 @@ def take_turns(steps, clock, batches, threads, kinds, cycles):
 
 @njit
 def meet(shared, turns):
-    """Meet another thread, again and again."""
+    """Meet another thread `turns` times."""
     for _ in range(turns):
         _barrier(shared, 2)
 
 
 @njit
 def hand_over(shared, thread, lines, turns, writes, reads, cycles):
-    """Let thread 1 write to every line and then thread 0 read it; add up own and all cycles."""
+    """Let thread 1 write every line, then thread 0 read it; add up own and total cycles."""
     total, begun = 0, ticks()
     for turn in range(turns):
         _barrier(shared, 2)
@@ -85,27 +88,27 @@ def hand_over(shared, thread, lines, turns, writes, reads, cycles):
 
 @njit
 def stream(lines, turns):
-    """Read and write a line after the other."""
+    """Read and write one line after another."""
     for _ in range(turns):
         for i in range(lines.size):
             lines[i] += 1
 
 
 def terms(entry, place, n):
-    """Return the seconds of an epoch on n threads, by what they go into, of ``ROWS[place]``.
+    """Return where the seconds of an epoch of ``ROWS[place]`` on n threads go.
 
     whole
         The steps that every thread runs for all rows of the batch.
     shares
         A thread's share of all other steps.
     barriers
-        Assumed to grow with the other threads, which count themselves in one after the other.
+        Assumed to grow with the number of other threads, which arrive one after another.
     between cores
-        A thread reads what each of the others has written, all threads at once, and takes back
-        what they have read of its own: the costs of two cores, assumed for each pair.
+        A thread reads what every other thread has written, all threads at once, and takes back its
+        own lines that others have read.  Every pair is assumed to cost what two cores cost.
     memory
-        What the optimizer's state takes longer for two cores at once; the bandwidth is assumed to
-        grow with the cores from there.
+        The extra time that the optimizer's state takes with two cores at once.  Beyond two, the
+        bandwidth is assumed to grow with the cores.
     """
     one, two, work = entry["one"], entry["two"], ROWS[place]
     alone, pair = one["works"][place], two["works"][place]
@@ -124,37 +127,37 @@ def terms(entry, place, n):
 
 
 def losses(entry, place, n):
-    """Return by how much each term exceeds the n-th part of what it is on one thread."""
+    """Return how far each term exceeds 1/n of what it is on one thread."""
     alone = terms(entry, place, 1)
     return {name: cost - alone[name] / n for name, cost in terms(entry, place, n).items()}
 
 
 def memory_floor(entry, place):
-    """Return the seconds of an epoch that its state takes at two cores' share of the memory."""
+    """Return the seconds per epoch that moving the state takes at two cores' bandwidth."""
     moved = entry["two"]["works"][place]["moved"]["memory"]
     return ROWS[place].rows // ROWS[place].batch * moved / entry["two"]["bandwidth"]
 
 
 def at_once(job, threads=2):
-    """Call ``job(thread)`` in threads of the engine's kind."""
+    """Call ``job(thread)`` in threads started as the engine starts them."""
     run_threads(job, threads, lambda: None)
 
 
 def crosses(argument):
-    """Return whether a step's argument goes beyond what the thread itself has written."""
+    """Return whether a step's argument includes what other threads have written."""
     if isinstance(argument, Whole):
         return not isinstance(argument, Source)
     return type(argument) in (Batch, Columns) and type(argument.buffer) is Buffer
 
 
 def lower(work, dtype, threads):
-    """Return the program of a work's training, and the bytes of it that a batch moves about."""
+    """Return a work's training program, and the bytes that a batch moves, by kind."""
     data = problem(work, dtype)
     network = FastnnTrainer(data, threads).network
-    fitting.adopt_optimizer(network)
-    rows, state = network._data(data.X, data.y, None, ""), len(network.optimizer.state)
+    network.model.adopt_optimizer()
+    rows, state = network.model.check_data(data.X, data.y, None), len(network.optimizer.state)
     program, _ = lowering.training(
-        network._model(), network.optimizer, rows, lowering.Order(), work.batch, threads
+        network.model, network.optimizer, rows, lowering.Order(), work.batch, threads
     )
     weights = sum(array.nbytes for array in network.get_weights())
     steps = [step for _, group in program.groups if group for step in group.steps]
@@ -165,7 +168,7 @@ def lower(work, dtype, threads):
 
 
 def in_turns(program, work, threads):
-    """Return a contender, epochs of :func:`take_turns`, and the cycles that it adds to."""
+    """Return a contender that runs epochs of :func:`take_turns`, and the cycles it adds up."""
     groups = [group.steps if group else [None] for _, group in program.groups]
     whole = [int(step is not None and step.extent == EVERY) for group in groups for step in group]
     clock, cycles = aligned((APART,), np.int64), np.zeros(2, np.int64)
@@ -181,7 +184,7 @@ def in_turns(program, work, threads):
 
 
 def shares(work, dtype, rounds, shortest):
-    """Return [{"threads", "whole", "shared"}]: seconds that a thread's steps take an epoch."""
+    """Return [{"threads", "whole", "shared"}]: seconds per epoch of a thread's steps."""
     turns = {n: in_turns(lower(work, dtype, n)[0], work, n) for n in COUNTS}
     times = alternate({n: epochs for n, (epochs, _) in turns.items()}, rounds, shortest)
     found = []
@@ -192,7 +195,7 @@ def shares(work, dtype, rounds, shortest):
 
 
 def handed(size, rounds, shortest):
-    """Return seconds to read `size` bytes of another core, and to write them, beyond one's own."""
+    """Return the extra seconds to read and to write `size` bytes that another core touched."""
     shared, lines = aligned((Shared.SIZE,), np.int64), aligned((size // 8,), np.int64)
     cycles = {modes: aligned((2, APART), np.int64) for modes in ((1, 1), (1, 0), (0, 1))}
 
@@ -215,7 +218,7 @@ def handed(size, rounds, shortest):
 
 
 def main(threads: int, dtype: str, rounds: int, shortest: float):
-    """Return what is to be measured on one core or on two."""
+    """Return the measurements of one core or of two."""
     lines, shared = np.zeros(STREAMED // 8, np.int64), aligned((Shared.SIZE,), np.int64)
     own = np.array_split(lines, threads)
     costs = {"stream": lambda n: at_once(lambda me: stream(own[me], n), threads)}
@@ -235,7 +238,7 @@ def main(threads: int, dtype: str, rounds: int, shortest: float):
         if threads == 1:
             entry["counts"] = shares(work, dtype, rounds, shortest)
         else:
-            # Each for its own program: from some count on it keeps transposed copies of weights.
+            # Per program: from some number of threads on, it keeps transposed copies of weights.
             sizes = [lower(work, dtype, n)[1]["between"] // n for n in COUNTS[1:]]
             entry["handed"] = [handed(size, rounds, shortest / 4) for size in sizes]
         found["works"].append(entry)

@@ -1,4 +1,4 @@
-"""Time from the start of a process to the end of its first epoch, with cold and warm caches."""
+"""Time from process start to the end of the first epoch, with cold and warm caches."""
 
 import json
 import os
@@ -32,9 +32,9 @@ print(json.dumps({"import": imported - begun, "first epoch": done - started}))
 
 
 def once(work, cache: str) -> dict[str, float]:
-    """Run one process on 20 batches of the work, its compiled code in `cache`."""
+    """Run one process on 20 batches of the work, with compiled code in `cache`."""
     request = json.dumps([work.sizes, work.batch, work.loss, work.optimizer])
-    # An installed package has its bytecode beside it.
+    # Allow bytecode, which an installed package has too.
     kept = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
         [sys.executable, "-c", CHILD, repr(time.time()), request],
@@ -48,7 +48,7 @@ def once(work, cache: str) -> dict[str, float]:
 
 
 def measure(runs: int, cold_runs: int) -> list[dict]:
-    """Return a row for each work: quartiles of import, warm and cold first epoch, in seconds."""
+    """Return a row per work: quartiles of import, warm and cold first epoch, in seconds."""
     rows = []
     for work in (WORKS[1], WORKS[3]):
         cold, warm = [], []

@@ -9,24 +9,24 @@ from bench.workloads import WORKS
 
 WORK = {work.name: work for work in WORKS}
 LARGE = 4e7
-"""Multiplications from which a product should gain from every thread."""
+"""Multiplications in a product that is large enough to gain from every thread."""
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def digits(value: float) -> str:
-    """Return a number with three digits, and all that stand before the point."""
+    """Return a number with three digits, or with all digits before the point if there are more."""
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
 def milliseconds(entry, per_second=1e3) -> str:
-    """Return a contender's time, or what stands in its place."""
+    """Return a contender's time, or the mark that replaces it."""
     if entry is None:
         return "-"
     return digits(per_second * entry["median"]) if entry["agrees"] else "differs"
 
 
 def microseconds(entry) -> str:
-    """Return the same in another unit."""
+    """Return the same in microseconds."""
     return milliseconds(entry, 1e6)
 
 
@@ -52,7 +52,7 @@ def training_cells(entries) -> list[list[str]]:
 
 
 def training_section(arguments) -> str:
-    """Return where training of this dtype and build is stored: the README's table has the usual."""
+    """Return the section that stores training with this dtype and build; the README shows one."""
     parts = ["training"]
     parts += [arguments.dtype] if arguments.dtype != "float32" else []
     parts += [arguments.build] if arguments.build != "host" else []
@@ -60,18 +60,18 @@ def training_section(arguments) -> str:
 
 
 def leads_line(name, entries) -> str:
-    """Return a sentence on how far ahead of the next fastnn is in another dtype or build."""
+    """Return a sentence on fastnn's lead over the next contender in another dtype or build."""
     leads = [speedup(entry["peers"]) for entry in entries]
     known = sorted(float(lead) for lead in leads if lead != "-")
     return (
-        f"In {name.removeprefix('training_').replace('_', ', ').replace('avx2', 'an AVX2 build')} "
-        f"the fastest other takes {known[0]:.2f} to {known[-1]:.2f} times as long "
-        f"({len(known)} of the rows above)."
+        f"In {name.removeprefix('training_').replace('_', ', ').replace('avx2', 'an AVX2 build')}, "
+        f"the fastest other contender takes {known[0]:.2f} to {known[-1]:.2f} times as long as "
+        f"fastnn ({len(known)} of the rows above)."
     )
 
 
 def training_line(entry=None) -> str:
-    """Return a line of the terminal's table, or its heading; 100 columns hold it."""
+    """Return a line of the terminal's table, or its heading, in at most 100 columns."""
     heads = [peer.name.replace("scikit-learn", "sklearn") for peer in PEERS.values()]
     heads += ["next", "GF/s"]
     cells = ["", *heads]
@@ -151,15 +151,15 @@ def of_copy(row) -> float:
 
 
 def nanoseconds(row) -> float:
-    """Return a kernel's time an element."""
+    """Return a kernel's time per element."""
     return 1e9 * row["fastnn"]["median"] / row["elements"]
 
 
 def kernel_cells(entry) -> list[list[str]]:
     """Return the header and a row for each kernel and level.
 
-    Times, the ratio to NumPy, the speed as a share of a copy's, and that as a share of what the
-    kernel could reach: a copy's speed, or where that is less its own in L1, its arithmetic.
+    The columns are times, the ratio to NumPy, the speed as a share of a copy's, and the speed as a
+    share of what limits the kernel: a copy, or its own arithmetic (its speed in L1) if slower.
     """
     cells = [
         ["kernel", "level", "elements", "fastnn us", "NumPy us", "ratio", "ns/element", "of copy",
@@ -179,7 +179,7 @@ def kernel_cells(entry) -> list[list[str]]:
 
 
 def kernel_summary(entry) -> str:
-    """Return a line for each level: how many kernels are as fast as they should be."""
+    """Return a line per cache level: how many kernels reach the speed they should."""
     lines = []
     for level in dict.fromkeys(row["level"] for row in entry["rows"]):
         shares = [of_copy(row) for row in entry["rows"] if row["level"] == level]
@@ -207,7 +207,7 @@ def many_label(entry) -> str:
 
 
 def many_cells(entries) -> list[list[str]]:
-    """Return the header and a row for each number of threads: seconds an epoch of all networks."""
+    """Return the header and a row for each number of threads: seconds per epoch of all networks."""
     names = [name for name in many.NAMES if any(name in entry["peers"] for entry in entries)]
     cells = [["threads", *(many.NAMES[name] for name in names), "next / fastnn"]]
     for entry in entries:
@@ -229,7 +229,7 @@ def many_scaling(entries) -> str:
 
 
 def hierarchical_line(threads, peers) -> str:
-    """Return a sentence on an epoch under either softmax."""
+    """Return a sentence comparing an epoch with either softmax."""
     times = ", ".join(f"{name} {digits(peer['median'])}" for name, peer in peers.items())
     return (
         f"{hierarchical.LABEL}, {threads_label(threads)}, seconds an epoch: {times} "
@@ -241,13 +241,13 @@ def memory_line(entry) -> str:
     """Return a sentence on the private memory of training from a file."""
     return (
         f"training from a memory-mapped file of {entry['file']:,.0f} MB ({entry['rows']:,} rows) "
-        f"takes {entry['most']:.0f} MB of private memory at most, {entry['imported']:.0f} MB of "
-        "it before the training"
+        f"takes at most {entry['most']:.0f} MB of private memory, {entry['imported']:.0f} MB of "
+        "which were in use before training"
     )
 
 
 def exponents(rows, name) -> list[float]:
-    """Return the powers of its size with which a contender's time grows, from size to size."""
+    """Return the exponents with which a contender's time grows from each size to the next."""
     found = []
     for before, after in zip(rows, rows[1:], strict=False):
         if name in after["peers"]:
@@ -275,16 +275,16 @@ def growth_line(entry) -> str:
         first, last = (f"{entry[kind][place]['size']:,}" for place in (0, -1))
         parts.append(f"{powers} from {first} to {last} {kind}")
     return (
-        f"The time of an epoch grows with the size to the power, by decade, of {parts[0]} and of "
-        f"{parts[1]} ({threads_label(entry['threads'])})."
+        f"An epoch's time grows as a power of the size. The exponents, decade by decade, are "
+        f"{parts[0]} and {parts[1]} ({threads_label(entry['threads'])})."
     )
 
 
 def scaling_cells(entry, place) -> list[list[str]]:
-    """Return the header and a row for each number of threads: milliseconds of a model's terms."""
+    """Return the header and a row per number of threads: the model's terms in milliseconds."""
     names = list(scaling.terms(entry, place, 1))
-    cells = [["threads", "rows each", *names, "an epoch", "times as fast", "measured",
-              "model / measured", "most is lost to"]]  # fmt: skip
+    cells = [["threads", "rows each", *names, "epoch", "speedup", "measured",
+              "model / measured", "largest loss"]]  # fmt: skip
     measured = {n: entry[side]["works"][place]["epoch"] for n, side in ((1, "one"), (2, "two"))}
     one = sum(scaling.terms(entry, place, 1).values())
     for n in scaling.COUNTS:
@@ -301,35 +301,36 @@ def scaling_cells(entry, place) -> list[list[str]]:
 
 
 def scaling_line(entry) -> str:
-    """Return a sentence on the costs that the model was made from."""
+    """Return a sentence on the measured costs that the model is built from."""
     one, two = entry["one"], entry["two"]
     nearest = two["works"][0]["handed"][0]
     lines = two["works"][0]["moved"]["between"] / scaling.COUNTS[1] / 64
     return (
-        f"a barrier of two threads takes {1e9 * two['barrier']:.0f} ns, a cache line of another "
-        f"core {1e9 * nearest['read'] / lines:.1f} ns more than one's own to read and "
-        f"{1e9 * nearest['written'] / lines:.1f} ns more to write; memory is read and written at "
-        f"{1e-9 * one['bandwidth']:.0f} GB/s by one core and {1e-9 * two['bandwidth']:.0f} by two"
+        f"a barrier between two threads takes {1e9 * two['barrier']:.0f} ns; another core's cache "
+        f"line takes {1e9 * nearest['read'] / lines:.1f} ns longer to read than one's own and "
+        f"{1e9 * nearest['written'] / lines:.1f} ns longer to write; one core reads and writes "
+        f"memory at {1e-9 * one['bandwidth']:.0f} GB/s, two at {1e-9 * two['bandwidth']:.0f}"
     )
 
 
 def scaling_block(entry) -> str:
-    """Return the numbers of docs/scaling.md, in Markdown."""
+    """Return the generated part of docs/scaling.md, in Markdown."""
     line = scaling_line(entry)
     parts = [f"Measured {entry['date']} on {entry['cpu']}: {line}."]
     for place, work in enumerate(scaling.ROWS):
-        parts += [f"{WORK[work.name].label}, milliseconds an epoch:"]
+        parts += [f"{WORK[work.name].label}, milliseconds per epoch:"]
         parts += [markdown(scaling_cells(entry, place))]
     floor = scaling.memory_floor(entry, len(scaling.ROWS) - 1)
     parts.append(
-        "If memory gave all cores together no more than it gives two, Adam's state alone would "
-        f"take {digits(1e3 * floor)} ms an epoch of the last row, on any number of threads."
+        "If all cores together had no more memory bandwidth than two have, Adam's state alone "
+        f"would take {digits(1e3 * floor)} ms per epoch of the last network, on any number of "
+        "threads."
     )
     return "\n\n".join(parts)
 
 
 def plain(cells) -> str:
-    """Lay cells out in columns, the first to the left, the others to the right."""
+    """Lay cells out in columns: the first aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
@@ -363,16 +364,17 @@ def machine_line(machine) -> str:
 
 
 def render(results) -> str:
-    """Return the README's part on speed, in Markdown, from stored results and nothing else."""
+    """Return the README's generated part, in Markdown, from the stored results alone."""
     parts = []
     if training := results.get("training"):
         days = sorted({entry["date"] for entry in training})
         rounds = sorted({entry["rounds"] for entry in training})
         taken = " to ".join(map(str, sorted({rounds[0], rounds[-1]})))
         parts.append(
-            "Milliseconds an epoch: same data, start, batches and update for all, weights checked "
-            f"to agree; medians of {taken} rounds taken in turns, threads pinned alike. "
-            "The last column is the fastest other's time over fastnn's."
+            "Milliseconds per epoch. All contenders get the same data, starting weights, batches "
+            "and update, and their final weights must agree. Medians of "
+            f"{taken} alternating rounds, with threads pinned alike. The last column is the "
+            "fastest other contender's time divided by fastnn's."
         )
         parts.append(markdown(training_cells(training)))
         notes = [
@@ -390,23 +392,24 @@ def render(results) -> str:
             parts.append(leads_line(name, entries))
     if prediction := results.get("prediction"):
         parts.append(
-            "Prediction from Python by a trained 200-64-64-1 network, arrays in and out, medians "
-            "in microseconds:"
+            "Prediction from Python with a trained 200-64-64-1 network, arrays in and out, "
+            "medians in microseconds:"
         )
         parts.append(markdown(prediction_cells(prediction)))
     if entries := results.get("many"):
         parts.append(
-            f"Many networks on the same data, `fit_many`: {many.NETWORKS} of {many.WORK.label}, "
-            f"{entries[0]['dtype']}, seconds an epoch of all. {many_scaling(entries)}".strip()
+            f"Many networks on the same data with `fit_many`: {many.NETWORKS} of "
+            f"{many.WORK.label}, {entries[0]['dtype']}, seconds per epoch of all. "
+            f"{many_scaling(entries)}".strip()
         )
         parts.append(markdown(many_cells(entries)))
     for entry in results.get("matmul", []):
         ratios = matmul_ratios(entry)
         threads = threads_label(entry["threads"])
         parts.append(
-            f"Matrix products on {threads}, {entry['dtype']}, against NumPy's BLAS in the same "
-            f"run, calls from Python: {geometric_mean(ratios):.2f} times as fast (geometric mean "
-            f"of {len(ratios)}), at least {min(ratios):.2f}."
+            f"Matrix products on {threads}, {entry['dtype']}, called from Python, are "
+            f"{geometric_mean(ratios):.2f} times as fast as NumPy's BLAS in the same run "
+            f"(geometric mean of {len(ratios)}; the least is {min(ratios):.2f})."
         )
     if startup := results.get("startup"):
         slowest = {
@@ -415,8 +418,8 @@ def render(results) -> str:
         }
         parts.append(
             f"A new process has imported fastnn after {slowest['import']:.2f} s and finished its "
-            f"first epoch after {slowest['warm']:.2f} s, or {slowest['cold']:.1f} s where nothing "
-            "was compiled before."
+            f"first epoch after {slowest['warm']:.2f} s, or {slowest['cold']:.1f} s if nothing is "
+            "compiled yet."
         )
     if entry := results.get("memory"):
         line = memory_line(entry)
@@ -428,7 +431,7 @@ def render(results) -> str:
 
 
 def between_markers(text: str, block: str | None = None) -> str:
-    """Return what stands between the markers, or the text with `block` put there."""
+    """Return the text between the markers, or the whole page with `block` put there."""
     before, begin, rest = text.partition(BEGIN)
     inside, end, after = rest.partition(END)
     if not begin or not end:

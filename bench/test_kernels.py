@@ -1,39 +1,60 @@
-"""Every kernel against its NumPy twin: ``pytest -n 0 bench/test_kernels.py``.
+"""Every kernel against its NumPy twin: ``pytest bench/test_kernels.py``.
 
-One group a kernel, size and dtype, so that pytest-benchmark's table has the two side by side.
+One group a kernel, shape and dtype, so that pytest-benchmark's table has the two side by side.
 """
 
 import numpy as np
 import pytest
 
-from bench.kernels import LEVELS, arguments, elements_for
+from bench.kernels import LEVELS, arguments, elements_for, shape
 from bench.matmul import PRODUCTS, SHAPES, numpy_call, operands
 from fastnn import kernels
 from tests.cases import CASES
 
-DTYPES = ("float32", "float64")
+SIDES = {"compiled": "compiled", "reference": "NumPy"}
 
 
-@pytest.mark.parametrize("side", ["compiled", "reference"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("level", LEVELS)
+def only_with_all(values, chosen):
+    """Return parameters of which a run without ``--all`` has the chosen ones."""
+    return [
+        value if value in chosen else pytest.param(value, marks=pytest.mark.all)
+        for value in values
+    ]  # fmt: skip
+
+
+def by(lengths):
+    return "x".join(map(str, lengths))
+
+
+dtypes = pytest.mark.parametrize("dtype", only_with_all(("float32", "float64"), ["float32"]))
+sides = pytest.mark.parametrize("side", SIDES)
+
+
+@sides
+@dtypes
+@pytest.mark.parametrize("level", only_with_all(LEVELS, ["L2"]))
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_kernel(benchmark, case, level, dtype, side):
-    benchmark.group = f"{case.name} {level} {dtype}"
     elements = elements_for(case, LEVELS[level], dtype)
-    benchmark(getattr(case, side), *arguments(case, elements, dtype).values())
+    benchmark.group = f"{case.name} {by(shape(case, elements))} {dtype}"
+    benchmark.name = SIDES[side]
+    function, made = getattr(case, side), arguments(case, elements, dtype).values()
+    with np.errstate(all="ignore"):
+        function(*made)  # compiles
+        benchmark(function, *made)
 
 
-@pytest.mark.parametrize("side", ["compiled", "numpy"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+@sides
+@dtypes
+@pytest.mark.parametrize("lengths", only_with_all(SHAPES, [(50, 200, 64), (128, 784, 512)]), ids=by)
 @pytest.mark.parametrize("product", PRODUCTS)
-def test_matmul(benchmark, product, shape, dtype, side):
-    benchmark.group = f"matmul_{product} {'x'.join(map(str, shape))} {dtype}"
-    a, b, out = operands(product, shape, dtype)
+def test_matmul(benchmark, product, lengths, dtype, side):
+    benchmark.group = f"matmul_{product} {by(lengths)} {dtype}"
+    benchmark.name = SIDES[side]
+    a, b, out = operands(product, lengths, dtype)
     if side == "compiled":
         kernel = getattr(kernels, f"matmul_{product}")
-        kernel(a, b, out)
+        kernel(a, b, out)  # compiles
         benchmark(kernel, a, b, out)
     else:
         left, right = numpy_call(product, a, b)

@@ -1,4 +1,4 @@
-"""Seconds an epoch of every contender on one work, after a check that they do the same work."""
+"""Seconds per epoch of every contender on one work, after checking that all do the same work."""
 
 import sys
 from dataclasses import replace
@@ -8,14 +8,14 @@ from bench.peers import PEERS
 from bench.workloads import WORKS, disagreement, problem
 
 AGREE = {"float32": 2e-3, "float64": 1e-10}
-"""How far apart weights may lie after an epoch. Rounding alone gives 1e-6 in float32, a ReLU that
-it turns over in one row 3e-4; a learning rate that is off by 1% gives 1e-2."""
+"""How far apart weights may be after an epoch.  In float32, rounding alone gives 1e-6, and one row
+whose ReLU rounding flips gives 3e-4.  A learning rate that is off by 1 % gives 1e-2."""
 AGREE_SKLEARN_ADAM = 2e-2
-"""scikit-learn's Adam adds epsilon at another place, which shows in any dtype."""
+"""scikit-learn's Adam adds epsilon elsewhere, which shows in any dtype."""
 
 
 def check(name, trainer, data, expected) -> dict:
-    """Return how far the weights after an epoch lie from `expected`, and complain if too far."""
+    """Return how far the weights after an epoch are from `expected`; complain if too far."""
     work = data.work
     found = disagreement(trainer.weights(), expected, data.start)
     limit = AGREE[str(data.dtype)]
@@ -25,7 +25,7 @@ def check(name, trainer, data, expected) -> dict:
         print(
             f"DISAGREEMENT: {PEERS[name].name} on {work.label}, {data.dtype}: weights differ from "
             f"NumPy's by {found:.1e} of the way trained, allowed {limit:.0e}; "
-            "its time is not of the same work",
+            "its time is for different work",
             file=sys.stderr,
         )
     return {"disagreement": found, "agrees": found < limit}
@@ -40,10 +40,10 @@ def main(
     shortest: float,
     least: int,
 ):
-    """Return {peer: {"median", "q1", "q3", "disagreement", "agrees"}} for the work so named.
+    """Return {peer: {"median", "q1", "q3", "disagreement", "agrees"}} for the named work.
 
-    A measurement has `least` epochs or more, since what a fit checks and makes ready before them is
-    not theirs alone.
+    A measurement has at least `least` epochs, which share the cost of a fit's checks and
+    preparation.
     """
     row = next(w for w in WORKS if w.name == work)
     data = problem(row, dtype)

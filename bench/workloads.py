@@ -1,7 +1,7 @@
-"""The training work that every contender does: same data, start, batches and update.
+"""The training work that every contender does, with the same data, start, batches and update.
 
-A :class:`Work` is a row of the table; :func:`problem` makes its seeded arrays. Learning rates are
-small, so that hundreds of epochs neither diverge nor run into denormal numbers.
+A :class:`Work` is a row of the table, and :func:`problem` makes its arrays from a seed.  Learning
+rates are small, so that hundreds of epochs neither diverge nor reach denormal numbers.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Work:
-    """One row: a ReLU network of `sizes`, trained in order by batches of `batch` rows."""
+    """One row: a ReLU network of `sizes`, trained without shuffling in batches of `batch` rows."""
 
     sizes: tuple[int, ...]
     batch: int
@@ -32,9 +32,10 @@ class Work:
 
     @property
     def flops(self) -> int:
-        """Floating point operations of an epoch's matrix products.
+        """Floating-point operations of an epoch's matrix products.
 
-        Forward and weight gradient for every layer, input gradient for all but the first.
+        These are forward and weight gradient for every layer, and input gradient for all but the
+        first.
         """
         products = [n_in * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False)]
         return 2 * self.rows * (3 * sum(products) - products[0])
@@ -64,7 +65,7 @@ class Problem:
 
 
 def problem(work: Work, dtype: str = "float32", seed: int = 0) -> Problem:
-    """Return the arrays of a work: a noisy linear target, and Glorot-uniform weights.
+    """Return a work's arrays: a noisy linear target, and Glorot-uniform weights.
 
     Both dtypes start from the same numbers, rounded to float32.
     """
@@ -89,10 +90,10 @@ def starting_weights(work: Work, rng: np.random.Generator, dtype: str) -> list[n
 
 
 def disagreement(weights, expected, start) -> float:
-    """Return how far two trainings lie apart, as a share of the way both have come.
+    """Return how far apart two trainings are, relative to how far they have moved.
 
-    The largest over the arrays of |weights - expected| / |expected - start| (Euclidean norms):
-    about the rounding error where both did the same work, about 1 where they did not.
+    This is the largest |weights - expected| / |expected - start| of all arrays (Euclidean norms).
+    It is about the rounding error if both did the same work, and about 1 if they did not.
     """
     return max(
         float(np.linalg.norm(w - e) / np.linalg.norm(e.astype(np.float64) - s))

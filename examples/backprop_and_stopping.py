@@ -8,7 +8,7 @@ from fastnn.datasets import load_diabetes, load_digits
 
 
 def backprop(args):
-    """Compare the gradient of one weight matrix with differences of many widths."""
+    """Compare one weight matrix's gradient with finite differences of many widths."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(50, 6)), rng.normal(size=(50, 2))
     layers = [fastnn.Dense(5, "tanh"), fastnn.Dense(2)]
@@ -17,7 +17,7 @@ def backprop(args):
     print(fastnn.check_gradients(network, X, y))
     weights = network.get_weights()
     network.fit(X, y, batch_size=50, shuffle=False)
-    gradient = (weights[0] - network.get_weights()[0]).ravel()  # one step at rate 1
+    gradient = (weights[0] - network.get_weights()[0]).ravel()  # from one update at rate 1
 
     def loss(place, move):
         moved = [w.copy() for w in weights]
@@ -110,7 +110,7 @@ def halving(args):
 
 
 def pretraining(args):
-    """Train on 100 labels; the other training rows serve without theirs."""
+    """Train on 100 labeled rows; pre-training also uses 1,100 more rows, without their labels."""
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.y))
     X, y = digits.X[order] / 16, digits.y[order]

@@ -1,4 +1,4 @@
-"""What the examples share: their arguments, and pictures where matplotlib is installed."""
+"""What the examples share: arguments, and pictures if matplotlib is installed."""
 
 import argparse
 from pathlib import Path
@@ -27,15 +27,15 @@ _STYLE = {
 
 
 def arguments(text):
-    """Return the directory of the pictures and whether the run is a quick trial."""
+    """Return the command line's arguments: where pictures go, and whether to run a quick trial."""
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("directory", nargs="?", default="docs/pictures", type=Path)
-    parser.add_argument("--quick", action="store_true", help="a few epochs, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="a few epochs, as a trial run")
     return parser.parse_args()
 
 
 def panels(columns, rows=1, width=3.6, height=2.9, **settings):
-    """Return a figure and its axes, in a list; None and None without matplotlib."""
+    """Return a figure and the list of its axes, or None twice without matplotlib."""
     if pyplot is None:
         return None, None
     pyplot.rcParams.update(_STYLE)
@@ -47,14 +47,14 @@ def panels(columns, rows=1, width=3.6, height=2.9, **settings):
 
 
 def decimals(axis):
-    """Label a logarithmic axis of a decade or two with plain numbers."""
+    """Label a logarithmic axis that spans a decade or two with plain numbers."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure, directory, name):
-    """Write a figure as SVG, the same bytes for the same numbers."""
+    """Write a figure as SVG; the same numbers give the same bytes."""
     if figure is None:
         return
     directory.mkdir(parents=True, exist_ok=True)

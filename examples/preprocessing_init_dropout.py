@@ -1,4 +1,4 @@
-"""What preprocessing does to data, what a start does to depth, what dropout does to curves."""
+"""What preprocessing does to data, the start to deep networks, and dropout to learning."""
 
 import numpy as np
 from pictures import arguments, decimals, panels, save
@@ -34,12 +34,12 @@ def preprocessing(args):
 
 
 def spread(activation, start, depth):
-    """Return the standard deviation of the outputs of the first layers, depth by depth."""
+    """Return the standard deviation of every layer's outputs, from the first to the last."""
     X = np.random.default_rng(0).normal(size=(200, 256))
     layers = [fastnn.Dense(256, activation, kernel_initializer=start) for _ in range(depth)]
     found = []
     for last in range(1, depth + 1):
-        network = fastnn.Network(layers[:last])  # the same seed: the same weights
+        network = fastnn.Network(layers[:last])  # the same seed gives the same weights
         network.build(256)
         found.append(float(network.predict(X).std()))
     return found
@@ -70,7 +70,7 @@ def dropout(args):
     order = np.random.default_rng(0).permutation(len(digits.y))
     X, y = digits.X[order] / 16, digits.y[order]
     D, drop = fastnn.Dense, fastnn.Dropout
-    held = {"kernel_constraint": fastnn.MaxNorm(1.5)}  # 3 or 4 would never bind here
+    held = {"kernel_constraint": fastnn.MaxNorm(1.5)}  # the usual 3 or 4 would never bind here
     nets = {
         "plain": [D(256, "relu"), D(256, "relu")],
         "dropout": [drop(0.2), D(256, "relu"), drop(0.5), D(256, "relu"), drop(0.5)],

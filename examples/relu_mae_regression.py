@@ -1,4 +1,4 @@
-"""200 inputs, one ReLU layer, mean absolute error: why it does not learn, and what helps."""
+"""Why a ReLU layer on 200 inputs does not learn under mean absolute error, and what helps."""
 
 import numpy as np
 from pictures import arguments, decimals, panels, save
@@ -7,7 +7,7 @@ import fastnn
 
 
 def make_data(n=2400, seed=0):
-    """Inputs of very different scales; the target lies around 500 and depends on ten of them."""
+    """Return inputs of very different scales, and a target around 660 that depends on ten."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(n, 200))
     y = 500 + 40 * (np.abs(z[:, :5]).sum(1) + z[:, 5:10].sum(1)) + rng.normal(size=n)

@@ -1,7 +1,7 @@
 """Estimate w in 2 w = y with the signed, absolute and squared error, with and without noise.
 
-Twenty rows, batches of two, w = 20 at the start and 1 in truth.  The rates are those of losses
-summed over a batch; here a loss is the mean over its two rows, so the optimizer gets the double.
+Twenty rows, batches of two.  w starts at 20; its true value is 1.  The rates are for losses
+summed over a batch.  fastnn takes the mean over the two rows, so the optimizer gets twice the rate.
 """
 
 import warnings
@@ -20,7 +20,7 @@ def estimate(loss, y, rate, epochs):
     start = fastnn.initializers.Constant(20.0)
     layers = [fastnn.Dense(1, use_bias=False, kernel_initializer=start)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the signed error says that it has no minimum
+        warnings.simplefilter("ignore")  # the signed error warns that it has no minimum
         network = fastnn.Network(layers, loss=loss, optimizer=fastnn.SGD(rate), dtype="float64")
         w = []
         history = network.fit(
@@ -34,7 +34,7 @@ def estimate(loss, y, rate, epochs):
 
 
 def compare(args, name, title, losses, y, rate, epochs):
-    """Run the losses, print where w ends and draw w and the loss over the epochs."""
+    """Train with each loss, print where w ends, and draw w and the loss by epoch."""
     figure, axes = panels(2)
     for loss in losses:
         w, values = estimate(loss, y, rate, epochs)

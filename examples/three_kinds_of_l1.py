@@ -1,4 +1,4 @@
-"""L1 in the gradient, as a constant shrink and proximal, on a network that over-fits."""
+"""L1 in the gradient, as a constant shrink, and proximal, on a network that overfits."""
 
 import numpy as np
 from pictures import arguments, panels, save
@@ -15,7 +15,7 @@ PENALTIES = {
 
 
 def make_data(n, seed):
-    """Forty inputs, of which four matter."""
+    """Return forty inputs, of which four matter, and the target."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 40))
     y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] + X[:, 3] + 0.3 * rng.normal(size=n)
@@ -45,7 +45,7 @@ def main():
             seen = range(1, epochs + 1, 10)
             axes[number].hist(w, bins=np.linspace(-1, 1, 42), log=True)
             axes[number].set(title=f"{name}\nexactly 0: {(w == 0).mean():.0%}", xlabel="weight")
-            # The first two kinds take nearly one way: the dashes let both be seen.
+            # The first two curves nearly coincide: dashes keep both visible.
             style = {"color": f"C{number}", "dashes": (4, 4) if "shrink" in name else (None, None)}
             errors_axes[0].plot(seen, history["val_mse"][::10], label=f"{name}, test", **style)
             errors_axes[0].plot(seen, history["mse"][::10], color=f"C{number}", linestyle=":")

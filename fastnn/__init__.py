@@ -47,6 +47,7 @@ with uncollected():
     )
 
 if TYPE_CHECKING:
+    from fastnn.comparison import compare_kernel
     from fastnn.diagnosis import (
         WatchUnits,
         check_gradients,
@@ -100,6 +101,7 @@ __all__ = [
     "WatchUnits",
     "check_gradients",
     "check_units",
+    "compare_kernel",
     "diagnose",
     "fit_many",
     "load",
@@ -111,6 +113,7 @@ __all__ = [
 
 # What a training does without is loaded when it is asked for.
 _LATER = {
+    "comparison": ("compare_kernel",),
     "diagnosis": (
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
@@ -123,7 +126,6 @@ _LATER = {
 # gives the same module, so that there is one class of each name.
 _MOVED = {
     "callbacks": ("monitors",),
-    "cli": ("warmup",),
     "files": ("modelfile", "storage"),
     "inputs": ("arrays", "checks", "custom"),
     "layers": ("class_trees", "dropout", "hierarchical", "normalization", "penalties"),

@@ -1,9 +1,11 @@
-"""The command line: ``python -m fastnn demo | train | predict | bench | warmup | info``."""
+"""The command line: ``python -m fastnn COMMAND``, with demo, train, predict, explain and others."""
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from fastnn import losses, optimizers
 
 EXAMPLES = """examples:
   python -m fastnn demo
@@ -25,6 +27,14 @@ PREDICT_EXAMPLES = """examples:
   python -m fastnn predict mail.fastnn inbox.csv --probabilities --output answers.csv
 
 The table needs the columns of the training table, in any order; others are ignored.
+"""
+EXPLAIN_EXAMPLES = """examples:
+  python -m fastnn explain 200-64-1
+  python -m fastnn explain 784-512-256-10 --batch-size 128 --optimizer sgd --threads 1
+  python -m fastnn explain 200-64-1 --no-times --code
+
+The network has ReLU units and learns from random rows. Of a network of your own, on your
+data, Network.explain says the same.
 """
 
 
@@ -49,6 +59,22 @@ def hidden(text: str) -> list[int]:
 
 
 hidden.__name__ = "list of layer sizes"
+
+
+def offered(table: Mapping[str, type[losses.Loss] | type[optimizers.Optimizer]]) -> list[str]:
+    """Return the names of the classes that set `on_command_line` themselves."""
+    return sorted({kind.name for kind in table.values() if vars(kind).get("on_command_line")})
+
+
+def sizes(text: str) -> list[int]:
+    """Read the widths of a network, inputs and outputs included: ``200-64-1``."""
+    found = [int(number(int, 1)(units)) for units in text.split("-")]
+    if len(found) < 2:
+        raise argparse.ArgumentTypeError(f"{text} is one size, wanted inputs-units-...-outputs")
+    return found
+
+
+sizes.__name__ = "network, wanted sizes such as 200-64-1,"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     )
     train.add_argument(
         "--loss",
-        choices=["mae", "mse", "softmax_cross_entropy"],
+        choices=offered(losses.TABLE),
         help="default: mae for regression, softmax_cross_entropy for classification",
     )
     train.add_argument(
@@ -98,12 +124,14 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--batch-size", type=number(int, 1), default=32, metavar="N", help="default: 32"
     )
-    train.add_argument("--optimizer", choices=["adam", "sgd"], default="adam", help="default: adam")
+    names = offered(optimizers.TABLE)
+    train.add_argument("--optimizer", choices=names, default="adam", help="default: adam")
+    rates = [f"{optimizers.get(name).learning_rate} for {name}" for name in names]
     train.add_argument(
         "--learning-rate",
         type=number(float, 0),
         metavar="R",
-        help="default: 0.001 for adam, 0.01 for sgd",
+        help=f"default: {', '.join(rates)}",
     )
     train.add_argument(
         "--test-size",
@@ -127,6 +155,35 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--probabilities", action="store_true", help="add a column for each class's probability"
     )
+
+    explain = command(
+        "explain", "show what a batch of training does, step by step, and time it", EXPLAIN_EXAMPLES
+    )
+    explain.add_argument("sizes", type=sizes, metavar="SIZES", help="the network, as in 200-64-1")
+    explain.add_argument(
+        "--loss",
+        choices=["mae", "mse", "softmax_cross_entropy"],
+        help="default: mae for one output, softmax_cross_entropy for more",
+    )
+    explain.add_argument(
+        "--optimizer", choices=["adam", "sgd"], default="adam", help="default: adam"
+    )
+    explain.add_argument(
+        "--batch-size", type=number(int, 1), default=32, metavar="N", help="default: 32"
+    )
+    explain.add_argument(
+        "--rows", type=number(int, 1), default=20_000, metavar="N", help="default: 20000"
+    )
+    explain.add_argument(
+        "--threads", type=number(int, 1), metavar="N", help="default: as many as are of use"
+    )
+    explain.add_argument(
+        "--no-shuffle", dest="shuffle", action="store_false", help="take the rows in their order"
+    )
+    explain.add_argument(
+        "--no-times", dest="times", action="store_false", help="run nothing, show the steps alone"
+    )
+    explain.add_argument("--code", action="store_true", help="show the steps' generated code too")
 
     command("bench", "time kernels and training against NumPy and peers (from a checkout)")
     command("warmup", "compile the kernels now, so that the first training starts at once")
@@ -178,6 +235,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from fastnn.cli.table import predict
 
             predict(arguments)
+        case "explain":
+            from fastnn.cli.explain import explain
+
+            explain(arguments)
         case "warmup":
             from fastnn.cli.system import warmup
 

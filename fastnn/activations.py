@@ -1,28 +1,37 @@
 """Activation functions: which kernels compute them, with which settings."""
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from fastnn.inputs.checks import boolean, non_negative_float, positive_float
 from fastnn.inputs.custom import CustomMixin, activation_kernels, n_arguments
-from fastnn.inputs.settings import Configured, look_up
+from fastnn.inputs.settings import Configured, look_up, setting, table
 
 Kernel = str | tuple[Callable[..., None], Callable[..., None]]
 """The name of a kernel, or a compiled function and its NumPy twin."""
 
 
 class Activation(Configured):
-    """An activation function; the attributes of an object are its settings.
+    """An activation function: its settings, and facts about it.
 
     Attributes
     ----------
     name : str
         Kernels ``<name>_forward(x, *arguments, out)`` and
         ``<name>_backward(x, y, *arguments, dy, dx)`` compute it.
+    aliases : tuple of str
+        Other names for it.
     slope : float or None
         For ``f(t) = t if t > 0 else slope * t``, which the matrix product applies itself.
     elementwise : bool
         Whether an output depends on one input alone.
+    range : (float, float)
+        Bounds of the outputs.
+    saturates : bool
+        Whether the gradient vanishes near both bounds.
+    kernel_initializer : str
+        The default initializer of its layer.
 
     Examples
     --------
@@ -31,10 +40,13 @@ class Activation(Configured):
     0.0
     """
 
-    name: str = ""
-    slope: float | None = None
-
-    elementwise: bool = True
+    name = ""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    slope: ClassVar[float | None] = None
+    elementwise = True
+    range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    saturates = False
+    kernel_initializer = "glorot_uniform"
 
     @property
     def forward(self) -> Kernel:
@@ -49,19 +61,22 @@ class Activation(Configured):
     @property
     def arguments(self) -> tuple[float, ...]:
         """The kernels' arguments: the settings in their order."""
-        return tuple(vars(self).values())
+        return tuple(self.settings().values())
 
 
 class Linear(Activation):
     """``f(t) = t``."""
 
     name, slope = "linear", 1.0
+    aliases = ("identity",)
 
 
 class ReLU(Activation):
     """``f(t) = max(t, 0)``, with slope 0 at 0."""
 
     name, slope = "relu", 0.0
+    range = (0.0, math.inf)
+    kernel_initializer = "he_uniform"
 
 
 class LeakyReLU(Activation):
@@ -90,9 +105,9 @@ class LeakyReLU(Activation):
     """
 
     name = "leaky_relu"
+    kernel_initializer = "he_uniform"
 
-    def __init__(self, negative_slope: float = 0.2):
-        self.negative_slope = non_negative_float(negative_slope, "negative_slope")
+    negative_slope: float = setting(default=0.2, check=non_negative_float)
 
     @property
     def slope(self) -> float:  # type: ignore[override]
@@ -125,9 +140,14 @@ class ELU(Activation):
     """
 
     name = "elu"
+    kernel_initializer = "he_uniform"
 
-    def __init__(self, alpha: float = 1.0):
-        self.alpha = positive_float(alpha, "alpha")
+    alpha: float = setting(default=1.0, check=positive_float)
+
+    @property
+    def range(self) -> tuple[float, float]:  # type: ignore[override]
+        """Bounds of the outputs."""
+        return -self.alpha, math.inf
 
 
 class GELU(Activation):
@@ -155,9 +175,10 @@ class GELU(Activation):
     """
 
     name = "gelu"
+    range = (-0.171, math.inf)
+    kernel_initializer = "he_uniform"
 
-    def __init__(self, approximate: bool = False):
-        self.approximate = boolean(approximate, "approximate")
+    approximate: bool = setting(default=False, check=boolean)
 
     @property
     def forward(self):
@@ -176,36 +197,47 @@ class Softplus(Activation):
     """``f(t) = log(1 + exp(t))``: PyTorch's with ``beta=1``, and Keras's."""
 
     name = "softplus"
+    range = (0.0, math.inf)
+    kernel_initializer = "he_uniform"
 
 
 class SiLU(Activation):
     """``f(t) = t / (1 + exp(-t))``, also called swish."""
 
     name = "silu"
+    aliases = ("swish",)
+    range = (-0.279, math.inf)
+    kernel_initializer = "he_uniform"
 
 
 class Exponential(Activation):
     """``f(t) = exp(t)``: the last layer's for the Poisson loss, to predict rates."""
 
     name = "exponential"
+    range = (0.0, math.inf)
 
 
 class Sigmoid(Activation):
     """``f(t) = 1 / (1 + exp(-t))``."""
 
     name = "sigmoid"
+    range = (0.0, 1.0)
+    saturates = True
 
 
 class Tanh(Activation):
     """The hyperbolic tangent."""
 
     name = "tanh"
+    range = (-1.0, 1.0)
+    saturates = True
 
 
 class Softmax(Activation):
     """``f(t)_j = exp(t_j) / sum_k exp(t_k)`` over the units of the layer."""
 
     name, elementwise = "softmax", False
+    range = (0.0, 1.0)
 
 
 class Custom(CustomMixin, Activation):
@@ -269,25 +301,11 @@ class Custom(CustomMixin, Activation):
         return ()
 
 
-_CLASSES: tuple[type[Activation], ...] = (
-    Linear,
-    ReLU,
-    LeakyReLU,
-    ELU,
-    GELU,
-    Softplus,
-    SiLU,
-    Exponential,
-    Sigmoid,
-    Tanh,
-    Softmax,
-)
-TABLE = {kind.name: kind for kind in _CLASSES} | {"identity": Linear, "swish": SiLU}
+TABLE = table(Activation)
 
 
-def get(activation: Any) -> Activation:
+def get(activation: Any, name: str = "activation") -> Activation:
     """Return an activation by name, by configuration or as it is; None is linear."""
-    found: Activation = look_up(
-        "linear" if activation is None else activation, "activation", Activation, TABLE
-    )
+    wanted = "linear" if activation is None else activation
+    found: Activation = look_up(wanted, name, Activation, TABLE)
     return found

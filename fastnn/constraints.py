@@ -4,16 +4,17 @@ import math
 from typing import Any
 
 from fastnn.inputs.checks import positive_float
-from fastnn.inputs.settings import Configured, look_up
+from fastnn.inputs.settings import Configured, look_up, setting, table
 
 
 class Constraint(Configured):
-    """Bounds; a new constraint is a subclass and an entry in TABLE.
+    """Bounds; a new constraint is a subclass.
 
     Weights, or norms of units' weights, that lie outside are brought to the nearest bound after
     every update: projected gradient descent.  The starting weights are left as they are.
     """
 
+    name = ""
     per = "weight"
     """What is bounded: each "weight", or for each "unit" the norm of its incoming weights."""
 
@@ -32,6 +33,8 @@ class NonNeg(Constraint):
     >>> fastnn.NonNeg()
     NonNeg()
     """
+
+    name = "non_neg"
 
     @property
     def bounds(self):
@@ -66,10 +69,9 @@ class MaxNorm(Constraint):
     MaxNorm(max_value=3.0)
     """
 
-    per = "unit"
+    name, per = "max_norm", "unit"
 
-    def __init__(self, max_value: float = 2.0):
-        self.max_value = positive_float(max_value, "max_value")
+    max_value: float = setting(default=2.0, check=positive_float)
 
     @property
     def bounds(self):
@@ -86,14 +88,14 @@ class UnitNorm(Constraint):
     UnitNorm()
     """
 
-    per = "unit"
+    name, per = "unit_norm", "unit"
 
     @property
     def bounds(self):
         return 1.0, 1.0
 
 
-TABLE = {"non_neg": NonNeg, "max_norm": MaxNorm, "unit_norm": UnitNorm}
+TABLE = table(Constraint)
 
 
 def get(constraint: Any, name: str) -> Constraint | None:

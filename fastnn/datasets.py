@@ -1,6 +1,6 @@
-"""Two small real data sets, read from the package, and random splits.
+"""Two small real data sets that ship with the package, and random splits.
 
-Sources, citations and licences stand in ``fastnn/data/README.md``.
+``fastnn/data/README.md`` gives sources, citations and licenses.
 """
 
 import gzip
@@ -26,15 +26,15 @@ class Dataset(NamedTuple):
     Attributes
     ----------
     X : float64 array of shape (n, n_features)
-        One row a sample.
+        One row per sample.
     y : array
         Class labels, int64 of shape (n,), or regression targets, float64 of shape (n, 1).
     feature_names : tuple of str
-        The columns of `X`.
+        Names of the columns of `X`.
     target_names : tuple of str
-        The classes in the order of their labels, or the one regression target.
+        Names of the classes in the order of their labels, or of the one regression target.
     description : str
-        What it is, and whom to cite.
+        What the data are, and whom to cite.
     """
 
     X: NDArray[np.float64]
@@ -52,10 +52,10 @@ def _read(name: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
 
 
 def load_digits() -> Dataset:
-    """Return 1,797 handwritten digits, 8x8 pixels of 0 to 16, with labels 0 to 9.
+    """Return 1,797 handwritten digits: 8x8 pixels from 0 to 16, with labels 0 to 9.
 
-    The test part of UCI's Optical Recognition of Handwritten Digits, the rows of scikit-learn's
-    ``load_digits``.
+    These are the test part of UCI's Optical Recognition of Handwritten Digits, the same rows as
+    scikit-learn's ``load_digits``.
 
     Returns
     -------
@@ -85,17 +85,17 @@ def load_digits() -> Dataset:
 
 
 def load_diabetes() -> Dataset:
-    """Return 442 patients, 10 unscaled measurements each, and the disease's progression in a year.
+    """Return 442 diabetes patients: 10 unscaled measurements, and the progression in a year.
 
     Returns
     -------
     Dataset
-        `X` is (442, 10) in the units of the study; `y` is (442, 1), between 25 and 346.
+        `X` is (442, 10), in the units of the study; `y` is (442, 1), from 25 to 346.
 
     References
     ----------
-    B. Efron, T. Hastie, I. Johnstone and R. Tibshirani (2004). Least Angle Regression.
-    The Annals of Statistics 32(2), 407-499.
+    B. Efron, T. Hastie, I. Johnstone and R. Tibshirani (2004). Least Angle Regression.  The Annals
+    of Statistics 32(2), 407-499.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def load_diabetes() -> Dataset:
 def split_rows(
     n_rows: int, test_size: float = 0.2, seed: int = 0, stratify: ArrayLike | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the row numbers of a random training part and test part, each in random order.
+    """Return the indices of random training and test rows, each in random order.
 
     Parameters and errors are those of :func:`train_test_split`.
 
@@ -135,8 +135,8 @@ def split_rows(
     groups = np.asarray(stratify)
     if groups.shape != (n_rows,):
         raise ValueError(f"stratify must have shape ({n_rows},), got {groups.shape}")
-    # With the rows laid out group by group, n_test evenly spaced ones take from each group its
-    # share, rounded down or up.
+    # With the rows laid out group by group, n_test evenly spaced ones take each group's share,
+    # rounded down or up.
     order = order[np.argsort(groups[order], kind="stable")]
     start = generator.integers(n_rows)
     is_test = np.diff((np.arange(n_rows + 1) * n_test + start) // n_rows).astype(bool)
@@ -144,7 +144,7 @@ def split_rows(
 
 
 def _part_size(size: Any, n_rows: int, n_left: int, name: str) -> int:
-    """Return the number of rows of a part, given as a share of all or as that number."""
+    """Return a part's number of rows from `size`, a share of all rows or that number."""
     if isinstance(size, bool) or not isinstance(size, numbers.Real):
         raise TypeError(f"{name}_size is {size!r}, wanted a share of the rows or their number")
     n_part = int(size) if isinstance(size, numbers.Integral) else round(float(size) * n_rows)
@@ -163,23 +163,23 @@ def train_test_split(
     seed: int = 0,
     stratify: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Split rows at random into a part to train on and a part to test on.
+    """Split rows at random into a training and a test part.
 
     Parameters
     ----------
     X, y : array-like
         Inputs and targets, with the same number of rows.
     test_size : float or int
-        The share of rows to test on, between 0 and 1, or as an int their number.
+        The share of rows to test on, between 0 and 1, or an int: how many.
     seed : int
         The same seed gives the same split.
     stratify : array-like of shape (n,), optional
-        Groups, usually the labels; each appears in both parts in its share, to within one row.
+        Groups, usually the labels.  Each keeps its share in both parts, to within one row.
 
     Returns
     -------
     X_train, X_test, y_train, y_test : arrays
-        Copies of the rows; `X` and `y` are left alone.
+        Copies of the rows; `X` and `y` do not change.
 
     Raises
     ------
@@ -210,23 +210,23 @@ def train_validation_test_split(
     seed: int = 0,
     stratify: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], ...]:
-    """Split rows at random into parts to train on, to stop or choose by, and to test on.
+    """Split rows at random into a training, a validation and a test part.
 
     Parameters
     ----------
     X, y : array-like
         Inputs and targets, with the same number of rows.
     validation_size, test_size : float or int
-        Shares of all rows, between 0 and 1, or as ints numbers of rows.
+        Shares of all rows, between 0 and 1, or ints: how many.
     seed : int
-        The same seed gives the same split, and the test part of :func:`train_test_split`.
+        The same seed gives the same split, with the same test part as :func:`train_test_split`.
     stratify : array-like of shape (n,), optional
-        Groups, usually the labels; each appears in all parts in its share, to within two rows.
+        Groups, usually the labels.  Each keeps its share in all parts, to within two rows.
 
     Returns
     -------
     X_train, X_validation, X_test, y_train, y_validation, y_test : arrays
-        Copies of the rows; `X` and `y` are left alone.
+        Copies of the rows; `X` and `y` do not change.
 
     Raises
     ------

@@ -10,11 +10,12 @@ For a kernel of shape (n_in, n_out), `n_in` is the number of inputs of a unit (t
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fastnn import activations
 from fastnn.inputs.checks import (
     finite_float,
     non_negative_float,
@@ -22,12 +23,13 @@ from fastnn.inputs.checks import (
     positive_float,
     positive_int,
 )
+from fastnn.inputs.settings import Configured, optional, setting, table
 
 
-class Initializer:
-    """Base of initializers: override :meth:`draw`; parameters are the object's attributes."""
+class Initializer(Configured):
+    """Base of initializers: override :meth:`draw`."""
 
-    name: ClassVar[str]
+    name = ""
 
     def __call__(
         self, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike = np.float32
@@ -41,16 +43,7 @@ class Initializer:
 
     def to_config(self) -> dict[str, Any]:
         """Return the name and the parameters, from which :func:`get` makes an equal object."""
-        return {"name": self.name, **vars(self)}
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        parameters = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
-        return f"{type(self).__name__}({parameters})"
+        return super().to_config() | {"name": self.name}
 
 
 class Zeros(Initializer):
@@ -67,8 +60,7 @@ class Constant(Initializer):
 
     name = "constant"
 
-    def __init__(self, value: float = 0.01):
-        self.value = finite_float(value, "value")
+    value: float = setting(default=0.01, check=finite_float)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return np.full(shape, self.value)
@@ -79,8 +71,7 @@ class Normal(Initializer):
 
     name = "normal"
 
-    def __init__(self, stddev: float = 0.05):
-        self.stddev = non_negative_float(stddev, "stddev")
+    stddev: float = setting(default=0.05, check=non_negative_float)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return rng.normal(0.0, self.stddev, shape)
@@ -91,8 +82,7 @@ class Uniform(Initializer):
 
     name = "uniform"
 
-    def __init__(self, limit: float = 0.05):
-        self.limit = non_negative_float(limit, "limit")
+    limit: float = setting(default=0.05, check=non_negative_float)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(-self.limit, self.limit, shape)
@@ -195,8 +185,7 @@ class Orthogonal(Initializer):
 
     name = "orthogonal"
 
-    def __init__(self, gain: float = 1.0):
-        self.gain = positive_float(gain, "gain")
+    gain: float = setting(default=1.0, check=positive_float)
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         n_in, n_out = _matrix(shape, self.name)
@@ -223,9 +212,8 @@ class Sparse(Initializer):
 
     name = "sparse"
 
-    def __init__(self, k: int = 10, stddev: float | None = None):
-        self.k = positive_int(k, "k")
-        self.stddev = None if stddev is None else positive_float(stddev, "stddev")
+    k: int = setting(default=10, check=positive_int)
+    stddev: float | None = setting(default=None, check=optional(positive_float))
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         n_in, n_out = _matrix(shape, self.name)
@@ -237,26 +225,8 @@ class Sparse(Initializer):
         return weights
 
 
-INITIALIZERS: dict[str, type[Initializer]] = {
-    family.name: family
-    for family in (
-        Zeros,
-        Constant,
-        Normal,
-        Uniform,
-        LecunNormal,
-        LecunUniform,
-        GlorotNormal,
-        GlorotUniform,
-        HeNormal,
-        HeUniform,
-        Orthogonal,
-        Sparse,
-    )
-}
+INITIALIZERS = table(Initializer)
 """Initializers by name."""
-
-_RELU_FAMILY = {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"}
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -276,7 +246,7 @@ def get(initializer: Any, name: str = "initializer") -> Initializer:
     >>> get("he")
     Traceback (most recent call last):
     ValueError: initializer is 'he', wanted one of 'zeros', 'constant', 'normal', 'uniform', \
-'lecun_normal', 'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', \
+'lecun_normal', 'glorot_normal', 'he_normal', 'lecun_uniform', 'glorot_uniform', 'he_uniform', \
 'orthogonal', 'sparse'
     """
     if isinstance(initializer, Initializer):
@@ -291,9 +261,9 @@ def get(initializer: Any, name: str = "initializer") -> Initializer:
     return INITIALIZERS[one_of(initializer, name, INITIALIZERS)]()
 
 
-def default_for(activation: str | None) -> Initializer:
+def default_for(activation: Any) -> Initializer:
     """Return where a kernel starts unless told: He for the ReLU family, Glorot for all others."""
-    return HeUniform() if activation in _RELU_FAMILY else GlorotUniform()
+    return get(activations.get(activation).kernel_initializer)
 
 
 def _matrix(shape, name):

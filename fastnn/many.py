@@ -1,4 +1,4 @@
-"""Training many networks on the same data: seeds, a grid of settings, an ensemble."""
+"""Train many networks on the same data: an ensemble of seeds, or a grid of settings."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -15,16 +15,16 @@ from fastnn.training.fitting import Plan
 
 
 class FitManyError(ExceptionGroup):
-    """Some of the networks of :func:`fit_many` failed, and all others were trained to their end.
+    """Some networks of :func:`fit_many` failed; all others finished training.
 
     Attributes
     ----------
     exceptions : tuple of Exception
-        What :meth:`Network.fit` would have raised, for each network that failed.
+        For each failed network, what its :meth:`Network.fit` would have raised.
     positions : list of int
-        The places of those networks in the list.
+        Where the failed networks are in the list.
     histories : list of History
-        Those of all networks; where one failed, of the epochs before.
+        The histories of all networks; those of failed ones end where they failed.
     """
 
     positions: list[int]
@@ -32,7 +32,7 @@ class FitManyError(ExceptionGroup):
 
 
 class _Report(Callback):
-    """Prints a line when the network is done."""
+    """Prints a line when its network is done."""
 
     def __init__(self, label: str, history: History):
         self.label, self.history = label, history
@@ -57,26 +57,26 @@ def fit_many(
     verbose: int = 0,
     n_threads: int | None = None,
 ) -> list[History]:
-    """Train each of many networks on the same data, as its own :meth:`Network.fit` would.
+    """Train many networks on the same data, each as its own :meth:`Network.fit` would.
 
-    The networks may differ in seed, hidden layers, loss, optimizer and dtype.  Each is trained by
-    one thread, as many at a time as there are threads, the largest first; the weights are those,
-    bit for bit, of a fit of each network alone.  The data are checked once, and nobody copies them.
+    The networks may differ in seed, hidden layers, loss, optimizer and dtype.  One thread trains
+    each network, and several networks train at a time, the largest first.  Each gets the weights,
+    bit for bit, of fitting it alone.  The data are checked once and never copied.
 
     Parameters
     ----------
     networks : sequence of Network
-        All with the same number of outputs and with losses of the same kind of target.
+        All need the same number of outputs, and losses for the same kind of target.
     X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight, \
     class_weight
-        As :meth:`Network.fit` takes them, the same for all networks.
+        As in :meth:`Network.fit`, the same for all networks.
     callbacks : sequence of lists, optional
-        For each network its callbacks, which are called from the thread that trains it.
+        A list of callbacks for each network, called from the thread that trains it.
     verbose : {0, 1}
-        Nothing, or a line for each network when it is done.
+        Print nothing, or a line when a network is done.
     n_threads : int or None
-        How many networks to train at a time; None is the cores that this process may use, less
-        those in use by other fits.  The networks' own `n_threads` do not count here.
+        How many networks to train at a time; None is the cores this process may use, less those
+        that other fits occupy.  The networks' own `n_threads` are ignored.
 
     Returns
     -------
@@ -86,13 +86,13 @@ def fit_many(
     Raises
     ------
     ValueError, TypeError
-        For bad input, before anything is changed, and where a network is in the list twice.
+        For bad input, such as the same network twice, before anything changes.
     FitManyError
-        If networks failed, because a loss was not finite or a callback raised an exception; not
-        before all others are done.  The exception holds all histories.
+        If networks failed because a loss was not finite or a callback raised.  It is raised after
+        all others are done, and holds all histories.
     KeyboardInterrupt
-        On Ctrl-C, when each network in training has ended the step in progress.  Those that were
-        done stay as they are, and those whose turn had not come are not trained.
+        On Ctrl-C, once each network in training has finished its step.  Networks that were done
+        keep their weights, and those still waiting are not trained.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def fit_many(
     >>> bool(np.abs(mean - x**2).mean() < 0.1)
     True
 
-    A learning rate that is too large costs no other network its training:
+    One network with too large a learning rate does not stop the others:
 
     >>> try:
     ...     histories = fastnn.fit_many([network(0, rate) for rate in (0.1, 1e30)], x, x**2)
@@ -122,20 +122,28 @@ def fit_many(
         raise ValueError(f"verbose is {verbose!r}, wanted 0 or 1")
     if n_threads is not None:
         n_threads = checks.positive_int(n_threads, "n_threads")
-    # What float32 can hold, float64 can: one network's door stands for all.
+    # What float32 can hold, float64 can too: checking for one network covers all.
     strictest = min(found, key=lambda network: network.dtype.itemsize)
     plan = fitting.make_plan(
-        strictest, X, y, epochs, batch_size, shuffle, validation_data, validation_split,
-        sample_weight, class_weight,
-    )  # fmt: skip
+        strictest.model,
+        X,
+        y,
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        validation_data=validation_data,
+        validation_split=validation_split,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+    )
     n_inputs = plan.data.x.shape[1]
     for number, network in enumerate(found):
-        if network._n_columns() not in (None, n_inputs):
+        if network.model.n_features not in (None, n_inputs):
             raise ValueError(
                 f"X has {n_inputs} columns, but networks[{number}] was built for "
-                f"{network._n_columns()} inputs"
+                f"{network.model.n_features} inputs"
             )
-    plans = [fitting.adapt(network, plan) for network in found]
+    plans = [fitting.adapt(network.model, plan) for network in found]
     return _train(found, plans, hooks, bool(verbose), n_threads or cores.unused())
 
 
@@ -148,7 +156,7 @@ def _train(
 ) -> list[History]:
     histories = [History() for _ in networks]
     failures: dict[int, Exception] = {}
-    # The largest first: one that came last would be trained alone.
+    # The largest first: started last, it would finish alone while other threads idle.
     sizes = [
         _size(network, plan.data.x.shape[1]) for network, plan in zip(networks, plans, strict=True)
     ]
@@ -163,9 +171,10 @@ def _train(
             own = hooks[number]
             report = [_Report(f"networks[{number}]", histories[number])] if verbose else []
             try:
-                plan = fitting.begin(networks[number], plans[number])
+                network = networks[number]
+                plan = fitting.begin(network.model, plans[number])
                 hook = CallbackList([histories[number], *own, *report])
-                fitting.train(networks[number], plan, hook, watched=bool(own))
+                fitting.train(network.model, plan, hook, bool(own), network)
             except team.StoppedError:
                 return
             except Exception as error:
@@ -185,7 +194,7 @@ def _train(
 
 
 def _size(network: Network, width: int) -> int:
-    """Return about how many weights a network has."""
+    """Return the approximate number of weights."""
     weights = 0
     for layer in network.layers:
         weights, width = weights + width * layer.width(width), layer.width(width)
@@ -193,7 +202,7 @@ def _size(network: Network, width: int) -> int:
 
 
 def _as_networks(networks: Any) -> list[Network]:
-    """Return `networks` as a list that one plan can serve."""
+    """Return `networks` as a list, checked to fit one plan."""
     if isinstance(networks, Network) or not isinstance(networks, Iterable):
         raise TypeError(f"networks must be a sequence of Network, got {type(networks).__name__}")
     found = list(networks)
@@ -203,7 +212,7 @@ def _as_networks(networks: Any) -> list[Network]:
         if not isinstance(network, Network):
             raise TypeError(f"networks[{number}] must be a Network, got {type(network).__name__}")
     _check_distinct([(network, f"networks[{number}]") for number, network in enumerate(found)])
-    wants = [f"{n.loss.target} targets and {n._model().n_outputs} outputs" for n in found]
+    wants = [f"{n.loss.target} targets and {n.model.n_outputs} outputs" for n in found]
     for number, want in enumerate(wants):
         if want != wants[0]:
             raise ValueError(
@@ -227,14 +236,14 @@ def _as_callbacks(callbacks: Any, n: int) -> list[list[Callback]]:
         found.append(CallbackList(own).callbacks)
     if len(found) != n:
         raise ValueError(f"callbacks has {len(found)} lists, wanted one for each of {n} networks")
-    _check_distinct(  # a callback knows one network; functions were wrapped, each by itself
+    _check_distinct(  # a callback belongs to one network; functions got a wrapper each
         [(hook, f"callbacks[{number}]") for number, own in enumerate(found) for hook in own]
     )
     return found
 
 
 def _check_distinct(named: list[tuple[Any, str]]) -> None:
-    """Refuse an object that has two names."""
+    """Refuse an object that appears under two names."""
     names: dict[int, str] = {}
     for value, name in named:
         first = names.setdefault(id(value), name)

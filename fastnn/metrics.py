@@ -1,12 +1,12 @@
-"""Metrics by name: what a prediction is worth, in plain NumPy.
+"""Metrics by name, in plain NumPy.
 
 Every function takes ``(y, prediction, sample_weight=None)`` and returns a float.  `y` is what
-``fit`` takes, (n, n_outputs) or labels (n,); `prediction` is what ``predict`` returns, with
-probabilities where there are classes and rates where there are counts, also from a network whose
-last layer is linear.  All averages are over rows, weighted by `sample_weight`.
+``fit`` takes: (n, n_outputs), or labels (n,).  `prediction` is what ``predict`` returns, but always
+probabilities for classes and rates for counts, even if the network's last layer is linear.  All
+averages are over rows, weighted by `sample_weight`.
 
-Where rows have several outputs, the mean is over these too, as in Keras and scikit-learn; fastnn's
-*losses* are sums over a row's outputs.
+Rows with several outputs are averaged over these too, as in Keras and scikit-learn, whereas
+fastnn's *losses* sum over a row's outputs.
 """
 
 import math
@@ -23,7 +23,7 @@ Function = Callable[..., float]
 
 
 def _mean(values: np.ndarray, sample_weight: np.ndarray | None) -> float:
-    """Return the weighted mean over rows, and the plain one over the outputs."""
+    """Return the mean over outputs, then the weighted mean over rows."""
     return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=sample_weight))
 
 
@@ -64,7 +64,7 @@ def root_mean_squared_error(
 ) -> float:
     """Return the root of the mean squared error over rows and outputs, as Keras does.
 
-    scikit-learn takes each output's root first, and then their mean.
+    scikit-learn instead averages the roots of the outputs.
 
     Examples
     --------
@@ -75,11 +75,11 @@ def root_mean_squared_error(
 
 
 def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Return the coefficient of determination, the mean of the outputs' own.
+    """Return the coefficient of determination, averaged over outputs.
 
-    ``1 - sum((y - prediction)**2) / sum((y - mean(y))**2)``: 1 is perfect, 0 what the mean of
-    these rows would reach.  For a target that is constant here it is 1 if all is right, else 0,
-    as in scikit-learn's ``r2_score``.
+    ``1 - sum((y - prediction)**2) / sum((y - mean(y))**2)``: 1 is perfect, and predicting the mean
+    of these rows gives 0.  A constant target gives 1 if every prediction is exact, else 0, as in
+    scikit-learn's ``r2_score``.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
     left = np.average(np.square(_errors(y, prediction)), axis=0, weights=sample_weight)
     center = np.average(y.astype(np.float64), axis=0, weights=sample_weight)
     total = np.average(np.square(y - center), axis=0, weights=sample_weight)
-    total[np.ptp(y, axis=0) == 0] = 0  # whatever rounding made of it
+    total[np.ptp(y, axis=0) == 0] = 0  # exactly, despite rounding
     shares = np.where(left > 0, 1.0, 0.0)
     np.divide(left, total, out=shares, where=total > 0)
     return float(1 - shares.mean())
@@ -98,10 +98,10 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
 def accuracy(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
-    """Return the share of right answers.
+    """Return the share of correct answers.
 
-    For labels (n,) the answer is the class of the largest output; for targets (n, n_outputs) each
-    output is an answer of its own, yes from 0.5 on.
+    For labels (n,), a row's answer is the class of its largest output.  For targets (n, n_outputs),
+    every output is an answer, and 0.5 or more means yes.
 
     Examples
     --------
@@ -119,9 +119,10 @@ def accuracy(
 def sign_accuracy(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
-    """Return the share of outputs on the side of 0 on which their targets, -1 and 1, are.
+    """Return the share of outputs with the sign of their targets, which are -1 or 1.
 
-    It is "accuracy" where targets are such, as those of the attribute hinge; 0 counts as 1.
+    "accuracy" means this for losses with such targets, like the attribute hinge.  An output of 0
+    counts as positive.
 
     Examples
     --------
@@ -135,11 +136,11 @@ def sign_accuracy(
 def log_loss(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
-    """Return the mean of -log of the probability given to what is right.
+    """Return the mean of -log(p), where p is the probability given to the truth.
 
-    Labels (n,) take the probability of their class, targets (n, n_outputs) from 0 to 1 take
-    ``-y log(p) - (1 - y) log(1 - p)``.  Probabilities are kept as far from 0 and 1 as the float
-    type's epsilon, as in scikit-learn.
+    For labels (n,), p is the probability of the label.  For targets (n, n_outputs) from 0 to 1, the
+    term is ``-y log(p) - (1 - y) log(1 - p)``.  Probabilities are clipped to the float type's
+    epsilon from 0 and 1, as in scikit-learn.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def log_loss(
 
 @dataclass(frozen=True)
 class TopK:
-    """The share of rows whose class is among the `k` largest outputs, ties in its favor.
+    """The share of rows whose label is among the `k` largest outputs; ties count in its favor.
 
     Examples
     --------
@@ -178,20 +179,20 @@ class TopK:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as a network keeps it.
+    """A metric as a network stores it.
 
     Attributes
     ----------
     name : str
-        In the logs and the history, as the caller wrote it.
+        As the caller wrote it; used in the logs and the history.
     function : callable
         ``function(y, prediction, sample_weight)``.
     targets : tuple of str
-        The kinds of targets that it is for; see :class:`fastnn.losses.Loss`.
+        The kinds of targets it is for; see :class:`fastnn.losses.Loss`.
     maximize : bool or None
-        Whether more is better; None where nobody knows.
+        Whether more is better; None if unknown.
     builtin : bool
-        Whether the name says it all, so that it can be stored.
+        Whether the name alone identifies it, so that it can be saved.
     """
 
     name: str
@@ -225,18 +226,18 @@ TABLE: dict[str, tuple[Function, tuple[str, ...], bool]] = {
     "top_5_accuracy": (TopK(5), ("class",), True),
     "log_loss": (log_loss, ("class", "binary"), False),
 }
-"""Function, targets and whether more is better, by name; "top_5_accuracy" with any number."""
+"""Function, targets and whether more is better, by name; any number may follow "top_"."""
 
 
 def get(metric: Any, target: str) -> Metric:
-    """Return a metric given by name or as a function, for a loss with targets of a kind.
+    """Return a metric given by name or as a function, for a loss with targets of kind `target`.
 
     Raises
     ------
     ValueError
-        For an unknown name, or a metric that is not for these targets.
+        For an unknown name, or a metric that is not for such targets.
     TypeError
-        For anything that is neither name nor function.
+        For anything that is neither a name nor a function.
 
     Examples
     --------
@@ -268,14 +269,16 @@ def get(metric: Any, target: str) -> Metric:
 
 
 def get_all(metrics: Iterable[Any] | None, target: str) -> list[Metric]:
-    """Return the metrics of a network, each under a name of its own; errors as in :func:`get`."""
+    """Return the metrics of a network, which must have distinct names; see :func:`get`."""
     if isinstance(metrics, str) or not isinstance(metrics, Iterable | None):
         raise TypeError(f"metrics is {metrics!r}, wanted a list of names or functions")
     found = [get(metric, target) for metric in metrics or ()]
     names = [metric.name for metric in found]
     for name in names:
         if names.count(name) > 1 or name in ("loss", "seconds", "rows"):
-            raise ValueError(f"metrics has the name {name!r} twice, or it is taken; wanted another")
+            raise ValueError(
+                f"metrics has the name {name!r} twice, or the name is reserved; wanted another"
+            )
     return found
 
 
@@ -286,8 +289,8 @@ def scores(
     sample_weight: np.ndarray | None,
     prefix: str = "",
 ) -> dict[str, float]:
-    """Return each metric's value under its name with the prefix."""
-    with np.errstate(all="ignore"):  # a network that runs away has a score of inf or NaN
+    """Return each metric's value, by prefix and name."""
+    with np.errstate(all="ignore"):  # a diverged network scores inf or NaN
         return {
             prefix + metric.name: float(metric.function(y, prediction, sample_weight))
             for metric in metrics
@@ -295,7 +298,7 @@ def scores(
 
 
 def activated(outputs: np.ndarray, activation: str | None) -> np.ndarray:
-    """Return the softmax, sigmoid or exponential of outputs; without a name they stay."""
+    """Return the named activation of outputs: softmax, sigmoid, exponential, or none."""
     with np.errstate(all="ignore"):
         if activation == "sigmoid":
             small = np.exp(-np.abs(outputs))

@@ -1,82 +1,86 @@
-"""The network: what people import."""
+"""`Network`, the public face of a model, and `load`."""
 
 import copy
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import losses, optimizers, regularizers
 from fastnn.callbacks import CallbackList, History, ProgressBar
-from fastnn.engine import cores
 from fastnn.files import modelfile
 from fastnn.inputs import checks
-from fastnn.layers import Dense, Dropout, HierarchicalSoftmax
-from fastnn.layers.base import Layer, Parameter, Selection
-from fastnn.metrics import get_all
-from fastnn.preprocessing.chain import as_chain
-from fastnn.training import compacting, evaluation, fitting, lowering, summary
-from fastnn.training.lowering import Data, Model
-from fastnn.training.prediction import Predictor
+from fastnn.layers import Layer
+from fastnn.losses import Loss
+from fastnn.metrics import Metric
+from fastnn.optimizers import Optimizer
+from fastnn.preprocessing.chain import Chain
+from fastnn.regularizers import Regularizer
+from fastnn.training import compacting, evaluation, fitting, prediction, summary
+from fastnn.training.model import Model
+
+if TYPE_CHECKING:
+    from fastnn.training.explaining import Explanation
+
+
+def _attribute(name: str) -> Any:
+    """Return a property that reads and writes an attribute of the network's model."""
+
+    def read(network: "Network") -> Any:
+        return getattr(network.model, name)
+
+    def write(network: "Network", value: Any) -> None:
+        setattr(network.model, name, value)
+
+    return property(read, write)
 
 
 class Network:
     """A fully-connected network.
 
+    Methods raise ValueError or TypeError for bad input and change nothing then.  So do those that
+    need parameters, before `fit` or `build` has made them.
+
     Parameters
     ----------
     layers : sequence of Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
-        From the inputs to the outputs; the number of inputs is that of the data.
+        From input to output.  The data determine the number of inputs.
     loss : str or Loss
-        "mse", "mae", "softmax_cross_entropy" or another name or object of :mod:`fastnn.losses`,
-        such as ``Huber(0.5)``, or ``Custom`` of functions of your own; the loss of a batch is the
-        mean over its rows.  A last layer with the loss's own activation (softmax, sigmoid,
-        exponential) is fused with it.
+        A name such as "mse", "mae" or "softmax_cross_entropy", an object such as ``Huber(0.5)``, or
+        ``Custom`` with your own functions; see :mod:`fastnn.losses`.  A batch's loss is the mean
+        over its rows.  If the last layer has the loss's own activation (softmax, sigmoid or
+        exponential), the two are fused.
     optimizer : str or Optimizer
         "sgd", "gd", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "adamw", "nadam", "lbfgs",
-        or an object with settings, such as ``SGD(0.1, momentum=0.9)``, whose `learning_rate` may
-        be a schedule, and may be set anew between fits and, by a callback, between epochs.
+        or an object such as ``SGD(0.1, momentum=0.9)``.  Its `learning_rate` may be a schedule.
+        You may change it between fits, and a callback may change it between epochs.
     kernel_regularizer, bias_regularizer : str or Regularizer or None
-        Penalties for all layers that have none of their own; ``L2(0)`` exempts a layer.
+        Penalties for every layer without its own; ``L2(0)`` exempts a layer.
     seed : int
-        Of the starting weights and of the order of rows: the same seed gives the same network, on
-        any number of threads.
+        Seeds the starting weights and the order of the rows.
     dtype : {"float32", "float64"}
     n_threads : int or None
-        Most threads to use; None is the cores that this process may use.  Work that is too small
-        to gain by a further thread uses fewer.  The weights are the same bit for bit whatever it
-        is.
+        Upper limit on threads; None is the cores this process may use.  Small work uses fewer.  The
+        weights are bit-identical for any number.
     backend : {"numba", "numpy"}
-        "numpy" runs the reference kernels instead: slow, and right.
+        "numpy" runs the reference kernels: slow; use it to verify results.
     metrics : list of str or function, optional
-        Computed after each epoch of `fit` from predictions on the training and validation rows,
-        which costs a forward pass over both and room for their outputs, and by `evaluate`: "mae",
-        "mse", "rmse", "r2", "accuracy", "top_5_accuracy" (any number), "log_loss", or functions
-        ``f(y, prediction)``; see :mod:`fastnn.metrics`.
+        "mae", "mse", "rmse", "r2", "accuracy", "top_5_accuracy" (any number), "log_loss", or
+        functions ``f(y, prediction)``; see :mod:`fastnn.metrics`.  `evaluate` computes them, and
+        `fit` after each epoch, at the cost of predicting the training and validation rows.
     preprocessing : transformer or list, optional
-        What is done to inputs before the first layer: transformers from
-        :mod:`fastnn.preprocessing`, their names, or any with scikit-learn's methods.  The first
-        `fit` fits copies of them on its training rows, later ones keep them, and `fit`, `evaluate`
-        and `predict` apply them, making a copy of their rows in the network's dtype.
+        Transformers for the inputs: objects or names from :mod:`fastnn.preprocessing`, or any with
+        scikit-learn's methods.  The attribute holds copies, a Chain, that the first `fit` fits to
+        its training rows.  `fit`, `evaluate` and `predict` apply them to a copy of their rows.
 
     Attributes
     ----------
-    preprocessing : Chain or None
-        The copies.
     stop_training : bool
-        A callback sets it to end `fit` after the epoch.
+        Set by a callback to end `fit` after the current epoch.
     extra : dict
-        Anything JSON can hold that should be stored with the network.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For layers without a `Dense` or `HierarchicalSoftmax`, a `Dropout` at their end, unknown
-        names and values out of range.
+        Anything JSON can hold, to be saved with the network.
 
     Examples
     --------
@@ -104,130 +108,70 @@ class Network:
         metrics: Iterable[Any] | None = None,
         preprocessing: Any = None,
     ):
-        self.layers = _as_layers(layers)
-        self.loss = losses.get(loss)
-        self.optimizer = optimizers.get(optimizer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
-        self.seed = checks.non_negative_int(seed, "seed")
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {seed}")
-        self.dtype = np.dtype(checks.one_of(_dtype_name(dtype), "dtype", ("float32", "float64")))
-        if n_threads is not None:
-            n_threads = checks.positive_int(n_threads, "n_threads")
-        self.n_threads = n_threads
-        self.backend = checks.one_of(backend, "backend", ("numba", "numpy"))
-        self.metrics = get_all(metrics, self.loss.target)
-        self.preprocessing = as_chain(preprocessing)
-        self.stop_training = False
-        self.extra: dict[str, Any] = {}
-        self._parameters: list[list[Parameter]] = []
-        self._columns = 0
-        self._selection: Selection | None = None
-        self._epochs = 0
-        self._updates = 0
-        self._predictor: Predictor | None = None
-        self._check_fit_together()
+        self.model = Model(
+            layers,
+            loss=loss,
+            optimizer=optimizer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            seed=seed,
+            dtype=dtype,
+            n_threads=n_threads,
+            backend=backend,
+            metrics=metrics,
+            preprocessing=preprocessing,
+        )
 
-    def __getstate__(self) -> dict[str, Any]:
-        # What is kept for predictions holds addresses, which no copy shares.
-        return self.__dict__ | {"_predictor": None}
+    @classmethod
+    def of(cls, model: Model) -> "Network":
+        """Return the network that wraps an existing model."""
+        network = object.__new__(cls)
+        network.model = model
+        return network
 
-    def _check_fit_together(self) -> None:
-        last = self.layers[-1].activation.name
-        wanted = self.loss.fused
-        if wanted is not None and last not in (wanted, "linear"):
-            raise ValueError(
-                f"loss {self.loss.name!r} wants a last layer with activation {wanted!r} or "
-                f"'linear' (then predict gives what {wanted} would be applied to), got {last!r}"
-            )
-        self.loss.n_targets(self._model().n_outputs)
-        for layer in self.layers:
-            layer.check(layer is self.layers[-1], self.loss, self.kernel_regularizer)
-        evaluation.check_metrics(self)
+    layers: list[Layer] = _attribute("layers")
+    loss: Loss = _attribute("loss")
+    optimizer: Optimizer = _attribute("optimizer")
+    kernel_regularizer: Regularizer | None = _attribute("kernel_regularizer")
+    bias_regularizer: Regularizer | None = _attribute("bias_regularizer")
+    seed: int = _attribute("seed")
+    dtype: np.dtype = _attribute("dtype")
+    n_threads: int | None = _attribute("n_threads")
+    backend: str = _attribute("backend")
+    metrics: list[Metric] = _attribute("metrics")
+    preprocessing: Chain | None = _attribute("preprocessing")
+    stop_training: bool = _attribute("stop_training")
+    extra: dict[str, Any] = _attribute("extra")
+
+    def __copy__(self) -> "Network":
+        """Return an equal network with its own weights."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, model=copy.copy(self.model))
+        return twin
 
     @property
     def built(self) -> bool:
-        """Whether the parameters exist: the number of inputs is known."""
-        return bool(self._parameters)
+        """Whether the parameters exist, which takes the number of inputs."""
+        return self.model.built
 
     def build(self, n_inputs: int) -> None:
-        """Make the parameters for `n_inputs` inputs; the first `fit` does it.
+        """Make the parameters for `n_inputs` inputs, as the first `fit` does.
 
-        With `preprocessing` these are the columns that it returns, not those of X.
-
-        Raises
-        ------
-        ValueError
-            If the network is built for another number of inputs.
+        With `preprocessing`, count the columns that it returns.  A network that is built for
+        another number of inputs raises ValueError.
         """
-        n_inputs = checks.positive_int(n_inputs, "n_inputs")
-        if self.built:
-            if n_inputs != self._model().n_inputs:
-                raise ValueError(
-                    f"n_inputs is {n_inputs}, but the network is built for "
-                    f"{self._model().n_inputs} inputs"
-                )
-            return
-        columns = n_inputs
-        rng = np.random.default_rng(self.seed)
-        parameters = []
-        for layer in self.layers:
-            parameters.append(layer.build(n_inputs, rng, self.dtype))
-            n_inputs = layer.width(n_inputs)
-        default = {"kernel": self.kernel_regularizer, "bias": self.bias_regularizer}
-        self._parameters, self._columns = parameters, columns
-        for parameter in self._all_parameters():
-            parameter.regularizer = parameter.regularizer or default.get(parameter.name)
+        self.model.build(n_inputs)
 
     @property
     def inputs_(self) -> np.ndarray:
-        """The columns of the data that the network reads: all, unless :meth:`compact` made it."""
-        model = self._built_model("inputs_")
-        return np.arange(model.n_inputs) if model.selection is None else model.selection.index
-
-    def _model(self) -> Model:
-        return Model(
-            self.layers, self._parameters, self.loss, self.dtype, self._columns, self._selection
-        )
-
-    def _built_model(self, what: str) -> Model:
-        if not self.built:
-            raise ValueError(f"{what} wants a network with parameters: call fit or build first")
-        return self._model()
+        """The columns of the data that the network reads: all, except after :meth:`compact`."""
+        self.model.need_built("inputs_")
+        return self.model.inputs
 
     @property
     def epochs_done(self) -> int:
-        """Whole epochs trained so far, by all calls of `fit`, also before `save`."""
-        return self._epochs
-
-    def _threads(self, rows: int, flops: int, worth: float | None = None) -> int:
-        if self.backend == "numpy":
-            return 1
-        return cores.threads_for(flops * rows, rows, self.n_threads, worth)
-
-    def _n_columns(self) -> int | None:
-        """Return how many columns X must have, if that is known."""
-        if self.preprocessing is not None:
-            return self.preprocessing.n_features_in_ if self.preprocessing.fitted else None
-        return self._model().n_inputs if self.built else None
-
-    def _prepared(self, data: Data) -> Data:
-        """Return rows that the door let in as the first layer sees them."""
-        if self.preprocessing is None:
-            return data
-        return replace(data, x=self.preprocessing.transform(data.x, self.dtype))
-
-    def _data(self, X, y, sample_weight, prefix="", n_inputs=None) -> Data:
-        """Let data in by the door."""
-        if n_inputs is None:
-            n_inputs = self._n_columns()
-        x = checks.as_inputs(X, n_inputs, self.dtype, f"{prefix}X")
-        y = self.loss.as_targets(y, len(x), self._model().n_outputs, self.dtype, f"{prefix}y")
-        weight = None
-        if sample_weight is not None:
-            weight = checks.as_sample_weight(sample_weight, len(x), f"{prefix}sample_weight")
-        return Data(x, y, weight)
+        """Whole epochs trained so far, over all calls of `fit`, including those before `save`."""
+        return self.model.epochs
 
     def fit(
         self,
@@ -244,59 +188,64 @@ class Network:
         callbacks: Iterable[Any] | None = None,
         verbose: int = 0,
     ) -> History:
-        """Train for `epochs` epochs; a second call goes on where the first ended (a warm start).
+        """Train for `epochs` epochs, continuing from the current weights (a warm start).
 
-        Two calls do bit for bit what one does for the sum of their epochs, also with `save` and
-        :func:`load` in between.  An epoch that Ctrl-C cut short is begun anew by the next call.
+        Two calls give the weights of one call for the sum of their epochs, bit for bit, even with
+        `save` and :func:`load` in between.  A call after Ctrl-C restarts the interrupted epoch.
 
         Parameters
         ----------
         X : array-like, (n, n_inputs)
-            Numbers of any dtype and layout; memory maps are read a batch at a time.
+            Numbers of any dtype and layout.  Memory maps are read one batch at a time.
         y : array-like
-            (n, n_targets), for one target ``y[:, None]``; integer labels (n,) for losses of
-            classes.  Most losses have one output for each target.
-        epochs : int
-        batch_size : int, optional
-            32, or all rows for an optimizer that wants them all (GD, Rprop, LBFGS).  The last
-            batch of an epoch is smaller if need be; a batch larger than the data is all.
+            Targets (n, n_targets), so ``y[:, None]`` for a single one, or integer labels (n,) if
+            the loss is for classes.  Most losses want one output per target.
+        epochs, batch_size : int
+            The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need them
+            all.  The last batch of an epoch may be smaller.
         shuffle : bool
-            A new order of the rows each epoch, from the seed.
+            Reorder the rows every epoch, from the seed.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Evaluated after each epoch.
+            Rows to evaluate after each epoch.
         validation_split : float in [0, 1)
-            Share of the rows, the last ones, to hold out instead.
+            Instead, hold out this share of the rows, the last ones.
         sample_weight : array-like, (n,), optional
-            The loss is the weighted mean over the rows of a batch.
+            Weights of the rows in the mean loss of their batch.
         class_weight : dict or array-like, optional
-            Factors of the training rows' weights by label: ``{1: 5.0}``, classes that are not in
-            it having 1, or (n_classes,).  For losses of classes, and for a single output under
-            the logistic loss (0 and 1) or the attribute hinge (-1 and 1).  Validation is without.
+            Factors for the training rows' weights, by label: (n_classes,), or a dict like ``{1:
+            5.0}``, where missing classes get 1.  For class losses, and for one output under the
+            logistic loss (labels 0 and 1) or the attribute hinge (-1 and 1).
         callbacks : list of Callback or callables (epoch, logs), optional
         verbose : {0, 1, 2}
-            Nothing, a progress bar, a line for each epoch.
+            Show nothing, a progress bar, or a line per epoch.
 
         Returns
         -------
         History
-            The "loss" of an epoch is the mean over its batches, each before its update; metrics
-            are those of the weights after the epoch.
+            An epoch's "loss" is the mean over its batches, each before its update.  Metrics are
+            those of the weights after the epoch.
 
         Raises
         ------
-        ValueError, TypeError
-            For bad input, before anything is changed.
         FloatingPointError
-            If a loss is not finite.  Its update is not made: the weights are those before it.
+            If a loss is not finite.  The weights stay as they were before that update.
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
         verbose = checks.non_negative_int(verbose, "verbose")
         plan = fitting.make_plan(
-            self, X, y, epochs, batch_size, shuffle, validation_data, validation_split,
-            sample_weight, class_weight,
-        )  # fmt: skip
-        plan = fitting.adapt(self, plan)
+            self.model,
+            X,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        plan = fitting.adapt(self.model, plan)
         history = History()
         bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
         if not isinstance(callbacks, Iterable | None):
@@ -304,7 +253,8 @@ class Network:
         hooks = CallbackList([history, *bar, *(callbacks or ())])
         if self.loss.warning is not None:
             warnings.warn(self.loss.warning, UserWarning, stacklevel=2)
-        fitting.train(self, fitting.begin(self, plan), hooks, bool(bar or callbacks))
+        plan = fitting.begin(self.model, plan)
+        fitting.train(self.model, plan, hooks, bool(bar or callbacks), self)
         return history
 
     def partial_fit(
@@ -315,10 +265,10 @@ class Network:
         *,
         batch_size: int | None = None,
     ) -> "Network":
-        """Train for one epoch on some more rows, for data that come or are read piece by piece.
+        """Train for one epoch on more rows, for data that arrive in pieces.
 
-        `preprocessing` is fitted on the rows of the first call.  Parameters and errors are those of
-        :meth:`fit`; returns the network, as scikit-learn does.
+        The first call fits `preprocessing` to its rows.  Parameters and errors are those of
+        :meth:`fit`.  Returns the network, as scikit-learn does.
 
         Examples
         --------
@@ -332,18 +282,79 @@ class Network:
         self.fit(X, y, batch_size=batch_size, sample_weight=sample_weight)
         return self
 
-    def train_on_batch(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Make one update with all the given rows; return their loss before it.
+    def explain(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Any = None,
+        measure: bool = False,
+    ) -> "Explanation":
+        """Return what `fit` would do in a batch, step by step; print it to read it.
 
-        For debugging and for loops of one's own, such as training on a row or a feature at a time.
-        Each call prepares the network anew, so `fit` is much faster.  No epoch is counted.
+        A line is one call of a kernel, in the order in which they run: what the threads share of
+        its work, its arrays, and with `measure` its time and share of an epoch.  The page
+        docs/engine.md goes through such a listing.  The network stays as it is: this works on a
+        copy, which with `measure` trains for about three seconds, or a few epochs.
+
+        Parameters
+        ----------
+        X, y, batch_size, shuffle, sample_weight, class_weight
+            As in :meth:`fit`.
+        measure : bool
+            Run epochs with a clock around each step, in alternation with epochs without.
+
+        Returns
+        -------
+        Explanation
+            ``print(explanation)`` shows it; `steps` has its lines, `epoch` an epoch's seconds.
 
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As :meth:`fit` does.
+            As :meth:`fit` does; ValueError also if `measure` is asked of the backend "numpy".
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> network = fastnn.Network([fastnn.Dense(1)], loss="mae")
+        >>> explanation = network.explain(np.ones((20, 3)), np.ones((20, 1)), batch_size=10)
+        >>> [step.kernel for step in explanation.steps if step.purpose.work == "update"]
+        ['matmul_tn_add', 'column_sums', '& sgd_update']
+        """
+        from fastnn.training import explaining  # only who asks waits for it
+
+        measure = checks.boolean(measure, "measure")
+        if measure and self.backend == "numpy":
+            raise ValueError("measure times compiled steps, which backend 'numpy' does not run")
+        model = copy.deepcopy(self.model)
+        plan = fitting.make_plan(
+            model,
+            X,
+            y,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        plan = fitting.begin(model, fitting.adapt(model, plan))
+        program, _ = fitting.lowered(model, plan)
+        layers = [repr(layer) for layer in model.layers]
+        if not measure:
+            return explaining.explain(program, layers)
+        n_rows = len(plan.data.x)
+        return explaining.measured(program, layers, model.all_parameters(), n_rows)
+
+    def train_on_batch(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Make one update with all the given rows, and return their loss before it.
+
+        For debugging and custom loops.  Every call prepares the network again, so `fit` is much
+        faster.  Errors are those of :meth:`fit`; no epoch is counted.
 
         Examples
         --------
@@ -354,14 +365,7 @@ class Network:
         >>> network.train_on_batch(np.ones((2, 1)), np.array([[1.0], [2.0]])) < 2.5
         True
         """
-        return fitting.train_on_batch(self, self._data(X, y, sample_weight))
-
-    def _all_parameters(self) -> list[Parameter]:
-        return [parameter for layer in self._parameters for parameter in layer]
-
-    def _penalty(self) -> float:
-        """Return the sum of the penalties on the present weights."""
-        return lowering.penalty(self._all_parameters(), self.backend)
+        return fitting.train_on_batch(self.model, self.model.check_data(X, y, sample_weight))
 
     def evaluate(
         self,
@@ -371,83 +375,40 @@ class Network:
         *,
         return_dict: bool = False,
     ) -> Any:
-        """Return the loss on the given rows, penalties included; NaN where it is not finite.
+        """Return the loss on the given rows, including penalties, and the metrics if there are any.
 
-        Parameters
-        ----------
-        X, y, sample_weight : array-like
-            As in :meth:`fit`.
-        return_dict : bool
-            Return a dict of the loss and the metrics by name.
-
-        Returns
-        -------
-        float, list of float or dict
-            The loss; a list of the loss and the metrics, in their order, for a network that has
-            metrics; a dict if asked for.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, or a network that has no parameters yet.
+        Parameters are those of :meth:`fit`.  The result is a float; with metrics, a list of the
+        loss and each metric; with `return_dict`, a dict by name.  A loss that is not finite is NaN.
 
         Examples
         --------
         >>> import numpy as np, fastnn
-        >>> layers = [fastnn.Dense(1, kernel_initializer="zeros")]
-        >>> network = fastnn.Network(layers, metrics=["mae"])
+        >>> network = fastnn.Network([fastnn.Dense(1, kernel_initializer="zeros")], metrics=["mae"])
         >>> network.build(1)
         >>> network.evaluate(np.ones((2, 1)), np.array([[1.0], [2.0]]))
         [2.5, 1.5]
         """
-        self._built_model("evaluate")
+        model = self.model
+        model.need_built("evaluate")
         return_dict = checks.boolean(return_dict, "return_dict")
-        data = self._prepared(self._data(X, y, sample_weight))
-        values = {"loss": evaluation.evaluator(self, data)()} | evaluation.scored(self, data)
+        data = model.prepared(model.check_data(X, y, sample_weight))
+        values = {"loss": evaluation.evaluator(model, data)()} | evaluation.scored(model, data)
         if return_dict:
             return values
         return list(values.values()) if self.metrics else values["loss"]
 
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return the network's outputs, (n, n_outputs), of the network's dtype.
+        """Return the outputs, (n, n_outputs), in the network's dtype.
 
-        With softmax or sigmoid in the last layer these are probabilities; a linear last layer
-        under softmax cross-entropy or the logistic loss gives logits, under the Poisson loss the
-        logarithms of rates, under a hinge scores.
-
-        Parameters
-        ----------
-        X : array-like, (n, n_inputs)
-        batch_size : int, optional
-            Rows that are computed together; by default what suits the cache.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, or a network that has no parameters yet.
+        If the last layer has softmax or sigmoid, these are probabilities.  If it is linear, they
+        are logits under softmax cross-entropy and the logistic loss, logarithms of rates under the
+        Poisson loss, and scores under a hinge.  `batch_size` rows are computed together; by default
+        as many as suit the cache.
         """
-        if self.preprocessing is not None:
-            self._built_model("predict")
-            x = checks.as_inputs(X, self._n_columns(), self.dtype)
-            X = self.preprocessing.transform(x, self.dtype)
-        return self._outputs(X, batch_size)
-
-    def _outputs(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
-        """Return the outputs for prepared rows."""
-        made_from = self.layers, self._parameters, self.dtype, self.backend
-        predictor = self._predictor
-        if predictor is None or not predictor.fits(*made_from):
-            predictor = Predictor(self._built_model("predict"), self.backend)
-            self._predictor = predictor
-        return predictor.predict(x, batch_size, self.n_threads)
+        return prediction.predict(self.model, X, batch_size)
 
     def layer_outputs(self, X: ArrayLike) -> list[np.ndarray]:
-        """Return the outputs of every layer for the rows of `X`; the last are those of `predict`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, or a network that has no parameters yet.
+        """Return every layer's outputs for the rows of `X`; the last are what `predict` returns.
 
         Examples
         --------
@@ -457,91 +418,62 @@ class Network:
         >>> [outputs.shape for outputs in network.layer_outputs(np.ones((4, 3)))]
         [(4, 5), (4, 2)]
         """
-        self._built_model("layer_outputs")
-        part = copy.copy(self)  # with the same parameters, which predict only reads
-        outputs = []
-        for end in range(1, len(self.layers) + 1):
-            part.layers, part._parameters = self.layers[:end], self._parameters[:end]
-            outputs.append(part.predict(X))
-        return outputs
+        self.model.need_built("layer_outputs")
+        heads = (self.model.head(end) for end in range(1, len(self.layers) + 1))
+        return [prediction.predict(head, X) for head in heads]
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
 
-        In place of W and b a `BatchNormalization` has gamma, beta, moving_mean, moving_variance.
+        A `BatchNormalization` has gamma, beta, moving_mean, moving_variance instead of W and b.
         """
-        self._built_model("get_weights")
-        return [parameter.value.copy() for parameter in self._all_parameters()]
+        self.model.need_built("get_weights")
+        return self.model.weights()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Set the parameters, in the order of :meth:`get_weights`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If number, shapes or values are not right; nothing is changed then.
-        """
-        self._built_model("set_weights")
-        parameters = self._all_parameters()
-        values = [parameter.value for parameter in parameters]
-        given = checks.as_weights(weights, [value.shape for value in values], self.dtype)
-        for number, (parameter, new) in enumerate(zip(parameters, given, strict=True)):
-            if new.min() < parameter.least:
-                raise ValueError(
-                    f"weights[{number}] ({parameter.name}) has {new.min()}, wanted at least "
-                    f"{parameter.least:g}"
-                )
-        for value, new in zip(values, [np.array(new) for new in given], strict=True):
-            value[...] = new
+        """Set the parameters, in the order of :meth:`get_weights`, or nothing if any is wrong."""
+        self.model.need_built("set_weights")
+        self.model.set_weights(weights)
 
     def save(self, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
-        """Write the network to a file: safetensors, with its description as JSON in the header.
+        """Write the network to a safetensors file, with its description as JSON in the header.
 
-        The file appears whole or not at all.  It holds the optimizer's state too, so that training
-        can go on bit for bit, and the fitted `preprocessing`.  Metrics that are functions are not
-        stored, and of a custom activation or loss the name only.  `extra` replaces :attr:`extra`.
+        The file appears whole or not at all.  It includes the fitted `preprocessing` and the
+        optimizer's state, so training can continue bit for bit.  It contains no code: metrics that
+        are functions are left out, and custom activations and losses are stored by name only.
+        `extra` replaces :attr:`extra`.
 
         Raises
         ------
-        ValueError
-            For a network that has no parameters yet.
-        TypeError
-            If JSON cannot hold `extra`, or `preprocessing` has another library's transformers,
-            which only pickle could store.
-        OSError
-            If the file cannot be written.
+        TypeError, OSError
+            If JSON cannot hold `extra`, if `preprocessing` has another library's transformers,
+            which only pickle could store, or if the file cannot be written.
         """
-        self._built_model("save")
+        self.model.need_built("save")
         extra = self.extra if extra is None else dict(extra)
-        modelfile.save(self, path, extra)
+        modelfile.save(self.model, path, extra)
         self.extra = extra
 
     def compact(self, tolerance: float = 0.0) -> "Network":
-        """Return a smaller network with the same outputs, to rounding, which predicts faster.
+        """Return a smaller, faster network with the same outputs, to rounding.
 
-        It has no units and inputs whose outgoing weights are all 0, and no units whose incoming
-        weights are all 0: those are constants, and go into the next layer's biases.  Proximal
-        penalties (:class:`GroupL1`, ``L1(method="proximal")``) leave such weights.  The new network
-        takes the same data, of which it reads the columns :attr:`inputs_`.  It can be trained on,
-        stored and compacted again.  Each layer keeps at least one unit, hidden softmax layers all.
+        It drops inputs and units whose outgoing weights are all 0.  It also drops units whose
+        incoming weights are all 0, and adds their constant outputs to the next layer's biases.
+        Proximal penalties (:class:`GroupL1`, ``L1(method="proximal")``) produce such weights.  The
+        new network takes the same data but reads only the columns :attr:`inputs_`.  You can train,
+        save and compact it again.  Every layer keeps at least one unit, and a hidden softmax layer
+        keeps all.  Layers other than `Dense` raise TypeError.
 
         Parameters
         ----------
         tolerance : float
-            Weights of at most this magnitude count as 0 where all of a group are so small; above 0
-            the outputs change accordingly.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For a network that has no parameters yet, layers other than `Dense`, or a tolerance
-            below 0.
+            Treat weights up to this magnitude as 0 if a whole group is that small.  Above 0, the
+            outputs change accordingly.
 
         Examples
         --------
         >>> import numpy as np, fastnn
-        >>> layers = [fastnn.Dense(2, "tanh"), fastnn.Dense(1)]
-        >>> network = fastnn.Network(layers)
+        >>> network = fastnn.Network([fastnn.Dense(2, "tanh"), fastnn.Dense(1)])
         >>> network.build(3)
         >>> w = [[1.0, 0.0], [0.0, 0.0], [2.0, 0.0]]
         >>> network.set_weights([w, [0.0, 0.5], [[1.0], [1.0]], [0.0]])
@@ -549,52 +481,27 @@ class Network:
         >>> small.layers, small.inputs_
         ([Dense(1, activation='tanh'), Dense(1, activation='linear')], array([0, 2]))
         """
-        self._built_model("compact")
-        return compacting.compact(self, tolerance)
+        self.model.need_built("compact")
+        return type(self).of(compacting.compact(self.model, tolerance))
 
     def summary(self) -> None:
-        """Print the layers, their shapes and numbers of parameters."""
-        print(summary.text(self))
+        """Print the layers with their output sizes and numbers of parameters."""
+        print(summary.text(self.model))
 
 
 def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None = None) -> Network:
-    """Return the network that :meth:`Network.save` wrote, ready to predict or to train on.
+    """Return a network that :meth:`Network.save` wrote, ready to predict or to train further.
 
     Parameters
     ----------
     path : path
     custom : dict of str to Custom, optional
-        The network's own activations and loss by their names: code is not stored.
+        The network's custom activations and loss by name: files contain no code.
 
     Raises
     ------
-    ValueError
-        If the file is not one of a network, is damaged, or names a loss or an activation that is
-        neither built in nor in `custom`.
-    OSError
-        If the file cannot be read.
+    ValueError, OSError
+        If the file is damaged, cannot be read or does not hold a network, or if it names a loss or
+        activation that is neither built in nor in `custom`.
     """
-    return modelfile.load(Network, path, custom)
-
-
-def _as_layers(layers) -> list[Layer]:
-    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
-        raise TypeError(f"layers must be a sequence of Dense, got {type(layers).__name__}")
-    found = list(layers)
-    for number, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            wanted = "a Dense or another layer"
-            raise TypeError(f"layers[{number}] must be {wanted}, got {type(layer).__name__}")
-    if not any(isinstance(layer, Dense | HierarchicalSoftmax) for layer in found):
-        what = "has no Dense" if found else "is empty"
-        raise ValueError(f"layers {what}, wanted at least one Dense or a HierarchicalSoftmax")
-    if isinstance(found[-1], Dropout):
-        raise ValueError(f"layers ends with {found[-1]}, which would drop outputs")
-    return found
-
-
-def _dtype_name(dtype) -> str:
-    try:
-        return np.dtype(dtype).name
-    except TypeError:
-        return str(dtype)
+    return Network.of(modelfile.load(path, custom))

@@ -1,4 +1,4 @@
-"""Unsupervised pre-training: denoising autoencoders, layer by layer, start a network."""
+"""Unsupervised pre-training: denoising autoencoders start a network layer by layer."""
 
 import copy
 from typing import Any
@@ -22,29 +22,29 @@ def pretrain(
     batch_size: int | None = None,
     optimizer: Any = "adam",
 ) -> list[History]:
-    """Start the hidden layers of a network from inputs alone, without targets.
+    """Initialize the hidden layers of a network from inputs alone, without targets.
 
-    Each hidden `Dense` layer in turn is the encoder of a small network that sets a share `noise` of
-    its inputs to 0 and learns to give back all of them::
+    Each hidden `Dense` layer in turn becomes the encoder of a small network, which sets a share
+    `noise` of its inputs to 0 and learns to reconstruct them all::
 
         h = activation(mask(x) @ W + b),    minimize mean (h @ V + c - x)^2
 
-    Its W and b then are the layer's, V and c are dropped, and h of the whole x is what the next
-    layer learns from.  The last layer keeps its start: it is for `fit` to train.  A layer's own
-    penalties and constraints hold here too, the network's do not.
+    The layer keeps W and b; V and c are dropped.  The next layer learns from h of the unmasked x.
+    The last layer keeps its start, for `fit` to train.  A layer's own penalties and constraints
+    apply here, the network's do not.
 
     Parameters
     ----------
     network : Network
-        Of `Dense` and `Dropout` layers; it is built if need be, and its weights are set.  Its
-        `preprocessing` is fitted on X if it is not yet.
+        `Dense` and `Dropout` layers only.  The network is built if need be, and its weights are
+        set.  Its `preprocessing` is fitted to X unless it already is.
     X : array-like, (n, n_inputs)
-        Rows with or without known targets.  The decoder is linear: inputs of a similar scale
-        count alike.
+        Rows with or without known targets.  The decoder is linear, so only inputs of similar scale
+        count equally.
     noise : float in [0, 1)
-        0 makes plain autoencoders.
+        0 gives plain autoencoders.
     epochs, batch_size : int
-        Of each layer; without a batch size as :meth:`Network.fit` has it.
+        For each layer.  `batch_size` has the default of :meth:`Network.fit`.
     optimizer : str or Optimizer
 
     Returns
@@ -55,7 +55,7 @@ def pretrain(
     Raises
     ------
     ValueError, TypeError
-        For bad input, other kinds of layers and a network that has no hidden layer.
+        For bad input, other kinds of layers, and a network without hidden layers.
     FloatingPointError
         If an autoencoder's loss is not finite; the weights stay as they were.
 
@@ -80,7 +80,7 @@ def pretrain(
     if batch_size is not None:
         batch_size = checks.positive_int(batch_size, "batch_size")
     optimizer = optimizers.get(optimizer)
-    rows = checks.as_inputs(X, network._n_columns(), network.dtype, "X")
+    rows = checks.as_inputs(X, network.model.n_features, network.dtype, "X")
     chain = network.preprocessing
     if chain is not None:
         if not chain.fitted:

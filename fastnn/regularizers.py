@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fastnn.inputs.checks import non_negative_float, one_of, positive_float
-from fastnn.inputs.settings import Configured, look_up
+from fastnn.inputs.checks import non_negative_float, positive_float
+from fastnn.inputs.settings import Configured, among, look_up, setting, table
 
 METHODS = ("gradient", "shrink", "proximal")
 
@@ -32,7 +32,9 @@ class Term:
 
 
 class Regularizer(Configured):
-    """A sum of penalties; a new one is a subclass, its kernels, and an entry in TABLE."""
+    """A sum of penalties; a new one is a subclass and its kernels."""
+
+    name = ""
 
     def terms(self) -> list[Term]:
         """Return the penalties."""
@@ -88,9 +90,10 @@ class L1(Regularizer):
     L1(l1=0.1, method='proximal')
     """
 
-    def __init__(self, l1: float = 0.01, method: str = "gradient"):
-        self.l1 = non_negative_float(l1, "l1")
-        self.method = one_of(method, "method", METHODS)
+    name = "l1"
+
+    l1: float = setting(default=0.01, check=non_negative_float)
+    method: str = setting(default="gradient", check=among(*METHODS))
 
     def terms(self):
         return [Term("l1", (self.l1,), self.method)]
@@ -109,8 +112,9 @@ class L2(Regularizer):
     L2(l2=0.1)
     """
 
-    def __init__(self, l2: float = 0.01):
-        self.l2 = non_negative_float(l2, "l2")
+    name = "l2"
+
+    l2: float = setting(default=0.01, check=non_negative_float)
 
     def terms(self):
         return [Term("l2", (self.l2,))]
@@ -136,10 +140,11 @@ class L1L2(Regularizer):
     L1L2(l1=0.1, l2=0.2, method='gradient')
     """
 
-    def __init__(self, l1: float = 0.01, l2: float = 0.01, method: str = "gradient"):
-        self.l1 = non_negative_float(l1, "l1")
-        self.l2 = non_negative_float(l2, "l2")
-        self.method = one_of(method, "method", METHODS)
+    name = "l1l2"
+
+    l1: float = setting(default=0.01, check=non_negative_float)
+    l2: float = setting(default=0.01, check=non_negative_float)
+    method: str = setting(default="gradient", check=among(*METHODS))
 
     def terms(self):
         return [Term("l1", (self.l1,), self.method), Term("l2", (self.l2,))]
@@ -175,9 +180,10 @@ class Lq(Regularizer):
     Lq(strength=0.1, q=1.5)
     """
 
-    def __init__(self, strength: float = 0.01, q: float = 1.5):
-        self.strength = non_negative_float(strength, "strength")
-        self.q = positive_float(q, "q")
+    name = "lq"
+
+    strength: float = setting(default=0.01, check=non_negative_float)
+    q: float = setting(default=1.5, check=positive_float)
 
     def terms(self):
         if self.q == 1:
@@ -222,15 +228,16 @@ class GroupL1(Regularizer):
     GroupL1(l1=0.1, per='input')
     """
 
-    def __init__(self, l1: float = 0.01, per: str = "unit"):
-        self.l1 = non_negative_float(l1, "l1")
-        self.per = one_of(per, "per", ("unit", "input"))
+    name = "group_l1"
+
+    l1: float = setting(default=0.01, check=non_negative_float)
+    per: str = setting(default="unit", check=among("unit", "input"))
 
     def terms(self):
         return [Term("l1", (self.l1,), "proximal", self.per)]
 
 
-TABLE = {"l1": L1, "l2": L2, "l1l2": L1L2, "lq": Lq, "group_l1": GroupL1}
+TABLE = table(Regularizer)
 
 
 def get(regularizer: Any, name: str) -> Regularizer | None:

@@ -18,14 +18,14 @@ from fastnn.inputs.checks import (
     positive_int,
     probability,
 )
-from fastnn.inputs.settings import Configured, look_up
+from fastnn.inputs.settings import Configured, look_up, setting, table
 from fastnn.reference import TWINS
 
 Calls = list[tuple[Any, tuple[Any, ...]]]
 
 
 class Schedule(Configured):
-    """A learning rate as a function of time; a new one is a subclass, its kernel, and an entry.
+    """A learning rate as a function of time; a new one is a subclass and its kernel.
 
     Examples
     --------
@@ -34,6 +34,8 @@ class Schedule(Configured):
     >>> [round(schedule(t), 6) for t in range(3)]
     [0.6, 0.3, 0.2]
     """
+
+    name = ""
 
     def calls(self, first: int = 1) -> Calls:
         """Return the kernels that compute the rate, one after the other, and their settings.
@@ -54,23 +56,14 @@ class Schedule(Configured):
 class _Decay(Schedule):
     """What the two schedules have in common that go by a ratio of t and `decay_steps`."""
 
-    _kernel: str
-
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-    ):
-        self.initial_learning_rate = positive_float(initial_learning_rate, "initial_learning_rate")
-        self.decay_steps = positive_float(decay_steps, "decay_steps")
-        self.decay_rate = positive_float(decay_rate, "decay_rate")
-        self.staircase = boolean(staircase, "staircase")
+    initial_learning_rate: float = setting(check=positive_float)
+    decay_steps: float = setting(check=positive_float)
+    decay_rate: float = setting(check=positive_float)
+    staircase: bool = setting(default=False, check=boolean)
 
     def calls(self, first=1):
         settings = self.initial_learning_rate, self.decay_steps, self.decay_rate
-        return [(self._kernel, (*settings, int(self.staircase), first))]
+        return [(f"{self.name}_rate", (*settings, int(self.staircase), first))]
 
 
 class InverseTimeDecay(_Decay):
@@ -96,7 +89,7 @@ class InverseTimeDecay(_Decay):
     0.05
     """
 
-    _kernel = "inverse_time_rate"
+    name = "inverse_time"
 
 
 class ExponentialDecay(_Decay):
@@ -123,7 +116,7 @@ class ExponentialDecay(_Decay):
     (0.1, 0.05)
     """
 
-    _kernel = "exponential_rate"
+    name = "exponential"
 
 
 class CosineDecay(Schedule):
@@ -150,10 +143,11 @@ class CosineDecay(Schedule):
     0.05
     """
 
-    def __init__(self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0):
-        self.initial_learning_rate = positive_float(initial_learning_rate, "initial_learning_rate")
-        self.decay_steps = positive_float(decay_steps, "decay_steps")
-        self.alpha = probability(alpha, "alpha")
+    name = "cosine"
+
+    initial_learning_rate: float = setting(check=positive_float)
+    decay_steps: float = setting(check=positive_float)
+    alpha: float = setting(default=0.0, check=probability)
 
     def calls(self, first=1):
         settings = self.initial_learning_rate, self.decay_steps, self.alpha
@@ -189,22 +183,18 @@ class OneCycle(Schedule):
     [0.004, 0.1, 0.05, 0.0]
     """
 
-    def __init__(
-        self,
-        max_learning_rate: float,
-        total_steps: int,
-        pct_start: float = 0.3,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-    ):
-        self.max_learning_rate = positive_float(max_learning_rate, "max_learning_rate")
-        self.total_steps = positive_int(total_steps, "total_steps")
-        self.pct_start = fraction(pct_start, "pct_start")
-        self.div_factor = positive_float(div_factor, "div_factor")
-        self.final_div_factor = positive_float(final_div_factor, "final_div_factor")
+    name = "one_cycle"
+
+    max_learning_rate: float = setting(check=positive_float)
+    total_steps: int = setting(check=positive_int)
+    pct_start: float = setting(default=0.3, check=fraction)
+    div_factor: float = setting(default=25.0, check=positive_float)
+    final_div_factor: float = setting(default=1e4, check=positive_float)
+
+    def check_settings(self) -> None:
         if not 1 < self.pct_start * self.total_steps < self.total_steps:
             raise ValueError(
-                f"pct_start is {pct_start}, wanted more than 1 / total_steps "
+                f"pct_start is {self.pct_start:g}, wanted more than 1 / total_steps "
                 f"(1 / {self.total_steps}) and less than 1"
             )
 
@@ -242,12 +232,11 @@ class WarmUp(Schedule):
     [0.0, 0.05, 0.1, 0.05]
     """
 
-    def __init__(self, learning_rate: Any, warmup_steps: int, initial_learning_rate: float = 0.0):
-        self.learning_rate = get(learning_rate)
-        self.warmup_steps = positive_int(warmup_steps, "warmup_steps")
-        self.initial_learning_rate = non_negative_float(
-            initial_learning_rate, "initial_learning_rate"
-        )
+    name = "warm_up"
+
+    learning_rate: float | Schedule = setting(check=lambda value, name: get(value, name))
+    warmup_steps: int = setting(check=positive_int)
+    initial_learning_rate: float = setting(default=0.0, check=non_negative_float)
 
     def calls(self, first=1):
         then = first + self.warmup_steps
@@ -259,13 +248,7 @@ class WarmUp(Schedule):
         return [*calls, ("warm_up_rate", line)]
 
 
-TABLE = {
-    "inverse_time": InverseTimeDecay,
-    "exponential": ExponentialDecay,
-    "cosine": CosineDecay,
-    "one_cycle": OneCycle,
-    "warm_up": WarmUp,
-}
+TABLE = table(Schedule)
 
 
 def get(learning_rate: Any, name: str = "learning_rate") -> float | Schedule:

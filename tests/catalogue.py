@@ -1,4 +1,4 @@
-"""What fastnn must be able to do, row by row; ``python -m tests.catalogue`` writes the table."""
+"""What fastnn must provide, row by row; ``python -m tests.catalogue`` writes the page."""
 
 import importlib
 import re
@@ -13,7 +13,7 @@ ROWS = {
         "scale to a range": "fastnn.preprocessing.MinMax",
         "principal components": "fastnn.preprocessing.PCA",
         "whiten": "fastnn.preprocessing.Whiten",
-        "chain, also of other libraries' transformers": "fastnn.preprocessing.Chain",
+        "chain, including other libraries' transformers": "fastnn.preprocessing.Chain",
         "split in two": "fastnn.datasets.train_test_split",
         "split in three": "fastnn.datasets.train_validation_test_split",
         "binned target": "fastnn.preprocessing.BinnedTarget",
@@ -40,8 +40,8 @@ ROWS = {
         "dense, DropConnect": "fastnn.Dense",
         "dropout": "fastnn.Dropout",
         "batch normalization": "fastnn.BatchNormalization",
-        "activation by itself": "fastnn.Activation",
-        "all of them": "fastnn.Network",
+        "separate activation": "fastnn.Activation",
+        "a network of layers": "fastnn.Network",
     },
     "Activations": {
         kind: f"fastnn.activations.{kind}"
@@ -68,7 +68,7 @@ ROWS = {
             "attribute hinge": "AttributeHinge",
             "attribute logistic": "Logistic",
             "structured hinge": "StructuredHinge",
-            "a loss of one's own": "Custom",
+            "custom loss": "Custom",
         }.items()
     }
     | {
@@ -90,7 +90,7 @@ ROWS = {
         name: f"fastnn.{kind}"
         for name, kind in {
             "gradient descent": "GD",
-            "the same by batches, momentum, Nesterov": "SGD",
+            "stochastic gradient descent, momentum, Nesterov": "SGD",
             "Adagrad": "Adagrad",
             "Adadelta": "Adadelta",
             "RMSprop": "RMSprop",
@@ -100,13 +100,13 @@ ROWS = {
             "NAdam": "NAdam",
             "L-BFGS": "LBFGS",
             "clipping by value or global norm": "optimizers.Optimizer",
-            "inverse time": "InverseTimeDecay",
-            "exponential, steps": "ExponentialDecay",
-            "cosine": "CosineDecay",
+            "inverse-time decay": "InverseTimeDecay",
+            "exponential decay, smooth or in steps": "ExponentialDecay",
+            "cosine decay": "CosineDecay",
             "warm-up": "WarmUp",
             "one cycle": "OneCycle",
             "halving on a plateau": "ReduceLROnPlateau",
-            "a schedule of one's own": "Schedule",
+            "custom schedule": "Schedule",
         }.items()
     },
     "Metrics": {
@@ -115,7 +115,7 @@ ROWS = {
             "by name or function": "get",
             "mean absolute error": "mean_absolute_error",
             "mean squared error": "mean_squared_error",
-            "its root": "root_mean_squared_error",
+            "root mean squared error": "root_mean_squared_error",
             "coefficient of determination": "r2",
             "accuracy": "accuracy",
             "accuracy of signs": "sign_accuracy",
@@ -126,24 +126,26 @@ ROWS = {
     "Training": {
         "fit; warm start, validation, weights of rows and classes": "fastnn.Network.fit",
         "one batch": "fastnn.Network.train_on_batch",
-        "on with more data": "fastnn.Network.partial_fit",
+        "more data, piece by piece": "fastnn.Network.partial_fit",
         "many networks": "fastnn.fit_many",
         "early stopping": "fastnn.EarlyStopping",
         "checkpoints": "fastnn.ModelCheckpoint",
         "history": "fastnn.History",
         "callbacks": "fastnn.Callback",
         "progress bar": "fastnn.callbacks.ProgressBar",
+        "steps of a batch and their times": "fastnn.Network.explain",
         "predict": "fastnn.Network.predict",
         "evaluate": "fastnn.Network.evaluate",
-        "store": "fastnn.Network.save",
+        "save": "fastnn.Network.save",
         "load": "fastnn.load",
         "unsupervised pre-training": "fastnn.pretrain",
+        "a kernel against NumPy": "fastnn.compare_kernel",
     },
-    "Finding out why it does not learn": {
-        "gradients against differences": "fastnn.check_gradients",
-        "over-fit a few rows": "fastnn.overfit_small",
+    "Why a network does not learn": {
+        "gradients against finite differences": "fastnn.check_gradients",
+        "memorize a few rows": "fastnn.overfit_small",
         "saturated and dead units": "fastnn.check_units",
-        "the same during training": "fastnn.WatchUnits",
+        "saturated and dead units during training": "fastnn.WatchUnits",
         "oscillation": "fastnn.diagnosis.check_oscillation",
         "learning-rate range": "fastnn.lr_range_test",
         "sweep": "fastnn.sweep",
@@ -153,7 +155,7 @@ ROWS = {
 
 
 def resolve(name):
-    """Return what a dotted name stands for; AttributeError if it is gone."""
+    """Return the object with a dotted name; raise AttributeError if it is gone."""
     found = importlib.import_module("fastnn")
     path = "fastnn"
     for part in name.split(".")[1:]:
@@ -168,10 +170,10 @@ def resolve(name):
 
 
 def page():
-    """Return the table, with the first line of each docstring."""
+    """Return the page: a table per section, with the first line of each docstring."""
     lines = ["# What fastnn can do", "", "Written by `python -m tests.catalogue`.", ""]
     for section, rows in ROWS.items():
-        lines += [f"## {section}", "", "| what | name | in a line |", "|---|---|---|"]
+        lines += [f"## {section}", "", "| what | name | summary |", "|---|---|---|"]
         for what, name in rows.items():
             text = (resolve(name).__doc__ or "").strip().split("\n")[0].replace("|", "\\|")
             text = re.sub(r":\w+:`", "`", text.replace("``", "`"))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from fastnn.engine.arguments import FlatPart, ThreadRow, Whole
 from fastnn.engine.program import Program, aligned
-from fastnn.engine.steps import EVERY, FlatPart, Mine, Whole
+from fastnn.engine.steps import EVERY
 from fastnn.kernels.jit import njit
 from fastnn.layers.base import Parameter
 from fastnn.optimizers.updater import Updater
@@ -49,7 +50,7 @@ def descend(optimizer, function, steps, *, backend="numba", every=None):
     parameter = Parameter("kernel", w)
     parameter.keep_state(optimizer)
     program = Program(np.float64, 1, 1)
-    program.add(value, Whole(w), Mine(program.loss), extent=EVERY)
+    program.add(value, Whole(w), ThreadRow(program.loss), extent=EVERY)
     program.add_check()
     updater = Updater(program, optimizer, [w])
     calls = [(gradient, (Whole(w), Whole(dw))), *parameter.update(FlatPart(dw), updater)]

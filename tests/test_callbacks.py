@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import callbacks
+import fastnn.callbacks.progress
 from fastnn.callbacks import Callback, CallbackList, History, ProgressBar, ReduceLROnPlateau
 
 
@@ -155,7 +155,7 @@ def clock(monkeypatch, step):
         now[0] += step
         return now[0]
 
-    monkeypatch.setattr(callbacks.time, "monotonic", monotonic)
+    monkeypatch.setattr(fastnn.callbacks.progress.time, "monotonic", monotonic)
 
 
 def test_on_a_terminal_one_line_is_redrawn(monkeypatch):

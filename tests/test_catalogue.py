@@ -7,13 +7,13 @@ from fastnn import (
     activations,
     constraints,
     initializers,
+    layers,
     losses,
     metrics,
     optimizers,
     regularizers,
     schedules,
 )
-from fastnn.files import modelfile
 from fastnn.preprocessing import chain
 from tests.catalogue import PAGE, ROWS, page, resolve
 
@@ -25,10 +25,9 @@ def test_row_exists_and_is_documented(name):
     assert callable(resolve(name)) and resolve(name).__doc__
 
 
-FAMILIES = activations, chain, constraints, losses, optimizers, regularizers, schedules
+FAMILIES = activations, chain, constraints, layers, losses, optimizers, regularizers, schedules
 REGISTRIES = {family.__name__: family.TABLE.values() for family in FAMILIES} | {
     "initializers": initializers.INITIALIZERS.values(),
-    "layers": modelfile._LAYERS.values(),
     "metrics": [type(f) if isinstance(f, metrics.TopK) else f for f, *_ in metrics.TABLE.values()],
 }
 

@@ -135,7 +135,7 @@ def test_predict_refuses_a_model_without_a_table(houses, capsys):
         (["--target", "cost"], "houses.csv: no column 'cost'; there are 'size', 'city', "),
         (["--target", "size"], "houses.csv: target column 'size' has no value in "),
         (["--target", "garden", "--task", "regression"], "houses.csv: regression needs numbers"),
-        (["--target", "garden", "--loss", "mae"], "houses.csv: --loss mae does not suit classif"),
+        (["--target", "garden", "--loss", "mae"], "houses.csv: --loss mae is not for classif"),
         (["--target", "price", "--test-size", "0.999"], "houses.csv: test_size=0.999 leaves 300"),
         (["--target", "price", "--output", "a/b"], "a/b: there is no directory a"),
     ],
@@ -159,6 +159,8 @@ def test_train_says_what_is_wrong(houses, capsys, argv, message):
             ["train", "x.csv", "--target", "y", "--threads", "two"],
             "invalid whole number value: 'two'",
         ),
+        (["explain", "20"], "20 is one size, wanted inputs-units-...-outputs"),
+        (["explain", "20-x"], "wanted sizes such as 200-64-1"),
         (["fly"], "invalid choice: 'fly'"),
     ],
 )
@@ -194,6 +196,23 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr("fastnn.cli.demo.demo", interrupted)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_explain_lists_and_times_the_steps(capsys):
+    argv = ["explain", "20-8-1", "--rows", "400", "--batch-size", "10", "--threads", "1"]
+    assert main([*argv, "--optimizer", "sgd"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("A batch: 10 rows, float32, 1 thread, 17 steps, 2 barriers\n")
+    assert "us/batch" in text and "mae_forward" in text and "An epoch is 40 batches." in text
+    assert max(map(len, text.splitlines())) <= 100 and text.isascii()
+
+
+def test_explain_without_times_and_with_code(capsys):
+    argv = ["explain", "20-3", "--no-times", "--no-shuffle", "--code"]
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    assert "us/batch" not in text and "gather_rows" not in text
+    assert "def softmax_cross_entropy_forward_float32_int64(i, f, c):" in text
 
 
 def test_info(capsys):

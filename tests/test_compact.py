@@ -216,7 +216,7 @@ def test_training_on_keeps_the_optimizers_state():
     for each in (network, small):
         each.fit(x, y, epochs=2)
     _assert_same(small, network, x)
-    assert network._updates == small._updates
+    assert network.model.updates == small.model.updates
 
 
 def test_bad_calls(tmp_path):
@@ -234,7 +234,7 @@ def test_bad_calls(tmp_path):
     with pytest.raises(TypeError, match="compact.*layers.0."):
         _network([Other(3), Dense(1)], _inputs).compact()
     small = network.compact()
-    small._selection.index[0] = INPUTS  # a damaged file must not read outside the data
+    small.model.selection.index[0] = INPUTS  # a damaged file must not read outside the data
     small.save(tmp_path / "damaged")
     with pytest.raises(ValueError, match="11"):
         fastnn.load(tmp_path / "damaged")

@@ -230,6 +230,7 @@ PLANTED = {
     "-1 and 1 for the logistic loss": (_signs_for_bits, "labels"),
     "sigmoid out of range": (_out_of_range("sigmoid"), "output_range"),
     "relu out of range": (_out_of_range("relu"), "output_range"),
+    "elu out of range": (_out_of_range("elu"), "output_range"),
     "softmax of one": (_one_softmax, "output_range"),
     "penalty": (_penalty, "penalty"),
     "rows misaligned": (_rows_misaligned, "rows_misaligned"),
@@ -402,7 +403,7 @@ def test_the_answer_in_words():
     assert finding.number == pytest.approx(size, rel=0.1)
     assert f"{finding.number:.3g}" in finding.problem
     network, x, y, fit = HEALTHY["regression"](0)
-    assert "Nothing was found wrong" in str(diagnose(network, x, y, **fit))
+    assert "Found nothing wrong" in str(diagnose(network, x, y, **fit))
 
 
 @pytest.mark.parametrize("loss", dict.fromkeys(losses.TABLE.values()), ids=lambda kind: kind.name)

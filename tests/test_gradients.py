@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fastnn import L1, L1L2, L2, SGD, Dense, Lq, Network, activations, losses
+from tests.configured import KINDS, defaults, made, other
 
 INPUTS, HIDDEN, OUTPUTS, ROWS = 3, 5, 2, 8
 STEP = 1e-5
@@ -20,17 +21,11 @@ LOSSES = {loss.name: loss for loss in losses.TABLE.values()}
 FLAT = ("signed_error", "softmax")
 """What has no gradient: the outputs of softmax always add up to 1."""
 SETTINGS = [
-    losses.Huber(0.3),
-    losses.SmoothL1(0.3),
-    losses.Quantile([0.2, 0.7]),
-    losses.SoftmaxCrossEntropy(0.2),
-    losses.MulticlassHinge(0.3),
-    losses.MulticlassSquaredHinge(0.3),
-    losses.StructuredHinge([[0, 2], [5, 0]]),
-    activations.LeakyReLU(0.3),
-    activations.ELU(0.5),
-    activations.GELU(approximate=True),
-]
+    made(kind, **{name: other(kind, name)})
+    for kind in KINDS
+    if issubclass(kind, losses.Loss | activations.Activation)
+    for name in defaults(kind)
+] + [losses.Quantile([0.2, 0.7])]
 
 
 @numba.njit

@@ -1,6 +1,7 @@
-"""Imports run one way: network -> layers, losses ... -> engine -> kernels; see CONTRIBUTING.md."""
+"""Imports run one way, never in a circle, and nobody uses another file's private names."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -15,20 +16,20 @@ RUNTIME = {"numpy", "numba", "llvmlite", "fastnn"}
 OPTIONAL = {"fastnn.tables": {"polars"}}
 """Packages that stand for an extra and may import it; importing fastnn does not import them."""
 
-FRONT = {
-    "fastnn",
-    "fastnn.__main__",
-    "fastnn.network",
-    "fastnn.training.fitting",
-    "fastnn.training.evaluation",
-    "fastnn.files.modelfile",
-    "fastnn.training.compacting",
-    "fastnn.training.summary",
-    "fastnn.many",
-    "fastnn.pretraining",
-    "fastnn.cli",
-    "fastnn.cli.warmup",
-}
+FLOORS = (
+    ("kernels", "reference"),
+    ("engine",),
+    ("activations", "callbacks", "constraints", "datasets", "initializers", "inputs", "layers",
+     "losses", "metrics", "optimizers", "preprocessing", "regularizers", "schedules", "tables"),
+    ("training", "files"),
+    ("network",),
+    ("comparison", "many", "pretraining", "diagnosis", "warmup"),
+    ("__init__",),
+    ("cli", "__main__"),
+)  # fmt: skip
+"""What lies at the root, from the bottom up: nothing imports what stands above it."""
+AT_THE_ROOT = 12
+"""Most modules at the root that are no packages, `__init__` and `__main__` left out."""
 
 
 def module_name(path):
@@ -57,23 +58,98 @@ def imported(path, everywhere):
 MODULES = {module_name(path) for path in FILES}
 
 
-def room(module):
-    """Return a module's floor: 0 kernels, 1 engine, 2 layers, losses and so on, 3 the front."""
-    if module.startswith("fastnn.kernels"):
-        return 0
-    if module.startswith("fastnn.engine"):
-        return 1
-    front = module in FRONT or module.startswith(("fastnn.cli.", "fastnn.diagnosis"))
-    return 3 if front else 2
+GRAPH = {
+    module_name(path): imported(path, everywhere=True) & MODULES - {module_name(path)}
+    for path in FILES
+}
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_imports_run_one_way(path):
-    module = module_name(path)
-    for target in imported(path, everywhere=True):
-        if target.split(".")[0] != "fastnn" or target.startswith("fastnn.reference"):
-            continue
-        assert room(target) <= room(module), f"{module} imports {target}, which stands above it"
+def floor(module):
+    """Return the floor that a module stands on."""
+    top = (module.split(".") + ["__init__"])[1]
+    return next(n for n, names in enumerate(FLOORS) if top in names)
+
+
+def circle(graph):
+    """Return modules that import each other in a circle, or None."""
+    done = set()
+
+    def visit(module, path):
+        if module in path:
+            return path[path.index(module) :]
+        if module not in done:
+            for target in sorted(graph[module]):
+                found = visit(target, [*path, module])
+                if found:
+                    return found
+            done.add(module)
+        return None
+
+    return next((found for module in sorted(graph) if (found := visit(module, []))), None)
+
+
+def test_everything_at_the_root_has_a_floor():
+    tops = {path.stem if path.suffix else path.name for path in PACKAGE.iterdir()}
+    tops -= {"__pycache__", "data"}
+    assert tops == {name for names in FLOORS for name in names}
+
+
+def test_the_root_shows_what_people_import():
+    modules = [path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")]
+    assert len(modules) <= AT_THE_ROOT, modules
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_run_one_way(module):
+    for target in GRAPH[module]:
+        assert floor(target) <= floor(module), f"{module} imports {target}, which stands above it"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    # For type checkers only counts as well: who needs the other's types is tied to it.
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+    assert circle(GRAPH) is None
+
+
+NAMEDTUPLE = {"_asdict", "_fields", "_make", "_replace"}
+"""Public, but for their underscore, which keeps them apart from a tuple's own fields."""
+
+
+def private_names(path):
+    """Yield the private names of other files that a file uses: imported, or reached through."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = list(ast.walk(tree))
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    own |= {  # what a class of this file sets or reads on its own objects
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self", "cls")
+    }
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+        else:
+            names = [node.attr] if isinstance(node, ast.Attribute) else []
+        for name in names:
+            if name.startswith("_") and not name.startswith("__"):
+                if isinstance(node, ast.ImportFrom) or name not in own | NAMEDTUPLE:
+                    yield f"{name} in line {node.lineno}"
+
+
+NUMBA = PACKAGE / "kernels" / "numba_internals.py"
+"""The one file that is there to reach for private names: see tests/test_numba_internals.py."""
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path != NUMBA], ids=module_name)
+def test_nobody_uses_the_private_names_of_another_file(path):
+    assert not list(private_names(path))
+
+
+def test_a_private_name_of_another_file_is_found(tmp_path):
+    path = tmp_path / "other.py"
+    path.write_text("from a import _b\n\n\ndef f(x):\n    return x._c + _b\n", encoding="utf-8")
+    assert list(private_names(path)) == ["_b in line 1", "_c in line 5"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
@@ -85,7 +161,7 @@ def test_modules_import_numpy_numba_and_the_standard_library_only(path):
     assert not foreign, f"{module} imports {foreign} with itself; import it where it is used"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("*.py")), ids=module_name)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").rglob("*.py")), ids=module_name)
 def test_kernels_know_nothing_above_them(path):
     for target in imported(path, everywhere=True):
         top = target.split(".")[0]
@@ -110,3 +186,25 @@ def test_importing_fastnn_imports_no_optional_library():
     # Not scipy: Numba itself looks at it wherever it is installed.
     peers = {"torch", "jax", "sklearn", "pandas", "polars", "matplotlib", "safetensors"}
     assert not peers & set(result.stdout.split())
+
+
+OLD_PATHS = (
+    "arrays", "callbacks", "checks", "class_trees", "compacting", "custom", "dropout",
+    "evaluation", "families", "fitting", "hierarchical", "layers", "lowering", "modelfile",
+    "monitors", "normalization", "parts", "penalties", "prediction", "storage", "summary", "warmup",
+)  # fmt: skip
+"""Where modules were before they moved into folders."""
+
+
+@pytest.mark.parametrize("name", OLD_PATHS)
+def test_old_import_paths_go_on_working(name):
+    module = importlib.import_module(f"fastnn.{name}")
+    assert getattr(fastnn, name) is module
+    assert sys.modules[module.__name__] is module  # the very module, not a second copy of it
+
+
+def test_old_import_paths_have_the_same_classes():
+    from fastnn.dropout import Dropout
+    from fastnn.monitors import EarlyStopping
+
+    assert Dropout is fastnn.Dropout and EarlyStopping is fastnn.EarlyStopping

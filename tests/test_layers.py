@@ -93,7 +93,7 @@ def test_threads_meet_no_more_often_than_the_layers_need(layers, phases):
     network.build(INPUTS)
     data = lowering.Data(_x(), np.zeros((ROWS, 2)))
     order = lowering.Order()
-    program, _ = lowering.training(network._model(), network.optimizer, data, order, 5, 1)
+    program, _ = lowering.training(network.model, network.optimizer, data, order, 5, 1)
     assert len({phase for phase, _ in program.groups}) == phases
 
 
@@ -138,7 +138,7 @@ def test_gradient(name, backend):
     weight = np.repeat([1 / 5, 1 / 3], [5, 3])
     network = Network(layers, optimizer=SGD(rate), dtype="float64", backend=backend, n_threads=2)
     network.build(INPUTS)
-    shapes = [(p.name, p.value.shape) for p in network._all_parameters()]
+    shapes = [(p.name, p.value.shape) for p in network.model.all_parameters()]
     start = [
         np.zeros(shape) if "moving" in name else rng.uniform(0.3, 1.5, shape) * rng.choice([-1, 1])
         for name, shape in shapes

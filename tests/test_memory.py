@@ -12,7 +12,6 @@ from numba.core.runtime import _nrt_python, rtsys
 from bench import memory
 from fastnn import L1L2, Adam, Dense, Network
 from fastnn.engine import team
-from fastnn.training.fitting import adopt_optimizer
 from fastnn.training.lowering import Data, Order, training
 
 EPOCHS = 100
@@ -43,9 +42,9 @@ def _program(name, n_threads):
     x = np.random.default_rng(0).standard_normal((ROWS, 20), np.float32)
     y = np.arange(ROWS) % 3 if name == "classes" else x[:, :1].copy()
     network.build(20)
-    adopt_optimizer(network)
+    network.model.adopt_optimizer()
     data, order = Data(x, y, np.ones(ROWS)), Order(True, 0)
-    program, _ = training(network._model(), network.optimizer, data, order, 50, n_threads)
+    program, _ = training(network.model, network.optimizer, data, order, 50, n_threads)
     team.run(program, n_rows=ROWS)  # compiled, and Python has seen all it has to
     return program
 

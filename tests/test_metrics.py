@@ -201,7 +201,7 @@ def _network(*given, loss="mse"):
             ValueError,
             lambda: _network("log_loss", loss="multiclass_hinge"),
             "metric 'log_loss' wants probabilities, but under loss 'multiclass_hinge' the outputs "
-            "of a last layer with activation 'linear' are none",
+            "of a last layer with activation 'linear' are not probabilities",
         ),
         (
             ValueError,

@@ -144,13 +144,13 @@ def test_an_interrupted_run_resumes_bit_for_bit(optimizer, every, tmp_path):
     history = resumed.fit(X, Y, epochs=8 - done, **settings).history
     assert history == {name: values[done:] for name, values in expected.items()}
     assert resumed.epochs_done == whole.epochs_done == 8
-    ours, theirs = resumed._all_parameters(), whole._all_parameters()
+    ours, theirs = resumed.model.all_parameters(), whole.model.all_parameters()
     for one, two in zip(ours, theirs, strict=True):
         assert one.value.tobytes() == two.value.tobytes()
         assert one.state.keys() == two.state.keys()
         for name in one.state:
             assert one.state[name].tobytes() == two.state[name].tobytes()
-    assert resumed._updates == whole._updates
+    assert resumed.model.updates == whole.model.updates
 
 
 def test_checkpoints(tmp_path):

@@ -119,8 +119,8 @@ def _targets(loss):
 
 def _state(network):
     """Return all that training depends on, as bytes."""
-    parts = [str((network.built, network._epochs, network._updates)).encode()]
-    for parameter in network._all_parameters():
+    parts = [str((network.built, network.model.epochs, network.model.updates)).encode()]
+    for parameter in network.model.all_parameters():
         parts += [parameter.value.tobytes()]
         parts += [name.encode() + array.tobytes() for name, array in parameter.state.items()]
     return parts
@@ -308,7 +308,7 @@ def test_a_file_that_is_no_network(tmp_path):
     with pytest.raises(ValueError, match="something else"):
         fastnn.load(path)
     storage.save(path, {}, {"format": "fastnn-network-1"})
-    with pytest.raises(ValueError, match="not a whole"):
+    with pytest.raises(ValueError, match="not a complete"):
         fastnn.load(path)
 
 
@@ -320,7 +320,7 @@ def test_a_diverging_fit_ends_before_the_bad_step(backend, n_threads):
     network, before = Network(layers, **options), Network(layers, **options)
     with pytest.raises(FloatingPointError, match="not finite.*learning rate"):
         network.fit(X, REAL, epochs=10, batch_size=ROWS)
-    steps = network._updates
+    steps = network.model.updates
     assert 1 <= steps < 10
     before.fit(X, REAL, epochs=steps, batch_size=ROWS)
     assert _state(network) == _state(before)

@@ -196,14 +196,14 @@ def test_full_batch_optimizers_take_all_rows():
     for optimizer in (GD(0.1), Rprop()):
         network = _network(optimizer)
         network.fit(x, y, epochs=3)
-        assert network._updates == 3
+        assert network.model.updates == 3
         network.fit(x, y, batch_size=ROWS)
         message = f"batch_size is 10, but {type(optimizer).__name__} wants all 67 rows"
         with pytest.raises(ValueError, match=message):
             network.fit(x, y, batch_size=10)
     network = _network(SGD())
     network.fit(x, y)
-    assert network._updates == 3  # batches of 32
+    assert network.model.updates == 3  # batches of 32
 
 
 def test_another_optimizer_starts_with_fresh_state():
@@ -212,7 +212,7 @@ def test_another_optimizer_starts_with_fresh_state():
     network.fit(x, y, epochs=2)
     fresh.build(7)
     fresh.set_weights(network.get_weights())
-    fresh._epochs = network._epochs  # the order of the rows
+    fresh.model.epochs = network.model.epochs  # the order of the rows
     network.optimizer = Adam(0.01, amsgrad=True)
     for each in (network, fresh):
         each.fit(x, y, epochs=2)
@@ -313,7 +313,7 @@ def test_an_interrupted_line_search_leaves_the_last_step(monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(fastnn.engine.team, "run", interrupted)
         network.fit(x, y, epochs=50)
-    assert network._updates == 3
+    assert network.model.updates == 3
     assert _bits(network) == _bits(plain)
     for each in (network, plain):
         each.fit(x, y, epochs=3)

@@ -181,7 +181,7 @@ network = Network(layers, n_threads=2, optimizer="adam")
 x = rng.standard_normal((20000, 20), np.float32)
 y = x[:, :1]
 network.fit(x[:100], y[:100])
-steps = network._updates
+steps = network.model.updates
 calls = [lambda epoch, logs: None] if {watched} else None
 timer = threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT))
 timer.start()
@@ -191,11 +191,12 @@ try:
 except KeyboardInterrupt:
     print("interrupted", time.perf_counter() - started < 3)
 timer.join()
-print(all(np.isfinite(array).all() for array in network.get_weights()), network._updates > steps)
+finite = all(np.isfinite(array).all() for array in network.get_weights())
+print(finite, network.model.updates > steps)
 print(threading.active_count())
 
 # The weights are those after a whole number of steps: as many steps elsewhere give the same.
-epochs, rest = divmod(network._updates - steps, len(x) // 50)
+epochs, rest = divmod(network.model.updates - steps, len(x) // 50)
 print(network.epochs_done == 1 + epochs)
 twin = Network(layers, n_threads=1, optimizer="adam")
 twin.fit(x[:100], y[:100])
@@ -234,11 +235,11 @@ try:
 except KeyboardInterrupt:
     print("interrupted", time.perf_counter() - started < 3)
 timer.join()
-print(threading.active_count(), [network._updates > 0 for network in networks])
+print(threading.active_count(), [network.model.updates > 0 for network in networks])
 
 # The weights are those after a whole number of steps: as many steps elsewhere give the same.
 for seed in range(2):
-    epochs, rest = divmod(networks[seed]._updates, len(kept) // 50)
+    epochs, rest = divmod(networks[seed].model.updates, len(kept) // 50)
     twin = network(seed)
     if epochs:
         twin.fit(kept, y[: len(kept)], epochs=epochs, batch_size=50, shuffle=False)
@@ -403,9 +404,9 @@ def test_the_build_for_another_processor_where_no_cache_can_be_made(name, tmp_pa
     (tmp_path / "file").write_text("in the way")
     printed = _run(
         """
-from fastnn.kernels.tile import SHAPE
+from fastnn.kernels.gemm.tiles import TILE
 from tests.cases import BY_NAME, assert_agree, copied, shapes
-print(SHAPE.name)
+print(TILE.name)
 for name in ("matmul_nn", "matmul_tn", "matmul_nt", "dense_forward", "transpose"):
     case = BY_NAME[name]
     for shape in shapes(case.dimensions):

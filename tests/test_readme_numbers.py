@@ -85,7 +85,7 @@ def test_growth_is_told_by_its_exponents():
         ["100,000", "1,000", "-", "2.00"],
     ]
     text = render({"growth": [{"threads": 1, "rows": rows, "parameters": rows[:2]}]})
-    assert "by decade, of 1.00, 2.00 from 1,000 to 100,000 rows and of 1.00" in text
+    assert "decade by decade, are 1.00, 2.00 from 1,000 to 100,000 rows and 1.00" in text
 
 
 def test_text_goes_between_the_markers():

@@ -19,6 +19,7 @@ from fastnn import (
     UnitNorm,
 )  # fmt: skip
 from fastnn.kernels import l1_proximal
+from fastnn.training.model import Model
 from tests.cases import DTYPES
 
 ROWS, INPUTS, UNITS = 60, 12, 7
@@ -279,7 +280,7 @@ def _trained(name, optimizer, **options):
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_bits_on_any_number_of_threads(name, optimizer, dtype, monkeypatch):
     # Even where so little work would not be shared.
-    monkeypatch.setattr(Network, "_threads", lambda self, *_: self.n_threads)
+    monkeypatch.setattr(Model, "threads", lambda self, *_: self.n_threads)
     first = [a.tobytes() for a in _trained(name, optimizer, dtype=dtype, n_threads=1)]
     for n_threads in (2, 3, 5):
         again = _trained(name, optimizer, dtype=dtype, n_threads=n_threads)
@@ -351,7 +352,7 @@ def test_penalties_of_the_network():
     found = []
     for network in networks:
         network.fit(*_data())
-        found.append([parameter.regularizer for parameter in network._all_parameters()])
+        found.append([parameter.regularizer for parameter in network.model.all_parameters()])
         assert all(layer.bias_regularizer is None for layer in network.layers)  # left as given
     assert found == [[L2(0.5), L1(), L2(0.5), L1()], [L2(0), None, L2(0.5), None]]
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: values by hand, how they ride and what they refuse."""
+"""Learning-rate schedules: values by hand, how updates read them and what they refuse."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def _kernels(optimizer):
     network = Network([Dense(1)], optimizer=optimizer)
     network.build(3)
     data = Data(*_problem())
-    program, _ = lowering.training(network._model(), optimizer, data, Order(), 10, 1)
+    program, _ = lowering.training(network.model, optimizer, data, Order(), 10, 1)
     return [step.kernel for _, group in program.groups if group for step in group.steps]
 
 

@@ -181,7 +181,7 @@ def test_parquet_types_that_are_ignored():
 
 def test_a_few_texts_among_numbers_are_told(table):
     encoder, _ = encoded(table("a,y\n1,1\n2,2\nabc,3\n4,4\n"))
-    assert "1 of 4 values are no numbers (the first, in data row 3, is 'abc')" in encoder.notes[0]
+    assert "1 of 4 values are not numbers (the first, in data row 3, is 'abc')" in encoder.notes[0]
 
 
 def test_no_column_left(table):

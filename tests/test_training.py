@@ -83,7 +83,7 @@ def on_trial(monkeypatch):
     monkeypatch.setattr(cores, "FLOPS_PER_TRIED", 1)
     monkeypatch.setattr(cores, "FLOPS_PER_CERTAIN", float("inf"))
     monkeypatch.setattr(team, "_TRIAL_BATCHES", 3)
-    monkeypatch.setattr(team, "_WORTH_A_TRIAL", 1)
+    monkeypatch.setattr(team, "WORTH_A_TRIAL", 1)
     asked, find = [], team._fastest
 
     def record(most, go_on, shared):

@@ -42,7 +42,7 @@ PEERS = {
     "sklearn": Peer(
         "scikit-learn", "sklearn_peer", "sklearn", note="squared error where the row says MAE"
     ),
-    "torch": Peer("PyTorch", "torch_peer", "torch", note="eager, fed by slices of a tensor"),
-    "jax_step": Peer("JAX step", "jax_peer", "jax", "make_step", "jitted step, one call a batch"),
+    "torch": Peer("PyTorch", "torch_peer", "torch", note="eager, fed slices of a tensor"),
+    "jax_step": Peer("JAX step", "jax_peer", "jax", "make_step", "jitted step, one call per batch"),
     "jax_scan": Peer("JAX scan", "jax_peer", "jax", "make_scan", "jitted lax.scan over an epoch"),
 }

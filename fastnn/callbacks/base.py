@@ -46,6 +46,13 @@ class Callback:
         """After the last epoch, also of a fit that was stopped; `logs` are the last epoch's."""
 
 
+def as_entry(value: Any, name: str) -> str:
+    """Return the name of an entry of the logs."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}, wanted a name such as 'val_loss'")
+    return value
+
+
 def check_monitor(callback: Callback, monitor: str, names: Collection[str]) -> None:
     """Raise ValueError if logs with these entries lack the one that a callback follows."""
     if monitor not in names:

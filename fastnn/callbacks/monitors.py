@@ -5,12 +5,17 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from fastnn.callbacks.base import Callback, Logs, check_monitor
+from fastnn.callbacks.base import Callback, Logs, as_entry, check_monitor
 from fastnn.inputs.checks import boolean, non_negative_float, non_negative_int, one_of, positive_int
+from fastnn.inputs.settings import Stateful, among, setting
+
+_MODES = among("auto", "min", "max")
 
 
-class Monitor(Callback):
+class Monitor(Stateful, Callback):
     """Base of callbacks that follow one entry of the logs and know its best value so far.
+
+    A subclass may declare these parameters, and others, as its settings.
 
     Parameters
     ----------
@@ -29,23 +34,24 @@ class Monitor(Callback):
         Its epoch, from 0.
     """
 
+    monitor = "val_loss"
+    min_delta = 0.0
+    mode = "auto"
+    best: float | None = setting(default=None, init=False)
+    best_epoch: int | None = setting(default=None, init=False)
+
     def __init__(self, monitor: str, min_delta: float, mode: str):
-        if not isinstance(monitor, str):
-            raise TypeError(f"monitor is {monitor!r}, wanted a name such as 'val_loss'")
-        self.monitor = monitor
+        self.monitor = as_entry(monitor, "monitor")
         self.min_delta = non_negative_float(min_delta, "min_delta")
-        self.mode = one_of(mode, "mode", ("auto", "min", "max"))
-        self.best: float | None = None
-        self.best_epoch: int | None = None
-        self._maximize = mode == "max"
+        self.mode = _MODES(mode, "mode")
 
     def check(self, names: Collection[str]) -> None:
         check_monitor(self, self.monitor, names)
 
     def on_train_begin(self, network: Any) -> None:
         self.best = self.best_epoch = None
-        if self.mode == "auto":
-            self._maximize = self._direction(network.metrics)
+        auto = self.mode == "auto"
+        self._maximize = self._direction(network.metrics) if auto else self.mode == "max"
 
     def _direction(self, metrics) -> bool:
         """Return whether more is better."""
@@ -117,20 +123,14 @@ class EarlyStopping(Monitor):
     (3, True)
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0.0,
-        patience: int = 0,
-        mode: str = "auto",
-        restore_best_weights: bool = True,
-    ):
-        super().__init__(monitor, min_delta, mode)
-        self.patience = non_negative_int(patience, "patience")
-        self.restore_best_weights = boolean(restore_best_weights, "restore_best_weights")
-        self.stopped_epoch: int | None = None
-        self._weights: list[Any] | None = None
-        self._waited = 0
+    monitor: str = setting(default="val_loss", check=as_entry)
+    min_delta: float = setting(default=0.0, check=non_negative_float)
+    patience: int = setting(default=0, check=non_negative_int)
+    mode: str = setting(default="auto", check=_MODES)
+    restore_best_weights: bool = setting(default=True, check=boolean)
+    stopped_epoch: int | None = setting(default=None, init=False)
+    _weights: list[Any] | None = setting(default=None, init=False)
+    _waited: int = setting(default=0, init=False)
 
     def on_train_begin(self, network: Any) -> None:
         super().on_train_begin(network)
@@ -193,20 +193,15 @@ class ModelCheckpoint(Monitor):
     10
     """
 
-    def __init__(
-        self,
-        filepath: str | os.PathLike[str],
-        monitor: str = "val_loss",
-        save_best_only: bool = False,
-        mode: str = "auto",
-        every: int = 1,
-    ):
-        super().__init__(monitor, 0.0, mode)
-        self.filepath = os.fspath(filepath)
-        self.save_best_only = boolean(save_best_only, "save_best_only")
-        self.every = positive_int(every, "every")
-        if save_best_only and every > 1:
-            raise ValueError(f"every is {every}, wanted 1 with save_best_only=True")
+    filepath: Any = setting(check=lambda value, name: os.fspath(value))
+    monitor: str = setting(default="val_loss", check=as_entry)
+    save_best_only: bool = setting(default=False, check=boolean)
+    mode: str = setting(default="auto", check=_MODES)
+    every: int = setting(default=1, check=positive_int)
+
+    def check_settings(self) -> None:
+        if self.save_best_only and self.every > 1:
+            raise ValueError(f"every is {self.every}, wanted 1 with save_best_only=True")
 
     def check(self, names: Collection[str]) -> None:
         if self.save_best_only:

@@ -5,17 +5,18 @@ import numbers
 from collections.abc import Collection
 from typing import Any
 
-from fastnn.callbacks.base import Callback, Logs, check_monitor
-from fastnn.inputs.checks import (
-    fraction,
-    non_negative_float,
-    non_negative_int,
-    one_of,
-    positive_int,
-)
+from fastnn.callbacks.base import Callback, Logs, as_entry, check_monitor
+from fastnn.inputs.checks import fraction, non_negative_float, non_negative_int, positive_int
+from fastnn.inputs.settings import Stateful, among, setting
 
 
-class ReduceLROnPlateau(Callback):
+def _factor(value: Any, name: str) -> float:
+    if not fraction(value, name):
+        raise ValueError(f"{name} is 0, wanted a number between 0 and 1")
+    return fraction(value, name)
+
+
+class ReduceLROnPlateau(Stateful, Callback):
     """Lower the learning rate when a loss has stopped improving.
 
     As in Keras: after `patience` epochs without a value that is better than the best one by more
@@ -53,25 +54,13 @@ class ReduceLROnPlateau(Callback):
     True
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.5,
-        patience: int = 10,
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-        mode: str = "min",
-    ):
-        self.monitor = monitor
-        self.factor = fraction(factor, "factor")
-        if not self.factor:
-            raise ValueError("factor is 0, wanted a number between 0 and 1")
-        self.patience = positive_int(patience, "patience")
-        self.min_delta = non_negative_float(min_delta, "min_delta")
-        self.cooldown = non_negative_int(cooldown, "cooldown")
-        self.min_lr = non_negative_float(min_lr, "min_lr")
-        self.mode = one_of(mode, "mode", ("min", "max"))
+    monitor: str = setting(default="val_loss", check=as_entry)
+    factor: float = setting(default=0.5, check=_factor)
+    patience: int = setting(default=10, check=positive_int)
+    min_delta: float = setting(default=1e-4, check=non_negative_float)
+    cooldown: int = setting(default=0, check=non_negative_int)
+    min_lr: float = setting(default=0.0, check=non_negative_float)
+    mode: str = setting(default="min", check=among("min", "max"))
 
     def check(self, names: Collection[str]) -> None:
         check_monitor(self, self.monitor, names)
@@ -79,7 +68,7 @@ class ReduceLROnPlateau(Callback):
     def on_train_begin(self, network: Any) -> None:
         self.best = math.inf
         self.waited = self.cooling = 0
-        rate = vars(network.optimizer).get("learning_rate")
+        rate = network.optimizer.settings().get("learning_rate")
         if not isinstance(rate, numbers.Real):
             raise ValueError(
                 "ReduceLROnPlateau wants an optimizer with a constant learning rate, "

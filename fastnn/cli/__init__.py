@@ -1,1 +1,1 @@
-"""What each command of ``python -m fastnn`` does."""
+"""The commands of ``python -m fastnn``."""

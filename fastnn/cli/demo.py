@@ -1,4 +1,4 @@
-"""``demo``: two networks on the data sets in the package, and kernels against NumPy."""
+"""``demo``: train two networks on the bundled data sets, and time kernels against NumPy."""
 
 import functools
 import timeit
@@ -14,14 +14,14 @@ from fastnn.datasets import load_diabetes, load_digits, train_test_split
 
 
 def demo() -> None:
-    """Train and test on the diabetes study and on the digits, then time kernels."""
+    """Train and test on the diabetes study and the digits, then time kernels."""
     regression()
     classification()
     kernels()
 
 
 def regression() -> None:
-    """Train a ReLU network under mean absolute error."""
+    """Train a ReLU network with mean absolute error."""
     diabetes = load_diabetes()
     X_train, X_test, y_train, y_test = train_test_split(diabetes.X, diabetes.y)
     mean, scale = X_train.mean(axis=0), X_train.std(axis=0)
@@ -62,10 +62,10 @@ def classification() -> None:
 
 def kernels() -> None:
     """Print how long kernels and their NumPy references take on the same arrays."""
-    print("Kernels, float32: compiled against their NumPy reference, microseconds a call")
+    print("Kernels, float32: compiled against their NumPy references, microseconds per call")
     print(f"  {'kernel':<32}{'shape':<16}{'fastnn':>9}{'NumPy':>9}{'ratio':>8}")
     cases = _cases()
-    # Not in turns: idle threads of NumPy's BLAS go on spinning for a while, on our cores.
+    # Not alternating: idle threads of NumPy's BLAS keep spinning on our cores for a while.
     times = [
         [_microseconds(getattr(package, name), arguments) for name, _, arguments in cases]
         for package in (fastnn.kernels, fastnn.reference)
@@ -76,9 +76,9 @@ def kernels() -> None:
 
 
 def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
-    """Return (kernel, what shape, arguments).
+    """Return (kernel, shape, arguments) tuples.
 
-    The arrays are small enough that NumPy's temporaries are not fresh memory on every call.
+    The arrays are small, so that NumPy's temporaries do not take fresh memory on every call.
     """
     generator = np.random.default_rng(0)
 
@@ -105,7 +105,7 @@ def _cases() -> list[tuple[str, str, tuple[Any, ...]]]:
 
 
 def _microseconds(function: Callable[..., None], arguments: tuple[Any, ...]) -> float:
-    """Return the best of several runs of 20 ms; the first call is not counted."""
+    """Return the best of several runs of 20 ms each, after a first call that does not count."""
     function(*arguments)
     timer = timeit.Timer(functools.partial(function, *arguments))
     count = max(1, int(0.02 / max(timer.timeit(1), 1e-7)))

@@ -1,4 +1,4 @@
-"""How the commands put a test result: beside what a constant prediction would have given."""
+"""Test results in one line, next to those of a constant prediction."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastnn.callbacks import History
 def regression_report(
     loss: str, target: NDArray[Any], predicted: NDArray[Any], trained: NDArray[Any]
 ) -> str:
-    """Return one line on the test rows; the constant comes from the `trained` rows."""
+    """Return one line on the test rows; the constant is that of the `trained` rows."""
     if loss == "mae":
         constant, of, name = np.median(trained), "median", "mean absolute error"
         error, without = (np.abs(target - p).mean() for p in (predicted, constant))
@@ -24,20 +24,20 @@ def regression_report(
 def classification_report(
     target: NDArray[Any], predicted: NDArray[Any], trained: NDArray[Any]
 ) -> str:
-    """Return one line on the test rows; the constant comes from the `trained` rows."""
+    """Return one line on the test rows; the constant is that of the `trained` rows."""
     classes, counts = np.unique(trained, return_counts=True)
     error, without = ((target != p).mean() for p in (predicted, classes[counts.argmax()]))
     return f"test error rate {error:.1%}; always the most frequent class: {without:.1%}"
 
 
 def speed_report(history: History) -> str:
-    """Return one line on the time of an epoch, the first, which may be slow, not counted much."""
+    """Return one line on the median time of an epoch, which a slow first one hardly affects."""
     seconds = float(np.median(history.seconds))
-    return f"{duration(seconds)} an epoch, {history.samples_per_second:,.0f} samples/s"
+    return f"{duration(seconds)} per epoch, {history.samples_per_second:,.0f} samples/s"
 
 
 def duration(seconds: float) -> str:
-    """Return a time with three digits and its unit.
+    """Return a time with three significant digits and its unit.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""``warmup``, ``info`` and ``bench``: the machine and the installation."""
+"""``warmup``, ``info`` and ``bench``: commands about the machine and the installation."""
 
 import importlib
 import os
@@ -16,7 +16,7 @@ from fastnn.kernels.jit import cache_directory
 
 def warmup() -> None:
     """Fill the cache of compiled code."""
-    from fastnn.cli.warmup import warmup as compile_all
+    from fastnn.warmup import warmup as compile_all
 
     print(f"compiling into {cache_directory()} (may take a minute)", flush=True)
     started = time.perf_counter()
@@ -26,18 +26,17 @@ def warmup() -> None:
 
 def info() -> None:
     """Print versions, processor, cores, cache and threading layer."""
-    import llvmlite.binding as llvm
-
-    from fastnn.kernels.tile import SHAPE
+    from fastnn.kernels.gemm.tiles import TILE
+    from fastnn.kernels.numba_internals import llvm, threading_layer
 
     rows = [("fastnn", fastnn.__version__), ("Python", platform.python_version())]
     for name in ("numpy", "numba", "llvmlite", "polars"):
         rows.append((name, _version(name)))
     rows += [
         ("processor", f"{_processor()} ({llvm.get_host_cpu_name()})"),
-        ("instruction set", SHAPE.name),
+        ("instruction set", TILE.name),
         ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
-        ("threading layer", _threading_layer()),
+        ("threading layer", threading_layer()),
         ("cache", str(cache_directory())),
     ]
     for name, value in rows:
@@ -45,11 +44,11 @@ def info() -> None:
 
 
 def bench(argv: list[str]) -> int:
-    """Run the benchmarks, which lie beside the package in a checkout of the sources."""
+    """Run the benchmarks, which are next to the package in a checkout of the sources."""
     checkout = Path(fastnn.__file__).resolve().parent.parent
     if not (checkout / "bench" / "report.py").is_file():
         raise FileNotFoundError(
-            "bench runs from a checkout of fastnn's sources; there is none around this package"
+            "bench runs from a checkout of fastnn's sources, and this package is not in one"
         )
     sys.path.insert(0, str(checkout))
     return importlib.import_module("bench.report").main(argv) or 0
@@ -70,14 +69,3 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _threading_layer() -> str:
-    """Return the first layer that Numba finds, in its own order."""
-    for layer, module in (("tbb", "tbbpool"), ("omp", "omppool"), ("workqueue", "workqueue")):
-        try:
-            importlib.import_module(f"numba.np.ufunc.{module}")
-        except ImportError:
-            continue
-        return layer
-    return "none"

@@ -1,4 +1,4 @@
-"""``train`` and ``predict``: a network on a table of the user's own."""
+"""``train`` and ``predict``: a network on the user's own table."""
 
 import csv
 import io
@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 import fastnn
+from fastnn import losses, optimizers
 from fastnn.cli.report import classification_report, regression_report, speed_report
 from fastnn.datasets import split_rows
 
 
 @contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """Put the file's name before a message about its contents."""
+    """Prefix messages about a file's contents with its name."""
     try:
         yield
     except ValueError as error:
@@ -30,7 +31,7 @@ def _note(path: str, notes: list[str] | tuple[str, ...]) -> None:
 
 
 def train(arguments: Namespace) -> None:
-    """Train on a table, test on rows held out, write the model."""
+    """Train on a table, test on held-out rows, and write the model."""
     from fastnn.tables import TableEncoder, read_table, read_target  # needs an extra
 
     data = arguments.data
@@ -53,7 +54,6 @@ def train(arguments: Namespace) -> None:
     )
     _note(data, encoder.notes)
 
-    optimizer = {"adam": fastnn.Adam, "sgd": fastnn.SGD}[arguments.optimizer]
     rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
     last = None if task == "regression" else "softmax"
     network = fastnn.Network(
@@ -62,7 +62,7 @@ def train(arguments: Namespace) -> None:
             fastnn.Dense(outputs, last),
         ],
         loss=loss,
-        optimizer=optimizer(**rate),
+        optimizer=optimizers.TABLE[arguments.optimizer](**rate),
         seed=arguments.seed,
         n_threads=arguments.threads,
     )
@@ -89,13 +89,13 @@ def train(arguments: Namespace) -> None:
 def _loss(task: str, loss: str | None) -> str:
     if loss is None:
         return "mae" if task == "regression" else "softmax_cross_entropy"
-    if (loss == "softmax_cross_entropy") != (task == "classification"):
-        raise ValueError(f"--loss {loss} does not suit {task}")
+    if (losses.TABLE[loss].target == "class") != (task == "classification"):
+        raise ValueError(f"--loss {loss} is not for {task}")
     return loss
 
 
 def predict(arguments: Namespace) -> None:
-    """Apply a model to a table; one line of CSV for each row, in order."""
+    """Apply a model to a table; write one line of CSV per row, in order."""
     from fastnn.tables import TableEncoder, read_table  # needs an extra
 
     network = fastnn.load(arguments.model)  # its messages name the file

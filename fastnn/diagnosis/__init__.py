@@ -1,4 +1,4 @@
-"""Finding out why a network does not learn."""
+"""Tools to find out why a network does not learn."""
 
 from fastnn.diagnosis.findings import Diagnosis, Finding
 from fastnn.diagnosis.gradients import GradientCheck, Slope, check_gradients

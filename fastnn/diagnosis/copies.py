@@ -1,4 +1,4 @@
-"""Copies of a network to try things on: the caller's own is never changed."""
+"""Copies of a network to try things on; the caller's own never changes."""
 
 import copy
 import functools
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def without_warnings(function: Callable[..., T]) -> Callable[..., T]:
-    """Keep the losses' warnings back: they are for who trains, and the diagnosis has its own."""
+    """Suppress the losses' warnings, which are for training: the diagnosis reports its own."""
 
     @functools.wraps(function)
     def quiet(*arguments: Any, **settings: Any) -> T:
@@ -31,18 +31,17 @@ def without_warnings(function: Callable[..., T]) -> Callable[..., T]:
 
 
 def as_network(network: Any) -> Network:
-    """Return `network` if it is one."""
+    """Return `network` if it is a Network."""
     if not isinstance(network, Network):
         raise TypeError(f"network is {network!r} ({type(network).__name__}), wanted a Network")
     return network
 
 
 def copy_of(network: Network, n_inputs: int, *, start: bool = False, **changes: Any) -> Network:
-    """Return a built network of one thread with the same settings but for `changes`.
+    """Return a built network on one thread with the same settings except for `changes`.
 
-    With `start`, or where the network has no parameters yet, or where the layers change, it has
-    the weights that its layers and its seed start with; otherwise the network's present ones.  The
-    optimizer starts anew.
+    It has the network's current weights.  With `start`, with other layers, or if the network has no
+    parameters yet, it has starting weights instead.  The optimizer's state starts fresh.
     """
     settings: dict[str, Any] = {
         "layers": network.layers,
@@ -63,7 +62,7 @@ def copy_of(network: Network, n_inputs: int, *, start: bool = False, **changes: 
 
 
 def with_settings(layers: list[Any], **settings: Any) -> list[Any]:
-    """Return copies of the layers with these settings, where they have them."""
+    """Return copies of the layers, with these settings changed in those that have them."""
     changed = []
     for layer in layers:
         changed.append(copy.copy(layer))
@@ -74,17 +73,17 @@ def with_settings(layers: list[Any], **settings: Any) -> list[Any]:
 
 
 def default_start(layers: list[Any]) -> list[Any]:
-    """Return copies of the layers that start as they would if nobody had said how."""
+    """Return copies of the layers with the default initializers."""
     changed = with_settings(layers, bias_initializer=initializers.Zeros())
     for layer in changed:
         if hasattr(layer, "kernel_initializer"):
-            layer.kernel_initializer = initializers.default_for(layer.activation.name)
+            layer.kernel_initializer = initializers.default_for(layer.activation)
     return changed
 
 
 def rate_of(optimizer: Optimizer) -> float | None:
-    """Return the learning rate, or None where it is not one number that can be set."""
-    rate = vars(optimizer).get("learning_rate")
+    """Return the learning rate, or None if it is not a single number that can be set."""
+    rate = optimizer.settings().get("learning_rate")
     return float(rate) if isinstance(rate, Real) else None
 
 
@@ -96,8 +95,8 @@ def with_rate(optimizer: Optimizer, rate: float) -> Optimizer:
 
 
 def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inputs of the first layer and the targets, refused as `fit` would refuse them."""
-    data = as_network(network)._data(X, y, None)
+    """Return the first layer's inputs and the targets, checked as `fit` checks them."""
+    data = as_network(network).model.check_data(X, y, None)
     x, chain = data.x, network.preprocessing
     if chain is not None:
         x = (chain if chain.fitted else Chain(chain.steps).fit(x)).transform(x, network.dtype)

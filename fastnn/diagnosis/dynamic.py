@@ -1,6 +1,6 @@
-"""Causes that are tried out: the training is repeated with one thing changed.
+"""Causes found by trial: training is repeated with one thing changed.
 
-Each function yields a finding only if its change helps a training that fails; see
+Each function yields a finding only if its change improves a failing training enough; see
 :meth:`fastnn.diagnosis.trials.Study.helps`.
 """
 
@@ -19,20 +19,20 @@ _SMALL_BATCH = 32
 
 
 def _better(study: Study, trial: Trial) -> str:
-    """Return by how much a trial was better, in words."""
+    """Say in words how much better a trial was."""
     before = "grew without bounds" if math.isinf(study.base.share) else f"{study.base.share:.2g}"
     return f"(remaining share of a constant prediction's loss: {before}, then {trial.share:.2g})"
 
 
 def _standardized(values: np.ndarray) -> np.ndarray:
-    """Return the columns with mean 0 and standard deviation 1; constant ones are 0."""
+    """Return the columns scaled to mean 0 and standard deviation 1; constant ones become 0."""
     centered = values - values.mean(axis=0, dtype=np.float64)
     deviation = centered.std(axis=0)
     return centered / np.where(deviation > 1e-12 * np.abs(values).max(axis=0), deviation, np.inf)
 
 
 def gradient(study: Study) -> Iterator[Finding]:
-    """A kernel of the user's own with a wrong backward pass."""
+    """A custom kernel with a wrong backward pass."""
     if not has_own_kernels(study.network):
         return
     check = check_gradients(study.start, study.x, study.y)
@@ -41,7 +41,7 @@ def gradient(study: Study) -> Iterator[Finding]:
             "gradient",
             check.worst.error,
             f"the gradient is not that of the loss: {check.worst}",
-            "Correct the backward kernel of the loss or activation that you have written",
+            "Correct the backward kernel of your custom loss or activation",
         )
 
 
@@ -55,13 +55,13 @@ def inputs(study: Study) -> Iterator[Finding]:
     trial = study.trial(study.copy(), x=_standardized(study.x))
     if study.helps(trial):
         number = largest if largest > 5 else typical
-        what = f"one column is of size {number:.3g}"
+        what = f"one column has size {number:.3g}"
         if largest <= 5:
             what = f"the columns have standard deviations of about {number:.2g}"
         yield Finding(
             "unscaled_inputs",
             number,
-            f"the inputs are not scaled: {what}; standardized they are learned from "
+            f"the inputs are not scaled: {what}; with standardized inputs the network learns "
             + _better(study, trial),
             "Subtract each column's mean and divide by its standard deviation",
         )
@@ -80,9 +80,9 @@ def target(study: Study) -> Iterator[Finding]:
         yield Finding(
             "unscaled_target",
             size,
-            f"the target is not scaled: its size is {size:.3g}, where a network's outputs start "
-            f"at about 1; standardized it is learned {_better(study, trial)}",
-            "Train on (y - mean) / deviation, and undo that in the predictions",
+            f"the target is not scaled: its size is {size:.3g}, but a network's outputs start at "
+            f"about 1; with a standardized target it learns {_better(study, trial)}",
+            "Train on (y - mean) / deviation, and undo the scaling in the predictions",
         )
 
 
@@ -101,23 +101,24 @@ def units(study: Study) -> Iterator[Finding]:
             "saturated",
             share,
             f"{share:.0%} of the outputs of layer {worst.layer} ({worst.activation}) are "
-            "saturated before the first update, where the gradient is almost 0; the default start "
-            f"learns {_better(study, trial)}",
-            "Start with smaller weights: leave kernel_initializer and bias_initializer out",
+            "saturated before the first update, so their gradient is almost 0; with the default "
+            f"start the network learns {_better(study, trial)}",
+            "Start with smaller weights: omit kernel_initializer and bias_initializer",
         )
     else:
         yield Finding(
             "dead",
             share,
             f"{share:.0%} of the ReLU units of layer {worst.layer} are 0 on every row before the "
-            f"first update, and get no gradient; the default start learns {_better(study, trial)}",
-            "Leave kernel_initializer and bias_initializer out, or use a bias of 0.01",
+            f"first update and get no gradient; with the default start the network learns "
+            f"{_better(study, trial)}",
+            "Omit kernel_initializer and bias_initializer, or use a bias of 0.01",
         )
 
 
 def penalty(study: Study) -> Iterator[Finding]:
     """Penalties that hold the weights at zero."""
-    part = study.start._penalty()
+    part = study.start.model.penalty()
     if not part:
         return
     free = with_settings(study.network.layers, kernel_regularizer=None, bias_regularizer=None)
@@ -128,9 +129,9 @@ def penalty(study: Study) -> Iterator[Finding]:
         yield Finding(
             "penalty",
             part,
-            f"the penalties, which add {part:.3g} to the loss at the start, hold the weights near "
-            f"0; without them the network learns {_better(study, trial)}",
-            "Make kernel_regularizer and bias_regularizer ten to a hundred times weaker",
+            f"the penalties, which add {part:.3g} to the initial loss, hold the weights near 0; "
+            f"without them the network learns {_better(study, trial)}",
+            "Make kernel_regularizer and bias_regularizer 10 to 100 times weaker",
         )
 
 
@@ -144,8 +145,8 @@ def batch(study: Study) -> Iterator[Finding]:
         yield Finding(
             "batch_too_large",
             float(updates),
-            f"batches of {study.batch_size:,} rows leave {updates:,} updates; with "
-            f"batches of {_SMALL_BATCH} the same epochs learn {_better(study, trial)}",
+            f"batches of {study.batch_size:,} rows allow only {updates:,} updates; with batches "
+            f"of {_SMALL_BATCH} rows the same epochs learn {_better(study, trial)}",
             f"Use batch_size={_SMALL_BATCH}, or many more epochs",
         )
 
@@ -173,8 +174,8 @@ def rate(study: Study) -> Iterator[Finding]:
             bounce = "; the loss grows without bounds"
         why = ""
         if study.network.loss.name == "mae":
-            why = ", and lower it in steps: the gradient of the absolute error stays as large near "
-            why += "the minimum as far from it"
+            why = ", and lower it in steps: the absolute error's gradient is as large near the "
+            why += "minimum as far from it"
         yield Finding(
             "rate_too_high",
             own,
@@ -182,18 +183,18 @@ def rate(study: Study) -> Iterator[Finding]:
             f"Lower it to about {own * factor:.2g}{why}",
         )
     elif factor > 2 * study.planned(study.batch_size) / study.updates:
-        # In a trial shorter than the fit a higher rate wins time alone.
+        # In a trial shorter than the fit, a higher rate helps merely by being faster.
         yield Finding(
             "rate_too_low",
             own,
             f"the learning rate {own:g} is too low: after {study.updates:,} updates "
-            f"little has moved; {learned}",
+            f"little has changed; {learned}",
             f"Raise it to about {own * factor:.2g}",
         )
 
 
 def unexplained(study: Study) -> Iterator[Finding]:
-    """No better than a constant, and none of the above."""
+    """No better than a constant, for none of the reasons above."""
     if study.base.share < CONSTANT:
         return
     known = _explained(study.x, study.y, study)
@@ -204,24 +205,24 @@ def unexplained(study: Study) -> Iterator[Finding]:
             "rows_misaligned",
             shifted[0],
             f"the targets belong to the rows {'above' if shifted[1] > 0 else 'below'}: {simple} as "
-            f"it is, and {shifted[0]:.0%} of it moved by one row",
-            f"Look at how X and y are put together; np.roll(y, {shifted[1]}, axis=0) fits",
+            f"given, and {shifted[0]:.0%} if moved by one row",
+            f"Check how X and y are put together; np.roll(y, {shifted[1]}, axis=0) fits",
         )
     elif known < 0.05:
         yield Finding(
             "unrelated",
             known,
             "the inputs seem to say nothing about the target: the network is no better than a "
-            f"constant, and {simple}, on rows held out",
-            "Check that the rows of X and y belong together, and that X has what y depends on",
+            f"constant, and {simple}, on held-out rows",
+            "Check that the rows of X and y belong together, and that X contains what y depends on",
         )
     elif study.share_seen() < 0.8:
         yield Finding(
             "overfitting",
             study.base.share,
-            "the network learns the rows that it sees, but is no better than a constant on others: "
-            f"{study.base.share:.2g} of the constant's loss remains, where {simple}",
-            "Use fewer units, fewer epochs or a penalty, and validation data to see it",
+            "the network learns its training rows but is no better than a constant on others: "
+            f"{study.base.share:.2g} of the constant's loss remains, while {simple}",
+            "Use fewer units, fewer epochs or a penalty, and watch the loss on validation data",
         )
     else:
         yield _constant_prediction(study, simple)
@@ -231,18 +232,18 @@ def _constant_prediction(study: Study, simple: str) -> Finding:
     small = overfit_small(study.start, study.x, study.y)
     predicted = study.base.network.predict(study.x[study.train])
     middle = ", ".join(f"{value:.4g}" for value in predicted.mean(axis=0)[:3])
-    text = f"the predictions are no better than a constant: they are about {middle}"
+    text = f"the predictions are no better than a constant: they average {middle}"
     if study.network.loss.target == "real":
         y = study.y[study.train]
-        text += f", where the target's median is {np.median(y):.4g} and its mean {y.mean():.4g}"
-    verb = "are learned by heart" if small else f"trained alone keep {small.share:.2g} of the loss"
-    text += f"; {small.rows} rows {verb}, and {simple}"
+        text += f", while the target's median is {np.median(y):.4g} and its mean {y.mean():.4g}"
+    left = "are memorized" if small else f"alone keep {small.share:.2g} of the loss"
+    text += f"; {small.rows} rows {left}, and {simple}"
     change = "Try more layers or units, and another activation"
     return Finding("constant_prediction", float(predicted.std(axis=0).max()), text, change)
 
 
 def _explained(x: np.ndarray, y: np.ndarray, study: Study) -> float:
-    """Return R^2, on rows held out, of a ridge regression on inputs and random ReLU features."""
+    """Return the R^2 on held-out rows of a ridge regression on inputs and random ReLU features."""
     rng = np.random.default_rng(study.seed)
     x = _standardized(x.astype(np.float64))
     if study.network.loss.target == "class":

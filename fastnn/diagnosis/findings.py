@@ -1,4 +1,4 @@
-"""What a diagnosis is made of."""
+"""What a diagnosis consists of."""
 
 import math
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ class Finding:
     cause : str
         A short name, such as "unscaled_inputs"; :func:`diagnose` lists them.
     number : float
-        What it rests on; `problem` says what it is.
+        The measurement behind it, which `problem` explains.
     problem, change : str
-        In words: what is wrong, and what to do.
+        What is wrong, and what to do about it, in words.
     """
 
     cause: str
@@ -34,12 +34,12 @@ class Diagnosis:
     Attributes
     ----------
     findings : list of Finding
-        The most likely cause first; empty where nothing is wrong.
+        The most likely cause first; empty if nothing is wrong.
     share : float
-        What the training leaves of the loss of the best constant prediction, on rows held out: 0 is
-        perfect, 1 is no better than the constant.  NaN where no training could be tried.
+        The loss after training over that of the best constant prediction, on held-out rows: 0 is
+        perfect, 1 is no better than the constant.  NaN if no training could be tried.
     updates : int
-        How many updates that training made: those of the fit, or as many as there was time for.
+        How many updates that training made: those of the fit, or as many as time allowed.
     """
 
     findings: list[Finding]
@@ -48,20 +48,20 @@ class Diagnosis:
 
     @property
     def cause(self) -> str | None:
-        """The most likely cause, None where nothing is wrong."""
+        """The most likely cause, or None if nothing is wrong."""
         return self.findings[0].cause if self.findings else None
 
     def __repr__(self) -> str:
         lines = []
         if math.isinf(self.share):
-            lines.append(f"The loss grows beyond all bounds within {self.updates:,} updates.")
+            lines.append(f"The loss grows without bounds within {self.updates:,} updates.")
         elif math.isfinite(self.share):
             lines.append(
                 f"After {self.updates:,} updates the loss is {self.share:.2g} times that of the "
                 "best constant prediction."
             )
         if not self.findings:
-            lines.append("Nothing was found wrong.")
+            lines.append("Found nothing wrong.")
         for number, finding in enumerate(self.findings, 1):
             lines.append(f"{number}. {finding}")
         return "\n".join(lines)

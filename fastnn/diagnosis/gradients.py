@@ -1,4 +1,4 @@
-"""Gradients against finite differences, on a user's own network, loss and data."""
+"""Check gradients against finite differences, for the user's own network, loss and data."""
 
 import math
 import sys
@@ -15,14 +15,14 @@ from fastnn.network import Network
 from fastnn.optimizers import SGD
 
 _STEPS = (1e-5, 1e-6, 1e-7)
-"""Steps that are tried in turn: a kink that lies within one of them may lie outside the next."""
+"""Steps to try in turn: a kink within one of them may lie outside the next."""
 _STILL = 1e-300
-"""A learning rate that moves nothing: a fit with it computes the loss of training, no more."""
+"""A learning rate that moves nothing: a fit with it only computes the training loss."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """The gradient in one parameter, by the network and by differences.
+    """The gradient in one parameter, from the network and from differences.
 
     Attributes
     ----------
@@ -31,10 +31,10 @@ class Slope:
         "kernel" or "bias".
     index : tuple of int
     gradient, difference : float
-        By the backward pass, and by ``(f(w + e) - f(w - e)) / 2e``.
+        From the backward pass, and from ``(f(w + e) - f(w - e)) / 2e``.
     error : float
-        Their difference over the larger of them; over a hundredth of the largest gradient of all
-        where both are smaller than that.
+        Their difference relative to the larger of the two, or to a hundredth of the largest
+        gradient of all if both are smaller than that.
     """
 
     layer: int
@@ -59,9 +59,9 @@ class GradientCheck:
     Attributes
     ----------
     worst : Slope or None
-        The parameter with the largest error; None where all were skipped.
+        The parameter with the largest error; None if all were skipped.
     checked, skipped : int
-        Parameters that were compared, and those that were not because the loss has a kink there.
+        How many parameters were compared, and how many skipped because the loss has a kink there.
     tolerance : float
     """
 
@@ -93,13 +93,13 @@ def check_gradients(
 ) -> GradientCheck:
     """Compare the gradients that training uses with central differences of its loss.
 
-    The gradient of f in a parameter w is compared with ``(f(w + e) - f(w - e)) / 2e``.  It is
-    taken from the compiled kernels themselves: a float64 copy of the network makes one step of
-    gradient descent over the rows, and ``(before - after) / rate`` is the gradient, penalties
-    included.  The network itself is not changed.
+    The gradient of f in a parameter w is compared with ``(f(w + e) - f(w - e)) / 2e``.  It comes
+    from the compiled kernels themselves: a float64 copy of the network makes one step of gradient
+    descent over the rows, and ``(before - after) / rate`` is the gradient, penalties included.  The
+    network itself does not change.
 
-    A parameter at which the loss has a kink (a ReLU unit or an absolute error at 0) is skipped: the
-    slopes on the two sides of it go on differing however small e becomes.
+    Parameters at which the loss has a kink (a ReLU unit or an absolute error at 0) are skipped:
+    there the slopes on the two sides differ however small e becomes.
 
     Parameters
     ----------
@@ -108,18 +108,18 @@ def check_gradients(
     X, y : array-like
         As for :meth:`Network.fit`.
     parameters : int
-        About how many to compare, at random from all arrays; at least 4 of each.
+        About how many to compare, chosen at random from all arrays; at least 4 of each.
     rows : int
-        How many of the rows to use, at even distances.
+        How many rows to use, evenly spaced.
     tolerance : float
-        The largest relative error that is taken for rounding.
+        The largest relative error to attribute to rounding.
     seed : int
-        Of the choice of parameters.
+        Seeds the choice of parameters.
 
     Returns
     -------
     GradientCheck
-        True if all are right; otherwise it names the worst.
+        True if all are right; names the worst.
 
     Raises
     ------
@@ -165,31 +165,31 @@ def check_gradients(
 
 
 class _Probe:
-    """The loss of training and its gradient, in float64, as functions of the weights."""
+    """The training loss and its gradient, in float64, as functions of the weights."""
 
     def __init__(self, network: Network, x: np.ndarray, y: np.ndarray):
         self.network = copy_of(network, x.shape[1], dtype="float64")
-        for each in self.network._all_parameters():  # what follows an update is no gradient
+        for each in self.network.model.all_parameters():  # these are not in the gradient
             each.constraint = None
             if penalties.acts_on_weights(each.regularizer, None):
                 each.regularizer = None
         self.x, self.y = x, y
         self.weights = self.network.get_weights()
-        layers = self.network._parameters
+        layers = self.network.model.parameters
         self.names = [(n, each.name) for n, layer in enumerate(layers) for each in layer]
-        every = self.network._all_parameters()
+        every = self.network.model.all_parameters()
         self.trained = [number for number, each in enumerate(every) if each.trained]
-        # The way that the gradient takes to the network's own optimizer: in the matrix product, or
-        # as an array (the first step of momentum is the plain one).
-        self.momentum = 0.0 if self.network.optimizer.rides else 0.5
+        # Use the path by which the gradient reaches the network's own optimizer: inside the matrix
+        # product, or as an array (the first step with momentum is a plain one).
+        self.momentum = 0.0 if self.network.optimizer.plain_descent else 0.5
 
     def _step(self, weights: list[np.ndarray], rate: float) -> tuple[float, list[np.ndarray]]:
-        """Return the loss at these weights, and the weights after one step from there."""
+        """Return the loss at these weights, and the weights after one step from them."""
         network = self.network
         network.optimizer = SGD(rate, self.momentum)
-        for each in network._all_parameters():
+        for each in network.model.all_parameters():
             each.state = {}
-        network._updates = 0  # what depends on the number of the update is the same every time
+        network.model.updates = 0  # what depends on the update's number is then the same every time
         network.set_weights(weights)
         history = network.fit(self.x, self.y, batch_size=len(self.x), shuffle=False)
         return history.history["loss"][0], network.get_weights()
@@ -214,14 +214,14 @@ class _Probe:
         size = max(float(np.abs(each).max()) for each in self.weights)
         if not largest or not size:
             return gradients
-        # A step as long as the weights loses the fewest digits; a power of two loses none itself.
+        # A step as long as the weights loses the fewest digits; a power of two adds no rounding.
         return by(2.0 ** round(math.log2(size / largest)))
 
 
 def _compare(
     probe: _Probe, number: int, index: tuple[int, ...], gradient: float, scale: float, tol: float
 ) -> Slope | None:
-    """Return the comparison in one parameter, or None at a kink."""
+    """Return the comparison for one parameter, or None at a kink."""
     here = probe.loss(number, index, 0.0)
     size = max(1.0, abs(float(probe.weights[number][index])))
     best, gaps = None, [math.inf]
@@ -238,13 +238,13 @@ def _compare(
         if error <= tol:
             return best
         gaps.append(max(0.0, abs(right - left) - rounding))
-    # Where the loss is smooth the gap shrinks with the step; at a kink it stays.
+    # Where the loss is smooth, the gap shrinks with the step; at a kink it does not.
     at_kink = gaps[-1] > tol * least and gaps[-1] > 0.5 * gaps[-2]
     return None if at_kink else best
 
 
 def has_own_kernels(network: Network) -> bool:
-    """Whether the loss or an activation is compiled by the user."""
+    """Whether the loss or an activation is the user's own."""
     kernels: list[Any] = [network.loss.forward, network.loss.backward]
     for layer in network.layers:
         kernels += [layer.activation.forward, layer.activation.backward]

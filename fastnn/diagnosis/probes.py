@@ -1,4 +1,4 @@
-"""What the units and the loss do: saturation, dead units, oscillation."""
+"""Watch the units and the loss: saturation, dead units, oscillation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from fastnn.inputs import checks
 from fastnn.network import Network
 
 _FLAT = 0.01
-"""A sigmoid or tanh this near to its limits is saturated: its slope is below 0.02."""
+"""A sigmoid or tanh this close to a limit is saturated: its slope is below 0.02."""
 
 
 @dataclass(frozen=True)
 class LayerUnits:
-    """The units of one layer on some rows.
+    """One layer's units, on some rows.
 
     Attributes
     ----------
     layer : int
     activation : str
     saturated : float or None
-        Share of outputs of sigmoid or tanh units within 0.01 of a limit; None for other units.
+        Share of sigmoid or tanh outputs within 0.01 of a limit; None for other activations.
     dead : float or None
-        Share of ReLU units that are 0 on every row; None for other units.
+        Share of ReLU units that are 0 on every row; None for other activations.
     """
 
     layer: int
@@ -37,11 +37,11 @@ class LayerUnits:
 
 
 def check_units(network: Network, X: ArrayLike) -> list[LayerUnits]:
-    """Return the share of saturated and of dead units of every layer that can have them.
+    """Return the share of saturated and of dead units in every layer that can have them.
 
-    Layers of sigmoid, tanh and ReLU units are looked at; a last layer whose activation the loss
-    contains is not, since there it is right to be sure.  A network without parameters is looked at
-    as it would start.
+    These are the sigmoid, tanh and ReLU layers, except for a last layer whose activation the loss
+    contains: there, saturation only means confidence.  A network without parameters is checked with
+    its starting weights.
 
     Parameters
     ----------
@@ -65,14 +65,15 @@ def check_units(network: Network, X: ArrayLike) -> list[LayerUnits]:
         network = copy_of(network, x.shape[1])
     found = []
     for number, output in enumerate(network.layer_outputs(X)):
-        name = network.layers[number].activation.name
+        activation = network.layers[number].activation
+        name = activation.name
         if number == len(network.layers) - 1 and name == network.loss.fused:
             continue
-        if name == "relu":
+        if activation.slope == 0:
             found.append(LayerUnits(number, name, None, float((output <= 0).all(axis=0).mean())))
-        elif name in ("sigmoid", "tanh"):
-            below = -1 if name == "tanh" else 0
-            flat = (output - below < _FLAT) | (1 - output < _FLAT)
+        elif activation.saturates:
+            low, high = activation.range
+            flat = (output - low < _FLAT) | (high - output < _FLAT)
             found.append(LayerUnits(number, name, float(flat.mean()), None))
     return found
 
@@ -83,7 +84,7 @@ class WatchUnits(Callback):
     Parameters
     ----------
     X : array-like, (n, n_inputs)
-        The rows to look at; some hundred are enough.
+        The rows to check on; a few hundred are enough.
 
     Attributes
     ----------
@@ -114,14 +115,14 @@ class WatchUnits(Callback):
 
 @dataclass(frozen=True)
 class Oscillation:
-    """How a loss bounces; true if a smaller learning rate is called for.
+    """How much a loss bounces; true if it calls for a smaller learning rate.
 
     Attributes
     ----------
     rises : float
-        Share of the epochs, of the second half of them, in which the loss rose.
+        Share of the second half of the epochs in which the loss rose.
     height : float
-        How much it rose then, on average, relative to its mean.
+        Its average rise in those epochs, relative to its mean.
     """
 
     rises: float
@@ -132,15 +133,15 @@ class Oscillation:
 
 
 def check_oscillation(losses: History | Sequence[float] | np.ndarray) -> Oscillation:
-    """Say whether a loss bounces up and down, rather than falls or stays.
+    """Say whether a loss bounces up and down rather than falling or staying level.
 
-    Only the second half of the epochs counts.  It bounces if it rose in a quarter of them or more,
-    by 5 % of its mean or more: then the learning rate should be lowered.
+    Only the second half of the epochs counts.  The loss bounces if it rose in at least a quarter of
+    them, by at least 5 % of its mean on average.  If so, lower the learning rate.
 
     Parameters
     ----------
     losses : History or sequence of float
-        What `fit` returned, or a loss for each epoch, at least 6 of them.
+        What `fit` returned, or the loss of each epoch; at least 6 epochs.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The diagnosis: what is looked at, in which order."""
+"""The diagnosis: which causes are checked, in which order."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from fastnn.inputs.arrays import as_numbers
 from fastnn.network import Network
 
 _HEALTHY = 0.2
-"""A training that leaves less of a constant prediction's loss needs no explanation."""
+"""A training that leaves less than this share of a constant prediction's loss is healthy."""
 
 Cause = Callable[[Study], Iterator[Finding]]
 
@@ -28,9 +28,9 @@ _IF_IT_FAILS: tuple[Cause, ...] = (
     dynamic.units,
 )
 _IF_IT_DOES_NOT_FIT: tuple[Cause, ...] = (dynamic.penalty, dynamic.batch, dynamic.rate)
-"""These cannot be the cause where the rows that the training sees are learned.
+"""Causes to check only if the network does not even learn its training rows.
 
-What lies at the root comes first: unscaled inputs saturate units and make rates too high."""
+Root causes come first: unscaled inputs saturate units and make rates too high."""
 
 
 @without_warnings
@@ -45,15 +45,16 @@ def diagnose(
 ) -> Diagnosis:
     """Say in plain words why a network does not learn, the most likely cause first.
 
-    The network, data and start are looked at, and copies of the network are trained as the network
-    would be: as it is, and with one thing changed at a time.  What makes the difference is the
-    cause.  The network itself is not changed; one that has been trained is started anew.
+    It inspects the network, its data and its starting weights.  It then trains copies the way the
+    network would be trained: unchanged, and with one thing changed at a time.  The change that
+    makes the difference is the cause.  The network itself does not change.  If it has been trained,
+    the copies start over.
 
     The causes are "labels" (out of range, or counted from 1), "constant_inputs", "constant_target",
-    "signed_error", "zero_weights", "equal_weights", "gradient" (of a kernel of your own),
+    "signed_error", "zero_weights", "equal_weights", "gradient" (of your own kernel),
     "output_range", "unscaled_inputs", "unscaled_target", "saturated", "dead", "penalty",
-    "batch_too_large", "rate_too_high", "rate_too_low" and, where a training that is no better than
-    a constant has none of these, "rows_misaligned", "unrelated", "overfitting" or
+    "batch_too_large", "rate_too_high" and "rate_too_low".  If training is no better than a constant
+    for none of these reasons, the cause is "rows_misaligned", "unrelated", "overfitting" or
     "constant_prediction".
 
     Parameters
@@ -62,16 +63,16 @@ def diagnose(
     X, y : array-like
         As for :meth:`Network.fit`, but labels may be out of range.
     epochs : int, optional
-        Those of the fit that disappoints; by default as many as make 1,000 updates.
+        Epochs of the disappointing fit; by default as many as make 1,000 updates.
     batch_size : int
-        That of the fit.
+        Batch size of that fit.
     seed : int
-        Of the rows that are used, some thousand at least, and of those held out of them.
+        Seeds the choice of rows to use (at least 2,000, if there are so many) and to hold out.
 
     Returns
     -------
     Diagnosis
-        With ``findings``, ``cause`` and ``share``; printed, it is the answer.
+        Print it to read the answer; ``findings``, ``cause`` and ``share`` hold the parts.
 
     Raises
     ------
@@ -114,8 +115,8 @@ def _found(causes: tuple[Cause, ...], study: Study) -> list[Finding]:
 
 
 def _labels(network: Network, X: ArrayLike, y: ArrayLike) -> tuple[Finding, bool] | None:
-    """Return what is wrong with the labels, and whether `fit` would refuse them."""
-    kind, n_outputs = network.loss.target, network._model().n_outputs
+    """Return what is wrong with the labels, if anything, and whether `fit` would refuse them."""
+    kind, n_outputs = network.loss.target, network.model.n_outputs
     if kind == "real":
         return None
     given = as_numbers(y, "y")
@@ -127,7 +128,7 @@ def _labels(network: Network, X: ArrayLike, y: ArrayLike) -> tuple[Finding, bool
     try:
         arrays_of(network, X, y)
     except ValueError:
-        # If more is wrong than the labels, it is for the door to say.
+        # If more than the labels is wrong, let the usual checks say so.
         most = n_outputs - 1 if kind == "class" else 1
         arrays_of(network, X, np.clip(given, 0, most))
         return finding, True

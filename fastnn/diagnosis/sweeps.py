@@ -1,4 +1,4 @@
-"""Sweeps: which learning rate, and which start, rate, batch size and optimizer together."""
+"""Search for a learning rate, or for start, rate, batch size and optimizer together."""
 
 import itertools
 import math
@@ -26,9 +26,9 @@ from fastnn.network import Network
 from fastnn.optimizers import Optimizer
 
 _SCALES = tuple(10.0**power for power in range(-6, 0))
-"""1e-6 ... 1e-1, for starts and for rates."""
+"""1e-6 ... 1e-1, for starts and rates."""
 _LOOK_AT = 512
-"""Rows on which the loss is followed."""
+"""Rows on which to measure the loss."""
 
 
 def _pyplot():
@@ -47,10 +47,10 @@ class RateRange:
     Attributes
     ----------
     rates, losses : arrays
-        The loss after training at each rate for a while, one after the other; they end where the
-        loss had grown beyond all bounds.
+        The rates, and the loss after training at each for a while, one rate after the other.  They
+        end where the loss grew without bounds.
     suggestion : float
-        The rate where the loss fell fastest; NaN if it fell nowhere.
+        The rate at which the loss fell fastest; NaN if it never fell.
     """
 
     rates: np.ndarray
@@ -62,12 +62,12 @@ class RateRange:
         return f"RateRange(suggestion {self.suggestion:.2g}, {len(self.rates)} rates from {span})"
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the losses over the rates, and the suggestion; return matplotlib's axes.
+        """Plot loss against rate, with the suggestion; return matplotlib's axes.
 
         Raises
         ------
         ImportError
-            Without matplotlib, which the extra ``plot`` brings.
+            Without matplotlib, which the extra ``plot`` installs.
         """
         if ax is None:
             ax = _pyplot().figure().add_subplot()
@@ -94,9 +94,9 @@ def lr_range_test(
 ) -> RateRange:
     """Train a copy at rates that grow from `lowest` to `highest`, and suggest one.
 
-    A few updates are made at each rate, one rate after the other with the same weights, and the
-    loss on some rows is noted.  It stays where it is while the rate is too low, then falls, and at
-    last grows.  The suggestion is where it falls fastest.
+    The copy makes a few updates at each rate in turn, carrying its weights along, and its loss on
+    some rows is recorded.  The loss stays level while the rate is too low, then falls, and finally
+    grows.  The suggestion is the rate at which it falls fastest.
 
     Parameters
     ----------
@@ -105,18 +105,18 @@ def lr_range_test(
     X, y : array-like
         As for :meth:`Network.fit`.
     lowest, highest : float
-        The first rate and the last.
+        The first and the last rate.
     points : int
         How many rates, at least 5.
     updates : int
-        How many updates at each.
+        How many updates to make at each rate.
     batch_size : int
-        An optimizer for full batches has all rows in each.
+        Ignored by optimizers for full batches, which take all rows.
 
     Returns
     -------
     RateRange
-        With the numbers, the suggestion and ``plot()``.
+        The rates, losses and suggestion; ``plot()`` draws them.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def lr_range_test(
 
 
 def _suggestion(rates: np.ndarray, losses: np.ndarray) -> float:
-    """Return the rate at the middle of the steepest fall."""
+    """Return the rate in the middle of the steepest fall."""
     if len(losses) < 4:
         return math.nan
     smooth = np.convolve(np.pad(losses, 1, mode="edge"), np.ones(3) / 3, mode="valid")
@@ -196,9 +196,9 @@ class SweepRun:
     Attributes
     ----------
     loss : float
-        On the rows held out; infinite if it grew beyond all bounds.
+        On the held-out rows; infinite if it grew without bounds.
     init_scale : float or None
-        Standard deviation of the weights at the start; None is the network's own start.
+        Standard deviation of the starting weights; None is the network's own start.
     learning_rate : float
     batch_size : int
     optimizer : str
@@ -218,7 +218,7 @@ class Sweep:
     Attributes
     ----------
     runs : list of SweepRun
-        The best first.
+        All runs, the best first.
     """
 
     runs: list[SweepRun]
@@ -239,12 +239,12 @@ class Sweep:
         return "\n".join(lines)
 
     def plot(self) -> Any:
-        """Draw a map of start by rate for every optimizer and batch size; return the figure.
+        """Draw a map of start and rate for every optimizer and batch size; return the figure.
 
         Raises
         ------
         ImportError
-            Without matplotlib, which the extra ``plot`` brings.
+            Without matplotlib, which the extra ``plot`` installs.
         """
         kinds = sorted({run.optimizer for run in self.runs})
         sizes = sorted({run.batch_size for run in self.runs})
@@ -268,7 +268,7 @@ class Sweep:
 
 
 def _map(ax: Any, runs: list[SweepRun], limits: dict[str, float]) -> Any:
-    """Draw the losses of runs that differ in start and rate."""
+    """Draw the losses of runs that differ in start and rate only."""
     rates = sorted({run.learning_rate for run in runs})
     scales = sorted({run.init_scale for run in runs}, key=lambda scale: scale or 0.0)
     table = np.empty((len(scales), len(rates)))
@@ -297,32 +297,32 @@ def sweep(
 ) -> Sweep:
     """Train copies with every combination of start, rate, batch size and optimizer; rank them.
 
-    The copies train at the same time, one on each core.  All have the same seed and see the same
-    rows in the same order.
+    The copies train concurrently, one per core.  All have the same seed and see the same rows in
+    the same order.
 
     Parameters
     ----------
     network : Network
-        What is copied; it is not changed.
+        The network to copy; it does not change.
     X, y : array-like
         As for :meth:`Network.fit`.
     init_scales : sequence of float or None
-        Standard deviations of normal weights to start with; None is the network's own start.
+        Standard deviations of normal starting weights; None is the network's own start.
     learning_rates : sequence of float
     batch_sizes : sequence of int
-        Optimizers for full batches have all rows instead.
+        Ignored by optimizers for full batches, which take all rows.
     optimizers : sequence of str or Optimizer, optional
-        Those that are compared, each at all rates; by default the network's own.
+        Optimizers to compare, each at all rates; by default the network's own.
     epochs : int
     validation_split : float in (0, 1)
-        Share of the rows, chosen at random, by whose loss the runs are ranked.
+        Share of the rows, chosen at random, to hold out and rank the runs by.
     n_jobs : int, optional
-        How many train at a time; by default as many as there are cores.
+        How many copies train at a time; by default as many as there are cores.
 
     Returns
     -------
     Sweep
-        With the runs in order, ``best`` and ``plot()``.
+        The runs in order; also has ``best`` and ``plot()``.
 
     Raises
     ------
@@ -371,7 +371,7 @@ def sweep(
             loss = math.inf
         return SweepRun(loss if math.isfinite(loss) else math.inf, scale, rate, size, name)
 
-    # What has to be compiled is compiled once, here, and not by all the threads at once.
+    # The first run of each grid compiles what is needed once, not in every thread.
     runs = [run(grid[0]) for grid in grids]
     with ThreadPoolExecutor(jobs) as pool:
         runs += pool.map(run, [setting for grid in grids for setting in grid[1:]])
@@ -389,7 +389,7 @@ def _scale(scale: Any) -> float | None:
 
 
 def _held_out(n: int, share: float, network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and those to rank by."""
+    """Return the rows to train on and the rows to rank by."""
     count = int(n * share)
     if not count:
         raise ValueError(f"validation_split {share} of {n} rows leaves none to rank by")
@@ -398,7 +398,7 @@ def _held_out(n: int, share: float, network: Network) -> tuple[np.ndarray, np.nd
 
 
 def _optimizers(given: Any) -> list[tuple[str, Optimizer]]:
-    """Return optimizers with names that tell them apart."""
+    """Return the optimizers with distinct names."""
     found = [families.get(each) for each in _listed(given, "optimizers")]
     for each in found:
         if rate_of(each) is None:
@@ -407,5 +407,5 @@ def _optimizers(given: Any) -> list[tuple[str, Optimizer]]:
     if len(set(names)) < len(names):
         names = [repr(each) for each in found]
     if len(set(names)) < len(names):
-        raise ValueError(f"optimizers has {names}, wanted no two that are equal")
+        raise ValueError(f"optimizers has {names}, wanted no duplicates")
     return list(zip(names, found, strict=True))

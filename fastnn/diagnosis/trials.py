@@ -1,4 +1,4 @@
-"""Short trainings of copies, judged against a constant prediction."""
+"""Short training runs of copies, compared with a constant prediction."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ from fastnn.network import Network
 
 def evaluated(network: Network, x: np.ndarray, y: np.ndarray) -> float:
     """Return the loss without penalties."""
-    return network.evaluate(x, y) - network._penalty()
+    return network.evaluate(x, y) - network.model.penalty()
 
 
 def constant_loss(
@@ -25,7 +25,7 @@ def constant_loss(
 ) -> float:
     """Return the loss on `test` of the best constant prediction for `y`.
 
-    The mean, the median and other quantiles are tried, or the classes' frequencies.
+    Candidates are the mean, the median and other quantiles, or the class frequencies.
     """
     layers = [Dense(n_outputs, kernel_initializer=Zeros())]
     constant = Network(layers, loss=network.loss, n_threads=1, backend=network.backend)
@@ -57,15 +57,15 @@ def _constants(kind: str, y: np.ndarray, n_outputs: int) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Small:
-    """What :func:`overfit_small` found; true if the network learned the rows by heart.
+    """What :func:`overfit_small` found; true if the network memorized the rows.
 
     Attributes
     ----------
     rows : int
     loss : float
-        After training, penalties not included; infinite if it grew beyond all bounds.
+        After training, without penalties; infinite if it grew without bounds.
     constant : float
-        Loss of the best constant prediction.
+        The loss of the best constant prediction.
     tolerance : float
     """
 
@@ -76,7 +76,7 @@ class Small:
 
     @property
     def share(self) -> float:
-        """The loss over that of the constant prediction."""
+        """The loss divided by that of the constant prediction."""
         return remaining(self.loss, self.constant)
 
     def __bool__(self) -> bool:
@@ -84,9 +84,10 @@ class Small:
 
 
 def remaining(loss: float, constant: float) -> float:
-    """Return how much of a constant prediction's loss is left.
+    """Return a loss as a share of a constant prediction's.
 
-    Where losses may be negative (log-densities), by how much a row's likelihood is below instead.
+    If losses are negative, as log-densities can be, return the ratio of a row's likelihoods
+    instead.
     """
     if not math.isfinite(loss):
         return math.inf
@@ -106,11 +107,11 @@ def overfit_small(
     tolerance: float = 0.05,
     seed: int = 0,
 ) -> Small:
-    """Say whether the network can learn a few rows by heart, as any that works can.
+    """Say whether the network can memorize a few rows, as any working network can.
 
-    A copy is trained, with the network's own optimizer, on all the chosen rows at once.  One that
-    fails has wrong gradients, an output that cannot reach the targets, dead or saturated units, or
-    a learning rate that is far off.  One that succeeds may still have some wrong gradients: see
+    It trains a copy, with the network's own optimizer, on all chosen rows at once.  A network that
+    fails has wrong gradients, outputs that cannot reach the targets, dead or saturated units, or a
+    learning rate that is far off.  One that succeeds may still have some wrong gradients; see
     :func:`check_gradients`.
 
     Parameters
@@ -119,18 +120,18 @@ def overfit_small(
     X, y : array-like
         As for :meth:`Network.fit`.
     rows : int
-        How many rows, chosen at random.
+        How many rows to choose at random.
     updates : int
-        How many updates.
+        How many updates to make.
     tolerance : float
-        What may remain of the loss of the best constant prediction.
+        The share of the best constant prediction's loss that may remain.
     seed : int
-        Of the choice.
+        Seeds the choice of rows.
 
     Returns
     -------
     Small
-        True if it can.
+        True if the network can.
 
     Raises
     ------
@@ -162,7 +163,7 @@ def overfit_small(
 def _trained(
     network: Network, x: np.ndarray, y: np.ndarray, updates: int, batch_size: int
 ) -> tuple[float, list[float]]:
-    """Train for about so many updates; return the loss then and by epoch."""
+    """Train for about `updates` updates; return the final loss and the loss of every epoch."""
     rows = len(x) if network.optimizer.full_batch else batch_size
     epochs = max(1, round(updates / math.ceil(len(x) / rows)))
     try:
@@ -175,27 +176,27 @@ def _trained(
 
 @dataclass
 class Trial:
-    """A training and what came of it."""
+    """A training run and its outcome."""
 
     share: float
-    """Of the loss of a constant prediction, what remains on rows that it was not trained on."""
+    """The loss on held-out rows, as a share of a constant prediction's."""
     losses: list[float]
     network: Network
 
 
 CONSTANT = 0.95
-"""A training that leaves more than this of a constant prediction's loss is no better than it."""
+"""A training that leaves more than this share of a constant prediction's loss is no better."""
 _MOST_NUMBERS = 4_000_000
-"""Of the inputs.  Rows cost little, and on too few of them any training over-fits."""
+"""Most numbers in the inputs.  Rows cost little, and with too few any training overfits."""
 _FEWEST_ROWS, _FEWEST_HELD_OUT = 2000, 40
 _MOST_UPDATES, _FEWEST_UPDATES = 5000, 200
 _OPERATIONS = 4e10
-"""Of one trial: about a second."""
+"""Operations of one trial: about a second."""
 
 
 @dataclass
 class Study:
-    """A network, its data and how it is to be trained, for trials that change one thing."""
+    """A network, its data and how to train it, for trials that change one thing."""
 
     network: Network
     x: np.ndarray
@@ -204,16 +205,16 @@ class Study:
     epochs: int | None
     seed: int
     start: Network = field(init=False)
-    """A copy at the start of training."""
+    """A copy with the starting weights."""
     updates: int = field(init=False)
-    """Those of the fit in question, as far as there is time for them."""
+    """Updates of a trial: those of the fit in question, or as many as time allows."""
     train: np.ndarray = field(init=False)
     test: np.ndarray = field(init=False)
     base: Trial = field(init=False)
-    """The training as it is."""
+    """The training without changes."""
 
     def __post_init__(self) -> None:
-        trained = self.network._epochs > 0
+        trained = self.network.epochs_done > 0
         self.start = copy_of(self.network, self.x.shape[1], start=trained)
         rng = np.random.default_rng(self.seed)
         rows = rng.permutation(len(self.x))[: max(_FEWEST_ROWS, _MOST_NUMBERS // self.x.shape[1])]
@@ -226,22 +227,22 @@ class Study:
         self.n_outputs = self.start.predict(self.x[:1]).shape[1]
 
     def planned(self, batch_size: int) -> int:
-        """Return the updates that the fit in question makes, were its batches of this size."""
+        """Return how many updates the fit in question would make with batches of this size."""
         epochs = self.epochs or math.ceil(1000 / math.ceil(len(self.x) / self.batch_size))
         return epochs * math.ceil(len(self.x) / batch_size)
 
     def affordable(self, updates: int, batch_size: int) -> int:
-        """Return how many of so many updates a trial makes."""
+        """Return how many of `updates` updates a trial can afford."""
         weights = sum(array.size for array in self.start.get_weights())
         most = int(_OPERATIONS / (6 * weights * min(batch_size, len(self.train))))
         return min(updates, max(_FEWEST_UPDATES, min(_MOST_UPDATES, most)))
 
     def run(self) -> None:
-        """Train as it is."""
+        """Train without changes."""
         self.base = self.trial(self.copy())
 
     def copy(self, **changes: Any) -> Network:
-        """Return a copy of the network at its start, with changes."""
+        """Return a copy of the network with the starting weights and with changes."""
         return copy_of(self.start, self.x.shape[1], **changes)
 
     def trial(
@@ -256,7 +257,7 @@ class Study:
         x, y = self.x if x is None else x, self.y if y is None else y
         updates = self.updates
         if batch_size is not None:
-            # As much of the fit as in the trial that it is compared with.
+            # The same part of the fit as in the trial to compare with.
             part = self.updates / self.planned(self.batch_size)
             updates = self.affordable(round(part * self.planned(batch_size)), batch_size)
         size = min(batch_size or self.batch_size, len(self.train))
@@ -269,14 +270,14 @@ class Study:
 
     @functools.cached_property
     def constant(self) -> float:
-        """The loss of a constant prediction on the rows held out."""
+        """The loss of a constant prediction on the held-out rows."""
         return self._constant(self.y)
 
     def _constant(self, y: np.ndarray) -> float:
         return constant_loss(self.network, y[self.train], self.n_outputs, y[self.test])
 
     def share_seen(self) -> float:
-        """Return what the training as it is leaves of the loss on the rows that it sees."""
+        """Return the unchanged training's loss on its own rows, as a share of a constant's."""
         if math.isinf(self.base.share):
             return math.inf
         x, y = self.x[self.train], self.y[self.train]
@@ -284,9 +285,9 @@ class Study:
         return remaining(evaluated(self.base.network, x, y), constant)
 
     def helps(self, trial: Trial, enough: float = 0.6) -> bool:
-        """Whether a change made all the difference, to a training that fails.
+        """Whether a change made the difference to a failing training.
 
-        One that is no better than a constant is helped by less.
+        For one that is no better than a constant, a smaller improvement is enough.
         """
         if self.base.share >= CONSTANT:
             enough = 0.8

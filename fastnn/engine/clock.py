@@ -1,51 +1,51 @@
-"""The layout of the small integer arrays that the workers, the steps and the watcher share."""
+"""The layout of the small integer arrays shared by the workers, the steps and the watcher."""
 
 from enum import IntEnum
 
 
 class Clock(IntEnum):
-    """Each worker's own: where it stands."""
+    """One per worker: where the worker is in the run."""
 
     PART = 0
-    """Which part of the work falls to this worker now ..."""
+    """Which part of the work this worker does now ..."""
     PARTS = 1
-    """... of how many: as many as there are threads, or more (see PARTS in worker.py)."""
+    """... of how many parts: one per thread, or more (see PARTS in worker.py)."""
     EPOCH = 2
     FIRST = 3
-    """Place in the epoch of the batch's first row; before a run, where in its epoch it begins."""
+    """Position in the epoch of the batch's first row; before a run, where the run begins."""
     ROWS = 4
-    """Rows of this batch."""
-    STEP = 5
-    """Updates so far, this batch's included; counts on from fit to fit."""
+    """Rows in this batch."""
+    UPDATE = 5
+    """The number of this batch's update, counted from 1; continues from fit to fit."""
     TOTAL_ROWS = 6
-    """Rows of an epoch."""
+    """Rows in an epoch."""
     THREAD = 7
     N_THREADS = 8
     INPUT = 9
     """Address of the rows that a prediction reads ..."""
     OUTPUT = 10
-    """... and of those that it writes: each run of a kept program has others."""
+    """... and of those it writes; they differ in each run of a kept program."""
     BATCHES = 11
-    """After how many batches the run pauses; -1 is never."""
+    """After how many batches the run pauses; -1 means never."""
     BEGUN = 12
     """Cycle counter after the run's first batch ..."""
     PAUSED = 13
-    """... and where it pauses."""
+    """... and when it pauses."""
     ZERO = 14
-    """Always 0: what addresses count from that are known beforehand."""
+    """Always 0: the base of addresses that are known in advance."""
 
 
 class Shared(IntEnum):
-    """One for all workers; the elements that are written often lie in cache lines of their own."""
+    """One for all workers.  Elements that are written often have their own cache lines."""
 
     ARRIVED = 0
-    """Arrivals at barriers since the start."""
+    """Arrivals at barriers since the run started."""
     STOP = 8
     """Set by the watcher: stop at the next step."""
     HALT = 16
     """Thread 0's copy of STOP, the same for all threads within a step."""
     DONE_ROWS = 24
-    """Rows done of this epoch, for progress."""
+    """Rows done in this epoch, for progress reports."""
     DONE_EPOCHS = 25
     NOT_FINITE = 26
     """1 when the run stopped because a loss was not finite."""
@@ -53,7 +53,7 @@ class Shared(IntEnum):
 
 
 def share(total, part, parts):
-    """Return the first and one past the last of `total` items that fall to a part."""
-    if parts == 1:  # no divisions: a step's take as long as a small layer's elementwise work
+    """Return the range of `total` items that belong to a part: the first, and one past the last."""
+    if parts == 1:  # avoids divisions, which take as long as a small layer's elementwise work
         return 0, total
     return total * part // parts, total * (part + 1) // parts

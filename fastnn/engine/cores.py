@@ -1,4 +1,4 @@
-"""How many cores this process may use, how many a piece of work can use well, and which."""
+"""How many cores this process may use, how many a piece of work uses well, and which ones."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ _here = threading.local()
 
 
 def _quota() -> float:
-    """Return the cores that the control groups grant (inf where they set no limit)."""
+    """Return the cores that the control groups grant (inf without a limit)."""
     cores = [float("inf")]
     try:
         own = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip().lstrip("/")
@@ -35,7 +35,7 @@ def _quota() -> float:
 
 
 def available() -> int:
-    """Return the number of cores that this process is allowed: affinity and quota respected."""
+    """Return the number of cores this process may use, by its affinity and quota."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -45,7 +45,7 @@ def available() -> int:
 
 @contextmanager
 def running():
-    """Count one more run for as long as the block lasts."""
+    """Count one more run for the duration of the block."""
     global _running
     with _lock:
         _running += 1
@@ -58,7 +58,7 @@ def running():
 
 @contextmanager
 def at_most(threads: int):
-    """Give no run that this thread starts more than so many threads, whatever it asks for."""
+    """Limit the threads of every run that this thread starts, whatever the run asks for."""
     before = getattr(_here, "most", None)
     _here.most = threads
     try:
@@ -80,11 +80,12 @@ _core_here = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "pos
 
 
 class Spread:
-    """Gives each thread of a run a core of its own to begin on.
+    """Gives each thread of a run its own core to start on.
 
-    Linux may start them all on the core of their starter and leave them there for some ms, others
-    idle: longer than the trial of how many threads are fastest takes, which then kept one thread
-    in a third of the first fits (200-64-64-1 on two: 15 ms an epoch in place of 10).
+    Linux may start all threads on their creator's core and leave them there for some milliseconds
+    while other cores are idle.  That is longer than the trial of how many threads are fastest,
+    which then chose one thread in a third of first fits (200-64-64-1 on two: 15 ms an epoch instead
+    of 10).
     """
 
     def __init__(self) -> None:
@@ -92,7 +93,7 @@ class Spread:
         self._taken: set[int] = set()
 
     def settle(self) -> None:
-        """Keep to the core that this thread runs on, or move on if another thread has it."""
+        """Claim the core that this thread runs on, or move if another thread has claimed it."""
         if _core_here is None or not hasattr(os, "sched_setaffinity"):
             return
         with self._lock:
@@ -100,39 +101,38 @@ class Spread:
             free = sorted(allowed - self._taken, key=lambda other: (other < core, other))
             if core in self._taken and free:
                 core = free[0]
-                with suppress(OSError):  # where it is forbidden, threads stay where they are
+                with suppress(OSError):  # if moving is forbidden, threads stay where they are
                     os.sched_setaffinity(0, {core})  # moves at once
                     os.sched_setaffinity(0, allowed)
             self._taken.add(core)
 
 
 FLOPS_PER_THREAD = 3e6
-"""Operations of a batch for which a further thread is worth having: handing the weights and the
-gradients from core to core takes longer than a smaller share of the work."""
+"""Operations per batch for which another thread pays off.  With less, passing weights and gradients
+between cores takes longer than it saves."""
 FLOPS_PER_TRIED = 1e6
-"""Operations for which it may be, on some machines: between this ..."""
+"""Between this many operations, for which another thread may pay off on some machines ..."""
 FLOPS_PER_CERTAIN = 1e7
-"""... and this it is found out (:mod:`fastnn.engine.team`)."""
+"""... and this many, a trial decides (:mod:`fastnn.engine.team`)."""
 
 
 def unused() -> int:
-    """Return the cores that the other runs of this process leave a new one, at least one."""
+    """Return how many cores this process's other runs leave for a new one: at least one."""
     return max(1, available() // (_running + 1))
 
 
 def threads_for(
     flops: float, rows: int, most: int | None = None, worth: float | None = None
 ) -> int:
-    """Return how many threads to give to batches of `rows` rows and `flops` operations each.
+    """Return how many threads to use for batches of `rows` rows and `flops` operations each.
 
-    One for each `worth` operations, FLOPS_PER_THREAD by default.  At most `most`; where that is
-    None, at most the cores of this process that its other runs leave it.  Within :func:`at_most`,
-    no more than that says.
+    That is one per `worth` operations, FLOPS_PER_THREAD by default.  `most` is the limit, or if it
+    is None, the cores that this process's other runs leave.  :func:`at_most` may lower it.
     """
     useful = max(1, min(int(flops / (worth or FLOPS_PER_THREAD)), rows))
     limit = getattr(_here, "most", None)
     if limit is not None:
         most = limit if most is None else min(most, limit)
-    if useful > 1 and most is None:  # to ask the system takes longer than a small piece of work
+    if useful > 1 and most is None:  # asking the system takes longer than a small piece of work
         most = unused()
     return useful if most is None else max(1, min(most, useful))

@@ -1,4 +1,4 @@
-"""A rest for Python's garbage collector while many objects are made that stay."""
+"""Pause Python's garbage collector while many lasting objects are made."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Look for no garbage during the block.
+    """Disable the garbage collector during the block.
 
-    Importing Numba and compiling make a million objects, of which few are garbage in cycles; to
-    look through them again and again took a tenth of a first run and a sixth of an import.
+    Importing Numba and compiling make a million objects, few of which are cyclic garbage.  Scanning
+    them repeatedly took a tenth of a first run and a sixth of an import.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,33 +1,17 @@
-"""What the compiled loop needs and Numba does not offer: array views of raw addresses, calls by
-address, atomic counters and time.
+"""What the compiled loop needs and Numba lacks: array views of raw addresses, calls by address,
+atomic counters and a cycle counter.
 """
 
 import ctypes
 import os
 
-import llvmlite.binding as llvm
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
+
+from fastnn.kernels.numba_internals import array_view, cgutils, ir, llvm
 
 _INT64 = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
-
-
-def _view(context, builder, kind, address, shape, strides):
-    array = make_array(kind)(context, builder)
-    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    populate_array(
-        array,
-        data=builder.inttoptr(address, array.data.type),
-        shape=shape,
-        strides=strides,
-        itemsize=ir.Constant(_INT64, item),
-        meminfo=None,
-    )
-    return array._getvalue()
 
 
 @intrinsic
@@ -37,38 +21,38 @@ def vector(_, address, length, dtype):
 
     def codegen(context, builder, signature, args):
         item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-        return _view(context, builder, kind, args[0], [args[1]], [ir.Constant(_INT64, item)])
+        return array_view(context, builder, kind, args[0], [args[1]], [ir.Constant(_INT64, item)])
 
     return kind(types.int64, types.int64, dtype), codegen
 
 
 @intrinsic
 def matrix(_, address, rows, columns, dtype):
-    """View contiguous rows at an address as an array."""
+    """View contiguous rows at an address as a matrix."""
     kind = types.Array(dtype.dtype, 2, "C")
 
     def codegen(context, builder, signature, args):
         item = ir.Constant(_INT64, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
         strides = [builder.mul(args[2], item), item]
-        return _view(context, builder, kind, args[0], list(args[1:3]), strides)
+        return array_view(context, builder, kind, args[0], list(args[1:3]), strides)
 
     return kind(types.int64, types.int64, types.int64, dtype), codegen
 
 
 @intrinsic
 def strided(_, address, rows, columns, row_stride, column_stride, dtype):
-    """View elements at any two strides (bytes) as an array."""
+    """View elements with any two strides, in bytes, as a matrix."""
     kind = types.Array(dtype.dtype, 2, "A")
 
     def codegen(context, builder, signature, args):
-        return _view(context, builder, kind, args[0], list(args[1:3]), list(args[3:5]))
+        return array_view(context, builder, kind, args[0], list(args[1:3]), list(args[3:5]))
 
     return kind(*[types.int64] * 5, dtype), codegen
 
 
 @intrinsic
 def call_step(_, address, integers, floats, clock):
-    """Call the compiled step at an address; all four are addresses."""
+    """Call the compiled step at an address; all four arguments are addresses."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(_POINTER, [_POINTER] * 3)
@@ -80,13 +64,13 @@ def call_step(_, address, integers, floats, clock):
 
 
 def _element(context, builder, array_type, array, index):
-    data = make_array(array_type)(context, builder, array).data
+    data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [index])
 
 
 @intrinsic
 def atomic_add(_, array, index, value):
-    """Add to an int64 element, seen by all threads in one order; return what it was."""
+    """Add to an int64 element, in one order for all threads; return its old value."""
 
     def codegen(context, builder, signature, args):
         place = _element(context, builder, signature.args[0], args[0], args[1])
@@ -97,7 +81,7 @@ def atomic_add(_, array, index, value):
 
 @intrinsic
 def atomic_load(_, array, index):
-    """Read an int64 element, and after it everything that was written before it was."""
+    """Read an int64 element; later reads see everything written before it was stored."""
 
     def codegen(context, builder, signature, args):
         place = _element(context, builder, signature.args[0], args[0], args[1])
@@ -108,7 +92,7 @@ def atomic_load(_, array, index):
 
 @intrinsic
 def atomic_store(_, array, index, value):
-    """Write an int64 element, after everything that was written before."""
+    """Write an int64 element; a thread that loads it sees everything written before."""
 
     def codegen(context, builder, signature, args):
         place = _element(context, builder, signature.args[0], args[0], args[1])
@@ -120,7 +104,7 @@ def atomic_store(_, array, index, value):
 
 @intrinsic
 def pause(_):
-    """Tell the processor that this is a spin loop, where it can be told."""
+    """Tell the processor that this is a spin loop, if it has an instruction for that."""
 
     def codegen(context, builder, signature, args):
         if llvm.get_process_triple().startswith(("x86_64", "i686")):
@@ -148,7 +132,7 @@ llvm.add_symbol("fastnn_yield", _yield_address())
 
 @intrinsic
 def give_way(_):
-    """Let another thread have this core."""
+    """Yield this core to another thread."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(ir.IntType(32), [])
@@ -160,7 +144,7 @@ def give_way(_):
 
 @intrinsic
 def ticks(_):
-    """Return the processor's cycle counter (0 where there is none)."""
+    """Return the processor's cycle counter (0 if there is none)."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(_INT64, [])

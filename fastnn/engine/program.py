@@ -2,15 +2,20 @@
 
 import functools
 import numbers
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastnn.engine.arguments import ThreadRow
+from fastnn.engine.buffers import Buffer, ThreadBuffer
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
-from fastnn.engine.steps import BATCH, EVERY, Buffer, Mine, OwnBuffer, Step
+from fastnn.engine.steps import BATCH, EVERY, Group, Purpose, Step
 from fastnn.engine.worker import compile_worker
-from fastnn.kernels.matmul import compile_gemm
+from fastnn.kernels.gemm.table import compile_gemm
+
+if TYPE_CHECKING:
+    from fastnn.engine.listing import Listing
 
 MEET = "meet"
 """Stands among the calls of a group where threads meet: what follows runs in the next phase."""
@@ -45,17 +50,6 @@ def _plain(argument):
     return float(argument) if isinstance(argument, numbers.Real) else argument
 
 
-@dataclass
-class Group:
-    """Steps of one extent that run together, on one part of it after the other.
-
-    0 parts are as many as there are threads.
-    """
-
-    steps: list[Step]
-    parts: int = 0
-
-
 class Program:
     """Buffers and steps for batches of up to `batch_size` rows, for up to `n_threads` threads."""
 
@@ -65,24 +59,35 @@ class Program:
         """How many of them run it; the results do not depend on it."""
         self.on_trial = False
         """Whether a long run should find out first how many are fastest."""
-        self.loss = aligned((n_threads, APART), np.float64)
+        self.loss = self.thread_numbers(2)
         """Sums of weighted losses and of weights of the batch, a row for each thread."""
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
-        """Updates done; the optimizer's step counts from it."""
+        """Updates done; the optimizer's corrections count from it."""
         self._groups: list[tuple[int, Group | None]] = []
         self._phase = 0
+        self._purpose = Purpose()
 
-    def buffer(self, columns: int | None = None, dtype=None, own: bool = False) -> Buffer:
-        """Return a buffer for a batch, (batch_size,) or (batch_size, columns)."""
+    def __str__(self) -> str:
+        return str(self.listing)
+
+    @property
+    def listing(self) -> "Listing":
+        """The steps as text."""
+        from fastnn.engine.listing import Listing  # only who reads a program waits for it
+
+        return Listing(self.groups, self.dtype, self.batch_size, self.n_threads)
+
+    def buffer(self, columns: int | None = None, dtype=None, per_thread: bool = False) -> Buffer:
+        """Return a buffer for a batch, (batch_size,) or (batch_size, columns), maybe per thread."""
         shape: tuple[int, ...] = (self.batch_size,)
         if columns is not None:
             shape = (*shape, columns)
-        if own:
+        if per_thread:
             shape = (self.n_threads, *shape)
-        return (OwnBuffer if own else Buffer)(aligned(shape, dtype or self.dtype))
+        return (ThreadBuffer if per_thread else Buffer)(aligned(shape, dtype or self.dtype))
 
-    def own_numbers(self, count: int) -> np.ndarray:
+    def thread_numbers(self, count: int) -> np.ndarray:
         """Return room for numbers that each thread computes for itself, (n_threads, count)."""
         return aligned((self.n_threads, APART), np.float64)[:, :count]
 
@@ -99,6 +104,10 @@ class Program:
         """Make the transposed copies anew: the parameters may have been set between runs."""
         for w, copy in self._transposed:
             copy[...] = w.T
+
+    def begin(self, work: str, layer: int | None = None) -> None:
+        """Say what the steps that are added from here on are for."""
+        self._purpose = Purpose(work, layer)
 
     def barrier(self) -> None:
         """Begin a new phase: threads meet here, and then see all that any of them has written."""
@@ -119,7 +128,7 @@ class Program:
             self.add_group(calls[place + 1 :], extent, parts=parts, after=after + 1)
             calls = calls[:place]
         steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
-        self._groups.append((self._phase + after, Group(steps, parts)))
+        self._groups.append((self._phase + after, Group(steps, parts, self._purpose)))
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """Let the run end here when the batch's loss is not finite, or when it is told to stop.
@@ -128,7 +137,7 @@ class Program:
         """
         self.barrier()
         if row_loss is not None:
-            arguments = row_loss.batch, weight.batch, Mine(self.loss)
+            arguments = row_loss.batch, weight.batch, ThreadRow(self.loss)
             self.add("batch_loss", *arguments, extent=EVERY)
         self._groups.append((self._phase, None))
 
@@ -153,10 +162,10 @@ class Program:
                 rows.append((0, 0, 0, phase, 1, 0))
                 continue
             for step in group.steps:
-                integers, floats = step.numbers()
+                integers, floats = step.row
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
                 where = (array.ctypes.data for array in kept[-1])
-                rows.append((step.address(), *where, phase, len(group.steps), group.parts))
+                rows.append((step.compiled().address, *where, phase, len(group.steps), group.parts))
         return np.array(rows, np.int64), kept
 
     @np.errstate(all="ignore")  # the check finds what is not finite
@@ -171,7 +180,7 @@ class Program:
             for first in range(0, n_rows, self.batch_size):
                 clock[Clock.FIRST] = first
                 clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
-                clock[Clock.STEP] += 1
+                clock[Clock.UPDATE] += 1
                 for _, group in self.groups:
                     if group is not None:
                         parts = clock[Clock.PARTS] = group.parts or 1
@@ -181,7 +190,7 @@ class Program:
                         continue
                     finite = np.isfinite(self.loss[0, 0])
                     if not finite or shared[Shared.STOP]:
-                        clock[Clock.STEP] -= 1
+                        clock[Clock.UPDATE] -= 1
                         shared[Shared.NOT_FINITE] = not finite
                         return
                     epochs[epoch] += self.loss[0, :2]

@@ -1,4 +1,4 @@
-"""Run a program: start the worker threads, watch them, join them."""
+"""Run programs: start the worker threads, watch them and join them."""
 
 import threading
 import time
@@ -11,23 +11,23 @@ import numpy as np
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import APART, Program, aligned
-from fastnn.engine.worker import compile_predict, predict, work
+from fastnn.engine.worker import compile_predict, compile_worker, predict, work
 from fastnn.kernels.jit import uninterrupted
 
 _POLL_SECONDS = 0.05
 _TRIAL_BATCHES = 16
 _TURNS = 2
 _CLEAR = 0.8
-"""Share of the time of all others that makes all threads the fastest without a second turn, which
-takes as long as 50 more batches.  Fewer never are: all go first, while the caches are cold, and to
-miss them would cost more for the whole run."""
-_WORTH_A_TRIAL = 300
-"""Least batches of a run that is worth finding out how many threads are fastest."""
+"""All threads win in the first turn if they take less than this share of any smaller number's time.
+That saves a second turn, which costs as much as 50 batches.  Smaller numbers never win in the first
+turn: all threads go first, with cold caches, and missing their gain would cost the run more."""
+WORTH_A_TRIAL = 300
+"""Fewest batches of a run for which it pays to try how many threads are fastest."""
 _here = threading.local()
 
 
 class StoppedError(Exception):
-    """Raised by :func:`run` in the threads of :func:`run_apart`, when they are to stop."""
+    """Raised by :func:`run` in the threads of :func:`run_apart` when they must stop."""
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Outcome:
     Attributes
     ----------
     sums : array, (epochs, 2)
-        Each epoch's sum of weighted losses and of weights.
+        Each epoch's sums of weighted losses and of weights.
     seconds : array, (epochs,)
     finite : bool
         False if the run ended early, before the update of a batch whose loss was not finite.
     epochs : int
         Whole epochs done.
     clock : array
-        Where the run stands (:class:`~fastnn.engine.clock.Clock`).
+        Where the run stopped (:class:`~fastnn.engine.clock.Clock`).
     ended : bool
         Whether the optimizer has nothing left to do.
     """
@@ -65,27 +65,32 @@ def run(
     first_epoch: int = 0,
     backend: str = "numba",
     watch: Callable[[int, int, np.ndarray], None] | None = None,
+    cycles: np.ndarray | None = None,
 ) -> Outcome:
     """Run `epochs` epochs of `n_rows` rows.
 
-    `watch(epochs done, rows done of this epoch, sums)` is called about 20 times a second from the
-    calling thread.  If it raises, or on Ctrl-C, the workers end at the next step boundary, and
-    only then does the exception go on.
+    The calling thread calls `watch(epochs done, rows done of this epoch, sums)` about 20 times a
+    second.  If it raises, or on Ctrl-C, the workers stop at the next step boundary before the
+    exception propagates.
 
-    A thread of :func:`run_apart` is the worker itself, and has nobody to watch it; neither has the
-    reference.
+    `cycles` has a row for each thread, which receives what each step takes; see
+    :func:`fastnn.engine.worker.work`.
+
+    Inside :func:`run_apart`, the thread itself is the worker, so nobody calls `watch`.  The
+    reference does not call it either.
     """
     clocks = aligned((program.n_threads, APART), np.int64)
     clocks[:, Clock.THREAD] = np.arange(program.n_threads)
-    clocks[0, [Clock.EPOCH, Clock.STEP, Clock.TOTAL_ROWS]] = first_epoch, program.updates, n_rows
+    clocks[0, [Clock.EPOCH, Clock.UPDATE, Clock.TOTAL_ROWS]] = first_epoch, program.updates, n_rows
     sums = np.zeros((epochs, 2))
     stamps = np.zeros(epochs + 1, np.int64)
     apart = getattr(_here, "shared", None)
     shared = aligned((Shared.SIZE,), np.int64) if apart is None else apart
-    shared[Shared.HALT :] = 0  # all but STOP, which may have been set before
+    shared[Shared.HALT :] = 0  # all but STOP, which may already be set
     program.refresh()
     if backend == "numba":
         table, _ = program.table
+        compile_worker(counts=cycles is not None)
 
     def stop():
         shared[Shared.STOP] = 1
@@ -95,8 +100,8 @@ def run(
             watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
 
     def go_on(n_threads, batches=-1):
-        """Run so many more batches (-1: all that are left); return the cycles of all but one."""
-        for field in (Clock.EPOCH, Clock.FIRST, Clock.STEP, Clock.TOTAL_ROWS):
+        """Run `batches` more (-1: all remaining); return the cycles of all but the first."""
+        for field in (Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS):
             clocks[:, field] = clocks[0, field]
         clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
         shared[Shared.ARRIVED] = 0
@@ -107,8 +112,8 @@ def run(
             if backend == "numpy":
                 program.run_reference(clocks[thread], shared, sums)
             else:
-                loss = program.loss[thread]
-                work(table, clocks[thread], shared, loss, *left, program.batch_size)
+                loss, counts = program.loss[thread], None if cycles is None else cycles[thread]
+                work(table, clocks[thread], shared, loss, *left, program.batch_size, counts)
 
         if apart is not None or backend == "numpy":
             job(0)
@@ -116,16 +121,16 @@ def run(
             run_threads(job, n_threads, stop, look)
         return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
 
-    started = time.perf_counter()  # not before: what was just compiled is not the epoch's
+    started = time.perf_counter()  # not earlier: compiling is not part of the epoch
     try:
         with cores.running():
-            if program.on_trial and epochs * -(-n_rows // program.batch_size) >= _WORTH_A_TRIAL:
+            if program.on_trial and epochs * -(-n_rows // program.batch_size) >= WORTH_A_TRIAL:
                 program.threads = _fastest(program.n_threads, go_on, shared)
                 program.on_trial = False
             if shared[Shared.DONE_EPOCHS] < epochs and not shared[Shared.NOT_FINITE]:
                 go_on(program.threads)
     finally:
-        program.updates = int(clocks[0, Clock.STEP])
+        program.updates = int(clocks[0, Clock.UPDATE])
     elapsed = time.perf_counter() - started
     done, finite = int(shared[Shared.DONE_EPOCHS]), not shared[Shared.NOT_FINITE]
     if finite and done < epochs:
@@ -136,11 +141,11 @@ def run(
 
 
 def _fastest(most: int, go_on: Callable[[int, int], int], shared: np.ndarray) -> int:
-    """Run the next batches on `most` threads, on half as many, ... on one; return what was fastest.
+    """Run the next batches on `most` threads, half as many ... one; return the fastest number.
 
-    Where threads share little work, what they cost depends on how far apart the cores are and on
-    who else uses them: on one machine two threads were 1.4 times as fast as one, on another
-    slower.  In turns where it is not clear, since one stretch alone may be disturbed.
+    With little work per thread, the cost of threads depends on how far apart the cores are and on
+    who else uses them: on one machine two threads were 1.4 times as fast as one, on another slower.
+    An unclear result gets a second turn, because a single measurement may be disturbed.
     """
     counts = [most]
     while counts[-1] > 1:
@@ -158,9 +163,9 @@ def _fastest(most: int, go_on: Callable[[int, int], int], shared: np.ndarray) ->
 
 
 class Kept:
-    """A program of prediction that one thread at a time can run again and again, on other rows.
+    """A prediction program that one thread at a time can run repeatedly, on other rows each time.
 
-    What a run needs is made once, so that a run takes little more than its arithmetic.
+    Everything a run needs is made once, so that a run takes little more than its arithmetic.
     """
 
     def __init__(self, program: Program, backend: str):
@@ -179,9 +184,9 @@ class Kept:
             self._frame = np.array([*head, *places], np.int64)
 
     def run(self, x: np.ndarray, out: np.ndarray) -> bool:
-        """Write the outputs for the rows of `x`; return False if `x` holds NaN or an infinity.
+        """Write the outputs for the rows of `x`; return False if `x` contains NaN or infinity.
 
-        Both are contiguous and of the program's dtype.
+        `x` and `out` must be contiguous and have the program's dtype.
         """
         if self._frame is not None:
             return predict(x, out, self._frame)
@@ -196,8 +201,8 @@ class Kept:
 def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int) -> bool:
     """Call ``job(piece)`` for all pieces until one returns False; return whether none did.
 
-    Each thread takes the next piece when it has done one.  If a job raises, or on Ctrl-C, no
-    further piece is begun, and then the exception goes on.
+    A thread that finishes a piece takes the next one.  If a job raises, or on Ctrl-C, no further
+    piece starts before the exception propagates.
     """
     waiting = iter(list(pieces))
     went_on = True
@@ -221,7 +226,7 @@ def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int)
 
 
 def _epoch_seconds(stamps, elapsed, epochs):
-    """Divide the time of a run among its epochs by the cycle counter, or equally without one."""
+    """Divide a run's time among its epochs by the cycle counter, or equally without one."""
     ticks = np.diff(stamps).astype(np.float64)
     if len(ticks) == 0 or ticks.min() <= 0:
         return np.full(epochs, elapsed / max(1, len(ticks)))
@@ -229,10 +234,10 @@ def _epoch_seconds(stamps, elapsed, epochs):
 
 
 def run_apart(job: Callable[[int], None], n_threads: int) -> None:
-    """Run job(0) ... job(n_threads - 1) at once; each thread runs its job's programs by itself.
+    """Run job(0) ... job(n_threads - 1) concurrently; each thread runs its programs alone.
 
-    On Ctrl-C each program ends at its next step boundary, and raises StoppedError in its job; when
-    all jobs have ended, the exception goes on.
+    On Ctrl-C, each program stops at its next step boundary and raises StoppedError in its job.  The
+    exception propagates when all jobs have ended.
     """
     shared = aligned((n_threads, APART), np.int64)
 
@@ -253,10 +258,10 @@ def run_threads(
     stop: Callable[[], None],
     watch: Callable[[], None] | None = None,
 ) -> None:
-    """Run job(0) ... job(n_threads - 1) at once; return or raise when all have ended.
+    """Run job(0) ... job(n_threads - 1) concurrently; return or raise when all have ended.
 
-    `watch()` is called about 20 times a second meanwhile.  If it raises, or on Ctrl-C, `stop()` is
-    called, which has to bring the jobs to an end, and only then does the exception go on.
+    Meanwhile `watch()` is called about 20 times a second.  If it raises, or on Ctrl-C, `stop()` is
+    called, which must make the jobs end.  The exception propagates when they have ended.
     """
     ready, ended = threading.Event(), threading.Semaphore(0)
     cancelled = False
@@ -270,7 +275,7 @@ def run_threads(
         try:
             spread.settle()
             job(thread)
-        except BaseException as error:  # handed to the caller below
+        except BaseException as error:  # re-raised in the caller below
             failures.append(error)
         finally:
             ended.release()
@@ -281,7 +286,7 @@ def run_threads(
             threads.append(threading.Thread(target=body, args=(thread,), daemon=True))
             threads[-1].start()
         ready.set()
-        # Not Thread.join: a join that Ctrl-C cuts short takes the thread for ended (until 3.13).
+        # Not Thread.join: if Ctrl-C interrupts it, it believes the thread has ended (before 3.13).
         for _ in threads:
             while not ended.acquire(timeout=_POLL_SECONDS):
                 if watch is not None:
@@ -292,7 +297,7 @@ def run_threads(
         ready.set()
         raise
     finally:
-        # The workers write to buffers that end with this call: nothing may cut the wait short.
+        # The workers write to buffers that die with this call: nothing may interrupt the wait.
         with uninterrupted():
             for started in threads:
                 if started.is_alive():

@@ -1,4 +1,4 @@
-"""The one compiled loop that walks a step table for whole epochs, and the barrier in it."""
+"""The compiled loop that walks a step table for whole epochs, and its barrier."""
 
 import functools
 
@@ -23,14 +23,14 @@ COLUMNS = 6
 ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, PARTS = range(COLUMNS)
 """Columns of the step table.
 
-A row whose address is 0 is the check that the loss is finite.  The work of a group of GROUP steps
-from here on is cut into PARTS, or into one for each thread where that is 0.  A thread runs the
-group for one of its parts after the other, so that what one step writes is still in the cache when
-the next one reads it.
+A row with address 0 is the check that the loss is finite.  A group's first row says how many steps
+the group has (GROUP) and into how many parts its work is cut (PARTS; 0 means one per thread).  A
+thread runs the whole group for one of its parts, then for the next, so that what one step writes is
+still in the cache when the next step reads it.
 """
 
 _SPINS = 500
-"""Turns of the spin loop before a waiting thread gives its core away."""
+"""Turns of the spin loop before a waiting thread yields its core."""
 
 _share = inlined(share)
 _ARRIVED, _STOP, _HALT = int(Shared.ARRIVED), int(Shared.STOP), int(Shared.HALT)
@@ -38,7 +38,7 @@ _DONE_ROWS, _DONE_EPOCHS = int(Shared.DONE_ROWS), int(Shared.DONE_EPOCHS)
 _NOT_FINITE, _SHARED = int(Shared.NOT_FINITE), int(Shared.SIZE)
 _THREAD, _N_THREADS, _EPOCH = int(Clock.THREAD), int(Clock.N_THREADS), int(Clock.EPOCH)
 _PART, _PARTS = int(Clock.PART), int(Clock.PARTS)
-_FIRST, _ROWS, _STEP = int(Clock.FIRST), int(Clock.ROWS), int(Clock.STEP)
+_FIRST, _ROWS, _UPDATE = int(Clock.FIRST), int(Clock.ROWS), int(Clock.UPDATE)
 _TOTAL_ROWS = int(Clock.TOTAL_ROWS)
 _INPUT, _OUTPUT, _CLOCK = int(Clock.INPUT), int(Clock.OUTPUT), len(Clock)
 _BATCHES, _BEGUN, _PAUSED = int(Clock.BATCHES), int(Clock.BEGUN), int(Clock.PAUSED)
@@ -46,7 +46,7 @@ _BATCHES, _BEGUN, _PAUSED = int(Clock.BATCHES), int(Clock.BEGUN), int(Clock.PAUS
 
 @njit
 def _barrier(shared, n_threads):
-    """Wait until all threads are here; what each wrote before, all see after."""
+    """Wait until all threads arrive; afterwards each sees what all others wrote before."""
     if n_threads == 1:
         return
     arrived = atomic_add(shared, _ARRIVED, 1)
@@ -61,27 +61,47 @@ def _barrier(shared, n_threads):
 
 
 @njit
-def work(steps, clock, shared, loss, epochs, stamps, batch_size):
-    """Run epochs ``clock[EPOCH]`` ... + len(epochs) - 1 of a step table, as one of the threads.
+def _count(cycles, place, since):
+    """Add the cycles since then to those at a place; return the time now."""
+    now = ticks()
+    cycles[place] += now - since
+    return now
 
-    The first of them begins at row ``clock[FIRST]``, and after ``clock[BATCHES]`` batches the run
-    pauses: the clock then says where to go on.
+
+@njit
+def count_nothing(cycles, turns):
+    """Count the cycles that counting itself takes."""
+    since = ticks()
+    for _ in range(turns):
+        since = _count(cycles, -1, since)
+
+
+@njit
+def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
+    """Run `len(epochs)` epochs of a step table, from ``clock[EPOCH]`` on, as one of the threads.
+
+    The first epoch begins at row ``clock[FIRST]``.  After ``clock[BATCHES]`` batches the run
+    pauses, and the clock says where to continue.
 
     Parameters
     ----------
     steps : int64 array, (steps, 6)
-        The table of a batch: see ADDRESS ... PARTS.  Threads meet between phases.
+        The steps of a batch; see ADDRESS ... PARTS.  Threads meet between phases.
     clock : int64 array
         This thread's :class:`Clock`.
     shared : int64 array
         All threads' :class:`Shared`.
     loss : float64 array, (2,)
-        Where this thread's steps leave the batch's sum of weighted losses and of weights.
+        Where this thread's steps leave the batch's sums of weighted losses and of weights.
     epochs : float64 array, (epochs, 2)
-        Receives the epochs' sums of the same.
+        Receives the same sums per epoch.
     stamps : int64 array, (epochs + 1,)
         Receives the cycle counter at the start and after each epoch.
     batch_size : int
+    cycles : None or int64 array, (steps + 1,)
+        Receives the processor's cycles of each step (and check) and, last, of waiting at barriers:
+        every cycle of the run belongs to one of them.  None is compiled to a worker of its own, in
+        which nothing is measured.
     """
     thread, n_threads, n_rows = clock[_THREAD], clock[_N_THREADS], clock[_TOTAL_ROWS]
     place = clock.ctypes.data
@@ -89,6 +109,8 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
     left = batches
     if thread == 0 and begin == 0:
         stamps[0] = ticks()
+    if cycles is not None:
+        since = ticks()
     for epoch in range(epochs.shape[0]):
         clock[_EPOCH] = first_epoch + epoch
         for first in range(begin, n_rows, batch_size):
@@ -102,13 +124,15 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
             if thread == 0:
                 atomic_store(shared, _HALT, atomic_load(shared, _STOP))
             clock[_ROWS] = min(batch_size, n_rows - first)
-            clock[_STEP] += 1
+            clock[_UPDATE] += 1
             phase = steps[0, PHASE]
             s = 0
             while s < steps.shape[0]:
                 if steps[s, PHASE] != phase:
                     phase = steps[s, PHASE]
                     _barrier(shared, n_threads)
+                    if cycles is not None:
+                        since = _count(cycles, -1, since)
                 if steps[s, ADDRESS] != 0:
                     parts, lo, hi = n_threads, thread, thread + 1
                     if steps[s, PARTS] != 0:
@@ -124,22 +148,28 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
                                 steps[step, FLOATS],
                                 np.int64(place),
                             )
+                            if cycles is not None:
+                                since = _count(cycles, step, since)
                 else:
-                    # Every thread has computed the same loss: all go on or all stop, here, where
-                    # no parameter of this step has been touched.
+                    # Every thread has computed the same loss, so all continue or all stop, here
+                    # before any parameter changes in this step.
                     finite = np.isfinite(loss[0])
                     if not finite or shared[_HALT] != 0:
-                        clock[_STEP] -= 1
+                        clock[_UPDATE] -= 1
                         if thread == 0 and not finite:
                             shared[_NOT_FINITE] = 1
                         return
                     if thread == 0:
                         epochs[epoch, 0] += loss[0]
                         epochs[epoch, 1] += loss[1]
+                    if cycles is not None:
+                        since = _count(cycles, s, since)
                 s += steps[s, GROUP]
             if thread == 0:
                 shared[_DONE_ROWS] = first + clock[_ROWS]
             _barrier(shared, n_threads)
+            if cycles is not None:
+                since = _count(cycles, -1, since)
         begin = 0
         if thread == 0:
             stamps[epoch + 1] = ticks()
@@ -148,10 +178,10 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size):
 
 @njit
 def predict(x, out, frame):
-    """Run a program of prediction on the rows of `x`; return whether all of them were finite.
+    """Run a prediction program on the rows of `x`; return whether all of them are finite.
 
-    `frame` holds the addresses and the sizes of what :func:`work` is given besides, since each
-    array that Python hands over takes another 40 ns.
+    `frame` holds the addresses and sizes of the other arguments of :func:`work`, because every
+    array that Python passes costs 40 ns.
     """
     table, n_steps, batch_size = frame[0], frame[1], frame[2]
     clock = vector(frame[3], _CLOCK, types.int64)
@@ -163,7 +193,7 @@ def predict(x, out, frame):
     clock[_FIRST] = 0
     shared[_NOT_FINITE] = 0
     steps = matrix(table, n_steps, COLUMNS, types.int64)
-    work(steps, clock, shared, loss, sums, stamps, batch_size)
+    work(steps, clock, shared, loss, sums, stamps, batch_size, None)
     return shared[_NOT_FINITE] == 0
 
 
@@ -171,15 +201,16 @@ _INTEGERS, _FLOATS = types.Array(types.int64, 1, "C"), types.Array(types.float64
 
 
 @functools.cache
-def compile_worker():
-    """Compile :func:`work`, or load it, before somebody waits for it."""
+def compile_worker(counts=False):
+    """Compile or load :func:`work` before anybody waits for it."""
     table, sums = types.Array(types.int64, 2, "C"), types.Array(types.float64, 2, "C")
+    arrays = table, _INTEGERS, _INTEGERS, _FLOATS, sums, _INTEGERS
     with uninterrupted():
-        work.compile((table, _INTEGERS, _INTEGERS, _FLOATS, sums, _INTEGERS, types.int64))
+        work.compile((*arrays, types.int64, _INTEGERS if counts else types.none))
 
 
 def compile_predict(dtype):
-    """Compile :func:`predict` for a NumPy dtype, or load it, before somebody waits for it."""
+    """Compile or load :func:`predict` for a NumPy dtype before anybody waits for it."""
     out = types.Array(from_dtype(dtype), 2, "C")
     with uninterrupted():
         for x in (out, out.copy(readonly=True)):

@@ -1,1 +1,1 @@
-"""Files of networks: arrays and a JSON header, written whole or not at all."""
+"""Network files: arrays and a JSON header, written whole or not at all."""

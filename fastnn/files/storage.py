@@ -1,9 +1,9 @@
-"""Arrays and a header in one file: the safetensors format, and nothing that can run code.
+"""Arrays and a header in one safetensors file, which contains nothing that can run code.
 
-The file is an 8-byte little-endian length, a JSON object of that length that gives every array's
-``dtype``, ``shape`` and ``data_offsets``, and the arrays' bytes, little-endian, in C order and
-without gaps.  Our own header is JSON under the key ``"fastnn"`` of the ``__metadata__`` that the
-format reserves.  The ``safetensors`` library reads our files and we read its.
+A file has three parts: an 8-byte little-endian length, a JSON object of that length with every
+array's ``dtype``, ``shape`` and ``data_offsets``, and the arrays' bytes, little-endian, in C order
+and without gaps.  Our own header is JSON under the key ``"fastnn"`` of ``__metadata__``, which the
+format reserves.  The ``safetensors`` library can read our files, and we can read its.
 
 Source: https://github.com/huggingface/safetensors
 """
@@ -41,24 +41,24 @@ def save(
 ) -> None:
     """Write `arrays` and `header` to the file `path`, whole or not at all.
 
-    The bytes go to a temporary file in the same directory, which then takes the name: a reader,
-    or a crash, meets the old file or the new one.
+    The bytes go to a temporary file in the same directory, which is then renamed.  Readers see the
+    old file or the new one, even after a crash.
 
     Parameters
     ----------
     path : path
-        The file's name; what it held is replaced.
+        The file's name; an existing file is replaced.
     arrays : dict of str to ndarray
         Booleans, integers, float16, float32 or float64, of any shape and strides.
     header : dict
-        Anything that JSON can hold; NaN and infinity are not among it.
+        Anything JSON can hold, which excludes NaN and infinity.
 
     Raises
     ------
     TypeError
-        If an array's type has no name in the format, or `header` is no JSON.
+        If the format has no name for an array's type, or JSON cannot hold `header`.
     OSError
-        If the file cannot be written; the one that was there is untouched.
+        If the file cannot be written; an existing one stays as it was.
     """
     entries, ordered = _lay_out(arrays)
     metadata = {"fastnn": json.dumps(header, allow_nan=False)}
@@ -88,14 +88,14 @@ def save(
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays and the header that the file `path` holds.
+    """Return the arrays and the header of the file `path`.
 
-    A file that another program wrote has no header of ours; it comes back as an empty dict.
+    The header is an empty dict if another program wrote the file.
 
     Raises
     ------
     ValueError
-        If the file is not a whole and consistent safetensors file; the message names it.
+        If the file is not a complete and consistent safetensors file.
     OSError
         If the file cannot be read.
     """
@@ -114,9 +114,10 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
 
 
 def _lay_out(arrays):
-    """Return the entries of the JSON header and the arrays in the order of their bytes.
+    """Return the entries of the JSON header, and the arrays in the order to write them.
 
-    Wide items come first, so every array is aligned without the gaps that the format forbids.
+    Arrays of wide items come first.  This aligns every array without gaps, which the format
+    forbids.
     """
     prepared = {}
     for name, given in arrays.items():
@@ -148,7 +149,7 @@ def _read_header(file: BinaryIO, size, path):
     if length > _HEADER_LIMIT:
         raise ValueError(
             f"{path} gives its header {length} bytes, wanted at most {_HEADER_LIMIT}: "
-            "it is no safetensors file"
+            "it is not a safetensors file"
         )
     if 8 + length > size:
         raise ValueError(f"{path} is cut off: {size} bytes, its header ends at {8 + length}")
@@ -161,7 +162,7 @@ def _json_object(text, what):
     def unique(pairs):
         parsed = dict(pairs)
         if len(parsed) != len(pairs):
-            raise ValueError("a key stands twice")
+            raise ValueError("a key appears twice")
         return parsed
 
     try:
@@ -175,14 +176,14 @@ def _json_object(text, what):
 
 def _own_header(metadata, path):
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise ValueError(f"{path} has a {_METADATA} that is not an object of texts")
+        raise ValueError(f"{path} has a {_METADATA} that is not an object of strings")
     if "fastnn" not in metadata:
         return {}
     return _json_object(metadata["fastnn"], f"the fastnn header of {path}")
 
 
 def _span(name, entry, path):
-    """Return (dtype, shape, first byte, end) of one array's entry, checked by itself."""
+    """Return (dtype, shape, first byte, end) of one array's entry, checked on its own."""
     what = f"{path}: array {name!r}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{what} has no entry of dtype, shape and data_offsets")
@@ -208,7 +209,7 @@ def _counts(values):
 
 
 def _check_cover(spans, n_bytes, path):
-    """Refuse arrays that overlap, leave gaps or end before or after the file does."""
+    """Refuse arrays that overlap, leave gaps, or do not end where the file ends."""
     end = 0
     for name, (_, _, begin, stop) in sorted(spans.items(), key=lambda item: item[1][2:]):
         if begin != end:

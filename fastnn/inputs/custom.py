@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.core.errors import NumbaError
 from numba.extending import is_jitted
 
 from fastnn.kernels.jit import njit, uninterrupted
+from fastnn.kernels.numba_internals import NumbaError, compile_for
 
 Pair = tuple[Callable[..., None], Callable[..., None]]
 """A compiled kernel and its twin, which runs as plain Python."""
@@ -114,7 +114,7 @@ def _check_functions(**given):
 def _check_compiles(kernel, arguments, name, dtype):
     try:
         with uninterrupted():
-            kernel.get_call_template(arguments, {})
+            compile_for(kernel, arguments)
     except NumbaError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = next((line for line in lines if not line.startswith("Failed in")), lines[0])

@@ -8,11 +8,11 @@ so it does not matter where a chunk of work begins.
 
 import math
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.numba_internals import ir
 
 
 def _constant_of(value, x):

@@ -15,7 +15,9 @@ policy stand here and nowhere else:
 import contextlib
 import functools
 import hashlib
+import linecache
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -23,9 +25,14 @@ import threading
 from pathlib import Path
 
 import numba
-from numba.core import caching, sigutils
-from numba.core.ccallback import CFunc
-from numba.core.runtime import rtsys
+
+from fastnn.kernels.numba_internals import (
+    CacheLocator,
+    cache_class,
+    compile_within,
+    make_cfunc,
+    set_cache,
+)
 
 REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
 """Fast-math flags for a loop that is one sum: order and contraction free, NaN and inf kept."""
@@ -41,7 +48,7 @@ def cache_directory() -> Path:
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for folder in ("kernels", "engine"):
-        for source in sorted((package / folder).glob("*.py")):
+        for source in sorted((package / folder).rglob("*.py")):
             digest.update(source.read_bytes())
     if "FASTNN_CACHE_DIR" in os.environ:
         parent = Path(os.environ["FASTNN_CACHE_DIR"])
@@ -54,7 +61,7 @@ def cache_directory() -> Path:
     return parent / digest.hexdigest()[:16]
 
 
-class _Locator(caching._CacheLocator):
+class _Locator(CacheLocator):
     """Point Numba at :func:`cache_directory` for every function of ours, generated ones too."""
 
     def __init__(self, function):
@@ -81,29 +88,7 @@ class _Locator(caching._CacheLocator):
         return cls(py_func)
 
 
-class _CacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_Locator]  # type: ignore[list-item]
-
-
-class _Cache(caching.FunctionCache):
-    """Numba's function cache, in our directory; a write that fails is a cache miss, no error."""
-
-    _impl_class = _CacheImpl
-
-    def save_overload(self, sig, data):
-        try:
-            super().save_overload(sig, data)
-        except OSError:
-            pass
-
-    def load_overload(self, sig, target_context):
-        # Numba would first import and register all that a compilation can need: a third of the
-        # time to the first epoch, and of no use to code that is compiled already.
-        rtsys.initialize(target_context)
-        try:
-            return self._load_overload(sig, target_context)
-        except (OSError, EOFError):
-            return None
+_Cache = cache_class(_Locator)
 
 
 def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, prepare=None):
@@ -126,18 +111,29 @@ def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, pr
     if numba.config.DISABLE_JIT:
         return dispatcher
     if cached and not parallel:
-        dispatcher._cache = _Cache(function)
-    compile_for = dispatcher._compile_for_args
+        set_cache(dispatcher, _Cache(function))
 
-    def compile_uninterrupted(*args, **kws):
+    @contextlib.contextmanager
+    def block(*arguments):
         with uninterrupted():
-            code = compile_for(*args, **kws)
+            yield
             if prepare is not None:
-                prepare(*args)
-            return code
+                prepare(*arguments)
 
-    dispatcher._compile_for_args = compile_uninterrupted  # what a call does that finds no code
+    compile_within(dispatcher, block)
     return dispatcher
+
+
+def defined(code, space):
+    """Return the function that generated code defines; `space` holds the names that it uses.
+
+    Its lines are kept where tracebacks, Numba's messages and ``inspect.getsource`` look for them.
+    """
+    name = re.match(r"def (\w+)", code)[1]
+    file = f"<generated-{name}-{hashlib.sha256(code.encode()).hexdigest()[:8]}>"
+    linecache.cache[file] = len(code), None, code.splitlines(keepends=True), file
+    exec(compile(code, file, "exec"), space)
+    return space[name]
 
 
 def inlined(function):
@@ -147,14 +143,8 @@ def inlined(function):
 
 def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
     """Compile `function` now, for one signature, as code that can be called by address."""
-    compiled = CFunc(
-        function,
-        sigutils.normalize_signature(signature),
-        locals={},
-        options={"error_model": "numpy", "fastmath": set(fastmath)},
-    )
-    if cached:
-        compiled._cache = _Cache(function)
+    cache = _Cache(function) if cached else None
+    compiled = make_cfunc(function, signature, cache, error_model="numpy", fastmath=set(fastmath))
     with uninterrupted():
         compiled.compile()
     return compiled

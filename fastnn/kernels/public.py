@@ -13,11 +13,11 @@ from typing import Any
 
 import numba
 from numba import types
-from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from fastnn.kernels.contract import Argument, Contract
-from fastnn.kernels.jit import njit
+from fastnn.kernels.jit import defined, njit
+from fastnn.kernels.numba_internals import TypingError
 from fastnn.kernels.threads import NoThreadsError, Threads
 
 _DONE, _BAD_SHAPES, _BAD_INDEX, _LARGE = range(4)
@@ -106,7 +106,7 @@ class Kernel:
             + (large if self._contract.parallel else "")
             + f"    kernel({names})\n    return {_DONE}\n"
         )
-        return self._compile(source, f"{self.__name__}_checked", parallel=False)
+        return self._compile(source, parallel=False)
 
     def _threshold(self) -> int:
         """Return how large the product of all axes must be for threads to pay."""
@@ -122,7 +122,7 @@ class Kernel:
             longer = f"if {self._length('n')} > {self._length('m')}:\n"
             body = longer + indent(self._loop("n"), "    ") + "else:\n" + indent(body, "    ")
         source = f"def {self.__name__}_parallel(parts, {names}):\n{indent(body, '    ')}"
-        return self._compile(source, f"{self.__name__}_parallel", parallel=True)
+        return self._compile(source, parallel=True)
 
     def _length(self, letter: str) -> str:
         """Return the code of an axis's length."""
@@ -143,16 +143,16 @@ class Kernel:
             f"    kernel({cuts})\n"
         )
 
-    def _compile(self, source: str, name: str, parallel: bool) -> Callable[..., Any]:
+    def _compile(self, source: str, parallel: bool) -> Callable[..., Any]:
         space = {
             "__name__": __name__,
             "check": _checker(self._contract),
             "kernel": self.compiled,
             "prange": numba.prange,
         }
-        exec(compile(source, f"<{name}>", "exec"), space)
+        function = defined(source, space)
         compiled: Callable[..., Any] = njit(
-            space[name], parallel=parallel, prepare=self._contract.prepare
+            function, parallel=parallel, prepare=self._contract.prepare
         )
         return compiled
 

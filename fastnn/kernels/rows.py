@@ -4,7 +4,7 @@ import numpy as np
 
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.jit import REASSOCIATE, inlined
-from fastnn.kernels.tile import address_of, prefetch_rows, rewrite
+from fastnn.kernels.memory import address_of, prefetch_rows, rewrite
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -208,7 +208,7 @@ def row_scales(batch_weight, weight, scale):
         scale[i] = weight[i] * factor
 
 
-@kernel("m m o!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("m m p!*", parallel=False, fastmath=REASSOCIATE)
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 

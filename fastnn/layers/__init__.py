@@ -1,5 +1,6 @@
 """Layers: what a network is made of."""
 
+from fastnn.inputs.settings import subclasses
 from fastnn.layers.activation import Activation
 from fastnn.layers.base import Layer
 from fastnn.layers.dense import Dense
@@ -8,3 +9,6 @@ from fastnn.layers.hierarchical import HierarchicalSoftmax
 from fastnn.layers.normalization import BatchNormalization
 
 __all__ = ["Activation", "BatchNormalization", "Dense", "Dropout", "HierarchicalSoftmax", "Layer"]
+
+TABLE = {kind.__name__: kind for kind in subclasses(Layer)}
+"""The layers that a file may name."""

@@ -3,7 +3,8 @@
 from typing import Any
 
 from fastnn import activations
-from fastnn.engine.steps import Buffer
+from fastnn.engine.buffers import Buffer
+from fastnn.inputs.settings import setting
 from fastnn.layers.base import Layer, Node
 
 
@@ -30,7 +31,7 @@ class Activation(Layer):
     Parameters
     ----------
     activation : str or fastnn.activations.Activation
-        "relu", "sigmoid", "tanh", "softmax" or "linear".
+        A name, such as "relu", or an object of :mod:`fastnn.activations`.
 
     Raises
     ------
@@ -44,8 +45,7 @@ class Activation(Layer):
     Activation('relu')
     """
 
-    def __init__(self, activation: Any):
-        self.activation = activations.get(activation)
+    activation: Any = setting(check=activations.get)
 
     def __repr__(self) -> str:
         return f"Activation({self.activation.name!r})"
@@ -53,10 +53,6 @@ class Activation(Layer):
     @property
     def note(self) -> str:
         return self.activation.name
-
-    def to_config(self) -> dict[str, Any]:
-        """Return what :class:`Activation` takes, as JSON can hold it."""
-        return {"name": "Activation", "activation": self.activation.to_config()}
 
     def forward(self, node: Node) -> None:
         slope = self.activation.slope

@@ -1,15 +1,16 @@
 """What a network is made of: the protocol of layers, their parameters, their place in a program."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fastnn import activations
 from fastnn.constraints import Constraint
+from fastnn.engine.arguments import Arg, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
-from fastnn.engine.program import Program, aligned
-from fastnn.engine.steps import Arg, Buffer, Whole
+from fastnn.engine.program import Program, aligned, aligned_copy
 from fastnn.inputs.settings import Configured
 from fastnn.layers import penalties
 from fastnn.layers.penalties import Call
@@ -32,6 +33,11 @@ class Parameter:
     """Whether the optimizer changes it; the layer itself follows a statistic in it otherwise."""
     least: float = -np.inf
     """The least value that makes sense."""
+
+    def copy(self) -> "Parameter":
+        """Return one with arrays of its own."""
+        state = {name: aligned_copy(array) for name, array in self.state.items()}
+        return replace(self, value=aligned_copy(self.value), state=state)
 
     def keep_state(self, optimizer: Optimizer) -> bool:
         """Keep the arrays that the optimizer wants if all are there; return whether they were.
@@ -81,8 +87,8 @@ class Node:
     """The layer's place in the network."""
     seed: int
     training: bool
-    rides: bool
-    """Whether the update of weights can be part of a product, as the optimizer goes."""
+    plain_descent: bool
+    """Whether the optimizer only subtracts the gradient times a rate, as a product can."""
     fused: bool
     """Whether the loss contains the layer's activation, which the layer then leaves out."""
     before: "Node | None" = None
@@ -130,7 +136,7 @@ class Node:
 
         `first` is the number of the first row of `source`.
         """
-        key = self.seed, self.number, Clock.STEP
+        key = self.seed, self.number, Clock.UPDATE
         return "dropout", (rate, scale, *key, first, source, target)
 
 
@@ -144,7 +150,7 @@ class Layer(Configured):
     what other threads have written goes behind a ``program.barrier()``.
     """
 
-    activation: activations.Activation = activations.Linear()
+    activation = activations.get("linear")
     """What the layer ends with, for a loss that contains it."""
     least_rows = 1
     """The smallest batch size that makes sense."""
@@ -191,18 +197,3 @@ def _loss_arguments(loss: Loss, node: Node) -> list[Any]:
     """Return the loss's own arguments."""
     settings = loss.arguments(node.y.width, node.program.dtype)
     return [Whole(value) if isinstance(value, np.ndarray) else value for value in settings]
-
-
-@dataclass
-class Selection:
-    """The columns of the data that a network reads."""
-
-    width: int
-    """How many columns the data has."""
-    index: np.ndarray
-    """The columns in use: integers below `width`, since compiled code reads at these places."""
-
-    def __post_init__(self) -> None:
-        self.index = np.asarray(self.index, np.int64)
-        if not ((self.index >= 0) & (self.index < self.width)).all():
-            raise ValueError(f"inputs are not all columns of {self.width}")

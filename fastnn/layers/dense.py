@@ -5,20 +5,12 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations, constraints, initializers, regularizers
+from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, PartColumns, Strided, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import Program, aligned
-from fastnn.engine.steps import (
-    Arg,
-    Buffer,
-    FlatPart,
-    High,
-    Low,
-    Part,
-    PartColumns,
-    Strided,
-    Whole,
-)
 from fastnn.inputs.checks import boolean, fraction, positive_int
-from fastnn.kernels.matmul import WIDTH_BYTES
+from fastnn.inputs.settings import optional, setting
+from fastnn.kernels.gemm.loops import NR_BYTES
 from fastnn.layers import penalties
 from fastnn.layers.activation import through
 from fastnn.layers.base import Layer, Node, Parameter
@@ -80,32 +72,20 @@ class Dense(Layer):
     Dense(64, activation='relu')
     """
 
-    def __init__(
-        self,
-        units: int,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = None,
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        drop_connect: float = 0.0,
-    ):
-        self.units = positive_int(units, "units")
-        self.activation = activations.get(activation)
-        self.use_bias = boolean(use_bias, "use_bias")
-        if kernel_initializer is None:
-            self.kernel_initializer = initializers.default_for(self.activation.name)
-        else:
-            self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
-        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
-        self.kernel_constraint = constraints.get(kernel_constraint, "kernel_constraint")
-        self.bias_constraint = constraints.get_for_bias(bias_constraint, "bias_constraint")
-        self.drop_connect = fraction(drop_connect, "drop_connect")
+    units: int = setting(check=positive_int)
+    activation: Any = setting(default=None, check=activations.get)
+    use_bias: bool = setting(default=True, check=boolean)
+    kernel_initializer: Any = setting(default=None, check=optional(initializers.get))
+    bias_initializer: Any = setting(default="zeros", check=initializers.get)
+    kernel_regularizer: Any = setting(default=None, check=regularizers.get)
+    bias_regularizer: Any = setting(default=None, check=regularizers.get_for_bias)
+    kernel_constraint: Any = setting(default=None, check=constraints.get)
+    bias_constraint: Any = setting(default=None, check=constraints.get_for_bias)
+    drop_connect: float = setting(default=0.0, check=fraction)
+
+    def check_settings(self) -> None:
+        if self.kernel_initializer is None:
+            self.kernel_initializer = initializers.default_for(self.activation)
 
     def __repr__(self) -> str:
         dropped = f", drop_connect={self.drop_connect}" if self.drop_connect else ""
@@ -115,23 +95,6 @@ class Dense(Layer):
     def note(self) -> str:
         dropped = f", drop_connect {self.drop_connect}" if self.drop_connect else ""
         return f"{self.activation.name}{dropped}"
-
-    def to_config(self) -> dict[str, Any]:
-        """Return what :class:`Dense` takes, as JSON can hold it."""
-        optional = (
-            "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint"
-        )  # fmt: skip
-        found = {name: getattr(self, name) for name in optional}
-        return {
-            "name": "Dense",
-            "units": self.units,
-            "activation": self.activation.to_config(),
-            "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer.to_config(),
-            "bias_initializer": self.bias_initializer.to_config(),
-            **{name: setting and setting.to_config() for name, setting in found.items()},
-            "drop_connect": self.drop_connect,
-        }
 
     def width(self, n_inputs: int) -> int:
         return self.units
@@ -152,10 +115,10 @@ class Dense(Layer):
         if node.training and self.drop_connect:
             w = self._dropped(node, w)
         slope = self.activation.slope
-        rides = node.fused or slope is not None
+        in_product = node.fused or slope is not None
         y = node.output(self.units)
         # Not in place: a loop that might read what it has written does not vectorize.
-        z = node.kept["z"] = y if rides else node.program.buffer(self.units)
+        z = node.kept["z"] = y if in_product else node.program.buffer(self.units)
         node.slope = 1.0 if node.fused or slope is None else slope
         how = node.slope, node.x.ahead
         if self._by_columns(node):
@@ -165,13 +128,17 @@ class Dense(Layer):
             node.program.barrier()
         else:
             node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), *how, z.rows)
-        if not rides:
+        if not in_product:
             node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
 
-    def _rides(self, node: Node) -> bool:
+    def _updates_in_product(self, node: Node) -> bool:
         """Return whether the gradient is added to W as it is computed."""
         penalty = node.parameters[0].regularizer
-        return node.rides and not penalties.terms(penalty, "gradient") and not self.drop_connect
+        return (
+            node.plain_descent
+            and not penalties.terms(penalty, "gradient")
+            and not self.drop_connect
+        )
 
     def _by_columns(self, node: Node) -> bool:
         """Return whether threads share columns of W and not rows of the batch.
@@ -181,8 +148,8 @@ class Dense(Layer):
         over all columns), nothing else that changes W, and tiles of full width for every thread.
         """
         kernel, threads = node.parameters[0], node.program.n_threads
-        alone = self._rides(node) and not (kernel.regularizer or kernel.constraint)
-        wide = kernel.value[0].nbytes % (threads * WIDTH_BYTES) == 0
+        alone = self._updates_in_product(node) and not (kernel.regularizer or kernel.constraint)
+        wide = kernel.value[0].nbytes % (threads * NR_BYTES) == 0
         fewer = 2 * node.program.batch_size < len(kernel.value)
         return threads > 1 and node.before is None and alone and wide and fewer
 
@@ -231,7 +198,7 @@ class Dense(Layer):
         """Add the steps that update W, whose rows the threads share."""
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w, parts = kernel.value, 0
-        if self._rides(node):
+        if self._updates_in_product(node):
             product = node.x.columns, dz.batch, -updater.rate, Part(w)
             calls = kernel.around([("matmul_tn_add", product)], updater)
         else:
@@ -262,4 +229,4 @@ class Dense(Layer):
             whole = aligned(w.shape, w.dtype)
             return Part(whole), FlatPart(whole)
         room = aligned((program.n_threads, rows, self.units), w.dtype)
-        return Part(room, own=True), FlatPart(room, own=True)
+        return Part(room, per_thread=True), FlatPart(room, per_thread=True)

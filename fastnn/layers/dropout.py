@@ -1,7 +1,10 @@
 """Dropout: units or inputs left out at random while training."""
 
-from fastnn.engine.steps import BATCH, Buffer, Low
-from fastnn.inputs.checks import fraction, one_of
+from fastnn.engine.arguments import Low
+from fastnn.engine.buffers import Buffer
+from fastnn.engine.steps import BATCH
+from fastnn.inputs.checks import fraction
+from fastnn.inputs.settings import among, setting
 from fastnn.layers.base import Layer, Node
 from fastnn.layers.penalties import Call
 
@@ -44,9 +47,8 @@ class Dropout(Layer):
     Dropout(rate=0.5, scaling='inverted')
     """
 
-    def __init__(self, rate: float, scaling: str = "inverted"):
-        self.rate = fraction(rate, "rate")
-        self.scaling = one_of(scaling, "scaling", ("inverted", "test"))
+    rate: float = setting(check=fraction)
+    scaling: str = setting(default="inverted", check=among("inverted", "test"))
 
     @property
     def note(self) -> str:

@@ -3,17 +3,42 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fastnn import activations, initializers
+from fastnn.engine.arguments import FlatPart, High, Low, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
-from fastnn.engine.steps import Buffer, FlatPart, High, Low, Whole
+from fastnn.inputs.arrays import as_numbers
 from fastnn.inputs.checks import positive_int
+from fastnn.inputs.settings import optional, setting
 from fastnn.layers import class_trees
 from fastnn.layers.base import Layer, Node, Parameter
 from fastnn.losses import Loss, SoftmaxCrossEntropy
 from fastnn.optimizers.updater import Updater
 from fastnn.regularizers import Regularizer
+
+
+def _as_tree(tree: Any, name: str) -> Any:
+    """Return a name, or nested pairs as nested lists of Python's integers, which JSON can hold."""
+    if isinstance(tree, str):
+        return tree
+    root: list[Any] = [tree]
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        for place, child in enumerate(here):
+            if isinstance(child, np.ndarray):
+                child = child.tolist()
+            if isinstance(child, tuple | list):
+                here[place] = list(child)
+                waiting.append(here[place])
+            elif isinstance(child, np.integer):
+                here[place] = int(child)
+    return root[0]
+
+
+def _as_list(frequencies: Any, name: str) -> list[float]:
+    return as_numbers(frequencies, name).tolist()
 
 
 class HierarchicalSoftmax(Layer):
@@ -70,35 +95,28 @@ class HierarchicalSoftmax(Layer):
     ((4, 4), True)
     """
 
-    activation = activations.Softmax()
+    activation = activations.get("softmax")
 
-    def __init__(
-        self,
-        n_classes: int,
-        tree: Any = "balanced",
-        frequencies: ArrayLike | None = None,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-    ):
-        self.n_classes = positive_int(n_classes, "n_classes")
-        if self.n_classes < 2:
+    n_classes: int = setting(check=positive_int)
+    tree: Any = setting(default="balanced", check=_as_tree)
+    frequencies: Any = setting(default=None, check=optional(_as_list))
+    kernel_initializer: Any = setting(default="glorot_uniform", check=initializers.get)
+    bias_initializer: Any = setting(default="zeros", check=initializers.get)
+
+    def check_settings(self) -> None:
+        n_classes, tree = self.n_classes, self.tree
+        if n_classes < 2:
             raise ValueError(f"n_classes must be at least 2, got {n_classes}")
-        if (frequencies is not None) != (isinstance(tree, str) and tree == "huffman"):
+        if (self.frequencies is not None) != (tree == "huffman"):
             raise ValueError('tree="huffman" and frequencies go together, got one of them')
-        self.tree = tree if isinstance(tree, str) else _as_lists(tree)
-        self.frequencies = None
-        if frequencies is not None:
-            counts = class_trees.as_frequencies(frequencies, self.n_classes)
-            self.frequencies = counts.tolist()
-            children = class_trees.huffman(counts)
+        if tree == "huffman":
+            children = class_trees.huffman(class_trees.as_frequencies(self.frequencies, n_classes))
         elif tree == "balanced":
-            children = class_trees.balanced(self.n_classes)
+            children = class_trees.balanced(n_classes)
         elif isinstance(tree, str):
             raise ValueError(f"tree must be 'balanced', 'huffman' or nested pairs, got {tree!r}")
         else:
-            children = class_trees.nested(tree, self.n_classes)
-        self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
-        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+            children = class_trees.nested(tree, n_classes)
         self._tree = class_trees.compiled(children)
 
     def __repr__(self) -> str:
@@ -112,17 +130,6 @@ class HierarchicalSoftmax(Layer):
     def path_lengths(self) -> np.ndarray:
         """The number of decisions for each class, (n_classes,)."""
         return self._tree.depth.copy()
-
-    def to_config(self) -> dict[str, Any]:
-        """Return what :class:`HierarchicalSoftmax` takes, as JSON can hold it."""
-        return {
-            "name": "HierarchicalSoftmax",
-            "n_classes": self.n_classes,
-            "tree": self.tree,
-            "frequencies": self.frequencies,
-            "kernel_initializer": self.kernel_initializer.to_config(),
-            "bias_initializer": self.bias_initializer.to_config(),
-        }
 
     def check(self, last: bool, loss: Loss, penalty: Regularizer | None) -> None:
         if not last:
@@ -182,7 +189,7 @@ class HierarchicalSoftmax(Layer):
         program, (kernel, bias), kept = node.program, node.parameters, node.kept
         w, b = kernel.value, bias.value
         given = node.x.batch, kept["target"].batch, kept["parent"], kept["z"].batch, Low(), High()
-        if node.rides and not kernel.regularizer and not bias.regularizer:
+        if node.plain_descent and not kernel.regularizer and not bias.regularizer:
             step = updater.rate, *given, Whole(w), Whole(b)
             program.add("tree_update", *step, extent=len(w))
             return
@@ -190,20 +197,3 @@ class HierarchicalSoftmax(Layer):
         program.add("tree_gradient", *given, Whole(dw), Whole(db), extent=len(w))
         for parameter, gradient in ((kernel, dw), (bias, db)):
             program.add_group(parameter.update(FlatPart(gradient), updater), len(w))
-
-
-def _as_lists(tree: Any) -> Any:
-    """Return nested pairs as nested lists of Python's integers, which JSON can hold."""
-    root: list[Any] = [tree]
-    waiting = [root]
-    while waiting:
-        here = waiting.pop()
-        for place, child in enumerate(here):
-            if isinstance(child, np.ndarray):
-                child = child.tolist()
-            if isinstance(child, tuple | list):
-                here[place] = list(child)
-                waiting.append(here[place])
-            elif isinstance(child, np.integer):
-                here[place] = int(child)
-    return root[0]

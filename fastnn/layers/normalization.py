@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, ThreadRow, Whole
+from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import aligned, aligned_copy
-from fastnn.engine.steps import EVERY, Arg, Buffer, FlatPart, High, Low, Mine, Part, Whole
+from fastnn.engine.steps import EVERY
 from fastnn.inputs.checks import boolean, fraction, positive_float
+from fastnn.inputs.settings import setting
 from fastnn.layers.base import Layer, Node, Parameter
 from fastnn.optimizers.updater import Updater
 
@@ -56,17 +59,10 @@ class BatchNormalization(Layer):
 
     least_rows = 2
 
-    def __init__(
-        self,
-        momentum: float = 0.99,
-        epsilon: float = 1e-3,
-        center: bool = True,
-        scale: bool = True,
-    ):
-        self.momentum = fraction(momentum, "momentum")
-        self.epsilon = positive_float(epsilon, "epsilon")
-        self.center = boolean(center, "center")
-        self.scale = boolean(scale, "scale")
+    momentum: float = setting(default=0.99, check=fraction)
+    epsilon: float = setting(default=1e-3, check=positive_float)
+    center: bool = setting(default=True, check=boolean)
+    scale: bool = setting(default=True, check=boolean)
 
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
         ones, zeros = np.ones(n_inputs, dtype), np.zeros(n_inputs, dtype)
@@ -85,7 +81,7 @@ class BatchNormalization(Layer):
         if node.training:
             statistics = self._batch_statistics(node)
         else:
-            inverse = Mine(aligned((node.program.n_threads, node.width), node.program.dtype))
+            inverse = ThreadRow(aligned((node.program.n_threads, node.width), node.program.dtype))
             variance = Whole(own["moving_variance"])
             node.program.add("inverse_deviation", self.epsilon, variance, inverse, extent=EVERY)
             statistics = Whole(own["moving_mean"]), inverse

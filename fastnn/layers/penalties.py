@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.constraints import Constraint
-from fastnn.engine.steps import Arg, FlatPart, High, Low, Part, Whole
+from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, Whole
 from fastnn.regularizers import Regularizer, Term
 
 Call = tuple[Any, tuple[Any, ...]]

@@ -4,12 +4,13 @@ The loss of a batch is the mean over its rows, weighted by the sample weights; t
 a sum over its targets.  PyTorch and Keras take the mean over the targets too: theirs is ours
 divided by the number of targets, and the best weights are the same.
 """
+# ruff: noqa: F401  # some names are imported only to be importable from here
 
 from typing import Any
 
 from fastnn.inputs import checks
 from fastnn.inputs.custom import CustomMixin, loss_kernels
-from fastnn.inputs.settings import look_up
+from fastnn.inputs.settings import look_up, table
 from fastnn.losses.base import Loss
 from fastnn.losses.classification import (
     AttributeHinge,
@@ -99,37 +100,7 @@ class Custom(CustomMixin, Loss):
         return ()
 
 
-_CLASSES: tuple[type[Loss], ...] = (
-    MSE,
-    HalfMSE,
-    MAE,
-    SignedError,
-    Huber,
-    SmoothL1,
-    LogCosh,
-    Quantile,
-    Poisson,
-    GaussianNLL,
-    SoftmaxCrossEntropy,
-    Logistic,
-    MulticlassHinge,
-    MulticlassSquaredHinge,
-    AttributeHinge,
-    StructuredHinge,
-)
-TABLE: dict[str, type[Loss]] = {kind.name: kind for kind in _CLASSES} | {
-    "mean_squared_error": MSE,
-    "mean_absolute_error": MAE,
-    "absolute_error": MAE,
-    "logcosh": LogCosh,
-    "pinball": Quantile,
-    "cross_entropy": SoftmaxCrossEntropy,
-    "sparse_categorical_crossentropy": SoftmaxCrossEntropy,
-    "binary_crossentropy": Logistic,
-    "attribute_logistic": Logistic,
-    "weston_watkins": MulticlassHinge,
-    "hinge": AttributeHinge,
-}
+TABLE = table(Loss)
 
 
 def get(loss: Any) -> Loss:

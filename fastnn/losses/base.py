@@ -1,7 +1,7 @@
 """What all losses have in common."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -12,13 +12,15 @@ from fastnn.inputs.settings import Configured
 
 
 class Loss(Configured):
-    """A loss; the attributes of an object are its settings.
+    """A loss: its settings, and facts about it.
 
     Attributes
     ----------
     name : str
         Kernels ``<name>_forward(prediction, target, *arguments, row_loss)`` and
         ``<name>_backward(prediction, target, *arguments, row_scale, d)`` compute it.
+    aliases : tuple of str
+        Other names for it, such as those in other libraries.
     target : {"real", "count", "binary", "sign", "class"}
         Numbers; numbers of at least 0; from 0 to 1; -1 or 1: each (n, targets); or labels (n,).
     fused : str or None
@@ -26,6 +28,8 @@ class Loss(Configured):
         output before it.
     warning : str or None
         What `fit` warns of.
+    on_command_line : bool
+        Whether ``python -m fastnn train`` offers it.
 
     Examples
     --------
@@ -34,10 +38,12 @@ class Loss(Configured):
     'real'
     """
 
-    name: str = ""
-    target: str = "real"
-    fused: str | None = None
-    warning: str | None = None
+    name = ""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    target = "real"
+    fused: ClassVar[str | None] = None
+    warning: ClassVar[str | None] = None
+    on_command_line = False
 
     @property
     def forward(self) -> Kernel:
@@ -56,7 +62,7 @@ class Loss(Configured):
 
     def arguments(self, n_outputs: int, dtype: DTypeLike) -> tuple[float | np.ndarray, ...]:
         """Return the kernels' arguments, numbers and arrays: the settings in their order."""
-        return tuple(vars(self).values())
+        return tuple(self.settings().values())
 
     def n_targets(self, n_outputs: int) -> int:
         """Return the columns of y for a network of `n_outputs` outputs; labels count as one.

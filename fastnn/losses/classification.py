@@ -1,9 +1,11 @@
 """Losses of classes and attributes."""
 
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import Any
 
-from fastnn.inputs import checks
+import numpy as np
+
+from fastnn.inputs.checks import as_cost_matrix, fraction, positive_float
+from fastnn.inputs.settings import optional, setting
 from fastnn.losses.base import Loss
 
 
@@ -36,9 +38,10 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     name, target, fused = "softmax_cross_entropy", "class", "softmax"
+    aliases = "cross_entropy", "sparse_categorical_crossentropy"
+    on_command_line = True
 
-    def __init__(self, label_smoothing: float = 0.0):
-        self.label_smoothing = checks.fraction(label_smoothing, "label_smoothing")
+    label_smoothing: float = setting(default=0.0, check=fraction)
 
 
 class Logistic(Loss):
@@ -49,6 +52,7 @@ class Logistic(Loss):
     """
 
     name, target, fused = "logistic", "binary", "sigmoid"
+    aliases = "binary_crossentropy", "attribute_logistic"
 
 
 class MulticlassHinge(Loss):
@@ -76,9 +80,9 @@ class MulticlassHinge(Loss):
     """
 
     name, target = "multiclass_hinge", "class"
+    aliases = ("weston_watkins",)
 
-    def __init__(self, margin: float = 1.0):
-        self.margin = checks.positive_float(margin, "margin")
+    margin: float = setting(default=1.0, check=positive_float)
 
 
 class MulticlassSquaredHinge(MulticlassHinge):
@@ -95,6 +99,11 @@ class AttributeHinge(Loss):
     """``sum_j max(0, 1 - y_j f_j)`` for y of -1 and 1, each column an attribute."""
 
     name, target = "attribute_hinge", "sign"
+    aliases = ("hinge",)
+
+
+def _cost(given: Any, name: str) -> list[list[float]]:
+    return as_cost_matrix(given, name).tolist()
 
 
 class StructuredHinge(Loss):
@@ -125,8 +134,7 @@ class StructuredHinge(Loss):
 
     name, target = "structured_hinge", "class"
 
-    def __init__(self, cost: ArrayLike | None = None):
-        self.cost = None if cost is None else checks.as_cost_matrix(cost).tolist()
+    cost: Any = setting(default=None, check=optional(_cost))
 
     def n_targets(self, n_outputs):
         if self.cost is not None and len(self.cost) != n_outputs:

@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.inputs import checks
+from fastnn.inputs.checks import positive_float, probability
+from fastnn.inputs.settings import setting
 from fastnn.losses.base import Loss
 
 
 class MSE(Loss):
     """Squared error, ``sum_j (f_j - y_j)**2``: no half, so the gradient is ``2 (f - y)``."""
 
-    name = "mse"
+    name, aliases = "mse", ("mean_squared_error",)
+    on_command_line = True
 
 
 class HalfMSE(Loss):
@@ -24,7 +26,8 @@ class HalfMSE(Loss):
 class MAE(Loss):
     """Absolute error, ``sum_j |f_j - y_j|``, with gradient ``sign(f - y)``, 0 at 0."""
 
-    name = "mae"
+    name, aliases = "mae", ("mean_absolute_error", "absolute_error")
+    on_command_line = True
 
 
 class SignedError(Loss):
@@ -62,8 +65,7 @@ class Huber(Loss):
 
     name = "huber"
 
-    def __init__(self, delta: float = 1.0):
-        self.delta = checks.positive_float(delta, "delta")
+    delta: float = setting(default=1.0, check=positive_float)
 
 
 class SmoothL1(Loss):
@@ -91,14 +93,23 @@ class SmoothL1(Loss):
 
     name = "smooth_l1"
 
-    def __init__(self, beta: float = 1.0):
-        self.beta = checks.positive_float(beta, "beta")
+    beta: float = setting(default=1.0, check=positive_float)
 
 
 class LogCosh(Loss):
     """``sum_j log(cosh(f_j - y_j))``, with gradient ``tanh(f - y)``."""
 
-    name = "log_cosh"
+    name, aliases = "log_cosh", ("logcosh",)
+
+
+def _quantiles(given: Any, name: str) -> tuple[float, ...]:
+    several = given
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        several = [given]
+    found = tuple(probability(q, name) for q in several)
+    if not found or not 0 < min(found) <= max(found) < 1:
+        raise ValueError(f"{name} is {given}, wanted numbers above 0 and below 1")
+    return found
 
 
 class Quantile(Loss):
@@ -128,15 +139,9 @@ class Quantile(Loss):
     Quantile(quantiles=(0.1, 0.5, 0.9))
     """
 
-    name = "quantile"
+    name, aliases = "quantile", ("pinball",)
 
-    def __init__(self, quantiles: float | Iterable[float] = 0.5):
-        given: Any = quantiles
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            given = [given]
-        self.quantiles = tuple(checks.probability(q, "quantiles") for q in given)
-        if not self.quantiles or not 0 < min(self.quantiles) <= max(self.quantiles) < 1:
-            raise ValueError(f"quantiles is {quantiles}, wanted numbers above 0 and below 1")
+    quantiles: Any = setting(default=0.5, check=_quantiles)
 
     @property
     def outputs(self):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastnn.inputs.settings import look_up
+from fastnn.inputs.settings import look_up, table
 from fastnn.optimizers.adaptive import Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop
 from fastnn.optimizers.base import Optimizer
 from fastnn.optimizers.descent import GD, SGD, Rprop
@@ -24,18 +24,7 @@ __all__ = [
     "get",
 ]
 
-TABLE = {
-    "sgd": SGD,
-    "gd": GD,
-    "adagrad": Adagrad,
-    "adadelta": Adadelta,
-    "rmsprop": RMSprop,
-    "rprop": Rprop,
-    "adam": Adam,
-    "adamw": AdamW,
-    "nadam": NAdam,
-    "lbfgs": LBFGS,
-}
+TABLE = table(Optimizer)
 
 
 def get(optimizer: Any) -> Optimizer:

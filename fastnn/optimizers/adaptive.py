@@ -4,15 +4,13 @@ All add `epsilon` outside the root, as the papers of Adam and AdamW and PyTorch 
 Adadelta.  Defaults are Keras's.
 """
 
-from typing import Any
-
-from fastnn import schedules
 from fastnn.engine.clock import Clock
 from fastnn.inputs.checks import boolean, fraction, non_negative_float, positive_float
-from fastnn.optimizers.base import Optimizer
+from fastnn.inputs.settings import setting
+from fastnn.optimizers.base import Descent
 
 
-class Adagrad(Optimizer):
+class Adagrad(Descent):
     """Adaptive gradient (Duchi, Hazan and Singer, 2011): ever smaller steps.
 
     ``total += dw**2; w -= learning_rate * dw / (sqrt(total) + epsilon)``.  PyTorch's form, whose
@@ -40,21 +38,10 @@ class Adagrad(Optimizer):
     Adagrad(learning_rate=0.05, initial_accumulator_value=0.1, epsilon=1e-07)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        initial_accumulator_value: float = 0.1,
-        epsilon: float = 1e-7,
-        *,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ):
-        self.learning_rate = schedules.get(learning_rate)
-        self.initial_accumulator_value = non_negative_float(
-            initial_accumulator_value, "initial_accumulator_value"
-        )
-        self.epsilon = positive_float(epsilon, "epsilon")
-        self._clip(clipvalue, global_clipnorm)
+    name = "adagrad"
+
+    initial_accumulator_value: float = setting(default=0.1, check=non_negative_float)
+    epsilon: float = setting(default=1e-7, check=positive_float)
 
     @property
     def state(self):
@@ -64,7 +51,7 @@ class Adagrad(Optimizer):
         return "adagrad_update", (rate, self.epsilon)
 
 
-class Adadelta(Optimizer):
+class Adadelta(Descent):
     """Steps of the size of earlier steps (Zeiler, 2012).
 
     ``square = rho * square + (1 - rho) * dw**2``, then
@@ -93,19 +80,10 @@ class Adadelta(Optimizer):
     Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-07)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        rho: float = 0.95,
-        epsilon: float = 1e-7,
-        *,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ):
-        self.learning_rate = schedules.get(learning_rate)
-        self.rho = fraction(rho, "rho")
-        self.epsilon = positive_float(epsilon, "epsilon")
-        self._clip(clipvalue, global_clipnorm)
+    name = "adadelta"
+
+    rho: float = setting(default=0.95, check=fraction)
+    epsilon: float = setting(default=1e-7, check=positive_float)
 
     @property
     def state(self):
@@ -115,7 +93,7 @@ class Adadelta(Optimizer):
         return "adadelta_update", (rate, self.rho, self.epsilon)
 
 
-class RMSprop(Optimizer):
+class RMSprop(Descent):
     """The gradient over the root of its mean square (Tieleman and Hinton, 2012).
 
     ``square = rho * square + (1 - rho) * dw**2``, ``s = dw / (sqrt(square) + epsilon)`` and
@@ -148,23 +126,12 @@ class RMSprop(Optimizer):
     RMSprop(learning_rate=0.001, rho=0.9, momentum=0.9, epsilon=1e-07, centered=False)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        rho: float = 0.9,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
-        centered: bool = False,
-        *,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ):
-        self.learning_rate = schedules.get(learning_rate)
-        self.rho = fraction(rho, "rho")
-        self.momentum = fraction(momentum, "momentum")
-        self.epsilon = positive_float(epsilon, "epsilon")
-        self.centered = boolean(centered, "centered")
-        self._clip(clipvalue, global_clipnorm)
+    name = "rmsprop"
+
+    rho: float = setting(default=0.9, check=fraction)
+    momentum: float = setting(default=0.0, check=fraction)
+    epsilon: float = setting(default=1e-7, check=positive_float)
+    centered: bool = setting(default=False, check=boolean)
 
     @property
     def state(self):
@@ -179,7 +146,7 @@ class RMSprop(Optimizer):
         return f"{center}rmsprop_update", (rate, self.rho, self.epsilon)
 
 
-class Adam(Optimizer):
+class Adam(Descent):
     """Adaptive moments: Kingma and Ba, 2015, with epsilon outside the root as in PyTorch.
 
     ``m = b1 m + (1 - b1) dw``, ``v = b2 v + (1 - b2) dw**2``,
@@ -208,23 +175,13 @@ class Adam(Optimizer):
     0.001
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        *,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ):
-        self.learning_rate = schedules.get(learning_rate)
-        self.beta_1 = fraction(beta_1, "beta_1")
-        self.beta_2 = fraction(beta_2, "beta_2")
-        self.epsilon = positive_float(epsilon, "epsilon")
-        self.amsgrad = boolean(amsgrad, "amsgrad")
-        self._clip(clipvalue, global_clipnorm)
+    name = "adam"
+    on_command_line = True
+
+    beta_1: float = setting(default=0.9, check=fraction)
+    beta_2: float = setting(default=0.999, check=fraction)
+    epsilon: float = setting(default=1e-7, check=positive_float)
+    amsgrad: bool = setting(default=False, check=boolean)
 
     @property
     def state(self):
@@ -235,11 +192,17 @@ class Adam(Optimizer):
         return 0.0
 
     def update(self, rate, name, factors):
-        settings = rate, self._decay(name), self.beta_1, self.beta_2, self.epsilon, Clock.STEP
+        settings = rate, self._decay(name), self.beta_1, self.beta_2, self.epsilon, Clock.UPDATE
         return "amsgrad_update" if self.amsgrad else "adam_update", settings
 
 
-class AdamW(Adam):
+class _Decoupled(Descent):
+    """Decoupled weight decay; as a base of its own, its setting comes before Adam's."""
+
+    weight_decay: float = setting(default=0.004, check=non_negative_float)
+
+
+class AdamW(Adam, _Decoupled):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
     Before each of :class:`Adam`'s steps ``w -= learning_rate * weight_decay * w``, so a schedule
@@ -268,29 +231,15 @@ class AdamW(Adam):
     0.01
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        weight_decay: float = 0.004,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        decay_biases: bool = False,
-        *,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ):
-        clipping = {"clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, **clipping)
-        self.weight_decay = non_negative_float(weight_decay, "weight_decay")
-        self.decay_biases = boolean(decay_biases, "decay_biases")
+    name = "adamw"
+
+    decay_biases: bool = setting(default=False, check=boolean)
 
     def _decay(self, name):
         return self.weight_decay if self.decay_biases or name == "kernel" else 0.0
 
 
-class NAdam(Optimizer):
+class NAdam(Descent):
     """Adam with Nesterov momentum (Dozat, 2016).
 
     With the momentum ``u(t) = beta_1 * (1 - 0.96**(t * momentum_decay) / 2)``, t counted from 1,
@@ -320,23 +269,12 @@ class NAdam(Optimizer):
     0.004
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        momentum_decay: float = 0.004,
-        *,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ):
-        self.learning_rate = schedules.get(learning_rate)
-        self.beta_1 = fraction(beta_1, "beta_1")
-        self.beta_2 = fraction(beta_2, "beta_2")
-        self.epsilon = positive_float(epsilon, "epsilon")
-        self.momentum_decay = non_negative_float(momentum_decay, "momentum_decay")
-        self._clip(clipvalue, global_clipnorm)
+    name = "nadam"
+
+    beta_1: float = setting(default=0.9, check=fraction)
+    beta_2: float = setting(default=0.999, check=fraction)
+    epsilon: float = setting(default=1e-7, check=positive_float)
+    momentum_decay: float = setting(default=0.004, check=non_negative_float)
 
     @property
     def state(self):
@@ -344,8 +282,8 @@ class NAdam(Optimizer):
 
     @property
     def factors(self):
-        return "nadam_factors", (self.beta_1, self.momentum_decay, Clock.STEP), 2
+        return "nadam_factors", (self.beta_1, self.momentum_decay, Clock.UPDATE), 2
 
     def update(self, rate, name, factors):
-        settings = rate, self.beta_1, self.beta_2, self.epsilon, *factors, Clock.STEP
+        settings = rate, self.beta_1, self.beta_2, self.epsilon, *factors, Clock.UPDATE
         return "nadam_update", settings

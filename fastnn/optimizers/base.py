@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fastnn import schedules
 from fastnn.engine import team
+from fastnn.engine.arguments import Number
 from fastnn.engine.program import Program
-from fastnn.engine.steps import Number
 from fastnn.inputs.checks import positive_float
-from fastnn.inputs.settings import Configured
+from fastnn.inputs.settings import Configured, optional, setting
 from fastnn.schedules import Schedule
 
 Rate = float | Number
@@ -15,11 +16,13 @@ Rate = float | Number
 
 
 class Optimizer(Configured):
-    """An optimizer; a new one is a subclass, its kernel, and an entry in TABLE.
+    """An optimizer; a new one is a subclass and its kernel.
 
     Attributes
     ----------
+    name : str
     learning_rate : float or Schedule
+        1 where it is no setting.
     clipvalue, global_clipnorm : float or None
     full_batch : bool
         Whether it wants all rows in every batch.
@@ -27,14 +30,21 @@ class Optimizer(Configured):
         Whether it moves the parameters itself, between runs: then a program only finds gradients.
     memory : tuple of str
         Names of arrays that are kept and stored like :attr:`state`, but that no kernel uses.
+    on_command_line : bool
+        Whether ``python -m fastnn train`` offers it.
     """
 
-    learning_rate: float | Schedule = 1.0
-    clipvalue: float | None = None
-    global_clipnorm: float | None = None
+    name = ""
+    learning_rate = schedules.get(1.0)
+    clipvalue: float | None = setting(default=None, init=False)
+    global_clipnorm: float | None = setting(default=None, init=False)
     full_batch = False
     searches = False
-    memory: tuple[str, ...] = ()
+    on_command_line = False
+
+    @property
+    def memory(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def state(self) -> Mapping[str, float]:
@@ -42,8 +52,8 @@ class Optimizer(Configured):
         return {}
 
     @property
-    def rides(self) -> bool:
-        """Whether the update is ``w -= learning_rate * dw`` and can ride in the matrix product."""
+    def plain_descent(self) -> bool:
+        """Whether the update is ``w -= learning_rate * dw`` and a matrix product can do it."""
         return False
 
     @property
@@ -69,17 +79,21 @@ class Optimizer(Configured):
         """
         return team.run(program, **how)
 
-    def _clip(self, clipvalue: Any, global_clipnorm: Any) -> None:
-        """Set how gradients are clipped."""
-        if clipvalue is not None and global_clipnorm is not None:
-            raise ValueError("clipvalue and global_clipnorm were both given, wanted one of them")
-        if clipvalue is not None:
-            clipvalue = positive_float(clipvalue, "clipvalue")
-        if global_clipnorm is not None:
-            global_clipnorm = positive_float(global_clipnorm, "global_clipnorm")
-        self.clipvalue, self.global_clipnorm = clipvalue, global_clipnorm
-
     def __repr__(self) -> str:
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in self.settings().items() if value is not None}
         settings = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return f"{type(self).__name__}({settings})"
+
+
+class Descent(Optimizer):
+    """Base of optimizers that have a learning rate and may clip gradients: nearly all."""
+
+    learning_rate: float | Schedule = setting(default=0.001, check=schedules.get)
+    clipvalue: float | None = setting(default=None, check=optional(positive_float), kw_only=True)
+    global_clipnorm: float | None = setting(
+        default=None, check=optional(positive_float), kw_only=True
+    )
+
+    def check_settings(self) -> None:
+        if self.clipvalue is not None and self.global_clipnorm is not None:
+            raise ValueError("clipvalue and global_clipnorm were both given, wanted one of them")

@@ -4,10 +4,11 @@ from typing import Any
 
 from fastnn import schedules
 from fastnn.inputs.checks import boolean, fraction, positive_float
-from fastnn.optimizers.base import Optimizer
+from fastnn.inputs.settings import setting
+from fastnn.optimizers.base import Descent, Optimizer
 
 
-class SGD(Optimizer):
+class SGD(Descent):
     """Gradient descent, with momentum and Nesterov's look-ahead if wanted.
 
     ``v = momentum * v + dw; w -= learning_rate * v``, or with `nesterov`
@@ -37,28 +38,24 @@ class SGD(Optimizer):
     SGD(learning_rate=0.1, momentum=0.9, nesterov=False)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.01,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        *,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ):
-        self.learning_rate = schedules.get(learning_rate)
-        self.momentum = fraction(momentum, "momentum")
-        self.nesterov = boolean(nesterov, "nesterov")
-        if nesterov and not momentum:
+    name = "sgd"
+    on_command_line = True
+
+    learning_rate: float | schedules.Schedule = setting(default=0.01, check=schedules.get)
+    momentum: float = setting(default=0.0, check=fraction)
+    nesterov: bool = setting(default=False, check=boolean)
+
+    def check_settings(self) -> None:
+        if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True wants momentum > 0, got momentum=0")
-        self._clip(clipvalue, global_clipnorm)
+        super().check_settings()
 
     @property
     def state(self):
         return {"velocity": 0.0} if self.momentum else {}
 
     @property
-    def rides(self):
+    def plain_descent(self):
         return not (self.momentum or self.clipvalue or self.global_clipnorm)
 
     def update(self, rate, name, factors):
@@ -80,7 +77,14 @@ class GD(SGD):
     GD(learning_rate=0.1, momentum=0.0, nesterov=False)
     """
 
-    full_batch = True
+    name, full_batch = "gd", True
+
+
+def _pair(values: Any, name: str) -> tuple[float, float]:
+    """Return two positive numbers."""
+    if not isinstance(values, tuple | list) or len(values) != 2:
+        raise TypeError(f"{name} is {values!r}, wanted two numbers")
+    return positive_float(values[0], f"{name}[0]"), positive_float(values[1], f"{name}[1]")
 
 
 class Rprop(Optimizer):
@@ -112,17 +116,13 @@ class Rprop(Optimizer):
     Rprop(initial_step=0.01, etas=(0.5, 1.2), step_sizes=(1e-06, 50.0))
     """
 
-    full_batch = True
+    name, full_batch = "rprop", True
 
-    def __init__(
-        self,
-        initial_step: float = 0.01,
-        etas: tuple[float, float] = (0.5, 1.2),
-        step_sizes: tuple[float, float] = (1e-6, 50.0),
-    ):
-        self.initial_step = positive_float(initial_step, "initial_step")
-        self.etas = _pair(etas, "etas")
-        self.step_sizes = _pair(step_sizes, "step_sizes")
+    initial_step: float = setting(default=0.01, check=positive_float)
+    etas: tuple[float, float] = setting(default=(0.5, 1.2), check=_pair)
+    step_sizes: tuple[float, float] = setting(default=(1e-6, 50.0), check=_pair)
+
+    def check_settings(self) -> None:
         if not self.etas[0] < 1 < self.etas[1]:
             raise ValueError(f"etas is {self.etas}, wanted one below 1 and one above 1")
         if self.step_sizes[0] > self.step_sizes[1]:
@@ -134,10 +134,3 @@ class Rprop(Optimizer):
 
     def update(self, rate, name, factors):
         return "rprop_update", (*self.etas, *self.step_sizes)
-
-
-def _pair(values: Any, name: str) -> tuple[float, float]:
-    """Return two positive numbers."""
-    if not isinstance(values, tuple | list) or len(values) != 2:
-        raise TypeError(f"{name} is {values!r}, wanted two numbers")
-    return positive_float(values[0], f"{name}[0]"), positive_float(values[1], f"{name}[1]")

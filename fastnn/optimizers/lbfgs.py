@@ -10,6 +10,7 @@ import numpy as np
 from fastnn.engine import team
 from fastnn.engine.program import Program
 from fastnn.inputs.checks import positive_float, positive_int
+from fastnn.inputs.settings import setting
 from fastnn.optimizers.base import Optimizer
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -49,11 +50,11 @@ class LBFGS(Optimizer):
     LBFGS(history_size=10, tolerance=1e-07)
     """
 
+    name = "lbfgs"
     full_batch = searches = True
 
-    def __init__(self, history_size: int = 10, tolerance: float = 1e-7):
-        self.history_size = positive_int(history_size, "history_size")
-        self.tolerance = positive_float(tolerance, "tolerance")
+    history_size: int = setting(default=10, check=positive_int)
+    tolerance: float = setting(default=1e-7, check=positive_float)
 
     @property
     def state(self):

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.engine.arguments import Arg, FlatPart, Number, Part, ThreadRow, Whole
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import MEET, Program, aligned
-from fastnn.engine.steps import EVERY, Arg, FlatPart, Mine, Number, Part, Whole
+from fastnn.engine.steps import EVERY
 from fastnn.optimizers.base import Optimizer, Rate
 from fastnn.schedules import Schedule
 
@@ -44,7 +45,8 @@ class Updater:
         self.rate: Rate
         if isinstance(optimizer.learning_rate, Schedule):
             calls = [
-                (kernel, (*given, Clock.STEP)) for kernel, given in optimizer.learning_rate.calls()
+                (kernel, (*given, Clock.UPDATE))
+                for kernel, given in optimizer.learning_rate.calls()
             ]
             (self.rate,) = self._numbers(calls, 1)
         else:
@@ -64,9 +66,9 @@ class Updater:
 
     def _numbers(self, calls: Any, count: int, after: int = 0) -> list[Number]:
         """Let every thread compute numbers for itself; return them as arguments."""
-        room = self._program.own_numbers(count)
+        room = self._program.thread_numbers(count)
         for kernel, settings in calls:
-            self._program.add(kernel, *settings, Mine(room), extent=EVERY, after=after)
+            self._program.add(kernel, *settings, ThreadRow(room), extent=EVERY, after=after)
         return [Number(room[:, place : place + 1]) for place in range(count)]
 
     def calls(

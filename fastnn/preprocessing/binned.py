@@ -8,9 +8,16 @@ from numpy.typing import ArrayLike
 
 from fastnn.inputs.arrays import as_numbers
 from fastnn.inputs.checks import as_inputs, positive_int, probability
+from fastnn.inputs.settings import Stateful, setting
 
 
-class BinnedTarget:
+def _bins(value: Any, name: str) -> int:
+    if positive_int(value, name) < 2:
+        raise ValueError(f"{name} is {value}, wanted at least 2")
+    return positive_int(value, name)
+
+
+class BinnedTarget(Stateful):
     """Turn a regression target into quantile bins, and probabilities of bins into predictions.
 
     Each bin holds about as many training rows as the next.  A network with a softmax over the bins
@@ -52,10 +59,7 @@ class BinnedTarget:
     True
     """
 
-    def __init__(self, n_bins: int = 20):
-        self.n_bins = positive_int(n_bins, "n_bins")
-        if n_bins < 2:
-            raise ValueError(f"n_bins is {n_bins}, wanted at least 2")
+    n_bins: int = setting(default=20, check=_bins)
 
     def fit(self, y: ArrayLike) -> Self:
         """Learn the bins from the training targets `y`, (n,) or (n, 1).
@@ -189,9 +193,6 @@ class BinnedTarget:
                 "softmax in the last layer gives them"
             )
         return p / sums[:, None]
-
-    def __repr__(self) -> str:
-        return f"BinnedTarget(n_bins={self.n_bins})"
 
 
 def _cumulative(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

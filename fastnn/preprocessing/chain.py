@@ -7,10 +7,21 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.checks import as_inputs
-from fastnn.inputs.settings import look_up
-from fastnn.preprocessing.projection import PCA, Whiten
-from fastnn.preprocessing.scaling import Center, MinMax, Standardize
+from fastnn.inputs.settings import look_up, setting, table
+from fastnn.preprocessing import projection, scaling  # noqa: F401  # for TABLE
 from fastnn.preprocessing.transformer import Transformer
+
+
+def _as_steps(given: Any, name: str) -> list[Any]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f"{name} is {given!r}, wanted a list of transformers")
+    if not given:
+        raise ValueError(f"{name} is empty, wanted at least one transformer")
+    steps: list[Any] = []
+    for place, each in enumerate(given):
+        step = _as_step(each, f"{name}[{place}]")
+        steps += step.steps if isinstance(step, Chain) else [step]
+    return steps
 
 
 class Chain(Transformer):
@@ -36,24 +47,17 @@ class Chain(Transformer):
     Examples
     --------
     >>> x = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.1]])
+    >>> from fastnn.preprocessing import PCA
     >>> chain = Chain(["standardize", PCA(1)])
     >>> chain.fit_transform(x).shape, chain.steps_[0].mean_.round(2)
     ((3, 1), array([1.  , 1.03]))
     """
 
     learned = ("width_",)
-    width_: int
-    steps_: list[Any]
+    width_: int = setting(init=False)
+    steps_: list[Any] = setting(init=False)
 
-    def __init__(self, steps: Sequence[Any]):
-        if isinstance(steps, str) or not isinstance(steps, Sequence):
-            raise TypeError(f"steps is {steps!r}, wanted a list of transformers")
-        if not steps:
-            raise ValueError("steps is empty, wanted at least one transformer")
-        self.steps: list[Any] = []
-        for place, given in enumerate(steps):
-            step = _as_step(given, f"steps[{place}]")
-            self.steps += step.steps if isinstance(step, Chain) else [step]
+    steps: Any = setting(check=_as_steps)
 
     @property
     def n_features_out_(self) -> int:
@@ -117,13 +121,7 @@ def below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
-TABLE = {
-    "center": Center,
-    "standardize": Standardize,
-    "min_max": MinMax,
-    "pca": PCA,
-    "whiten": Whiten,
-}
+TABLE = table(Transformer)
 
 
 def as_chain(given: Any) -> Chain | None:
@@ -151,8 +149,6 @@ def _as_step(step, name: str):
 
 def _copy(step):
     """Return an unfitted copy of a step, if it is one that can be told from a fitted one."""
-    if isinstance(step, Transformer):
-        return type(step)(**step.settings())
     if hasattr(step, "__sklearn_clone__"):
         return step.__sklearn_clone__()
     return copy.deepcopy(step)

@@ -6,9 +6,23 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.checks import positive_float, positive_int
+from fastnn.inputs.settings import setting
 from fastnn.kernels import COMPILED
 from fastnn.preprocessing.scaling import column_means
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
+
+
+def _as_components(given: Any, name: str) -> int | float | None:
+    if given is None:
+        return None
+    if isinstance(given, numbers.Real) and not isinstance(given, numbers.Integral):
+        if not 0 < float(given) < 1:
+            raise ValueError(
+                f"{name} is {given}, wanted a whole number of at least 1, "
+                "a fraction of the variance above 0 and below 1, or None"
+            )
+        return float(given)
+    return positive_int(given, name)
 
 
 class PCA(Transformer):
@@ -56,14 +70,14 @@ class PCA(Transformer):
     np.True_
     """
 
+    name = "pca"
     learned = ("mean_", "components_", "explained_variance_", "explained_variance_ratio_")
-    mean_: np.ndarray
-    components_: np.ndarray
-    explained_variance_: np.ndarray
-    explained_variance_ratio_: np.ndarray
+    mean_: np.ndarray = setting(init=False)
+    components_: np.ndarray = setting(init=False)
+    explained_variance_: np.ndarray = setting(init=False)
+    explained_variance_ratio_: np.ndarray = setting(init=False)
 
-    def __init__(self, n_components: int | float | None = None):
-        self.n_components = _as_components(n_components)
+    n_components: int | float | None = setting(default=None, check=_as_components)
 
     @property
     def n_features_out_(self) -> int:
@@ -115,7 +129,13 @@ class PCA(Transformer):
         return out
 
 
-class Whiten(PCA):
+class _Bounded(Transformer):
+    """A floor for variances; as a base of its own, its setting comes before those of PCA."""
+
+    eps: float = setting(default=1e-5, check=positive_float)
+
+
+class Whiten(PCA, _Bounded):
     """Principal components divided by their standard deviations.
 
     ``(x - mean_) @ components_.T / sqrt(explained_variance_ + eps)``: the covariance of the
@@ -147,9 +167,7 @@ class Whiten(PCA):
     np.True_
     """
 
-    def __init__(self, eps: float = 1e-5, n_components: int | float | None = None):
-        super().__init__(n_components)
-        self.eps = positive_float(eps, "eps")
+    name = "whiten"
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         scores = super()._forward(block)
@@ -166,16 +184,3 @@ def _signed(components: np.ndarray) -> np.ndarray:
     largest = np.abs(components).argmax(axis=1)
     signs = np.where(components[np.arange(len(components)), largest] < 0, -1.0, 1.0)
     return np.ascontiguousarray(components * signs[:, None])
-
-
-def _as_components(given) -> int | float | None:
-    if given is None:
-        return None
-    if isinstance(given, numbers.Real) and not isinstance(given, numbers.Integral):
-        if not 0 < float(given) < 1:
-            raise ValueError(
-                f"n_components is {given}, wanted a whole number of at least 1, "
-                "a fraction of the variance above 0 and below 1, or None"
-            )
-        return float(given)
-    return positive_int(given, "n_components")

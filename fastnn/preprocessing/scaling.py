@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.checks import boolean, finite_float
+from fastnn.inputs.settings import setting
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
 
 
@@ -49,11 +50,11 @@ class Center(Transformer):
            [ 1.,  5.]])
     """
 
+    name = "center"
     learned = ("mean_",)
-    mean_: np.ndarray | float
+    mean_: np.ndarray | float = setting(init=False)
 
-    def __init__(self, per_feature: bool = True):
-        self.per_feature = boolean(per_feature, "per_feature")
+    per_feature: bool = setting(default=True, check=boolean)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         means = column_means(rows)
@@ -98,10 +99,11 @@ class Standardize(Transformer):
     array([[3., 5.]])
     """
 
+    name = "standardize"
     learned = ("mean_", "var_", "scale_")
-    mean_: np.ndarray
-    var_: np.ndarray
-    scale_: np.ndarray
+    mean_: np.ndarray = setting(init=False)
+    var_: np.ndarray = setting(init=False)
+    scale_: np.ndarray = setting(init=False)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         mean = column_means(rows)
@@ -122,6 +124,16 @@ class Standardize(Transformer):
         block *= self.scale_
         block += self.mean_
         return block
+
+
+def _as_range(given: Any, name: str) -> tuple[float, float]:
+    wanted = "two numbers, the smaller one first"
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise TypeError(f"{name} is {given!r}, wanted {wanted}")
+    low, high = (finite_float(end, name) for end in given)
+    if low >= high:
+        raise ValueError(f"{name} is {given!r}, wanted {wanted}")
+    return low, high
 
 
 class MinMax(Transformer):
@@ -157,14 +169,14 @@ class MinMax(Transformer):
            [ 1. ,  0. ]])
     """
 
+    name = "min_max"
     learned = ("data_min_", "data_max_", "scale_", "offset_")
-    data_min_: np.ndarray
-    data_max_: np.ndarray
-    scale_: np.ndarray
-    offset_: np.ndarray
+    data_min_: np.ndarray = setting(init=False)
+    data_max_: np.ndarray = setting(init=False)
+    scale_: np.ndarray = setting(init=False)
+    offset_: np.ndarray = setting(init=False)
 
-    def __init__(self, feature_range: tuple[float, float] = (-1.0, 1.0)):
-        self.feature_range = _as_range(feature_range)
+    feature_range: tuple[float, float] = setting(default=(-1.0, 1.0), check=_as_range)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         low, high = self.feature_range
@@ -194,13 +206,3 @@ class MinMax(Transformer):
 def _divisors(scale: np.ndarray) -> np.ndarray:
     """Return what to divide by: 1 in place of 0, and of what is so small that it underflowed."""
     return np.where(scale >= np.finfo(np.float64).tiny, scale, 1.0)
-
-
-def _as_range(given) -> tuple[float, float]:
-    wanted = "two numbers, the smaller one first"
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise TypeError(f"feature_range is {given!r}, wanted {wanted}")
-    low, high = (finite_float(end, "feature_range") for end in given)
-    if low >= high:
-        raise ValueError(f"feature_range is {given!r}, wanted {wanted}")
-    return low, high

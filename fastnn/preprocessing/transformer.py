@@ -7,19 +7,20 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.inputs.checks import as_inputs, blocks
+from fastnn.inputs.settings import Stateful, setting
 
 
-class Transformer:
+class Transformer(Stateful):
     """Base of transformers: override `_learn`, `_forward` and `_backward`, list what is `learned`.
 
-    Settings are attributes named as the arguments of ``__init__``; what is learned from data has
-    names that end with ``_``.  Arithmetic is done in float64, some rows at a time; what comes out
-    is float32 for float32 rows and float64 for all others.  A row's result is the same bit for bit
-    whatever other rows come with it.
+    What is learned from data has names that end with ``_``.  Arithmetic is done in float64, some
+    rows at a time; what comes out is float32 for float32 rows and float64 for all others.  A row's
+    result is the same bit for bit whatever other rows come with it.
     """
 
+    name = ""
     learned: ClassVar[tuple[str, ...]] = ()
-    n_features_in_: int
+    n_features_in_: int = setting(init=False)
 
     @property
     def fitted(self) -> bool:
@@ -104,13 +105,8 @@ class Transformer:
         """Return a block of transformed float64 rows as it was; the block may be overwritten."""
         raise NotImplementedError
 
-    def settings(self) -> dict[str, Any]:
-        """Return the arguments that make an equal, unfitted transformer."""
-        return {name: value for name, value in vars(self).items() if not name.endswith("_")}
-
-    def to_config(self) -> dict[str, Any]:
-        """Return the class name and the settings, as JSON can hold them."""
-        return {"name": type(self).__name__, **self.settings()}
+    def __sklearn_clone__(self) -> Self:
+        return type(self)(**self.settings())  # not fitted
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what was learned, as arrays by name; nothing before `fit`."""
@@ -122,10 +118,6 @@ class Transformer:
         arrays = {name: state[name] for name in ("n_features_in_", *self.learned)}
         for name, array in arrays.items():
             setattr(self, name, array if array.ndim else array.item())
-
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
-        return f"{type(self).__name__}({settings})"
 
 
 def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -19,7 +19,7 @@ def matmul_tn_add(a, b, scale, out):
     out += np.asarray(scale, out.dtype) * (a.T @ b)
 
 
-def dense_forward(x, w, b, slope, ahead, out):
+def dense_forward(x, w, b, slope, prefetch_distance, out):
     np.matmul(x, w, out=out)
     if b.size:
         out += b

@@ -1,7 +1,7 @@
-"""Read a table of a user's own, and turn its columns into numbers a network learns from.
+"""Read a user's table, and turn its columns into numbers that a network can learn from.
 
-Needs polars, which the extra ``table`` installs. What :class:`TableEncoder` learns from the
-training rows goes into a plain dictionary, to be stored with the network.
+Needs polars, which the extra ``table`` installs.  :class:`TableEncoder` can return what it learned
+from the training rows as a plain dictionary, to save with the network.
 """
 
 try:

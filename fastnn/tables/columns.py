@@ -1,4 +1,4 @@
-"""The columns of a table: which kind each is, and how it becomes inputs of a network."""
+"""A table's columns: what kind each is, and how it becomes inputs of a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 MOST_CATEGORIES = 100
-"""A column's most frequent texts that get an input of their own."""
+"""How many of a column's texts, the most frequent ones, get their own input."""
 
 _DATE = r"^(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{4})([T ]\d{1,2}:\d{2}.*)?$"
 
 
 def as_numbers(column: pl.Series) -> pl.Series:
-    """Return a column as float64, null where there is no number."""
+    """Return a column as float64, with null where the value is not a number."""
     if column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null):
         return column.cast(pl.Float64, strict=False)
     return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
 
 
 def not_numbers(column: pl.Series) -> pl.Series:
-    """Return true where a value is there and is no number."""
+    """Return true where a value is present and is not a number."""
     return column.is_not_null() & as_numbers(column).is_null()
 
 
 def only_numbers(column: pl.Series) -> bool:
-    """Return whether every value that is there is a number."""
+    """Return whether every value that is present is a number."""
     return as_numbers(column).null_count() == column.null_count()
 
 
@@ -35,15 +35,15 @@ def is_text(column: pl.Series) -> bool:
 
 
 def first_row(mask: pl.Series) -> int:
-    """Return the first true row, counted from 0."""
+    """Return the index of the first true row."""
     return int(mask.arg_max() or 0)
 
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A standardized column: (value - mean) / scale, and a missing value is the median.
+    """A standardized column: (value - mean) / scale, with the median for missing values.
 
-    The scale is the standard deviation, or 1 for a constant column, which thus becomes 0.
+    The scale is the standard deviation, or 1 for a constant column, which therefore becomes 0.
     With `flag_missing`, a second input is 1 where the value is missing.
     """
 
@@ -82,9 +82,9 @@ class NumericColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """One input for each known text, 1 where the column holds it; unseen texts are all zeros.
+    """One input per known text, 1 where the column holds that text; all are 0 for unseen texts.
 
-    With `flag_missing`, a missing value is one more text of its own.
+    With `flag_missing`, a missing value counts as one more text.
     """
 
     name: str
@@ -121,7 +121,7 @@ class CategoryColumn:
         return inputs
 
     def unseen(self, column: pl.Series) -> int:
-        """Count the values that training did not see, or saw too seldom."""
+        """Count the values that training did not see, or saw too rarely."""
         return int((self.codes(column).is_null() & column.is_not_null()).sum())
 
 
@@ -144,7 +144,7 @@ def mean_and_scale(values: NDArray[np.float64], name: str) -> tuple[float, float
 
 
 def choose(column: pl.Series, rows: pl.Series) -> NumericColumn | CategoryColumn | str:
-    """Return the encoder of a column, fitted to `rows`, or why the column is ignored."""
+    """Return a column's encoder, fitted to `rows`, or the reason to ignore the column."""
     trained = column.gather(rows)
     texts = trained.drop_nulls()
     if texts.is_empty():
@@ -152,7 +152,7 @@ def choose(column: pl.Series, rows: pl.Series) -> NumericColumn | CategoryColumn
     if only_numbers(column):
         return NumericColumn.fit(trained)
     if column.dtype.is_temporal() or (is_text(column) and texts.str.contains(_DATE).all()):
-        return "holds dates or times: ignored (but numbers taken from them can be used)"
+        return "holds dates or times: ignored (you can add columns of numbers made from them)"
     if not (is_text(column) or column.dtype == pl.Boolean):
         return f"has the type {column.dtype}: ignored"
     distinct = texts.n_unique()
@@ -162,14 +162,14 @@ def choose(column: pl.Series, rows: pl.Series) -> NumericColumn | CategoryColumn
 
 
 def remark_on(column: pl.Series, encoder: NumericColumn | CategoryColumn) -> str | None:
-    """Return what a user may not expect of a column that is used, or None."""
+    """Return what a user may not expect about how a column is used, or None."""
     if isinstance(encoder, NumericColumn):
         return None
     wrong = not_numbers(column)
     if 2 * wrong.sum() < column.count():
         row = first_row(wrong)
         return (
-            f"read as text, since {wrong.sum()} of {column.count()} values are no numbers "
+            f"read as text, because {wrong.sum()} of {column.count()} values are not numbers "
             f"(the first, in data row {row + 1}, is {column[row]!r})"
         )
     if len(encoder.categories) == MOST_CATEGORIES:

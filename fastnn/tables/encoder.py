@@ -1,4 +1,4 @@
-"""The encoding of a whole table, inputs and target."""
+"""Encode a whole table: inputs and target."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -32,10 +32,10 @@ def _present(frame: pl.DataFrame, name: str) -> pl.Series:
 def read_target(
     frame: pl.DataFrame, name: str, task: str | None = None
 ) -> tuple[str, NDArray[Any]]:
-    """Return the task and the target: numbers to regress to, or the classes as texts.
+    """Return the task and the target: numbers for a regression, or the classes as texts.
 
-    A column of numbers means ``"regression"`` and any other ``"classification"``, unless `task`
-    says otherwise.
+    Unless `task` says otherwise, a column of numbers means ``"regression"`` and any other column
+    ``"classification"``.
 
     Raises
     ------
@@ -69,22 +69,22 @@ def read_target(
         raise ValueError(f"target column {name!r} holds one class only, {texts[0]!r}")
     if distinct > 20 and 2 * distinct > len(texts):
         wrong = first_row(not_numbers(column))
-        first = "" if numeric else f" (not so in data row {wrong + 1}: {texts[wrong]!r})"
+        first = "" if numeric else f" (data row {wrong + 1} has {texts[wrong]!r})"
         raise ValueError(
             f"target column {name!r} holds {distinct} different values in {len(texts)} rows; "
-            f"wanted a few classes, or nothing but numbers for a regression{first}"
+            f"wanted a few classes, or only numbers for a regression{first}"
         )
     return task, texts.to_numpy().astype(str)
 
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """How the columns of a table become the inputs and targets of a network, and back.
+    """How a table's columns become a network's inputs and targets, and back.
 
-    Numeric columns are standardized, a missing value being the median; text and boolean columns
-    become one input for each text. A missing value also has an input of its own where training
-    saw one. Columns of dates, of texts that hardly repeat, or without values are ignored.
-    A regression target is standardized too.
+    Numeric columns are standardized, with the median for missing values.  Text and boolean columns
+    become one input per text.  If training saw missing values in a column, they get their own input
+    too.  Columns of dates, of texts that hardly repeat, or without values are ignored.  A
+    regression target is also standardized.
 
     Examples
     --------
@@ -119,8 +119,8 @@ class TableEncoder:
     ) -> "TableEncoder":
         """Learn the encoding from some `rows` of a table, or from all of it.
 
-        Which columns hold numbers, and which classes there are, is read from all rows.
-        `notes` then says which columns are ignored, and why.
+        All rows determine which columns hold numbers, and which classes there are.  `notes` then
+        lists the ignored columns with the reasons.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class TableEncoder:
 
     @property
     def input_names(self) -> list[str]:
-        """The network's inputs: a column's name, or ``column=text``."""
+        """The names of the network's inputs: a column's name, or ``column=text``."""
         return [name for column in self.columns for name in column.names()]
 
     def encode(self, frame: pl.DataFrame) -> NDArray[np.float32]:
@@ -189,7 +189,7 @@ class TableEncoder:
         return np.array(self.classes)[outputs.argmax(axis=1)]
 
     def unseen(self, frame: pl.DataFrame) -> list[str]:
-        """Return a note for every column that holds texts training did not see."""
+        """Return a note for every column with texts that training did not see."""
         counts = {
             column.name: column.unseen(frame[column.name])
             for column in self.columns
@@ -202,7 +202,7 @@ class TableEncoder:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything `encode` and `decode` need, in JSON's own types."""
+        """Return everything that `encode` and `decode` need, in JSON types."""
         return asdict(self) | {
             "columns": [asdict(column) for column in self.columns],
             "classes": list(self.classes),

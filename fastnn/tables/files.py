@@ -1,4 +1,4 @@
-"""Reading CSV and Parquet files as frames."""
+"""Read CSV and Parquet files as frames."""
 
 import csv
 import gzip
@@ -10,26 +10,26 @@ import polars as pl
 from polars import selectors
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
-"""Texts that mean a missing value, blanks around them ignored."""
+"""Texts that mean a missing value, ignoring blanks around them."""
 
 
 def read_table(path: str | Path) -> pl.DataFrame:
     """Read a CSV file (``.csv``, ``.tsv`` or ``.txt``, also with ``.gz``) or a ``.parquet`` file.
 
-    A CSV file has a header line and is UTF-8; its separator is the one of comma, semicolon, tab
-    and bar that the header holds most of. Its columns come back as text without the blanks around
-    it, and with null for the texts of `MISSING`; :class:`TableEncoder` decides what is a number.
+    A CSV file must be UTF-8 with a header line.  Its separator is whichever of comma, semicolon,
+    tab and bar is most frequent in the header.  Its columns come back as stripped text, with null
+    for the texts of `MISSING`; :class:`TableEncoder` decides what is a number.
 
     Raises
     ------
     ValueError
-        If the file is no such table, or has no rows.
+        If the file is not such a table, or has no rows.
     OSError
-        If it cannot be opened.
+        If the file cannot be opened.
     """
     path = Path(path)
     with path.open("rb"):
-        pass  # so that what cannot be opened raises Python's own error
+        pass  # a file that cannot be opened raises Python's own error
     try:
         frame = pl.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except pl.exceptions.PolarsError as error:
@@ -52,7 +52,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
     except pl.exceptions.PolarsError:
         _refuse_ragged(path, separator)
         raise
-    # polars reads a blank line as a row without values; only a line with separators is one.
+    # polars reads a blank line as a row of nulls, but only a line with separators is a row.
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     if empty.any():
         blank = pl.Series([not record for _, record in _records(path, separator)][1:])
@@ -66,7 +66,7 @@ def _open(path: Path) -> TextIO:
 
 
 def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the last line's number and the fields of every record; slow, and exact."""
+    """Yield every record's last line number and its fields: slow but exact."""
     with _open(path) as text:
         reader = csv.reader(text, delimiter=separator)
         try:
@@ -85,7 +85,7 @@ def _refuse_ragged(path: Path, separator: str) -> None:
 
 
 def _clean(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return text trimmed, with null where a value is missing, and one spelling of booleans."""
+    """Return stripped text, with null for missing values and a single spelling of booleans."""
     frame = frame.with_columns(
         selectors.float().fill_nan(None),
         selectors.by_dtype(pl.Boolean, pl.Categorical, pl.Enum).cast(pl.String),

@@ -1,1 +1,1 @@
-"""How a network works: the model that owns its state, and what is done to that model."""
+"""How a network works: the model that owns its state, and the functions that work on it."""

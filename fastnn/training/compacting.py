@@ -1,52 +1,48 @@
-"""Which units and inputs a network can do without, and what becomes of the rest."""
+"""Compaction: find the units and inputs that a model does not need, and rebuild it without them."""
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastnn.engine.program import aligned_copy
 from fastnn.inputs import checks
 from fastnn.layers import Dense
-from fastnn.layers.base import Layer, Parameter, Selection
+from fastnn.layers.base import Layer, Parameter
 from fastnn.reference import TWINS
-
-if TYPE_CHECKING:
-    from fastnn.network import Network
+from fastnn.training.model import Model, Selection
 
 
 @dataclass
 class Reduction:
-    """What is left of a network: masks of the inputs and of each layer's units, and its numbers."""
+    """What remains of a network: masks of its inputs and of each layer's units, and its weights."""
 
     kept: list[np.ndarray]
     weights: list[np.ndarray]
     biases: list[np.ndarray]
 
 
-def compact(network: "Network", tolerance: float) -> "Network":
-    """Return a copy of a network that has parameters, without what it can do without."""
+def compact(model: Model, tolerance: float) -> Model:
+    """Return a copy of a built model without the units and inputs it does not need."""
     tolerance = checks.non_negative_float(tolerance, "tolerance")
-    layers = [copy.copy(layer) for layer in plain(network.layers)]
-    left = reduce(layers, network._parameters, tolerance)
+    layers = [copy.copy(layer) for layer in plain(model.layers)]
+    left = reduce(layers, model.parameters, tolerance)
     for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
         layer.units = int(units.sum())
         layer.use_bias = layer.use_bias or bool(bias[units].any())
-    small = copy.copy(network)
-    small.layers, small._parameters, small._selection = [*layers], [], None
-    small.optimizer, small.extra = copy.copy(network.optimizer), dict(network.extra)
+    small = copy.copy(model)
+    small.layers, small.parameters, small.selection = [*layers], [], None
+    small.optimizer = copy.copy(model.optimizer)
     small.build(int(left.kept[0].sum()))
-    fill(small._parameters, network._parameters, left)
-    width = network._model().n_inputs
-    if len(network.inputs_) < width or not left.kept[0].all():
-        small._selection = Selection(width, network.inputs_[left.kept[0]])
+    fill(small.parameters, model.parameters, left)
+    if len(model.inputs) < model.n_inputs or not left.kept[0].all():
+        small.selection = Selection(model.n_inputs, model.inputs[left.kept[0]])
     return small
 
 
 def plain(layers: Sequence[Layer]) -> list[Dense]:
-    """Return the layers if all are a plain :class:`Dense`: others may compute anything."""
+    """Return the layers if all are exactly :class:`Dense`: subclasses may compute anything."""
     found = []
     for number, layer in enumerate(layers):
         if type(layer) is not Dense:
@@ -56,14 +52,13 @@ def plain(layers: Sequence[Layer]) -> list[Dense]:
 
 
 def reduce(layers: list[Dense], parameters: list[list[Parameter]], tolerance: float) -> Reduction:
-    """Return what is left without units and inputs that change nothing.
+    """Return what remains without the units and inputs that change nothing.
 
-    A unit that has no incoming weights is a constant: that times its outgoing weights goes into
-    the next biases, and these weights become 0.  A unit that has no outgoing weights needs no
-    incoming ones.  Either may do the same to other units, so both are done until nothing changes.
-    Weights of at most `tolerance` count as 0.  Each layer keeps at least one unit, and a layer
-    whose activation mixes units (softmax) keeps all of them.
-
+    A unit without incoming weights is constant.  Its constant times its outgoing weights goes into
+    the next layer's biases, and these weights become 0.  A unit without outgoing weights needs no
+    incoming ones.  Each rule may make the other apply to more units, so both repeat until nothing
+    changes.  Weights of at most `tolerance` count as 0.  Each layer keeps at least one unit, and a
+    layer whose activation mixes units (softmax) keeps all of them.
     """
     weights = [own[0].value.copy() for own in parameters]
     biases = [_bias(layer, own) for layer, own in zip(layers, parameters, strict=True)]
@@ -88,7 +83,7 @@ def reduce(layers: list[Dense], parameters: list[list[Parameter]], tolerance: fl
 
 
 def _read(w: np.ndarray, tolerance: float) -> np.ndarray:
-    """Return which inputs of a layer count; the weights of all others become 0."""
+    """Return which inputs of a layer matter, and set the weights of all others to 0."""
     kept = ~(np.abs(w) <= tolerance).all(axis=1)
     w[~kept] = 0
     kept[0] |= not kept.any()
@@ -102,7 +97,7 @@ def _bias(layer: Dense, parameters: list[Parameter]) -> np.ndarray:
 
 
 def _applied(layer: Dense, inputs: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return the layer's activation of some of its inputs."""
+    """Return the layer's activation, applied to `inputs`."""
     z = inputs.astype(dtype)[None]
     slope, forward = layer.activation.slope, layer.activation.forward
     if slope is not None:
@@ -115,7 +110,7 @@ def _applied(layer: Dense, inputs: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def fill(built: list[list[Parameter]], old: list[list[Parameter]], left: Reduction) -> None:
-    """Give a smaller network's parameters the values, and the optimizer's state, that are left."""
+    """Copy the remaining values and optimizer state into the smaller network's parameters."""
     for number, parameters in enumerate(built):
         rows, columns = left.kept[number : number + 2]
         values = left.weights[number], left.biases[number]

@@ -1,57 +1,35 @@
-"""Evaluation: the loss and the metrics of a network on prepared rows."""
+"""Evaluation: a model's loss and metrics on prepared rows."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from fastnn.engine import team
 from fastnn.metrics import activated, scores
-from fastnn.training import lowering
-from fastnn.training.lowering import Data
-
-if TYPE_CHECKING:
-    from fastnn.network import Network
+from fastnn.training import lowering, prediction
+from fastnn.training.model import Data, Model
 
 _ROWS = 256
-"""Rows of a batch for each thread: its layers stay in the cache."""
+"""Rows per thread and batch: few enough that the layers' outputs stay in the cache."""
 
 
-def evaluator(network: "Network", data: Data) -> Callable[[], float]:
-    """Return a function that evaluates the present weights; making it is the larger part."""
-    model = network._model()
-    n_threads = network._threads(min(len(data.x), 2 * _ROWS), model.flops())
+def evaluator(model: Model, data: Data) -> Callable[[], float]:
+    """Return a function that evaluates the current weights; most of the work is making it."""
+    n_threads = model.threads(min(len(data.x), 2 * _ROWS), model.flops())
     program = lowering.evaluation(model, data, min(len(data.x), _ROWS * n_threads), n_threads)
 
     def evaluate() -> float:
-        outcome = team.run(program, n_rows=len(data.x), backend=network.backend)
+        outcome = team.run(program, n_rows=len(data.x), backend=model.backend)
         if not outcome.finite:
             return float("nan")
-        return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + network._penalty()
+        return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + model.penalty()
 
     return evaluate
 
 
-def check_metrics(network: "Network") -> None:
-    """Raise ValueError for a metric that cannot be had from the outputs of a network."""
-    loss, last = network.loss, network.layers[-1].activation.name
-    for metric in network.metrics:
-        if metric.builtin and loss.outputs > 1:
-            raise ValueError(
-                f"metric {metric.name!r} wants one output for each target, but loss {loss.name!r} "
-                f"has {loss.outputs}: wanted a function of (y, prediction)"
-            )
-        if metric.name == "log_loss" and not {"softmax", "sigmoid"} & {loss.fused, last}:
-            raise ValueError(
-                f"metric 'log_loss' wants probabilities, but under loss {loss.name!r} the outputs "
-                f"of a last layer with activation {last!r} are none"
-            )
-
-
-def scored(network: "Network", data: Data, prefix: str = "") -> dict[str, float]:
-    """Return the network's metrics on prepared rows."""
-    if not network.metrics:
+def scored(model: Model, data: Data, prefix: str = "") -> dict[str, float]:
+    """Return the model's metrics on prepared rows, by name."""
+    if not model.metrics:
         return {}
-    fused = network.loss.fused
-    outputs = network._outputs(data.x)
-    if fused != network.layers[-1].activation.name:  # the outputs are those before it
-        outputs = activated(outputs, fused)
-    return scores(network.metrics, data.y, outputs, data.weight, prefix)
+    outputs = prediction.outputs(model, data.x)
+    if not model.fuses:  # the outputs lack the activation that the loss contains
+        outputs = activated(outputs, model.loss.fused)
+    return scores(model.metrics, data.y, outputs, data.weight, prefix)

@@ -1,8 +1,8 @@
-"""Fitting: the checks of its arguments, and the loop over programs and epochs."""
+"""Fitting: check the arguments, then loop over epochs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -10,19 +10,18 @@ from fastnn.callbacks import Callback, History
 from fastnn.callbacks.base import SPEED
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock
+from fastnn.engine.program import Program
 from fastnn.inputs import checks
 from fastnn.layers import penalties
 from fastnn.preprocessing.chain import Chain
 from fastnn.training import evaluation, lowering
-from fastnn.training.lowering import Data, Model, Order
-
-if TYPE_CHECKING:
-    from fastnn.network import Network
+from fastnn.training.lowering import Order
+from fastnn.training.model import Data, Model
 
 
 @dataclass
 class Plan:
-    """What a fit is asked to do, checked; it changes nothing, so that networks can share it."""
+    """The checked arguments of a fit.  Nothing changes them, so networks can share a plan."""
 
     data: Data
     validation: Data | None
@@ -32,21 +31,34 @@ class Plan:
 
 
 def make_plan(
-    network: "Network", X, y, epochs, batch_size, shuffle, validation_data, validation_split,
-    sample_weight, class_weight,
-) -> Plan:  # fmt: skip
+    model: Model,
+    X: Any,
+    y: Any,
+    *,
+    epochs: Any = 1,
+    batch_size: Any = None,
+    shuffle: Any = True,
+    validation_data: Any = None,
+    validation_split: Any = 0.0,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+) -> Plan:
     """Check the arguments of :meth:`fastnn.Network.fit`."""
     epochs = checks.positive_int(epochs, "epochs")
     if batch_size is not None:
         batch_size = checks.positive_int(batch_size, "batch_size")
     shuffle = checks.boolean(shuffle, "shuffle")
     held_out = checks.fraction(validation_split, "validation_split")
-    data = network._data(X, y, sample_weight)
-    validation = _validation(network, validation_data, held_out, data)
-    if validation is not None and validation_data is None:
-        data = _rows(data, slice(0, len(data.x) - len(validation.x)))
+    data = model.check_data(X, y, sample_weight)
+    validation = None
+    if validation_data is not None:
+        if held_out:
+            raise ValueError("validation_data and validation_split were both given")
+        validation = _validation(model, validation_data, data.x.shape[1])
+    elif held_out:
+        data, validation = _split(data, held_out)
     if class_weight is not None:
-        weight = network.loss.class_weights(class_weight, data.y, network._model().n_outputs)
+        weight = model.loss.class_weights(class_weight, data.y, model.n_outputs)
         data.weight = weight if data.weight is None else weight * data.weight
     for part in (data, validation):
         if part is not None and part.weight is not None and not part.weight.any():
@@ -56,176 +68,189 @@ def make_plan(
     return Plan(data, validation, epochs, batch_size, shuffle)
 
 
-def _validation(network: "Network", given, held_out: float, data: Data) -> Data | None:
-    """Return the rows to validate on: those given, or the last of the others."""
-    if given is not None:
-        if held_out:
-            raise ValueError("validation_data and validation_split were both given")
-        if not isinstance(given, Sequence) or len(given) not in (2, 3):
-            raise ValueError(
-                "validation_data must be (X, y) or (X, y, sample_weight), "
-                f"got {type(given).__name__}"
-            )
-        x, y, weight = (*given, None)[:3]
-        return network._data(x, y, weight, "validation ", data.x.shape[1])
-    if not held_out:
-        return None
-    n = int(len(data.x) * held_out)
-    if not 0 < n < len(data.x):
+def _validation(model: Model, given: Any, n_features: int) -> Data:
+    """Return the validation rows that the caller gave, checked."""
+    if not isinstance(given, Sequence) or len(given) not in (2, 3):
         raise ValueError(
-            f"validation_split {held_out} of {len(data.x)} rows leaves no rows to train on "
+            f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}"
+        )
+    x, y, weight = (*given, None)[:3]
+    return model.check_data(x, y, weight, "validation ", n_features)
+
+
+def _split(data: Data, held_out: float) -> tuple[Data, Data]:
+    """Return the training rows, and the last share `held_out` of the rows as validation rows."""
+    n = len(data.x)
+    first = n - int(n * held_out)
+    if not 0 < first < n:
+        raise ValueError(
+            f"validation_split {held_out} of {n} rows leaves no rows to train on "
             "or none to validate on"
         )
-    return _rows(data, slice(len(data.x) - n, None))
+    return data.part(slice(0, first)), data.part(slice(first, None))
 
 
-def _rows(data: Data, rows: slice) -> Data:
-    weight = None if data.weight is None else data.weight[rows]
-    return Data(data.x[rows], data.y[rows], weight)
-
-
-def adapt(network: "Network", plan: Plan) -> Plan:
-    """Return a plan as the network follows it, or say why it cannot."""
+def adapt(model: Model, plan: Plan) -> Plan:
+    """Return the plan adjusted to the model, or raise if the model cannot follow it."""
     batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, len(plan.data.x)
-    if network.optimizer.full_batch:
+    if model.optimizer.full_batch:
         if plan.batch_size is not None and batch_size < n:
             raise ValueError(
-                f"batch_size is {batch_size}, but {type(network.optimizer).__name__} wants all "
+                f"batch_size is {batch_size}, but {type(model.optimizer).__name__} wants all "
                 f"{n} rows in every batch: leave it out"
             )
         batch_size, shuffle = n, False
     batch_size = min(batch_size, n)
-    for number, layer in enumerate(network.layers):
+    for number, layer in enumerate(model.layers):
         if batch_size < layer.least_rows:
             raise ValueError(
                 f"batch_size is {batch_size} (or there are no more rows), wanted at least "
                 f"{layer.least_rows} for layers[{number}], {type(layer).__name__}"
             )
-    if network.optimizer.searches:
-        _check_penalties(network)
+    if model.optimizer.searches:
+        _check_penalties(model)
     return replace(plan, batch_size=batch_size, shuffle=shuffle)
 
 
-def _check_penalties(network: "Network") -> None:
-    """Refuse what changes weights after an update: a line search would not know of it."""
-    for number, layer in enumerate(network.layers):
+def _check_penalties(model: Model) -> None:
+    """Refuse penalties and constraints that act after an update: a line search would miss them."""
+    for number, layer in enumerate(model.layers):
         for name in ("kernel", "bias"):
             own = getattr(layer, f"{name}_regularizer", None)
-            penalty = own or getattr(network, f"{name}_regularizer")
+            penalty = own or getattr(model, f"{name}_regularizer")
             constraint = getattr(layer, f"{name}_constraint", None)
             if penalties.acts_on_weights(penalty, constraint):
                 raise ValueError(
-                    f"optimizer is {network.optimizer}, which takes no constraints and only "
+                    f"optimizer is {model.optimizer}, which takes no constraints and only "
                     f"penalties in the gradient, got {constraint or penalty!r} for "
                     f"layers[{number}]"
                 )
 
 
-def begin(network: "Network", plan: Plan) -> Plan:
-    """Fit what is to be fitted before the training, and return the plan with prepared rows."""
-    chain = network.preprocessing
+def begin(model: Model, plan: Plan) -> Plan:
+    """Fit the preprocessing, build the model, and return the plan with prepared rows."""
+    chain = model.preprocessing
     if chain is not None and not chain.fitted:
-        network.preprocessing = Chain(chain.steps).fit(plan.data.x)
+        model.preprocessing = Chain(chain.steps).fit(plan.data.x)
     try:
-        data = network._prepared(plan.data)
-        validation = plan.validation and network._prepared(plan.validation)
-        network.build(data.x.shape[1])
+        data = model.prepared(plan.data)
+        validation = plan.validation and model.prepared(plan.validation)
+        model.build(data.x.shape[1])
     except BaseException:
-        network.preprocessing = chain
+        model.preprocessing = chain
         raise
     return replace(plan, data=data, validation=validation)
 
 
-def train(network: "Network", plan: Plan, hooks: Callback, watched: bool) -> None:
-    """Follow a plan that :func:`begin` returned; `watched` hooks hear of progress in an epoch."""
-    model = network._model()
-    data, epochs = plan.data, plan.epochs
-    n = len(data.x)
-    batch_size = plan.batch_size or n
-    flops = 3 * model.flops()
-    threads = network._threads(batch_size, flops)
-    tried = network._threads(batch_size, flops, cores.FLOPS_PER_TRIED)
-    on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
-    order = Order(plan.shuffle, network.seed)
-    settings = None
-    validation = plan.validation
-    validate = validation and evaluation.evaluator(network, validation)
-    by_epoch = watched or bool(validation or network.metrics) or _penalized(network)
-    logs: dict[str, float] = {}
-    done = 0
-    network.stop_training = False
-    hooks.check(log_names(network, validation is not None))
+def train(model: Model, plan: Plan, hooks: Callback, watched: bool, network: Any = None) -> None:
+    """Follow a plan that :func:`begin` returned.
+
+    `hooks` are told that `network` trains and, if `watched`, about progress within an epoch.
+    """
+    run = _Run(model, plan, hooks, watched)
+    model.stop_training = False
+    hooks.check(log_names(model, plan.validation is not None))
     hooks.on_train_begin(network)
     try:
-        while done < epochs and not network.stop_training:
-            if settings != repr(network.optimizer):  # a callback may have changed it
-                adopt_optimizer(network)
-                settings = repr(network.optimizer)
-                program, outputs = lowering.training(
-                    model, network.optimizer, data, order, batch_size, max(threads, tried)
-                )
-                program.threads, program.on_trial = threads, on_trial
-                program.updates = network._updates
-
-            def watch(_, rows, sums, epoch=done):
-                mean = sums[0, 0] / sums[0, 1] if sums[0, 1] else float("nan")
-                hooks.on_progress(epoch, rows, n, float(mean))
-
-            try:
-                outcome = network.optimizer.run(
-                    program,
-                    network._all_parameters(),
-                    network._penalty,
-                    n_rows=n,
-                    epochs=1 if by_epoch else epochs - done,
-                    first_epoch=network._epochs,
-                    backend=network.backend,
-                    watch=watch if watched else None,
-                )
-            except BaseException:
-                # Ctrl-C: epochs that were whole by then count, as the updates do.
-                network._epochs += (program.updates - network._updates) // -(-n // batch_size)
-                raise
-            finally:
-                network._updates = program.updates
-            for epoch in range(outcome.epochs):
-                mean = outcome.sums[epoch, 0] / outcome.sums[epoch, 1]
-                logs = {"loss": float(mean) + network._penalty()}
-                logs |= evaluation.scored(network, data)
-                logs |= {"seconds": float(outcome.seconds[epoch]), "rows": n}
-                if validation and validate:
-                    logs["val_loss"] = validate()
-                    logs |= evaluation.scored(network, validation, "val_")
-                network._epochs += 1
-                hooks.on_epoch_end(done, logs)
-                done += 1
-            network.stop_training |= outcome.ended
-            if not outcome.finite:
-                raise FloatingPointError(_blame(model, outputs, outcome.clock, done))
+        while run.done < plan.epochs and not model.stop_training:
+            run.some_epochs()
     finally:
-        hooks.on_train_end(logs)
+        hooks.on_train_end(run.logs)
 
 
-def log_names(network: "Network", validated: bool) -> list[str]:
-    """Return the entries that the logs of an epoch have."""
-    names = ["loss", *(metric.name for metric in network.metrics)]
+class _Run:
+    """A fit in progress: its program, and the epochs done so far."""
+
+    def __init__(self, model: Model, plan: Plan, hooks: Callback, watched: bool):
+        self.model, self.plan, self.hooks, self.watched = model, plan, hooks, watched
+        self.done = 0
+        self.logs: dict[str, float] = {}
+        self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
+        # If nobody needs to know in between, all epochs are one run of the compiled code.
+        penalized = any(each.regularizer for each in model.all_parameters())
+        self.by_epoch = bool(watched or plan.validation or model.metrics or penalized)
+        self.settings: tuple[Any, ...] = ()
+        self.program: Program
+        self.outputs: list[np.ndarray]
+
+    def lower(self) -> None:
+        """Make the program if there is none yet or if the optimizer's settings have changed."""
+        model, plan = self.model, self.plan
+        if self.settings == model.optimizer.snapshot():  # a callback may have changed it
+            return
+        self.program, self.outputs = lowered(model, plan)
+        self.settings = model.optimizer.snapshot()
+
+    def some_epochs(self) -> None:
+        """Train for one epoch, or for all remaining ones, and tell the hooks."""
+        self.lower()
+        model, plan, n = self.model, self.plan, len(self.plan.data.x)
+        try:
+            outcome = model.optimizer.run(
+                self.program,
+                model.all_parameters(),
+                model.penalty,
+                n_rows=n,
+                epochs=1 if self.by_epoch else plan.epochs - self.done,
+                first_epoch=model.epochs,
+                backend=model.backend,
+                watch=self.watch if self.watched else None,
+            )
+        except BaseException:
+            # Ctrl-C: whole epochs count, and so do all updates.
+            batches = -(-n // self.program.batch_size)
+            model.epochs += (self.program.updates - model.updates) // batches
+            raise
+        finally:
+            model.updates = self.program.updates
+        for epoch in range(outcome.epochs):
+            mean = float(outcome.sums[epoch, 0] / outcome.sums[epoch, 1])
+            self.end_epoch(mean, float(outcome.seconds[epoch]))
+        model.stop_training |= outcome.ended
+        if not outcome.finite:
+            raise FloatingPointError(_blame(model, self.outputs, outcome.clock, self.done))
+
+    def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
+        """Report the progress within an epoch to the hooks."""
+        mean = sums[0, 0] / sums[0, 1] if sums[0, 1] else float("nan")
+        self.hooks.on_progress(self.done, rows, len(self.plan.data.x), float(mean))
+
+    def end_epoch(self, mean: float, seconds: float) -> None:
+        """Count an epoch, evaluate its weights, and tell the hooks."""
+        model, data, validation = self.model, self.plan.data, self.plan.validation
+        logs = {"loss": mean + model.penalty()}
+        logs |= evaluation.scored(model, data)
+        logs |= {"seconds": seconds, "rows": len(data.x)}
+        if validation and self.validate:
+            logs["val_loss"] = self.validate()
+            logs |= evaluation.scored(model, validation, "val_")
+        self.logs = logs
+        model.epochs += 1
+        self.hooks.on_epoch_end(self.done, logs)
+        self.done += 1
+
+
+def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
+    """Adopt the optimizer; return the program of the plan's epochs, and the layers' outputs."""
+    model.adopt_optimizer()
+    batch_size, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
+    threads = model.threads(batch_size, flops)
+    tried = model.threads(batch_size, flops, cores.FLOPS_PER_TRIED)
+    order, most = Order(plan.shuffle, model.seed), max(threads, tried)
+    program, outputs = lowering.training(model, model.optimizer, plan.data, order, batch_size, most)
+    program.threads, program.updates = threads, model.updates
+    program.on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
+    return program, outputs
+
+
+def log_names(model: Model, validated: bool) -> list[str]:
+    """Return the names of the entries in an epoch's logs."""
+    names = ["loss", *(metric.name for metric in model.metrics)]
     return [*names, *SPEED, *(f"val_{name}" for name in names if validated)]
 
 
-def adopt_optimizer(network: "Network") -> None:
-    """Check the optimizer's settings, and start its state where it has none."""
-    network.optimizer = type(network.optimizer)(**vars(network.optimizer))
-    kept = [parameter.keep_state(network.optimizer) for parameter in network._all_parameters()]
-    if not all(kept):
-        network._updates = 0  # Adam's correction counts from the start of its moments
-
-
-def _penalized(network: "Network") -> bool:
-    return any(parameter.regularizer for parameter in network._all_parameters())
-
-
 def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: int) -> str:
-    """Say where a loss that is not finite began."""
+    """Say where a loss that is not finite came from."""
     rows = int(clock[Clock.ROWS])
     where = f"the loss {model.loss.name!r}"
     for number, (layer, out) in enumerate(zip(model.layers, outputs, strict=True)):
@@ -239,14 +264,14 @@ def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: in
     )
 
 
-def train_on_batch(network: "Network", data: Data) -> float:
-    """Make one update with all rows, which counts as no epoch; return their loss before it."""
-    plan = begin(network, adapt(network, Plan(data, None, 1, len(data.x), False)))
-    penalty, epochs = network._penalty(), network._epochs
+def train_on_batch(model: Model, data: Data) -> float:
+    """Make one update with all rows, without counting an epoch; return their loss before it."""
+    plan = begin(model, adapt(model, Plan(data, None, 1, len(data.x), False)))
+    penalty, epochs = model.penalty(), model.epochs
     history = History()
     try:
-        train(network, plan, history, False)
+        train(model, plan, history, False)
     finally:
-        network._epochs = epochs
-    # An epoch's loss has the penalties after it.
-    return history.history["loss"][0] - network._penalty() + penalty
+        model.epochs = epochs
+    # An epoch's loss includes the penalties on the weights after it.
+    return history.history["loss"][0] - model.penalty() + penalty

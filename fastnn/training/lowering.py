@@ -1,117 +1,68 @@
-"""Lowering: a network and its data become a program."""
+"""Lowering: turn a model and its data into a program."""
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fastnn.engine.arguments import Source, ThreadRow, Whole
+from fastnn.engine.buffers import Buffer, InPlace, Stretch, ThreadBuffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.engine.steps import EVERY, Buffer, InPlace, Mine, OwnBuffer, Source, Stretch, Whole
-from fastnn.kernels import COMPILED
-from fastnn.layers import penalties
-from fastnn.layers.base import Layer, Node, Parameter, Selection
-from fastnn.losses import Loss
+from fastnn.engine.steps import EVERY
+from fastnn.layers.base import Node
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
-from fastnn.reference import TWINS
+from fastnn.training.model import Data, Model
 
 _IN_PLACE_BYTES = 2**17
-"""Most bytes of a batch whose rows, if they follow each other, are read where they lie.  To copy
-them took 6 % of an epoch of 200-64-1; more of them come from memory faster in one go."""
-
-
-@dataclass
-class Model:
-    """What the programs of a network have in common."""
-
-    layers: list[Layer]
-    parameters: list[list[Parameter]]
-    loss: Loss
-    dtype: np.dtype
-    columns: int
-    """The number of columns that the first layer reads, 0 while it is not known."""
-    selection: Selection | None = None
-
-    @property
-    def n_inputs(self) -> int:
-        """The number of columns of the data."""
-        return self.columns if self.selection is None else self.selection.width
-
-    @property
-    def n_outputs(self) -> int:
-        """The number of outputs, 0 where it is that of the inputs and not known."""
-        return functools.reduce(lambda width, layer: layer.width(width), self.layers, self.columns)
-
-    @property
-    def fuses(self) -> bool:
-        """Whether the loss contains the last layer's activation."""
-        return self.layers[-1].activation.name == self.loss.fused
-
-    def flops(self) -> int:
-        """Return the operations of a forward pass of one row."""
-        return sum(2 * each.value.size for each in self._all_parameters() if each.value.ndim == 2)
-
-    def trains_before(self, number: int) -> bool:
-        """Return whether a layer before the one so numbered has something to train."""
-        return any(each.trained for layer in self.parameters[:number] for each in layer)
-
-    def _all_parameters(self) -> Iterator[Parameter]:
-        return (each for layer in self.parameters for each in layer)
-
-
-@dataclass
-class Data:
-    """Rows as the door let them in; see :mod:`fastnn.inputs.checks`."""
-
-    x: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray | None = None
+"""Bytes up to which a batch of consecutive rows is read in place.  Copying such rows took 6 % of an
+epoch of 200-64-1.  Larger batches come from memory faster if copied in one go."""
 
 
 @dataclass
 class Order:
-    """How an epoch goes through the rows."""
+    """The order in which an epoch visits the rows."""
 
     shuffle: bool = False
     seed: int = 0
 
 
-def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: bool):
-    """Add the steps that fetch a batch; return its buffers: inputs, targets, weights.
+def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thread: bool):
+    """Add the steps that fetch a batch; return the buffers of its inputs, targets and weights.
 
-    With `own` every thread fetches all rows of the inputs: the gradients of the weights need them
-    all, and to read them again costs less than to take them out of another core's cache.
+    With `per_thread`, every thread fetches all rows of the inputs.  The gradients of the weights
+    need all of them, and reading them again is cheaper than taking them from another core's cache.
     """
 
     @functools.cache
     def index() -> Buffer:
-        places = program.buffer(dtype=np.int64, own=True)
+        places = program.buffer(dtype=np.int64, per_thread=True)
         key = order.seed, Clock.EPOCH, Clock.TOTAL_ROWS, int(order.shuffle), Clock.FIRST
         program.add("batch_rows", *key, places.batch, extent=EVERY)
         return places
 
     def fetched(source: np.ndarray, room: Buffer) -> Buffer:
-        """Return the batch's rows of `source`: in `room`, or where they lie if they will do."""
+        """Return the batch's rows of `source`: in place if possible, else copied to `room`."""
         plain = source.flags.c_contiguous and source.flags.aligned
         small = source.nbytes // len(source) * program.batch_size <= _IN_PLACE_BYTES
         if not order.shuffle and plain and small and source.dtype == room.array.dtype:
             return InPlace(source)
         kernel = "gather" if source.ndim == 1 else "gather_rows"
-        if isinstance(room, OwnBuffer):
+        if isinstance(room, ThreadBuffer):
             program.add(kernel, Source(source), index().batch, room.batch, extent=EVERY)
         else:
             program.add(kernel, Source(source), index().rows, room.rows)
         return room
 
-    weight = program.buffer(own=True)
+    program.begin("fetch")
+    weight = program.buffer(per_thread=True)
     weight.array[:] = 1
     if data.weight is not None:
         weight = fetched(data.weight, weight)
-    x = fetched(data.x, program.buffer(model.n_inputs, own=own))
-    x = _selected(program, model, x, own=own)
+    x = fetched(data.x, program.buffer(model.n_inputs, per_thread=per_thread))
+    x = _selected(program, model, x, per_thread=per_thread)
     if model.loss.target == "class":
         target = program.buffer(dtype=np.int64)
     else:
@@ -119,13 +70,13 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, own: boo
     return x, fetched(data.y, target), weight
 
 
-def _selected(program: Program, model: Model, x: Any, *, own: bool) -> Any:
-    """Return the buffer of the columns in use; add the step that fills it where not all are."""
+def _selected(program: Program, model: Model, x: Any, *, per_thread: bool) -> Any:
+    """Return the buffer of the columns in use, adding a step that fills it if not all are."""
     if model.selection is None:
         return x
     index = Whole(model.selection.index)
-    kept = program.buffer(len(model.selection.index), own=own)
-    if own:
+    kept = program.buffer(len(model.selection.index), per_thread=per_thread)
+    if per_thread:
         program.add("gather_columns", x.batch, index, kept.batch, extent=EVERY)
     else:
         program.add("gather_columns", x.rows, index, kept.rows)
@@ -139,13 +90,13 @@ def _forward(
     *,
     seed: int = 0,
     training: bool = False,
-    rides: bool = False,
+    plain_descent: bool = False,
     out: Buffer | None = None,
 ) -> list[Node]:
     """Add the forward pass; return the layers' nodes.
 
-    With `out` the outputs go there; otherwise they are what the loss wants, which may contain the
-    last activation.
+    With `out`, the last activation is applied and the outputs go there.  Otherwise they are what
+    the loss wants, which may apply the last activation itself.
     """
     nodes: list[Node] = []
     last = len(model.layers) - 1
@@ -153,7 +104,8 @@ def _forward(
         fused = out is None and model.fuses and number == last
         there = out if number == last else None
         before = nodes[-1] if nodes else None
-        how = training, rides, fused
+        how = training, plain_descent, fused
+        program.begin("forward", number)
         nodes.append(Node(program, parameters, x, number, seed, *how, before, there))
         layer.forward(nodes[-1])
         x = nodes[-1].y
@@ -163,57 +115,59 @@ def _forward(
 def training(
     model: Model, optimizer: Optimizer, data: Data, order: Order, batch_size: int, n_threads: int
 ) -> tuple[Program, list[np.ndarray]]:
-    """Return the program of training epochs, and the buffers of the layers' outputs."""
+    """Return the program of a training epoch, and the buffers of the layers' outputs."""
     program = Program(model.dtype, batch_size, n_threads)
-    x, target, weight = _fetch(program, model, data, order, own=True)
+    x, target, weight = _fetch(program, model, data, order, per_thread=True)
     scale, row_loss = program.buffer(), program.buffer()
+    program.begin("loss")
     program.add("row_scales", weight.batch, weight.rows, scale.rows)
-    rides = optimizer.rides
-    nodes = _forward(program, model, x, seed=order.seed, training=True, rides=rides)
+    plain = optimizer.plain_descent
+    nodes = _forward(program, model, x, seed=order.seed, training=True, plain_descent=plain)
     last = model.layers[-1]
+    program.begin("loss")
     last.loss_forward(nodes[-1], model.loss, target, row_loss)
     dy = last.loss_backward(nodes[-1], model.loss, target, scale)
     for node in reversed(nodes):
         inputs = model.trains_before(node.number)
+        program.begin("backward", node.number)
         dy = model.layers[node.number].backward(node, dy, inputs)
         if not inputs:
             break
+    program.begin("loss")
     program.add_check(row_loss, weight)
-    values = [each.value for parameters in model.parameters for each in parameters if each.trained]
+    program.begin("update")
+    values = [each.value for each in model.all_parameters() if each.trained]
     updater = Updater(program, optimizer, values)
     for layer, node in zip(model.layers, nodes, strict=True):
+        program.begin("update", node.number)
         layer.update(node, updater)
     return program, [node.y.array for node in nodes]
 
 
 def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Program:
-    """Return the program that sums the losses of the rows."""
+    """Return the program that sums the rows' losses."""
     program = Program(model.dtype, batch_size, n_threads)
-    x, target, weight = _fetch(program, model, data, Order(), own=False)
+    x, target, weight = _fetch(program, model, data, Order(), per_thread=False)
     row_loss = program.buffer()
     node = _forward(program, model, x)[-1]
+    program.begin("loss")
     model.layers[-1].loss_forward(node, model.loss, target, row_loss)
     program.add_check(row_loss, weight)
     return program
 
 
 def prediction(model: Model, batch_size: int) -> Program:
-    """Return the program that writes the network's outputs for the rows that a run names.
+    """Return the program that writes the network's outputs for the rows of a run, on one thread.
 
-    It is for one thread. A number that is not finite ends the run; the look at the rows brings them
-    into the cache for the first layer.
+    A number that is not finite ends the run.  Checking the rows also brings them into the cache for
+    the first layer.
     """
     program = Program(model.dtype, batch_size, 1)
     x = Stretch(np.empty((0, model.n_inputs), model.dtype), Clock.INPUT)
     out = Stretch(np.empty((0, model.n_outputs), model.dtype), Clock.OUTPUT)
-    program.add("flag_not_finite", x.rows, Mine(program.loss))
-    here = _selected(program, model, x, own=False)
+    program.begin("fetch")
+    program.add("flag_not_finite", x.rows, ThreadRow(program.loss))
+    here = _selected(program, model, x, per_thread=False)
     _forward(program, model, here, out=out)
     program.add_check()
     return program
-
-
-def penalty(parameters: list[Parameter], backend: str) -> float:
-    """Return the sum of the penalties on the parameters."""
-    kernels = COMPILED if backend == "numba" else TWINS
-    return sum((penalties.value(p.regularizer, p.value, kernels) for p in parameters), 0.0)

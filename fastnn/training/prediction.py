@@ -1,59 +1,76 @@
-"""Prediction: programs that a network keeps, and the rows that they are run on."""
+"""Prediction: the programs that a model keeps for it, and how rows are split among threads."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
-from fastnn.layers.base import Layer, Parameter
+from fastnn.inputs.settings import revision
 from fastnn.training import lowering
-from fastnn.training.lowering import Model
+from fastnn.training.model import Model
 
 ROWS = 256
-"""Rows that a thread computes together: their layers stay in the cache."""
+"""Rows that a thread computes together: few enough that the layers' outputs stay in the cache."""
 _PIECE_FLOPS = 1e8
-"""Operations, about a millisecond of them, after which a thread comes back for its next rows."""
+"""Operations, about a millisecond's worth, between a thread's returns for more rows."""
 _ROW_FLOPS = 1000
-"""Operations that take as long as what a row costs however small the network."""
+"""Operations that take as long as the fixed cost of a row."""
 _START_FACTOR = 10
-"""How much more work than a thread of a fit, which has many batches to do, one must have that is
-started for a single prediction: the start takes 0.1 ms."""
+"""A thread started for one prediction needs this many times the work of a thread of a fit, since
+starting it takes 0.1 ms and a fit's thread has many batches to do."""
+
+
+def predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+    """Return the outputs for a caller's rows; see :meth:`fastnn.Network.predict`."""
+    if model.preprocessing is not None:
+        model.need_built("predict")
+        x = checks.as_inputs(X, model.n_features, model.dtype)
+        X = model.preprocessing.transform(x, model.dtype)
+    return outputs(model, X, batch_size)
+
+
+def outputs(model: Model, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+    """Return the outputs for preprocessed rows."""
+    predictor = model.predictor
+    if predictor is None or not predictor.fits(model):
+        model.need_built("predict")
+        predictor = model.predictor = Predictor(model)
+    return predictor.predict(x, batch_size, model.n_threads)
 
 
 class Predictor:
-    """The programs of prediction of one model, kept from call to call.
+    """One model's prediction programs, kept between calls.
 
-    A program is in use by one thread at a time: who finds none that is free makes another.
+    A program serves one thread at a time.  A thread that finds none free makes another.
     """
 
-    def __init__(self, model: Model, backend: str):
-        self._model, self._backend = model, backend
-        self._layers = list(model.layers)
-        self._settings = [(layer, vars(layer).copy()) for layer in model.layers]
+    def __init__(self, model: Model):
+        # Changing the model's settings later must not affect programs in use.
+        self._model, self._backend = model.head(len(model.layers)), model.backend
+        self._layers, self._parameters = self._model.layers, model.parameters
+        self._revision, self._settings = revision(), self._snapshots()
         self._n_inputs, self._n_outputs = model.n_inputs, model.n_outputs
         self._flops = model.flops() + _ROW_FLOPS
         self._few = min(ROWS, int(_PIECE_FLOPS / self._flops))
         self._free: list[team.Kept] = []
 
-    def fits(
-        self,
-        layers: Sequence[Layer],
-        parameters: list[list[Parameter]],
-        dtype: np.dtype,
-        backend: str,
-    ) -> bool:
-        """Return whether one that is made now would be the same."""
-        for layer, settings in self._settings:
-            if layer.__dict__ != settings:
+    def fits(self, model: Model) -> bool:
+        """Return whether a predictor made now would be the same."""
+        if self._revision != (now := revision()):
+            if self._settings != self._snapshots():
                 return False
+            self._revision = now
         return (
-            layers == self._layers
-            and parameters is self._model.parameters
-            and dtype is self._model.dtype
-            and backend == self._backend
+            model.layers == self._layers
+            and model.parameters is self._parameters
+            and model.dtype is self._model.dtype
+            and model.backend == self._backend
         )
+
+    def _snapshots(self) -> list[Any]:
+        return [layer.snapshot() for layer in self._layers]
 
     def predict(self, X: ArrayLike, batch_size: int | None, n_threads: int | None) -> np.ndarray:
         """Return the outputs for the rows of `X`; see :meth:`fastnn.Network.predict`."""
@@ -71,7 +88,7 @@ class Predictor:
         return out
 
     def _share_out(self, x, out, as_it_is, batch_size, n_threads) -> bool:
-        """Predict piece by piece, on threads if they pay; return whether all was finite."""
+        """Predict piece by piece, on threads if they pay off; return whether `x` is finite."""
         rows, free = ROWS, self._free
         if batch_size is not None:
             rows, free = min(checks.positive_int(batch_size, "batch_size"), len(x)), []
@@ -85,14 +102,14 @@ class Predictor:
         def job(first):
             here = x[first : first + piece]
             if not as_it_is:
-                with np.errstate(over="ignore"):  # it is found as an infinity
+                with np.errstate(over="ignore"):  # the program finds the infinity
                     here = np.ascontiguousarray(here, out.dtype)
             return self._run(here, out[first : first + piece], free, rows)
 
         return team.share_out(job, range(0, len(x), piece), n_threads)
 
     def _run(self, x, out, free, rows) -> bool:
-        """Run a program for batches of `rows` rows: a free one if there is one."""
+        """Run a free or new program for batches of `rows` rows; return whether `x` is finite."""
         try:
             kept = free.pop()
         except IndexError:

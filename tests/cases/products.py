@@ -7,7 +7,7 @@ CASES = (
     case("matmul_tn", terms="k"),
     case("matmul_nt", terms="k"),
     case("matmul_tn_add", terms="k", scale=-0.3),
-    case("dense_forward", terms="k", slope=0.0, ahead="m"),
+    case("dense_forward", terms="k", slope=0.0, prefetch_distance="m"),
     case("dense_backward", terms="k", slope=0.1),
     case("transpose", tolerance="exact"),
 )

@@ -1,4 +1,4 @@
-"""Filling the compile cache, so that no later process waits for the compiler."""
+"""Fill the compile cache, so that later processes do not wait for the compiler."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from fastnn.preprocessing import PCA
 def warmup() -> None:
     """Compile what the built-in layers, losses and optimizers need, in both dtypes.
 
-    It trains tiny networks that between them use every built-in, on data of both float types.
+    It trains tiny networks that together use every built-in, on data of both float types.
     """
     rng = np.random.default_rng(0)
     names = sorted({activation.name for activation in activations.TABLE.values()})
@@ -27,7 +27,7 @@ def warmup() -> None:
             y = [0, 1, 1, 0] if loss.target == "class" else np.ones((4, loss.n_targets(2)))
             network = Network([Dense(2)], loss=loss, dtype=dtype)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # losses that nobody should use
+                warnings.simplefilter("ignore")  # for losses that nobody should use
                 network.fit(x, np.asarray(y), sample_weight=np.ones(4))
             network.evaluate(x, np.asarray(y))
         for optimizer in _optimizers():
@@ -42,7 +42,7 @@ def warmup() -> None:
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
         network.predict(x)
-        for name in ("sgd", "adam"):  # one trains paths alone, the other all of the tree
+        for name in ("sgd", "adam"):  # one trains only paths, the other the whole tree
             classes = [Dense(4), HierarchicalSoftmax(3)]
             network = Network(classes, loss="softmax_cross_entropy", optimizer=name, dtype=dtype)
             network.fit(x, np.array([0, 1, 2, 0]), validation_split=0.5)
@@ -60,7 +60,7 @@ def warmup() -> None:
 
 
 def _optimizers() -> list[optimizers.Optimizer]:
-    """Return optimizers that between them use every kernel of an update and of a schedule."""
+    """Return optimizers that together use every update and schedule kernel."""
     rmsprop = [(momentum, centered) for momentum in (0.0, 0.9) for centered in (False, True)]
     rates = [
         schedules.InverseTimeDecay(0.1, 10, 1),
@@ -69,7 +69,7 @@ def _optimizers() -> list[optimizers.Optimizer]:
         schedules.OneCycle(0.1, 10),
         schedules.WarmUp(0.1, 10),
     ]
-    found = [kind() for name, kind in optimizers.TABLE.items() if name != "lbfgs"]
+    found = [kind() for kind in optimizers.TABLE.values() if not kind.searches]
     found += [
         optimizers.SGD(momentum=0.9),
         optimizers.SGD(momentum=0.9, nesterov=True),

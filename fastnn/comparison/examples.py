@@ -1,0 +1,99 @@
+"""Arguments to call any kernel with, made from its specification."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastnn.kernels.contract import Argument
+from fastnn.kernels.public import Kernel
+
+_FOLLOWS: Mapping[str, Callable[[Mapping[str, int]], int]] = {
+    "o": lambda lengths: 1,  # one number that a kernel returns
+    "p": lambda lengths: 2,  # a pair of them
+    "c": lambda lengths: lengths["n"] + 1,  # the classes of a tree of n nodes
+    "t": lambda lengths: 2 * lengths["n"] + 1,  # its classes and nodes
+}
+"""Axes whose lengths follow from the others."""
+
+_NUMBERS: Mapping[str, float] = {
+    "slope": 0.0, "grow": 1.2, "smallest": 1e-6, "largest": 50.0, "low": -0.5, "q": 1.5,
+    "seed": 0, "layer": 0, "epoch": 0, "step": 1, "first": 0, "staircase": 0, "shuffle": 1,
+    "prefetch_distance": 0,
+}  # fmt: skip
+"""Numbers that cannot be 0.5: counts, switches, and both ends of a range."""
+_LENGTHS: Mapping[str, str] = {"last": "n", "n": "m", "batch": "m", "rows": "m"}
+"""Numbers that are the length of an axis."""
+
+_UP_TO_1 = frozenset(("y", "target", "levels", "cost", "weight", "batch_weight", "row_scale"))
+"""Arrays of probabilities, weights and the like: numbers from 0 to 1."""
+_ABOVE_1 = frozenset(
+    ("square", "squares", "total", "change", "size", "v", "largest", "variance", "factor")
+)
+"""Arrays of squares and other sizes, from 1 to 2: above the square of any mean from -1 to 1.
+A factor below 1 would soon leave denormal numbers of an array that is scaled in place, which take
+100 times as long."""
+
+
+def axes(kernel: Kernel) -> list[str]:
+    """Return the letters of a kernel's axes whose lengths make up a shape, as they first appear.
+
+    Examples
+    --------
+    >>> from fastnn import kernels
+    >>> axes(kernels.relu_forward), axes(kernels.matmul_tn)
+    (['m', 'n'], ['k', 'm', 'n'])
+    """
+    letters = "".join("".join(argument.axes) for argument in kernel.arguments)
+    return [each for each in dict.fromkeys(letters) if each.isalpha() and each not in _FOLLOWS]
+
+
+def example_arguments(
+    kernel: Kernel, shape: tuple[int, ...], dtype: DTypeLike, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return arguments of a kernel by name, in the order of its signature.
+
+    Every array holds numbers, those that the kernel only writes as well.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    shape : tuple of int
+        A length for each of the kernel's :func:`axes`.
+    dtype : data type
+        float32 or float64, of all arrays but labels and indices.
+    rng : numpy.random.Generator
+        Draws the arrays.
+
+    Examples
+    --------
+    >>> from fastnn import kernels
+    >>> made = example_arguments(kernels.relu_forward, (2, 3), "float32", np.random.default_rng(0))
+    >>> [(name, np.shape(value)) for name, value in made.items()]
+    [('x', (2, 3)), ('slope', ()), ('out', (2, 3))]
+    """
+    lengths = dict(zip(axes(kernel), shape, strict=True))
+    used = {letter for argument in kernel.arguments for axis in argument.axes for letter in axis}
+    lengths |= {letter: _FOLLOWS[letter](lengths) for letter in used & _FOLLOWS.keys()}
+
+    def number(name: str) -> float:
+        return lengths[_LENGTHS[name]] if name in _LENGTHS else _NUMBERS.get(name, 0.5)
+
+    def length(axis: str) -> int:
+        return int(np.prod([lengths.get(letter) or int(letter) for letter in axis]))
+
+    def array(argument: Argument) -> np.ndarray:
+        sizes = [length(axis) for axis in argument.axes]
+        if argument.below:
+            return rng.integers(0, lengths[argument.below], sizes)
+        if argument.name == "index":
+            return np.zeros(sizes, np.int64)
+        low = 0 if argument.name in _UP_TO_1 else 1 if argument.name in _ABOVE_1 else -1
+        high = 2 if argument.name in _ABOVE_1 else 1
+        return rng.uniform(low, high, sizes).astype(dtype)
+
+    return {
+        argument.name: number(argument.name) if argument.scalar else array(argument)
+        for argument in kernel.arguments
+    }

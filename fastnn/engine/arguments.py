@@ -1,0 +1,292 @@
+"""What a step passes to its kernel: arrays, and which of them a thread gets.
+
+Each kind of argument says once, in `place`, where its array lies: an address, lengths and strides,
+computed from numbers of the step table, fields of the clock and the bounds of the thread's share.
+:class:`Symbols` makes code of that, and collects the numbers for the table on the way;
+:class:`Values` makes the array itself, for the NumPy twin.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from fastnn.engine.clock import Clock
+
+
+class Place(NamedTuple):
+    """Where an array lies; without strides (in bytes) it is contiguous."""
+
+    address: Any
+    shape: tuple[Any, ...]
+    strides: tuple[Any, ...] | None = None
+
+
+class Term:
+    """A piece of code: arithmetic on it gives the code of the result."""
+
+    def __init__(self, text: str, is_sum: bool = False):
+        self.text, self.is_sum = text, is_sum
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __add__(self, other: Any) -> "Term":
+        return Term(f"{self} + {other}", True)
+
+    def __sub__(self, other: Any) -> "Term":
+        return Term(f"{self} - {_factor(other)}", True)
+
+    def __mul__(self, other: Any) -> "Term":
+        return Term(f"{_factor(self)} * {_factor(other)}")
+
+    def __neg__(self) -> "Term":
+        return Term(f"-{_factor(self)}")
+
+    def __getitem__(self, index: int) -> "Term":
+        return Term(f"{_factor(self)}[{index}]")
+
+
+def _factor(term: Any) -> str:
+    return f"({term})" if isinstance(term, Term) and term.is_sum else str(term)
+
+
+class At:
+    """What a place is computed from: see :class:`Symbols` and :class:`Values`."""
+
+    lo: Any
+    hi: Any
+    """The bounds of the thread's share of the step's extent."""
+
+    def integer(self, value: Any) -> Any:
+        """Return an integer of the step's row of the table."""
+        raise NotImplementedError
+
+    def real(self, value: float) -> Any:
+        """Return a float of that row."""
+        raise NotImplementedError
+
+    def clock(self, field: Any) -> Any:
+        """Return a field of the thread's clock."""
+        raise NotImplementedError
+
+    def array(self, place: Place, dtype: np.dtype) -> Any:
+        """Return the array at a place."""
+        raise NotImplementedError
+
+
+class Symbols(At):
+    """The names that generated code has for all this.
+
+    `integers` and `floats` are the step's row of the table, `dtypes` the Numba types that the code
+    calls dtype0, dtype1 ...
+    """
+
+    lo, hi = Term("lo"), Term("hi")
+
+    def __init__(self) -> None:
+        self.integers: list[int] = []
+        self.floats: list[float] = []
+        self.dtypes: list[Any] = []
+
+    def integer(self, value):
+        self.integers.append(int(value))
+        return Term(f"i[{len(self.integers) - 1}]")
+
+    def real(self, value):
+        self.floats.append(value)
+        return Term(f"f[{len(self.floats) - 1}]")
+
+    def clock(self, field):
+        return Term(f"c[{field.name if isinstance(field, Clock) else field}]")
+
+    def array(self, place, dtype):
+        kind = numba.from_dtype(dtype)
+        if kind not in self.dtypes:
+            self.dtypes.append(kind)
+        name, (address, shape, strides) = f"dtype{self.dtypes.index(kind)}", place
+        if strides is None:
+            function = "vector" if len(shape) == 1 else "matrix"
+            return Term(f"{function}({', '.join(map(str, (address, *shape, name)))})")
+        if len(shape) == 1:  # `strided` makes matrices
+            return Term(f"strided({address}, {shape[0]}, 1, {strides[0]}, 0, {name})[:, 0]")
+        return Term(f"strided({', '.join(map(str, (address, *shape, *strides, name)))})")
+
+
+class Values(At):
+    """The numbers and arrays themselves, for items lo ... hi - 1 of a step's extent."""
+
+    def __init__(self, fields: np.ndarray, lo: int, hi: int):
+        self.fields, self.lo, self.hi = fields, lo, hi
+
+    def integer(self, value):
+        return value
+
+    def real(self, value):
+        return value
+
+    def clock(self, field):
+        return self.fields[field]
+
+    def array(self, place, dtype):
+        return np.asarray(_Memory(place, dtype))
+
+
+class _Memory:
+    """Memory at an address, as NumPy asks for it."""
+
+    def __init__(self, place: Place, dtype: np.dtype):
+        strides = place.strides
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (int(place.address), False),
+            "typestr": dtype.str,
+            "shape": tuple(map(int, place.shape)),
+            "strides": None if strides is None else tuple(map(int, strides)),
+        }
+
+
+@dataclass(frozen=True)
+class Arg:
+    """An array of which a kernel gets all or a share; the subclasses say which."""
+
+    array: np.ndarray
+
+    note = ""
+    """The share in a word or two, for who reads a program."""
+
+    def place(self, at: At) -> Place:
+        """Return where what the kernel gets lies."""
+        raise NotImplementedError
+
+    def value(self, at: At) -> Any:
+        """Return what the kernel gets: its code or itself."""
+        return at.array(self.place(at), self.array.dtype)
+
+    def shape(self, batch_size: int) -> tuple[int, ...]:
+        """Return the shape of what all threads get together."""
+        return self.array.shape
+
+
+class Whole(Arg):
+    """All of a contiguous array that does not depend on the batch."""
+
+    note = "whole"
+
+    def place(self, at):
+        return Place(at.integer(self.array.ctypes.data), tuple(map(at.integer, self.array.shape)))
+
+
+class Strided(Whole):
+    """The same, of any strides: an array and its transpose need no steps of their own."""
+
+    def place(self, at):
+        return Place(*super().place(at)[:2], tuple(map(at.integer, self.array.strides)))
+
+
+class Source(Strided):
+    """The whole of the user's data, of any strides."""
+
+    def place(self, at):
+        plain = self.array.ndim == 2 and self.array.flags.c_contiguous
+        return Whole.place(self, at) if plain else super().place(at)
+
+
+@dataclass(frozen=True)
+class Part(Arg):
+    """This thread's share of the rows of an array that does not depend on the batch.
+
+    With `per_thread` it is room of each thread's own, (threads, rows, columns), which a share fills
+    from the start.  The two differ in numbers alone, so that no step is compiled once for each.
+    """
+
+    per_thread: bool = False
+
+    @property
+    def note(self):
+        return "own room" if self.per_thread else "rows"
+
+    def place(self, at):
+        address, rows, columns = self._share(at)
+        return Place(address, (rows, columns)[: self.array.ndim - self.per_thread])
+
+    def _share(self, at: At) -> tuple[Any, Any, Any]:
+        """Return the address of the share's first row, its rows and columns."""
+        stride = self.array.strides[0]
+        thread, row = (stride, 0) if self.per_thread else (0, stride)
+        address = at.integer(self.array.ctypes.data)
+        address += at.clock(Clock.THREAD) * at.integer(thread) + at.lo * at.integer(row)
+        columns = at.integer(math.prod(self.array.shape[1 + self.per_thread :]))
+        return address, at.hi - at.lo, columns
+
+    def shape(self, batch_size):
+        return self.array.shape[self.per_thread :]
+
+
+class FlatPart(Part):
+    """The same share as one vector: what an elementwise update wants."""
+
+    def place(self, at):
+        address, rows, columns = self._share(at)
+        return Place(address, (rows * columns,))
+
+
+class PartColumns(Arg):
+    """This thread's share of the columns of an array that does not depend on the batch."""
+
+    note = "columns"
+
+    def place(self, at):
+        size = self.array.itemsize
+        address = at.integer(self.array.ctypes.data) + at.lo * size
+        rows, stride = at.integer(len(self.array)), at.integer(self.array.strides[0])
+        return Place(address, (rows, at.hi - at.lo), (stride, size))
+
+
+class ThreadRow(Arg):
+    """This thread's own row of an array that has a row for each thread."""
+
+    note = "own row"
+
+    def place(self, at):
+        address = at.integer(self.array.ctypes.data)
+        address += at.clock(Clock.THREAD) * at.integer(self.array.strides[0])
+        return Place(address, (at.integer(self.array.shape[1]),))
+
+    def shape(self, batch_size):
+        return self.array.shape[1:]
+
+
+@dataclass(frozen=True)
+class Number(ThreadRow):
+    """The first element of this thread's own row, as a number that an earlier step has left."""
+
+    negative: bool = False
+
+    note = "number"
+
+    def value(self, at):
+        number = super().value(at)[0]
+        return -number if self.negative else number
+
+    def shape(self, batch_size):
+        return ()
+
+    def __neg__(self) -> "Number":
+        return Number(self.array, not self.negative)
+
+
+class Low:
+    """The first item of this thread's share."""
+
+    def value(self, at: At) -> Any:
+        return at.lo
+
+
+class High:
+    """One past the last item of this thread's share."""
+
+    def value(self, at: At) -> Any:
+        return at.hi

@@ -1,0 +1,101 @@
+"""The products below the public kernels: the micro-kernel alone, and tiles of any width."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba.core.errors import TypingError
+
+from fastnn.kernels import COMPILED
+from fastnn.kernels.gemm.microkernel import multiply_column
+from fastnn.kernels.gemm.structures import Dims, Prefetch, matrix, moved, overwrite
+from fastnn.kernels.gemm.tiles import TILE
+from fastnn.kernels.jit import njit
+from tests.cases import DTYPES, normal
+
+ROOT = Path(__file__).parent.parent
+
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+
+@njit(cached=False)
+def _columns(a, b, c):
+    """Compute C column by column of tiles; return how many columns they had together."""
+    one, zero, j = c.dtype.type(1), np.int64(0), np.int64(0)
+    prefetch = Prefetch(zero, zero, zero, zero, False)
+    while j < c.shape[1]:
+        dims = Dims(c.shape[0], c.shape[1] - j, a.shape[1])
+        right, out = moved(matrix(b, one), 0, j), moved(matrix(c, one), 0, j)
+        j += multiply_column(dims, matrix(a, one), right, out, overwrite(one), prefetch)
+    return j
+
+
+@each_dtype
+def test_the_micro_kernel_keeps_its_contract(dtype):
+    rng, lanes = np.random.default_rng(0), TILE.vector_bytes // np.dtype(dtype).itemsize
+    nr = TILE.widths[0] * lanes
+    for k in (0, 1, 7, 100):
+        a, b = normal(rng, dtype, 2 * TILE.mr + 1, k), normal(rng, dtype, k, 2 * nr)
+        alone = np.empty((len(a), 2 * nr), dtype)
+        for i in range(len(alone)):
+            for j in range(2 * nr):
+                _columns(a[i : i + 1], b[:, j : j + 1], alone[i : i + 1, j : j + 1])
+        np.testing.assert_allclose(alone, a @ b, atol=(k + 1) * np.finfo(dtype).eps * 4)
+        for m in range(1, len(a) + 1):
+            for n in (1, lanes - 1, lanes, lanes + 1, nr - 1, nr, nr + 1, 2 * nr):
+                room = np.full((m + 2, n + 2), 3, dtype)
+                assert _columns(a[:m], b[:, :n], room[1:-1, 1:-1]) == n
+                assert room[1:-1, 1:-1].tobytes() == alone[:m, :n].tobytes(), (m, n, k)
+                room[1:-1, 1:-1] = 3
+                assert (room == 3).all(), (m, n, k)
+
+
+@pytest.mark.parametrize("name", ["matmul_nn", "matmul_tn_add"])
+def test_operands_of_two_dtypes_do_not_compile(name):
+    a, out = np.ones((2, 2)), np.ones((2, 2), np.float32)
+    numbers = [0.5] if name == "matmul_tn_add" else []
+    with pytest.raises(TypingError, match="an array of float64 in a product of float32"):
+        COMPILED[name](a, out.copy(), *numbers, out)
+
+
+# The table of tiles is read when fastnn is imported, so the module is replaced before.
+OTHER_TILE = """
+import importlib.util, sys
+import numpy as np
+
+spec = importlib.util.find_spec("fastnn")
+path = spec.submodule_search_locations[0] + "/kernels/gemm/tiles.py"
+spec = importlib.util.spec_from_file_location("fastnn.kernels.gemm.tiles", path)
+tiles = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiles)
+tiles.TILE = tiles.TILE._replace(widths={widths}, mr={mr})
+sys.modules[spec.name] = tiles
+
+from tests.cases import BY_NAME, DTYPES, assert_agree, copied, shapes
+from fastnn.kernels.gemm import loops
+assert loops.NR_BYTES == {widths}[0] * tiles.TILE.vector_bytes
+for name in ("matmul_nn", "matmul_tn", "matmul_nt", "matmul_tn_add", "dense_forward",
+             "dense_backward"):
+    case = BY_NAME[name]
+    for dtype in DTYPES:
+        for number, shape in enumerate(shapes(case.dimensions)):
+            made = case.make(np.random.default_rng(number), dtype, *shape)
+            compiled, reference = copied(made), copied(made)
+            case.compiled(*compiled.values())
+            case.reference(*reference.values())
+            assert_agree(case, shape, compiled["out"], reference["out"])
+    print(name)
+"""
+
+
+@pytest.mark.parametrize(("widths", "mr"), [((1,), 6), ((3, 1), 5)])
+def test_tiles_may_have_any_widths(widths, mr, tmp_path, monkeypatch):
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
+    process = subprocess.run(
+        [sys.executable, "-c", OTHER_TILE.format(widths=widths, mr=mr)],
+        cwd=ROOT, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    assert len(process.stdout.split()) == 6
