@@ -47,7 +47,6 @@ class Softsign(Activation):
     name = "softsign"
 
 '''),
-    ("fastnn/activations.py", "    Softmax,\n)", "    Softsign,\n"),
     ("tests/cases/activations.py", END, """
 CASES += activation("softsign")
 """),
