@@ -51,7 +51,7 @@ class Softsign(Activation):
 CASES += activation("softsign")
 """),
 ]  # fmt: skip
-"""Files, before what the text goes, and the text."""
+"""(file, what the new text goes in front of, the new text); END is the end of the file."""
 
 PROGRAM = """
 import sys
