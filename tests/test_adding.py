@@ -44,10 +44,9 @@ def softsign_backward(x, y, dy, dx):
 class Softsign(Activation):
     """``f(t) = t / (1 + |t|)``."""
 
-    name = "softsign"
+    name, range = "softsign", (-1.0, 1.0)
 
 '''),
-    ("fastnn/activations.py", "    Softmax,\n)", "    Softsign,\n"),
     ("tests/cases/activations.py", END, """
 CASES += activation("softsign")
 """),
