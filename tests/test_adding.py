@@ -44,7 +44,7 @@ def softsign_backward(x, y, dy, dx):
 class Softsign(Activation):
     """``f(t) = t / (1 + |t|)``."""
 
-    name = "softsign"
+    name, range = "softsign", (-1.0, 1.0)
 
 '''),
     ("tests/cases/activations.py", END, """

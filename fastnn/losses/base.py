@@ -29,7 +29,7 @@ class Loss(Configured):
     warning : str or None
         What `fit` warns of.
     on_command_line : bool
-        Whether ``python -m fastnn train`` offers it.
+        Whether ``python -m fastnn`` offers it; not inherited.
 
     Examples
     --------
