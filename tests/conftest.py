@@ -2,6 +2,19 @@
 
 import pytest
 
+KERNEL_TESTS = "elementary strides edges kernel_gradients parity comparison guard_pages".split()
+"""They compile every kernel for Python to call, and the last of them finds it all compiled."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the tests of kernels last.
+
+    Workers begin with a stretch of the tests each (``--dist=worksteal``): while one compiles the
+    kernels another compiles the steps of networks, and neither compiles what the other does.
+    """
+    places = {f"test_{name}": place for place, name in enumerate(KERNEL_TESTS)}
+    items.sort(key=lambda item: places.get(item.path.stem, -1))
+
 
 @pytest.fixture(autouse=True)
 def _threads_however_small_the_work(monkeypatch):
