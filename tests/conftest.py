@@ -2,18 +2,17 @@
 
 import pytest
 
-KERNEL_TESTS = "elementary strides edges kernel_gradients parity comparison guard_pages".split()
-"""They compile every kernel for Python to call, and the last of them finds it all compiled."""
+LONGEST = "parity promises processes diagnosis_gradients bits diagnosis".split()
+"""These files first: the first compiles the kernels for Python, the second the steps of networks."""
 
 
 def pytest_collection_modifyitems(items):
-    """Put the tests of kernels last.
+    """Begin with the longest files, each of which one worker runs (``--dist=loadfile``).
 
-    Workers begin with a stretch of the tests each (``--dist=worksteal``): while one compiles the
-    kernels another compiles the steps of networks, and neither compiles what the other does.
+    Workers then seldom compile the same at the same time, nor wait for one at the end.
     """
-    places = {f"test_{name}": place for place, name in enumerate(KERNEL_TESTS)}
-    items.sort(key=lambda item: places.get(item.path.stem, -1))
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(autouse=True)
