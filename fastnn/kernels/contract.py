@@ -5,7 +5,7 @@ word for each argument:
 
 ========== ===================================================================================
 ``mn``     an array of two axes; axes of one letter have one length
-``m(qn)``  its second axis is as long as q times n; a digit stands for itself
+``m(qn)``  its second axis is as long as q times n; a digit is a length itself
 ``-``      a number
 ``m<n``    a vector of labels or indices, integers in [0, n)
 ``mn!``    an array that the kernel writes, whatever stood there
