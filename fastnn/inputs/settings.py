@@ -1,12 +1,12 @@
-"""Settings, declared once with their checks, and what follows from them; look-up by name.
+"""Settings, declared once together with their checks; and look-up by name.
 
 ::
 
     class Huber(Loss):
         delta: float = setting(default=1.0, check=positive_float)
 
-is all that it takes: ``Huber(0.5)`` is checked, and so is ``loss.delta = 2``; objects compare,
-print, copy and store themselves, and have scikit-learn's ``get_params`` and ``set_params``.
+is all it takes.  ``Huber(0.5)`` and ``loss.delta = 2`` are checked.  Objects can be compared,
+printed, copied and saved, and have scikit-learn's ``get_params`` and ``set_params``.
 """
 
 import copy
@@ -19,8 +19,8 @@ from fastnn.inputs.checks import listed, one_of
 
 T = TypeVar("T")
 Check = Callable[[Any, str], Any]
-"""``check(value, name)`` returns the value to keep, or raises ValueError or TypeError with the
-name of the argument."""
+"""``check(value, name)`` returns the value to store, or raises a ValueError or TypeError that names
+the argument."""
 
 _REQUIRED: Any = object()
 _changes = itertools.count(1)
@@ -28,7 +28,7 @@ _revision = 0
 
 
 class Setting:
-    """What a class says of one of its settings."""
+    """A class's declaration of one setting."""
 
     def __init__(self, default: Any, check: Check | None, kw_only: bool, init: bool):
         self.default, self.check, self.kw_only, self.init = default, check, kw_only, init
@@ -42,24 +42,24 @@ def setting(
     kw_only: bool = False,
     init: bool = True,
 ) -> Any:
-    """Declare a setting in the body of a class.
+    """Declare a setting in a class body.
 
     Parameters
     ----------
     default : object, optional
         Checked when it is used, like any other value.
     check : callable, optional
-        ``check(value, name)`` returns the value to keep, or raises.
+        ``check(value, name)`` returns the value to store, or raises.
     kw_only : bool
-        Whether it is given by name only.
+        Whether the setting is keyword-only.
     init : bool
-        False declares an attribute that is not a setting, such as what `fit` has learned.
+        False declares an attribute that is not a setting, such as what `fit` learns.
     """
     return Setting(default, check, kw_only, init)
 
 
 def optional(check: Check) -> Check:
-    """Return a check that lets None through.
+    """Return a check that also accepts None.
 
     Examples
     --------
@@ -71,25 +71,25 @@ def optional(check: Check) -> Check:
 
 
 def among(*choices: str) -> Check:
-    """Return the check of a name that is one of `choices`."""
+    """Return a check that accepts only the names in `choices`."""
     return partial(one_of, choices=choices)
 
 
 def revision() -> int:
-    """Return a number that changes whenever an attribute of anything configured is set."""
+    """Return a number that changes whenever an attribute of any configured object is set."""
     return _revision
 
 
 @dataclass_transform(field_specifiers=(setting,))
 class Configured:
-    """Something made of plain settings: checked, comparable, printable and storable.
+    """Base of objects that consist of settings: checked, comparable, printable and storable.
 
-    A subclass declares its settings by :func:`setting`, and gets an ``__init__`` that takes them
-    in that order, those of its bases first.  They are attributes, and may be set anew.  Keep values
-    in them, not containers to change in place.
+    A subclass declares its settings with :func:`setting` and gets an ``__init__`` that takes them
+    in order, those of its bases first.  Settings are attributes, which you may assign.  Store
+    values in them, not containers to change in place.
 
-    A subclass, or what it is mixed with, may write its own ``__init__`` instead.  Then the
-    attributes of an object are its settings, but for those whose names end with ``_``.
+    A subclass, or a mixin, may write its own ``__init__`` instead.  Its settings are then all
+    attributes whose names do not end with ``_``.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class Configured:
             _note_change()
 
     def _assign(self, given: Mapping[str, Any]) -> None:
-        """Check some settings and set them, all or none."""
+        """Check some settings and set all of them, or none if a check fails."""
         checked = dict(given)
         for name, value in given.items():
             check = self._declared[name].check if name in self._declared else None
@@ -154,9 +154,9 @@ class Configured:
         _note_change()
 
     def check_settings(self) -> None:
-        """Refuse settings that do not go together, and set what follows from them.
+        """Refuse settings that do not go together, and set attributes that depend on them.
 
-        Called after each change; if it raises, the settings are as before.
+        Called after each change.  If it raises, the change is undone.
         """
 
     def settings(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Configured:
         return {name: own[name] for name in self._declared}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings as scikit-learn does; `deep` adds ``outer__inner`` for nested ones.
+        """Return the settings, as in scikit-learn; `deep` adds nested ones as ``outer__inner``.
 
         Examples
         --------
@@ -182,7 +182,7 @@ class Configured:
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set some settings, all or none; ``outer__inner`` names one of a nested object's.
+        """Set some settings, or none if any is wrong; ``outer__inner`` names a nested setting.
 
         Raises
         ------
@@ -214,7 +214,7 @@ beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
         return copy.copy(self)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the class name and the settings; what is configured itself is one of its own."""
+        """Return the class name and the settings; nested objects become configurations too."""
         settings = {
             name: value.to_config() if isinstance(value, Configured) else value
             for name, value in self.settings().items()
@@ -222,7 +222,7 @@ beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
         return {"name": type(self).__name__, **settings}
 
     def snapshot(self) -> tuple[Any, ...]:
-        """Return what compares equal to a later snapshot if no setting has changed since."""
+        """Return a value that equals a later snapshot if no setting has changed in between."""
         return type(self), *((name, _now(value)) for name, value in self.settings().items())
 
     def __eq__(self, other: object) -> bool:
@@ -237,14 +237,14 @@ beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
 
 
 class Stateful(Configured):
-    """Configured, and with a state besides: no other object is equal to it."""
+    """A configured object that also has state, so it equals only itself."""
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
 
 def _now(value: Any) -> Any:
-    """Return what a setting is now: of those that are configured, in a list too, a snapshot."""
+    """Return a setting's current value, with snapshots of configured objects, also in lists."""
     if isinstance(value, list):
         return [_now(each) if isinstance(each, Configured) else each for each in value]
     return value.snapshot() if isinstance(value, Configured) else value
@@ -252,13 +252,13 @@ def _now(value: Any) -> Any:
 
 def _note_change() -> None:
     global _revision
-    _revision = next(_changes)  # a new number however many threads are here
+    _revision = next(_changes)  # a new number even if several threads are here
 
 
 class _Init:
-    """Stands for the ``__init__`` of a class until it is asked for.
+    """Stands in for a class's ``__init__`` until someone asks for it.
 
-    To write all of them takes as long as everything else here, 3 ms of an import.
+    Generating all of them at once would take 3 ms of the import, as long as everything else here.
     """
 
     def __init__(self, cls: type[Configured]):
@@ -271,7 +271,7 @@ class _Init:
 
 
 def _written_init(cls: type[Configured]) -> Callable[..., None]:
-    """Return the ``__init__`` of a class: a real function, for real signatures and errors."""
+    """Return a class's ``__init__``: a real function, for real signatures and error messages."""
     declared = cls._declared
     arguments = ["self"]
     for name, each in declared.items():
@@ -294,9 +294,9 @@ def _written_init(cls: type[Configured]) -> Callable[..., None]:
 
 
 def table(family: type[T]) -> dict[str, type[T]]:
-    """Return the classes of a family so far by their `name`, then by their `aliases`.
+    """Return the classes of a family defined so far, by their `name`, then by their `aliases`.
 
-    Only what a class says itself counts: no name is inherited.
+    Names are not inherited: a class is listed only under what it declares itself.
     """
     own = {kind: vars(kind) for kind in subclasses(family)}
     names = {said["name"]: kind for kind, said in own.items() if said.get("name")}
@@ -304,21 +304,21 @@ def table(family: type[T]) -> dict[str, type[T]]:
 
 
 def subclasses(family: type[T]) -> Iterator[type[T]]:
-    """Yield the subclasses, each before its own."""
+    """Yield all subclasses, each followed by its own."""
     for kind in family.__subclasses__():
         yield kind
         yield from subclasses(kind)
 
 
 def look_up(wanted: Any, name: str, kind: type, table: Mapping[str, Any]) -> Any:
-    """Return `wanted` itself, or what it names in `table`; a class or function there is called.
+    """Return `wanted` itself, or the entry of `table` that it names; a class there is called.
 
     Raises
     ------
     ValueError
         For a name that is not in the table.
     TypeError
-        For anything that is neither a name, a configuration, nor of this `kind`.
+        For anything that is not a name, a configuration or an object of this `kind`.
     """
     if isinstance(wanted, kind):
         return wanted
