@@ -62,7 +62,7 @@ hidden.__name__ = "list of layer sizes"
 
 
 def offered(table: Mapping[str, type[losses.Loss] | type[optimizers.Optimizer]]) -> list[str]:
-    """Return the names of the classes that say themselves that `train` offers them."""
+    """Return the names of the classes that set `on_command_line` themselves."""
     return sorted({kind.name for kind in table.values() if vars(kind).get("on_command_line")})
 
 
@@ -162,12 +162,10 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("sizes", type=sizes, metavar="SIZES", help="the network, as in 200-64-1")
     explain.add_argument(
         "--loss",
-        choices=["mae", "mse", "softmax_cross_entropy"],
+        choices=offered(losses.TABLE),
         help="default: mae for one output, softmax_cross_entropy for more",
     )
-    explain.add_argument(
-        "--optimizer", choices=["adam", "sgd"], default="adam", help="default: adam"
-    )
+    explain.add_argument("--optimizer", choices=names, default="adam", help="default: adam")
     explain.add_argument(
         "--batch-size", type=number(int, 1), default=32, metavar="N", help="default: 32"
     )

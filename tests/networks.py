@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fastnn import (
     GD,
@@ -70,8 +71,6 @@ class Case:
     """What else :meth:`Network.fit` is given."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else :class:`Network` is given."""
-    slack: float = 1.0
-    """How many times AGREEMENT the reference may differ, where the training enlarges rounding."""
 
     def network(self, **options: Any) -> Network:
         """Return the network, not built yet."""
@@ -94,7 +93,9 @@ class Case:
         return x, y
 
     def train(self, network: Network, epochs: int = EPOCHS) -> History:
-        """Fit the network to the data."""
+        """Fit the network to the data; skip the test where it needs what is not installed."""
+        if isinstance(self.optimizer, LBFGS):
+            pytest.importorskip("scipy")
         weight = np.linspace(0, 2, self.rows) if self.weighted else None
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "loss 'signed_error'", UserWarning)
@@ -171,7 +172,7 @@ LAYERS = {
             Dense(3),
             Activation("softmax"),
         ],
-        3, "softmax_cross_entropy", "adam", slack=10,
+        3, "softmax_cross_entropy", "adam",
     ),
     "normalization without center or scale": Case(
         [
@@ -309,7 +310,7 @@ PENALTIES = _with_penalties() | {
             Dense(2, kernel_regularizer=Lq(0.1, 0.7), kernel_constraint=UnitNorm()),
             Dense(1),
         ],
-        1, optimizer=SGD(CosineDecay(0.05, 10)), slack=10,
+        1, optimizer=SGD(CosineDecay(0.05, 10)),
         options={"kernel_regularizer": L1L2(0.1, 0.2, "shrink"), "bias_regularizer": L2(0.1)},
     ),
     "proximal at a scheduled rate": Case(

@@ -44,15 +44,14 @@ def softsign_backward(x, y, dy, dx):
 class Softsign(Activation):
     """``f(t) = t / (1 + |t|)``."""
 
-    name = "softsign"
+    name, range = "softsign", (-1.0, 1.0)
 
 '''),
-    ("fastnn/activations.py", "    Softmax,\n)", "    Softsign,\n"),
     ("tests/cases/activations.py", END, """
 CASES += activation("softsign")
 """),
 ]  # fmt: skip
-"""Files, before what the text goes, and the text."""
+"""(file, what the new text goes in front of, the new text); END is the end of the file."""
 
 PROGRAM = """
 import sys

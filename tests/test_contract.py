@@ -31,8 +31,8 @@ def test_arrays_of_a_strided_kernel_have_any_strides_unless_written_or_marked():
 
 
 @pytest.mark.parametrize("word", ["", "m(n", "mn<", "m-", "mn&", "!"])
-def test_what_is_no_word_is_refused(word):
-    with pytest.raises(ValueError, match="no word of a specification"):
+def test_a_malformed_word_is_refused(word):
+    with pytest.raises(ValueError, match="cannot parse"):
         Argument("x", word, strided=False)
 
 
@@ -46,9 +46,9 @@ def _entered(specification, name):
 
 @pytest.mark.parametrize("specification", ["m", "m m! m"])
 def test_there_is_a_word_for_each_argument(specification):
-    with pytest.raises(ValueError, match="one_word_too_many takes 2 arguments"):
-        _entered(specification, "one_word_too_many")
-    assert "one_word_too_many" not in CONTRACTS
+    with pytest.raises(ValueError, match="wrong_number takes 2 arguments"):
+        _entered(specification, "wrong_number")
+    assert "wrong_number" not in CONTRACTS
 
 
 def test_two_kernels_cannot_have_one_name():

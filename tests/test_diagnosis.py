@@ -230,6 +230,7 @@ PLANTED = {
     "-1 and 1 for the logistic loss": (_signs_for_bits, "labels"),
     "sigmoid out of range": (_out_of_range("sigmoid"), "output_range"),
     "relu out of range": (_out_of_range("relu"), "output_range"),
+    "elu out of range": (_out_of_range("elu"), "output_range"),
     "softmax of one": (_one_softmax, "output_range"),
     "penalty": (_penalty, "penalty"),
     "rows misaligned": (_rows_misaligned, "rows_misaligned"),

@@ -8,6 +8,7 @@ import pytest
 
 import fastnn
 from fastnn import GD, SGD, Adam, Dense, Network, check_units, lr_range_test, overfit_small, sweep
+from fastnn.activations import LeakyReLU
 from fastnn.diagnosis import RateRange, WatchUnits, check_oscillation
 from fastnn.initializers import Constant, Normal
 from fastnn.optimizers import Optimizer
@@ -52,6 +53,13 @@ def test_units_are_counted():
     assert (relu.layer, relu.activation, relu.saturated, relu.dead) == (0, "relu", None, 0.25)
     assert tanh.saturated == pytest.approx(2 / 3) and tanh.dead is None
     assert sigmoid.saturated == 0.5
+
+
+def test_units_of_a_leaky_relu_without_a_leak_may_be_dead():
+    for slope, found in ((0.0, [1.0]), (0.1, [])):
+        start = {"kernel_initializer": "zeros", "bias_initializer": Constant(-1.0)}
+        network = Network([Dense(2, LeakyReLU(slope), **start), Dense(1)])
+        assert [units.dead for units in check_units(network, np.eye(3))] == found
 
 
 def test_a_last_layer_may_be_sure():

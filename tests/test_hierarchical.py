@@ -4,19 +4,12 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import SGD, Adam, Dense, HierarchicalSoftmax, Network, check_gradients, load
+from fastnn import SGD, Dense, HierarchicalSoftmax, Network, check_gradients, load
 from fastnn.layers.class_trees import as_frequencies
 
 CLASSES, INPUTS, ROWS = 11, 6, 37
 GIVEN = ((0, (3, 1)), ((2, 4), 5))
 FREQUENCIES = 2.0 ** np.arange(CLASSES)
-OPTIMIZERS = (
-    SGD(0.3),
-    SGD(fastnn.CosineDecay(0.3, 100)),
-    SGD(0.3, momentum=0.5),
-    SGD(0.3, global_clipnorm=0.1),
-    Adam(0.02),
-)
 
 
 def _layer(tree="balanced", n_classes=CLASSES):
@@ -116,23 +109,6 @@ def test_gradient_agrees_with_differences():
     assert check_gradients(network, x, y)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_the_same_bits_on_any_number_of_threads(optimizer):
-    runs = [_trained(_network(optimizer=optimizer, n_threads=n)) for n in (1, 2, 3, 5)]
-    for run in runs[1:]:
-        assert [array.tobytes() for array in run] == [array.tobytes() for array in runs[0]]
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_compiled_and_reference_runs_agree(optimizer):
-    runs = [
-        _trained(_network(optimizer=optimizer, dtype="float64", backend=backend))
-        for backend in ("numba", "numpy")
-    ]
-    for actual, expected in zip(*runs, strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-11)
-
-
 def test_updates_of_paths_are_those_of_the_whole_gradient():
     paths = _trained(_network(dtype="float64"))
     whole = _trained(_network(optimizer=SGD(0.3, clipvalue=1e9), dtype="float64"))
@@ -176,19 +152,6 @@ def test_a_deep_tree_is_no_recursion():
     for label in range(1, 3000):
         tree = (tree, label)
     assert HierarchicalSoftmax(3000, tree).path_lengths.max() == 2999
-
-
-@pytest.mark.parametrize("layer", [_layer(), _layer("huffman"), _layer(GIVEN, 6)], ids=str)
-def test_a_stored_network_goes_on_bit_for_bit(layer, tmp_path):
-    x, y = _data(6)
-    network = _network(layer, optimizer=Adam(0.01))
-    network.fit(x, y, epochs=2)
-    network.save(tmp_path / "network.safetensors")
-    again = load(tmp_path / "network.safetensors")
-    assert again.layers == network.layers
-    for each in (network, again):
-        each.fit(x, y)
-    assert again.predict(x).tobytes() == network.predict(x).tobytes()
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,14 @@
-"""Layers beyond Dense, one by one and all together; for masks see `test_dropout`."""
+"""Layers beyond Dense: gradients, statistics, errors; for masks see `test_dropout`."""
 
 import numpy as np
 import pytest
 
-import fastnn
-from fastnn import L2, SGD, Activation, BatchNormalization, Dense, Dropout, Network
+from fastnn import SGD, Activation, BatchNormalization, Dense, Dropout, Network
 from fastnn.training import lowering
 from tests.cases import BY_NAME, DTYPES
+from tests.networks import LAYERS
 
 ROWS, INPUTS, OUTPUTS = 23, 7, 3
-ALL = [
-    Dropout(0.2),
-    Dense(19, use_bias=False, drop_connect=0.3, kernel_regularizer=L2(0.01)),
-    BatchNormalization(momentum=0.8),
-    Activation("relu"),
-    Dropout(0.5, "test"),
-    Dense(33, "tanh", drop_connect=0.5),
-    BatchNormalization(center=False, scale=False),
-    Dropout(0.25),
-    Dense(OUTPUTS),
-    Activation("softmax"),
-]
-"""Every layer and setting at once."""
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 
@@ -32,52 +19,6 @@ def _x(rows=ROWS, columns=INPUTS, seed=0):
 
 def _labels(rows=ROWS):
     return np.random.default_rng(1).integers(0, OUTPUTS, rows)
-
-
-def _all(**options):
-    return Network(ALL, loss="softmax_cross_entropy", optimizer="adam", **options)
-
-
-def _trained(network, epochs=3, batch_size=5):
-    """Return everything that comes out of a fit whose last batches have 3 rows."""
-    x, y = _x(), _labels()
-    history = network.fit(x, y, epochs=epochs, batch_size=batch_size)
-    losses = [*history.history["loss"], network.evaluate(x, y)]
-    return [*network.get_weights(), np.array(losses), network.predict(x)]
-
-
-@each_dtype
-def test_the_same_bits_on_any_number_of_threads_and_in_every_run(dtype):
-    first = [array.tobytes() for array in _trained(_all(dtype=dtype, n_threads=1))]
-    for n_threads in (1, 2, 3, 5):
-        again = [array.tobytes() for array in _trained(_all(dtype=dtype, n_threads=n_threads))]
-        assert again == first, n_threads
-
-
-@pytest.mark.parametrize(("dtype", "agreement"), [("float32", 5e-5), ("float64", 1e-12)])
-def test_compiled_and_reference_runs_agree(dtype, agreement):
-    compiled, reference = (_trained(_all(dtype=dtype, backend=b)) for b in ("numba", "numpy"))
-    for actual, expected in zip(compiled, reference, strict=True):
-        assert np.abs(actual - expected).max() <= agreement * max(1, np.abs(expected).max())
-
-
-def test_a_loaded_network_predicts_and_goes_on_as_the_saved_one(tmp_path):
-    network = _all(seed=5)
-    _trained(network)
-    network.save(tmp_path / "network")
-    loaded = fastnn.load(tmp_path / "network")
-    assert [repr(layer) for layer in loaded.layers] == [repr(layer) for layer in ALL]
-    assert loaded.layers == network.layers
-    for one, two in zip(_trained(network), _trained(loaded), strict=True):
-        assert one.tobytes() == two.tobytes()
-
-
-def test_two_fits_are_one_longer_fit():
-    once, twice = _all(), _all()
-    _trained(twice, epochs=1)
-    whole, parts = _trained(once, epochs=3), _trained(twice, epochs=2)
-    for one, two in zip(whole[:-2], parts[:-2], strict=True):
-        assert one.tobytes() == two.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -298,7 +239,7 @@ def test_weights_that_are_no_variance_are_refused():
 
 
 def test_summary(capsys):
-    network = _all()
+    network = LAYERS["every layer"].network()
     network.summary()
     assert "inputs" in capsys.readouterr().out
     network.build(INPUTS)

@@ -231,24 +231,6 @@ def test_class_weights_that_are_refused(loss, units, y, given, message):
     assert not network.built
 
 
-STORED = [
-    (losses.Huber(0.3), activations.LeakyReLU(0.01)),
-    (losses.Quantile([0.1, 0.5, 0.9]), activations.GELU(approximate=True)),
-    (losses.StructuredHinge([[0, 1, 2], [1, 0, 1], [4, 1, 0]]), activations.ELU(0.5)),
-    (losses.SoftmaxCrossEntropy(0.1), activations.SiLU()),
-]
-
-
-@pytest.mark.parametrize(("loss", "hidden"), STORED)
-def test_a_file_keeps_the_settings(loss, hidden, tmp_path):
-    network = _network(loss, hidden=hidden)
-    network.fit(X, LABELS if loss.target == "class" else X[:, : loss.n_targets(3)])
-    network.save(tmp_path / "model")
-    loaded = fastnn.load(tmp_path / "model")
-    assert loaded.loss == loss and loaded.layers[0].activation == hidden
-    np.testing.assert_array_equal(loaded.predict(X), network.predict(X))
-
-
 def test_a_file_asks_for_the_code_it_does_not_hold(tmp_path):
     loss, hidden = _own()
     network = _network(loss, hidden=hidden)

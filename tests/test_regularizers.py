@@ -1,4 +1,4 @@
-"""Penalties and constraints: what they do to weights in training, on any number of threads."""
+"""Penalties and constraints: what they do to weights in training."""
 
 import numpy as np
 import pytest
@@ -16,11 +16,10 @@ from fastnn import (
     MaxNorm,
     Network,
     NonNeg,
-    UnitNorm,
 )  # fmt: skip
 from fastnn.kernels import l1_proximal
-from fastnn.training.model import Model
 from tests.cases import DTYPES
+from tests.networks import PENALTIES
 
 ROWS, INPUTS, UNITS = 60, 12, 7
 METHODS = ("gradient", "shrink", "proximal")
@@ -245,62 +244,11 @@ def test_max_norm_is_that_of_keras_and_torch():
     np.testing.assert_allclose(found, torch.renorm(torch.tensor(start), 2, 1, 2.0), rtol=2e-6)
 
 
-def _regular(name):
-    """Return the layers of a case; between them the cases take every step there is."""
-    first, last = {
-        "l1 shrink": (dict(kernel_regularizer=L1(0.01, "shrink")), {}),
-        "l1 proximal": (dict(kernel_regularizer=L1(0.1, "proximal"),
-                             bias_regularizer=L1(0.1, "proximal")), {}),
-        "elastic net": (dict(kernel_regularizer=L1L2(0.1, 0.1, "shrink")),
-                        dict(kernel_regularizer=L1L2(0.1, 0.1, "proximal"))),
-        "lq": (dict(kernel_regularizer=Lq(0.1, 1.3), bias_regularizer=Lq(0.1, 3)), {}),
-        "units": (dict(kernel_regularizer=GroupL1(0.1)),
-                  dict(kernel_regularizer=GroupL1(0.1, "input"))),
-        "inputs": (dict(kernel_regularizer=GroupL1(0.1, "input"), kernel_constraint=MaxNorm(1)),
-                   dict(kernel_constraint=UnitNorm())),
-        "max norm": (dict(kernel_constraint=MaxNorm(0.8)), dict(kernel_constraint=MaxNorm(0.5))),
-        "non-negative": (dict(kernel_constraint="non_neg", bias_constraint="non_neg",
-                              kernel_regularizer="group_l1"), {}),
-    }[name]  # fmt: skip
-    return [Dense(33, "tanh", **first), Dense(UNITS, "relu", **last), Dense(1, **last)]
-
-
-CASES = ("l1 shrink", "l1 proximal", "elastic net", "lq", "units", "inputs", "max norm",
-         "non-negative")  # fmt: skip
-
-
-def _trained(name, optimizer, **options):
-    network = Network(_regular(name), optimizer=optimizer, **options)
-    history = network.fit(*_data(), epochs=3, batch_size=16)
-    return [*network.get_weights(), np.array(history.history["loss"])]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", [SGD(0.02), SGD(0.01, 0.9), "adam"], ids=str)
-@pytest.mark.parametrize("name", CASES)
-def test_the_same_bits_on_any_number_of_threads(name, optimizer, dtype, monkeypatch):
-    # Even where so little work would not be shared.
-    monkeypatch.setattr(Model, "threads", lambda self, *_: self.n_threads)
-    first = [a.tobytes() for a in _trained(name, optimizer, dtype=dtype, n_threads=1)]
-    for n_threads in (2, 3, 5):
-        again = _trained(name, optimizer, dtype=dtype, n_threads=n_threads)
-        assert [a.tobytes() for a in again] == first, n_threads
-
-
-@pytest.mark.parametrize("optimizer", [SGD(0.02), "adam"], ids=str)
-@pytest.mark.parametrize("name", CASES)
-def test_compiled_and_reference_runs_agree(name, optimizer):
-    compiled = _trained(name, optimizer, dtype="float64")
-    reference = _trained(name, optimizer, dtype="float64", backend="numpy")
-    for actual, expected in zip(compiled, reference, strict=True):
-        assert np.abs(actual - expected).max() <= 1e-12 * max(1, np.abs(expected).max())
-        assert ((actual == 0) == (expected == 0)).all()
-
-
 @pytest.mark.parametrize("optimizer", [SGD(0.02), "adam"], ids=str)
 def test_the_next_batch_sees_the_bounded_weights(optimizer):
     # A stale transposed copy would show from the second batch on.
-    once, parts = (Network(_regular("max norm"), optimizer=optimizer) for _ in range(2))
+    layers = PENALTIES["max norm, sgd"].layers
+    once, parts = (Network(layers, optimizer=optimizer) for _ in range(2))
     x, y = _data()
     once.fit(x, y, epochs=1, batch_size=20, shuffle=False)
     for first in range(0, ROWS, 20):
@@ -355,27 +303,6 @@ def test_penalties_of_the_network():
         found.append([parameter.regularizer for parameter in network.model.all_parameters()])
         assert all(layer.bias_regularizer is None for layer in network.layers)  # left as given
     assert found == [[L2(0.5), L1(), L2(0.5), L1()], [L2(0), None, L2(0.5), None]]
-
-
-def test_settings_are_stored(tmp_path):
-    layers = [
-        Dense(3, "relu", kernel_regularizer=GroupL1(0.2, "input"), kernel_constraint=MaxNorm(3),
-              bias_regularizer=L1(0.1, "proximal"), bias_constraint=NonNeg()),
-        Dense(2, kernel_regularizer=Lq(0.1, 0.7), kernel_constraint=UnitNorm()),
-        Dense(1),
-    ]  # fmt: skip
-    x, y = _data()
-    network = Network(layers, kernel_regularizer=L1L2(0.1, 0.2, "shrink"), bias_regularizer=L2(0.1))
-    network.fit(x, y, epochs=2)
-    network.save(tmp_path / "network")
-    loaded = fastnn.load(tmp_path / "network")
-    assert [layer.to_config() for layer in loaded.layers] == [layer.to_config() for layer in layers]
-    assert loaded.kernel_regularizer == network.kernel_regularizer
-    assert loaded.bias_regularizer == network.bias_regularizer
-    for each in (network, loaded):
-        each.fit(x, y, epochs=2)
-    for one, two in zip(network.get_weights(), loaded.get_weights(), strict=True):
-        assert one.tobytes() == two.tobytes()
 
 
 @pytest.mark.parametrize(

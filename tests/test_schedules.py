@@ -80,16 +80,6 @@ def test_a_scheduled_update_rides_in_the_product_and_a_constant_one_pays_nothing
     assert sorted(scheduled) == sorted([*constant, "cosine_rate"])
 
 
-def test_a_schedule_goes_on_from_fit_to_fit():
-    x, y = _problem()
-    networks = [Network([Dense(1)], optimizer=SGD(CosineDecay(0.1, 12))) for _ in range(2)]
-    networks[0].fit(x, y, epochs=3, batch_size=10)
-    for _ in range(3):
-        networks[1].fit(x, y, batch_size=10)
-    for one, two in zip(*(network.get_weights() for network in networks), strict=True):
-        assert one.tobytes() == two.tobytes()
-
-
 BAD = [
     (lambda: InverseTimeDecay(0, 10, 1), ValueError, "initial_learning_rate is 0"),
     (lambda: ExponentialDecay(0.1, 0, 1), ValueError, "decay_steps is 0"),

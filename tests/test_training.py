@@ -1,4 +1,4 @@
-"""Training: the same bits on any number of threads, the same numbers in NumPy, saved or not."""
+"""Training: how many threads, predictions, seeds, losses and weights of rows."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from fastnn import L1, L1L2, L2, SGD, Dense, Network
 from fastnn.engine import cores, team
 from fastnn.engine.clock import Shared
 from fastnn.engine.program import aligned
+from tests.networks import SHAPES
 
 ROWS = 130
 
@@ -22,59 +23,6 @@ def _problem(inputs, outputs, loss, rows=ROWS):
     if loss == "softmax_cross_entropy":
         return x, f.argmax(axis=1)
     return x, (f > 0).astype(np.float32) if loss == "logistic" else f
-
-
-def _penalized(units, activation=None):
-    return Dense(units, activation, kernel_regularizer=L1L2(0.01, 0.02), bias_regularizer=L1(0.01))
-
-
-CASES = {
-    # name: (inputs, layers, loss, optimizer, batch size, weighted)
-    "one weight": (1, [Dense(1)], "mse", "sgd", 10, False),
-    "batch of 1": (13, [Dense(10, "relu"), Dense(1)], "mae", "sgd", 1, False),
-    "batch of 10": (20, [Dense(64, "relu"), Dense(1)], "mae", "sgd", 10, False),
-    "one output": (38, [Dense(1)], "mse", SGD(0.001), 1000, False),
-    "narrow": (1, [Dense(1, "tanh"), Dense(10, "relu"), Dense(2)], "mse", "adam", 7, True),
-    "no bias": (17, [Dense(33, "sigmoid", False), Dense(3, None, False)], "mse", "sgd", 50, True),
-    "classes": (31, [Dense(65, "relu"), Dense(10, "softmax")], "softmax_cross_entropy",
-                SGD(0.1, 0.9), 50, True),
-    "own softmax": (5, [Dense(16, "softmax"), Dense(4, "softmax")], "mse",
-                    SGD(0.1, 0.9, True), 50, False),
-    "logistic": (12, [Dense(15, "tanh"), Dense(3, "sigmoid")], "logistic", "adam", 128, False),
-    "penalties": (9, [_penalized(17, "relu"), _penalized(1)], "mse", "adam", 50, True),
-    "penalized sgd": (9, [Dense(6, "tanh", kernel_regularizer=L2(0.1)), Dense(2)], "mae",
-                      "sgd", 50, False),
-    "transposed copy": (20, [Dense(101, "relu"), Dense(99, "leaky_relu"), Dense(3)], "mse", "adam",
-                        50, False),
-    "copy by threads": (20, [Dense(101, "leaky_relu"), Dense(99, "relu"), Dense(3)], "mse", "sgd",
-                        130, False),
-    "shared columns": (90, [Dense(256, "relu"), Dense(3)], "mse", "sgd", 20, False),
-    "columns, no bias": (90, [Dense(256, "tanh", False), Dense(2)], "mse", "sgd", 20, True),
-    "one batch": (40, [Dense(12, "relu"), Dense(5)], "mse", SGD(0.001), 1000, False),
-}  # fmt: skip
-
-each_case = pytest.mark.parametrize("case", CASES)
-
-
-def _trained(case, *, shuffle=True, epochs=3, **options):
-    inputs, layers, loss, optimizer, batch_size, weighted = CASES[case]
-    x, y = _problem(inputs, layers[-1].units, loss)
-    weight = np.linspace(0, 2, ROWS) if weighted else None
-    network = Network(layers, loss=loss, optimizer=optimizer, seed=3, **options)
-    history = network.fit(
-        x, y, epochs=epochs, batch_size=batch_size, shuffle=shuffle, sample_weight=weight
-    )
-    losses = [*history.history["loss"], network.evaluate(x, y, weight)]
-    return [*network.get_weights(), np.array(losses), network.predict(x)]
-
-
-@each_case
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_same_bits_on_any_number_of_threads_and_in_every_run(case, dtype):
-    first = [array.tobytes() for array in _trained(case, dtype=dtype, n_threads=1)]
-    for n_threads in (1, 2, 3, 5, None):
-        again = [array.tobytes() for array in _trained(case, dtype=dtype, n_threads=n_threads)]
-        assert again == first, n_threads
 
 
 @pytest.fixture
@@ -94,12 +42,16 @@ def on_trial(monkeypatch):
     return asked
 
 
-@each_case
-def test_a_trial_of_numbers_of_threads_changes_no_bits(case, on_trial):
-    first = [array.tobytes() for array in _trained(case, n_threads=1)]
-    assert not on_trial
-    assert [array.tobytes() for array in _trained(case, n_threads=4)] == first
-    assert on_trial == ([] if case == "batch of 1" else [4])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_trial_of_numbers_of_threads_changes_no_bits(name, on_trial):
+    case, found = SHAPES[name], []
+    for n_threads in (1, 4):
+        assert not on_trial
+        network = case.network(n_threads=n_threads)
+        results = case.results(network, case.train(network))
+        found.append([array.tobytes() for array in results])
+    assert found[0] == found[1]
+    assert on_trial == ([] if case.batch_size == 1 else [4])
 
 
 def test_a_trial_ends_with_the_fastest_number(on_trial, monkeypatch):
@@ -135,15 +87,6 @@ def test_a_loss_that_is_not_finite_ends_a_trial(on_trial):
     assert on_trial == [2] and np.isfinite(network.get_weights()[0]).all()
 
 
-@each_case
-@pytest.mark.parametrize(("dtype", "agreement"), [("float32", 2e-5), ("float64", 1e-12)])
-def test_compiled_and_reference_runs_agree(case, dtype, agreement):
-    compiled = _trained(case, dtype=dtype)
-    reference = _trained(case, dtype=dtype, backend="numpy")
-    for actual, expected in zip(compiled, reference, strict=True):
-        assert np.abs(actual - expected).max() <= agreement * max(1, np.abs(expected).max())
-
-
 def test_predictions_do_not_depend_on_what_is_computed_together():
     network = Network([Dense(33, "tanh"), Dense(10, "softmax")], loss="softmax_cross_entropy")
     network.build(70)
@@ -177,34 +120,6 @@ def test_another_seed_gives_another_start_and_another_order():
 def _network(optimizer="adam", **options):
     layers = [Dense(8, "tanh", kernel_regularizer=L2(0.05)), Dense(1)]
     return Network(layers, optimizer=optimizer, **options)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", SGD(0.01, 0.9), "adam"])
-def test_two_fits_are_one_longer_fit(optimizer):
-    x, y = _problem(4, 1, "mse")
-    once, twice = _network(optimizer), _network(optimizer)
-    whole = once.fit(x, y, epochs=5, batch_size=16).history["loss"]
-    parts = twice.fit(x, y, epochs=2, batch_size=16).history["loss"]
-    parts = parts + twice.fit(x, y, epochs=3, batch_size=16).history["loss"]
-    assert parts == whole
-    for one, two in zip(once.get_weights(), twice.get_weights(), strict=True):
-        assert one.tobytes() == two.tobytes()
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", SGD(0.01, 0.9, True), "adam"])
-def test_a_loaded_network_predicts_and_goes_on_as_the_saved_one(optimizer, tmp_path):
-    x, y = _problem(4, 1, "mse")
-    network = _network(optimizer, seed=5, dtype="float64")
-    network.fit(x, y, epochs=2, batch_size=16)
-    network.save(tmp_path / "network", extra={"note": "ä"})
-    loaded = fastnn.load(tmp_path / "network")
-    assert loaded.extra == {"note": "ä"}
-    assert loaded.predict(x).tobytes() == network.predict(x).tobytes()
-    assert loaded.evaluate(x, y) == network.evaluate(x, y)
-    histories = [each.fit(x, y, epochs=3, batch_size=16).history for each in (network, loaded)]
-    assert histories[0] == histories[1]
-    for one, two in zip(network.get_weights(), loaded.get_weights(), strict=True):
-        assert one.tobytes() == two.tobytes()
 
 
 def test_a_saved_network_that_was_never_fitted_trains_like_a_new_one(tmp_path):

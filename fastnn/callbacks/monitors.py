@@ -15,7 +15,7 @@ _MODES = among("auto", "min", "max")
 class Monitor(Stateful, Callback):
     """Base of callbacks that monitor one entry of the logs and remember its best value.
 
-    A subclass declares the parameters that it takes as its settings.
+    A subclass may declare these parameters, and others, as its settings.
 
     Parameters
     ----------

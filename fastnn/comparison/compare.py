@@ -96,7 +96,7 @@ def compare_kernel(
     Returns
     -------
     KernelComparison
-        Prints as a small table.
+        Prints as a small table. Its GB/s count each array of a call once.
 
     Raises
     ------

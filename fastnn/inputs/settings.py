@@ -5,8 +5,8 @@
     class Huber(Loss):
         delta: float = setting(default=1.0, check=positive_float)
 
-is all it takes.  ``Huber(0.5)`` and ``loss.delta = 2`` are checked.  Objects can be compared,
-printed, copied and saved, and have scikit-learn's ``get_params`` and ``set_params``.
+is all it takes.  ``Huber(0.5)`` is checked, and so is ``loss.delta = 2``.  Objects can be compared,
+printed, copied and stored, and have scikit-learn's ``get_params`` and ``set_params``.
 """
 
 import copy
@@ -19,7 +19,7 @@ from fastnn.inputs.checks import listed, one_of
 
 T = TypeVar("T")
 Check = Callable[[Any, str], Any]
-"""``check(value, name)`` returns the value to store, or raises a ValueError or TypeError that names
+"""``check(value, name)`` returns the value to keep, or raises a ValueError or TypeError that names
 the argument."""
 
 _REQUIRED: Any = object()
@@ -42,18 +42,18 @@ def setting(
     kw_only: bool = False,
     init: bool = True,
 ) -> Any:
-    """Declare a setting in a class body.
+    """Declare a setting, in the body of a class.
 
     Parameters
     ----------
     default : object, optional
-        Checked when it is used, like any other value.
+        Checked like any other value, when it is used.
     check : callable, optional
         ``check(value, name)`` returns the value to store, or raises.
     kw_only : bool
-        Whether the setting is keyword-only.
+        Whether it must be given by name.
     init : bool
-        False declares an attribute that is not a setting, such as what `fit` learns.
+        False declares an attribute that is not a setting, such as something `fit` learns.
     """
     return Setting(default, check, kw_only, init)
 
@@ -71,12 +71,12 @@ def optional(check: Check) -> Check:
 
 
 def among(*choices: str) -> Check:
-    """Return a check that accepts only the names in `choices`."""
+    """Return a check that accepts the names in `choices`."""
     return partial(one_of, choices=choices)
 
 
 def revision() -> int:
-    """Return a number that changes whenever an attribute of any configured object is set."""
+    """Return a number that changes whenever an attribute of a configured object is set."""
     return _revision
 
 
@@ -85,11 +85,11 @@ class Configured:
     """Base of objects that consist of settings: checked, comparable, printable and storable.
 
     A subclass declares its settings with :func:`setting` and gets an ``__init__`` that takes them
-    in order, those of its bases first.  Settings are attributes, which you may assign.  Store
-    values in them, not containers to change in place.
+    in that order, after those of its bases.  Settings are attributes that can be assigned to.  They
+    are values: assign a new list instead of changing one in place.
 
-    A subclass, or a mixin, may write its own ``__init__`` instead.  Its settings are then all
-    attributes whose names do not end with ``_``.
+    A subclass or a mixin may define its own ``__init__`` instead.  Then all attributes of an object
+    are its settings, except those whose names end with ``_``.
 
     Examples
     --------
@@ -138,7 +138,7 @@ class Configured:
             _note_change()
 
     def _assign(self, given: Mapping[str, Any]) -> None:
-        """Check some settings and set all of them, or none if a check fails."""
+        """Check settings and set all of them or none."""
         checked = dict(given)
         for name, value in given.items():
             check = self._declared[name].check if name in self._declared else None
@@ -154,9 +154,9 @@ class Configured:
         _note_change()
 
     def check_settings(self) -> None:
-        """Refuse settings that do not go together, and set attributes that depend on them.
+        """Raise if settings do not go together; set what follows from them.
 
-        Called after each change.  If it raises, the change is undone.
+        Runs after every change.  If it raises, the change is undone.
         """
 
     def settings(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class Configured:
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set some settings, or none if any is wrong; ``outer__inner`` names a nested setting.
+        """Set all of these settings or none; ``outer__inner`` is a setting of a nested object.
 
         Raises
         ------
@@ -214,7 +214,7 @@ beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
         return copy.copy(self)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the class name and the settings; nested objects become configurations too."""
+        """Return the class name and the settings, as JSON can hold them."""
         settings = {
             name: value.to_config() if isinstance(value, Configured) else value
             for name, value in self.settings().items()
@@ -237,14 +237,14 @@ beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
 
 
 class Stateful(Configured):
-    """A configured object that also has state, so it equals only itself."""
+    """Base of configured objects that have a state too: each is equal only to itself."""
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
 
 def _now(value: Any) -> Any:
-    """Return a setting's current value, with snapshots of configured objects, also in lists."""
+    """Return a setting's value, with snapshots in place of configured objects."""
     if isinstance(value, list):
         return [_now(each) if isinstance(each, Configured) else each for each in value]
     return value.snapshot() if isinstance(value, Configured) else value
@@ -252,13 +252,13 @@ def _now(value: Any) -> Any:
 
 def _note_change() -> None:
     global _revision
-    _revision = next(_changes)  # a new number even if several threads are here
+    _revision = next(_changes)  # unique, even if several threads are here
 
 
 class _Init:
-    """Stands in for a class's ``__init__`` until someone asks for it.
+    """Stands in for the ``__init__`` of a class until it is first used.
 
-    Generating all of them at once would take 3 ms of the import, as long as everything else here.
+    Generating all of them during the import would take 3 ms.
     """
 
     def __init__(self, cls: type[Configured]):
@@ -271,7 +271,7 @@ class _Init:
 
 
 def _written_init(cls: type[Configured]) -> Callable[..., None]:
-    """Return a class's ``__init__``: a real function, for real signatures and error messages."""
+    """Return the ``__init__`` of a class: a real function, with Python's signature and errors."""
     declared = cls._declared
     arguments = ["self"]
     for name, each in declared.items():
@@ -294,17 +294,14 @@ def _written_init(cls: type[Configured]) -> Callable[..., None]:
 
 
 def table(family: type[T]) -> dict[str, type[T]]:
-    """Return the classes of a family defined so far, by their `name`, then by their `aliases`.
-
-    Names are not inherited: a class is listed only under what it declares itself.
-    """
+    """Return a family's classes by `name`, then by `aliases`; neither is inherited."""
     own = {kind: vars(kind) for kind in subclasses(family)}
     names = {said["name"]: kind for kind, said in own.items() if said.get("name")}
     return names | {alias: kind for kind, said in own.items() for alias in said.get("aliases", ())}
 
 
 def subclasses(family: type[T]) -> Iterator[type[T]]:
-    """Yield all subclasses, each followed by its own."""
+    """Yield all subclasses, parents first."""
     for kind in family.__subclasses__():
         yield kind
         yield from subclasses(kind)

@@ -56,7 +56,7 @@ class Argument:
     def __init__(self, name: str, word: str, strided: bool):
         match = _WORD.fullmatch(word)
         if match is None:
-            raise ValueError(f"{word!r} for {name} is no word of a specification")
+            raise ValueError(f"cannot parse {word!r}, the specification of {name}")
         axes, marks = match["axes"], match["marks"]
         self.name = name
         self.scalar = axes == "-"
@@ -160,7 +160,9 @@ def kernel(
         code = function.__code__  # inspect.signature would take 3 ms of the import
         names, words = code.co_varnames[: code.co_argcount], specification.split()
         if len(words) != len(names):
-            raise ValueError(f"{name} takes {len(names)} arguments: {len(words)} words specify it")
+            raise ValueError(
+                f"{name} takes {len(names)} arguments, its specification has {len(words)}"
+            )
         arguments = tuple(Argument(*pair, strided) for pair in zip(names, words, strict=True))
         compiled = njit(function, fastmath=fastmath)
         CONTRACTS[name] = Contract(compiled, arguments, parallel, strided, prepare)

@@ -130,7 +130,7 @@ def defined(code, space):
     Its lines are kept where tracebacks, Numba's messages and ``inspect.getsource`` look for them.
     """
     name = re.match(r"def (\w+)", code)[1]
-    file = f"<fastnn {name} {hashlib.sha256(code.encode()).hexdigest()[:8]}>"
+    file = f"<generated-{name}-{hashlib.sha256(code.encode()).hexdigest()[:8]}>"
     linecache.cache[file] = len(code), None, code.splitlines(keepends=True), file
     exec(compile(code, file, "exec"), space)
     return space[name]

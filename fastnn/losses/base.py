@@ -30,7 +30,7 @@ class Loss(Configured):
     warning : str or None
         A warning that `fit` gives.
     on_command_line : bool
-        Whether ``python -m fastnn train`` offers it.
+        Whether ``python -m fastnn`` offers it; not inherited.
 
     Examples
     --------

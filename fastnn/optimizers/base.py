@@ -32,7 +32,7 @@ class Optimizer(Configured):
     memory : tuple of str
         Names of arrays that are kept and saved like :attr:`state`, but that no kernel uses.
     on_command_line : bool
-        Whether ``python -m fastnn train`` offers it.
+        Whether ``python -m fastnn`` offers it; not inherited.
     """
 
     name = ""

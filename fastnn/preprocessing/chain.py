@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn.inputs.checks import as_inputs
 from fastnn.inputs.settings import look_up, setting, table
-from fastnn.preprocessing import projection, scaling  # noqa: F401  # for their names
+from fastnn.preprocessing import projection, scaling  # noqa: F401  # for TABLE
 from fastnn.preprocessing.transformer import Transformer
 
 

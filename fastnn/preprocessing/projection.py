@@ -130,7 +130,7 @@ class PCA(Transformer):
 
 
 class _Bounded(Transformer):
-    """Has a least variance; a class of its own puts it before the settings of PCA."""
+    """A floor for variances; as a base of its own, its setting comes before those of PCA."""
 
     eps: float = setting(default=1e-5, check=positive_float)
 

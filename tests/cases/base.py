@@ -1,8 +1,8 @@
-"""How a kernel is called and judged in the tests: what follows from its contract, and what may not.
+"""How the tests call and judge a kernel: the defaults, and what a family's file may change.
 
-By default the arrays that a kernel reads or updates are standard normal, labels and indices are
-anything in their range, what it only writes is NaN before, and the sizes of all axes are tried in
-every combination of ``SIZES``.
+By default the arrays that a kernel reads or updates hold standard normal numbers, labels and
+indices are drawn from their whole range, arrays that it only writes are filled with NaN, and the
+length of every axis runs through ``SIZES``.
 """
 
 import math
@@ -45,12 +45,12 @@ def uniform(rng, dtype, *shape):
 
 
 def empty(rng, dtype, *shape):
-    """Return what the kernel is to write over."""
+    """Return an array for the kernel to fill."""
     return blank(dtype, *shape)
 
 
 def of(dtype, draw):
-    """Return `draw` for an array of another dtype than that of the call."""
+    """Return `draw` with a dtype that does not depend on the call's."""
     return lambda rng, _, *shape: draw(rng, dtype, *shape)
 
 
@@ -66,8 +66,8 @@ class Case:
 
     name: str
     draws: dict[str, Any]
-    """For a number its value, or an axis whose length it is; for an array
-    ``draw(rng, dtype, *shape)``."""
+    """By argument: the value of a number, or a rule as in `sizes`; ``draw(rng, dtype, *shape)``
+    for an array."""
     axes: str
     """Those whose lengths make up a shape; threads split the first."""
     sizes: dict[str, int | str]
@@ -148,7 +148,7 @@ class Case:
 
 
 def length(rule: int | str, lengths: dict[str, int]) -> int:
-    """Return the length that a rule of `Case.sizes` gives."""
+    """Evaluate a rule of `Case.sizes`."""
     if isinstance(rule, int):
         return rule
     letter, _, more = rule.partition("+")
@@ -167,9 +167,9 @@ def case(
     float64=False,
     **draws,
 ):
-    """Return the case of a kernel: what its contract says, but for what is given.
+    """Return the case of a kernel: its contract's defaults, and what differs from them.
 
-    Of `draws`, those for numbers have no default.
+    Numbers have no default: `draws` must hold each of them.
     """
     contract = CONTRACTS[name]
     arguments = {argument.name: argument for argument in contract.arguments}
