@@ -129,7 +129,7 @@ def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
 def by_blocks(
     function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, dtype: DTypeLike
 ) -> np.ndarray:
-    """Return `function` of the rows, called block by block: a result, and temporaries of one."""
+    """Apply `function` to the rows block by block, so that temporaries are one block in size."""
     out = np.empty((0, 0))
     start = 0
     with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
