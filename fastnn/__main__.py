@@ -18,28 +18,28 @@ TRAIN_EXAMPLES = """examples:
   python -m fastnn train houses.parquet --target price --loss mse --hidden 256,128 \\
       --batch-size 200 --learning-rate 0.0005 --output model.fastnn
 
-The table is CSV with a header line, or Parquet. Columns of numbers are standardized;
-columns of text become one input for each text; missing values are allowed everywhere
-but in the target. A target of numbers means regression, any other classification.
+The table is CSV with a header line, or Parquet. Columns of numbers are standardized.
+Columns of text become one input per distinct text. Values may be missing except in the
+target. A numeric target means regression, any other target classification.
 """
 PREDICT_EXAMPLES = """examples:
   python -m fastnn predict houses.fastnn new-houses.csv
   python -m fastnn predict mail.fastnn inbox.csv --probabilities --output answers.csv
 
-The table needs the columns of the training table, in any order; others are ignored.
+The table needs the columns of the training table, in any order. Others are ignored.
 """
 EXPLAIN_EXAMPLES = """examples:
   python -m fastnn explain 200-64-1
   python -m fastnn explain 784-512-256-10 --batch-size 128 --optimizer sgd --threads 1
   python -m fastnn explain 200-64-1 --no-times --code
 
-The network has ReLU units and learns from random rows. Of a network of your own, on your
-data, Network.explain says the same.
+The network has ReLU units and learns from random rows. For your own network and data, use
+Network.explain.
 """
 
 
 def number(kind: type, low: float, high: float = float("inf")) -> Callable[[str], float]:
-    """Return a reader of an argument: a number above `low` (at least, for int), below `high`."""
+    """Return a parser for numbers above `low` (for int, at least `low`) and below `high`."""
 
     def read(text: str) -> float:
         value = kind(text)
@@ -54,7 +54,7 @@ def number(kind: type, low: float, high: float = float("inf")) -> Callable[[str]
 
 
 def hidden(text: str) -> list[int]:
-    """Read the units of the hidden layers: ``64,64``, or ``none``."""
+    """Parse the units of the hidden layers: ``64,64``, or ``none``."""
     return [] if text == "none" else [int(number(int, 1)(units)) for units in text.split(",")]
 
 
@@ -67,7 +67,7 @@ def offered(table: Mapping[str, type[losses.Loss] | type[optimizers.Optimizer]])
 
 
 def sizes(text: str) -> list[int]:
-    """Read the widths of a network, inputs and outputs included: ``200-64-1``."""
+    """Parse the widths of a network, including inputs and outputs: ``200-64-1``."""
     found = [int(number(int, 1)(units)) for units in text.split("-")]
     if len(found) < 2:
         raise argparse.ArgumentTypeError(f"{text} is one size, wanted inputs-units-...-outputs")
@@ -78,7 +78,7 @@ sizes.__name__ = "network, wanted sizes such as 200-64-1,"
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+    """Return the command-line parser."""
     top = argparse.ArgumentParser(
         prog="python -m fastnn",
         description="Train neural networks on tables with compiled kernels, on the CPU.",
@@ -104,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--task",
         choices=["regression", "classification"],
-        help="what to learn (default: by the target's values)",
+        help="what to learn (default: depends on the target's values)",
     )
     train.add_argument(
         "--loss",
@@ -142,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--seed", type=number(int, 0), default=0, metavar="N", help="default: 0")
     train.add_argument(
-        "--threads", type=number(int, 1), metavar="N", help="default: as many as are of use"
+        "--threads", type=number(int, 1), metavar="N", help="default: as many as help"
     )
     train.add_argument(
         "--output", metavar="FILE", help="the model (default: the table's name, with .fastnn)"
@@ -173,13 +173,13 @@ def parser() -> argparse.ArgumentParser:
         "--rows", type=number(int, 1), default=20_000, metavar="N", help="default: 20000"
     )
     explain.add_argument(
-        "--threads", type=number(int, 1), metavar="N", help="default: as many as are of use"
+        "--threads", type=number(int, 1), metavar="N", help="default: as many as help"
     )
     explain.add_argument(
-        "--no-shuffle", dest="shuffle", action="store_false", help="take the rows in their order"
+        "--no-shuffle", dest="shuffle", action="store_false", help="keep the order of the rows"
     )
     explain.add_argument(
-        "--no-times", dest="times", action="store_false", help="run nothing, show the steps alone"
+        "--no-times", dest="times", action="store_false", help="run nothing, only show the steps"
     )
     explain.add_argument("--code", action="store_true", help="show the steps' generated code too")
 

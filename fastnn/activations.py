@@ -1,4 +1,4 @@
-"""Activation functions: which kernels compute them, with which settings."""
+"""Activation functions: their settings, and the kernels that compute them."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from fastnn.inputs.custom import CustomMixin, activation_kernels, n_arguments
 from fastnn.inputs.settings import Configured, look_up, setting, table
 
 Kernel = str | tuple[Callable[..., None], Callable[..., None]]
-"""The name of a kernel, or a compiled function and its NumPy twin."""
+"""A kernel's name, or a compiled function and its NumPy twin."""
 
 
 class Activation(Configured):
-    """An activation function: its settings, and facts about it.
+    """Base of activation functions: the settings, and the properties that layers rely on.
 
     Attributes
     ----------
@@ -21,17 +21,17 @@ class Activation(Configured):
         Kernels ``<name>_forward(x, *arguments, out)`` and
         ``<name>_backward(x, y, *arguments, dy, dx)`` compute it.
     aliases : tuple of str
-        Other names for it.
+        Other names.
     slope : float or None
-        For ``f(t) = t if t > 0 else slope * t``, which the matrix product applies itself.
+        Set for ``f(t) = t if t > 0 else slope * t``, which the matrix product applies itself.
     elementwise : bool
-        Whether an output depends on one input alone.
+        Whether each output depends on one input only.
     range : (float, float)
         Bounds of the outputs.
     saturates : bool
         Whether the gradient vanishes near both bounds.
     kernel_initializer : str
-        The default initializer of its layer.
+        The default initializer of a layer with this activation.
 
     Examples
     --------
@@ -50,17 +50,17 @@ class Activation(Configured):
 
     @property
     def forward(self) -> Kernel:
-        """The kernel of the forward pass; used where `slope` is None."""
+        """The kernel of the forward pass, used if `slope` is None."""
         return f"{self.name}_forward"
 
     @property
     def backward(self) -> Kernel:
-        """The kernel of the backward pass; used where `slope` is None."""
+        """The kernel of the backward pass, used if `slope` is None."""
         return f"{self.name}_backward"
 
     @property
     def arguments(self) -> tuple[float, ...]:
-        """The kernels' arguments: the settings in their order."""
+        """The kernels' own arguments: the settings, in order."""
         return tuple(self.settings().values())
 
 
@@ -72,7 +72,7 @@ class Linear(Activation):
 
 
 class ReLU(Activation):
-    """``f(t) = max(t, 0)``, with slope 0 at 0."""
+    """``f(t) = max(t, 0)``, with gradient 0 at 0."""
 
     name, slope = "relu", 0.0
     range = (0.0, math.inf)
@@ -85,13 +85,13 @@ class LeakyReLU(Activation):
     Parameters
     ----------
     negative_slope : float
-        At least 0.  The default is that of Keras's ``leaky_relu``; Keras's layer of that name has
-        0.3, PyTorch 0.01.
+        At least 0.  The default is that of Keras's ``leaky_relu`` function.  Keras's ``LeakyReLU``
+        layer has 0.3, and PyTorch has 0.01.
 
     Raises
     ------
     ValueError, TypeError
-        For a slope that is negative or no number.
+        If the slope is negative or not a number.
 
     Notes
     -----
@@ -121,12 +121,12 @@ class ELU(Activation):
     Parameters
     ----------
     alpha : float
-        Above 0; 1 in Keras and PyTorch too.
+        Above 0.  Keras and PyTorch also default to 1.
 
     Raises
     ------
     ValueError, TypeError
-        For an alpha that is not above 0.
+        If `alpha` is not above 0.
 
     Notes
     -----
@@ -151,13 +151,13 @@ class ELU(Activation):
 
 
 class GELU(Activation):
-    """``f(t) = t * (1 + erf(t / sqrt(2))) / 2``, exact unless told.
+    """``f(t) = t * (1 + erf(t / sqrt(2))) / 2``, exact by default.
 
     Parameters
     ----------
     approximate : bool
-        Whether to use ``t * (1 + tanh(sqrt(2 / pi) * (t + 0.044715 * t**3))) / 2`` instead, which
-        is PyTorch's ``approximate="tanh"``.  Like Keras and PyTorch, not unless told.
+        Use ``t * (1 + tanh(sqrt(2 / pi) * (t + 0.044715 * t**3))) / 2`` instead, which is PyTorch's
+        ``approximate="tanh"``.  Keras and PyTorch also default to the exact form.
 
     Raises
     ------
@@ -194,7 +194,7 @@ class GELU(Activation):
 
 
 class Softplus(Activation):
-    """``f(t) = log(1 + exp(t))``: PyTorch's with ``beta=1``, and Keras's."""
+    """``f(t) = log(1 + exp(t))``, as in Keras, and in PyTorch with ``beta=1``."""
 
     name = "softplus"
     range = (0.0, math.inf)
@@ -211,7 +211,7 @@ class SiLU(Activation):
 
 
 class Exponential(Activation):
-    """``f(t) = exp(t)``: the last layer's for the Poisson loss, to predict rates."""
+    """``f(t) = exp(t)``.  Use it in the last layer with the Poisson loss to predict rates."""
 
     name = "exponential"
     range = (0.0, math.inf)
@@ -241,34 +241,34 @@ class Softmax(Activation):
 
 
 class Custom(CustomMixin, Activation):
-    """An activation of your own, of functions compiled by ``numba.njit``.
+    """Your own activation, from functions compiled by ``numba.njit``.
 
     Parameters
     ----------
     forward : function compiled by ``numba.njit``
-        ``forward(x)`` of one number; or ``forward(x, out)``, which writes a matrix (rows, n).
+        Either ``forward(x)``, for one number, or ``forward(x, out)``, which writes the outputs for
+        a matrix, (rows, n).
     backward : function compiled by ``numba.njit``
-        The derivative ``backward(x, y)`` of one number, where ``y = forward(x)``; or
-        ``backward(x, y, dy, dx)``, which writes the gradient with respect to x, given that with
-        respect to y as `dy`, all matrices.
+        Either ``backward(x, y)``, the derivative at one number, where ``y = forward(x)``, or
+        ``backward(x, y, dy, dx)``, all matrices, which writes the gradient with respect to x given
+        the gradient `dy` with respect to y.
     name : str, optional
-        By which a saved network asks for it again, see :func:`fastnn.load`; by default that of
+        The name under which :func:`fastnn.load` looks for it in `custom`; by default the name of
         `forward`.
 
     Raises
     ------
     TypeError
-        If a function is not compiled by ``numba.njit``, takes another number of arguments, or
+        If a function is not compiled by ``numba.njit``, takes the wrong number of arguments, or
         does not compile for the arguments above.
     ValueError
-        If `name` is that of a built-in activation.
+        If a built-in activation has the same `name`.
 
     Notes
     -----
-    Rows must not depend on each other: threads share them.  The start of the weights is Glorot's
-    unless the layer says otherwise.  The code is compiled anew in every process, and must not
-    raise: an exception cannot leave compiled training.  With ``backend="numpy"`` the functions run
-    as plain Python.
+    Rows must not depend on each other, because threads share them.  Layers default to Glorot's
+    initializer.  Every process recompiles the functions.  They must not raise, because an exception
+    cannot leave compiled training.  With ``backend="numpy"`` they run as plain Python.
 
     Examples
     --------
@@ -305,7 +305,7 @@ TABLE = table(Activation)
 
 
 def get(activation: Any, name: str = "activation") -> Activation:
-    """Return an activation by name, by configuration or as it is; None is linear."""
+    """Return an activation given as a name, a configuration or an object; None means linear."""
     wanted = "linear" if activation is None else activation
     found: Activation = look_up(wanted, name, Activation, TABLE)
     return found

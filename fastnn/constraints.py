@@ -1,4 +1,4 @@
-"""Constraints: what must hold of weights after every update."""
+"""Constraints: bounds that weights must satisfy after every update."""
 
 import math
 from typing import Any
@@ -8,24 +8,24 @@ from fastnn.inputs.settings import Configured, look_up, setting, table
 
 
 class Constraint(Configured):
-    """Bounds; a new constraint is a subclass.
+    """Base of constraints, which are bounds; to add one, write a subclass.
 
-    Weights, or norms of units' weights, that lie outside are brought to the nearest bound after
-    every update: projected gradient descent.  The starting weights are left as they are.
+    After every update, weights (or norms of units' weights) outside the bounds move to the nearest
+    bound: projected gradient descent.  The initial weights are not changed.
     """
 
     name = ""
     per = "weight"
-    """What is bounded: each "weight", or for each "unit" the norm of its incoming weights."""
+    """What is bounded: each "weight", or each "unit", by the norm of its incoming weights."""
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The least and the largest value."""
+        """The smallest and the largest value."""
         raise NotImplementedError
 
 
 class NonNeg(Constraint):
-    """Weights are at least 0: those below are set to 0.
+    """Keep weights at or above 0 by setting negative ones to 0.
 
     Examples
     --------
@@ -42,11 +42,11 @@ class NonNeg(Constraint):
 
 
 class MaxNorm(Constraint):
-    """The incoming weights of each unit have at most the norm `max_value`.
+    """Limit the norm of each unit's incoming weights to `max_value`.
 
-    Longer ones, columns of W, are scaled down to it: ``w_j *= min(1, max_value / ||w_j||)``.  The
-    bias is not among them.  3 or 4 are usual.  Keras adds 1e-7 to the norm it divides by, and
-    calls this ``axis=0``.
+    Longer columns of W are scaled down: ``w_j *= min(1, max_value / ||w_j||)``.  The bias does not
+    count.  Usual values are 3 and 4.  Keras adds 1e-7 to the norm that it divides by, and calls
+    this ``axis=0``.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class MaxNorm(Constraint):
     Raises
     ------
     ValueError, TypeError
-        Unless it is a number above 0.
+        If `max_value` is not a number above 0.
 
     References
     ----------
@@ -79,7 +79,7 @@ class MaxNorm(Constraint):
 
 
 class UnitNorm(Constraint):
-    """The incoming weights of each unit have the norm 1; those that are all 0 stay so.
+    """Scale the incoming weights of each unit to norm 1; weights that are all 0 stay 0.
 
     Examples
     --------
@@ -99,7 +99,7 @@ TABLE = table(Constraint)
 
 
 def get(constraint: Any, name: str) -> Constraint | None:
-    """Return a constraint by name, by configuration or as it is; None is none."""
+    """Return a constraint given as a name, a configuration or an object; None stays None."""
     if constraint is None:
         return None
     found: Constraint = look_up(constraint, name, Constraint, TABLE)
@@ -107,7 +107,7 @@ def get(constraint: Any, name: str) -> Constraint | None:
 
 
 def get_for_bias(constraint: Any, name: str) -> Constraint | None:
-    """Return a constraint as :func:`get` does, but one on single weights."""
+    """Return a constraint like :func:`get`, but refuse constraints on norms."""
     found = get(constraint, name)
     if found is not None and found.per != "weight":
         raise ValueError(f"{name} is {found}, but a bias has no norms: wanted one on single values")

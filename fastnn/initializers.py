@@ -1,11 +1,11 @@
-"""Where weights start.
+"""Initializers: the starting values of weights.
 
-Every initializer is called as ``initializer(shape, rng, dtype)``, with a NumPy ``Generator``, and
-returns a new array.  Numbers are drawn in float64 and then rounded, so that a float32 and a
-float64 network with one seed start from the same weights.
+Call an initializer as ``initializer(shape, rng, dtype)``, with a NumPy ``Generator``.  It returns a
+new array.  Numbers are drawn in float64 and then rounded, so float32 and float64 networks with the
+same seed start from the same weights, up to rounding.
 
 For a kernel of shape (n_in, n_out), `n_in` is the number of inputs of a unit (the fan-in) and
-`n_out` the number of units (the fan-out); for a bias of shape (n,) both are n.
+`n_out` the number of units (the fan-out).  For a bias of shape (n,), both are n.
 """
 
 import math
@@ -42,12 +42,12 @@ class Initializer(Configured):
         raise NotImplementedError
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name and the parameters, from which :func:`get` makes an equal object."""
+        """Return the name and the parameters; :func:`get` makes an equal object from them."""
         return super().to_config() | {"name": self.name}
 
 
 class Zeros(Initializer):
-    """All zeros: right for biases; kernels of equal weights never learn different units."""
+    """All zeros.  Use it for biases: in a constant kernel, units never become different."""
 
     name = "zeros"
 
@@ -56,7 +56,7 @@ class Zeros(Initializer):
 
 
 class Constant(Initializer):
-    """All `value`; a small one, such as 0.01, as bias lets every ReLU unit fire at the start."""
+    """All `value`.  With a small positive bias, such as 0.01, more ReLU units start active."""
 
     name = "constant"
 
@@ -89,7 +89,7 @@ class Uniform(Initializer):
 
 
 class _Scaled(Initializer):
-    """A distribution whose variance is set by the shape."""
+    """A distribution whose variance depends on the shape."""
 
     def variance(self, n_in: int, n_out: int) -> float:
         raise NotImplementedError
@@ -120,7 +120,7 @@ class LecunNormal(_ScaledNormal):
 
 
 class LecunUniform(_ScaledUniform):
-    """Uniform on [-b, b], b = sqrt(3 / n_in); the variance of :class:`LecunNormal`."""
+    """Uniform on [-b, b], b = sqrt(3 / n_in): the same variance as :class:`LecunNormal`."""
 
     name = "lecun_uniform"
     variance = LecunNormal.variance
@@ -129,9 +129,10 @@ class LecunUniform(_ScaledUniform):
 class GlorotNormal(_ScaledNormal):
     """Gaussian with standard deviation sqrt(2 / (n_in + n_out)).
 
-    A compromise between keeping the variance of activations forward and of gradients backward.
+    A compromise between preserving the variance of activations going forward and of gradients
+    going backward.  Keras truncates its normal distributions at two standard deviations.
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
-    networks", AISTATS 2010.  (Keras cuts its normal distributions off at two deviations.)
+    networks", AISTATS 2010.
     """
 
     name = "glorot_normal"
@@ -157,7 +158,7 @@ class GlorotUniform(_ScaledUniform):
 class HeNormal(_ScaledNormal):
     """Gaussian with standard deviation sqrt(2 / n_in).
 
-    For units of the ReLU family: the 2 makes up for the half that they set to zero.
+    For the ReLU family: the 2 makes up for the half of the inputs that a ReLU sets to zero.
     Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015.
     """
 
@@ -168,17 +169,17 @@ class HeNormal(_ScaledNormal):
 
 
 class HeUniform(_ScaledUniform):
-    """Uniform on [-b, b], b = sqrt(6 / n_in); the variance of :class:`HeNormal`."""
+    """Uniform on [-b, b], b = sqrt(6 / n_in): the same variance as :class:`HeNormal`."""
 
     name = "he_uniform"
     variance = HeNormal.variance
 
 
 class Orthogonal(Initializer):
-    """`gain` times a random matrix with orthonormal columns, or rows where n_in < n_out.
+    """`gain` times a random matrix with orthonormal columns, or rows if n_in < n_out.
 
-    Q of the QR decomposition of a Gaussian matrix, its signs set by the diagonal of R so that
-    every orthogonal matrix is equally likely.
+    This is Q from the QR decomposition of a Gaussian matrix, with signs chosen by the diagonal of R
+    so that every orthogonal matrix is equally likely.
     Source: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning
     in deep linear neural networks", 2014.
     """
@@ -195,14 +196,15 @@ class Orthogonal(Initializer):
 
 
 class Sparse(Initializer):
-    """Every unit has `k` inputs, chosen at random, with Gaussian weights; the others are zero.
+    """Give every unit `k` random inputs with Gaussian weights; all other weights are zero.
 
     Parameters
     ----------
     k : int
-        Inputs a unit; all of them where the layer has fewer.
+        Inputs per unit; all of them if the layer has fewer.
     stddev : float, optional
-        Of the weights that are not zero; 1 / sqrt(k) without it, which keeps the variance.
+        Standard deviation of the nonzero weights.  The default, 1 / sqrt(k), preserves the
+        variance.
 
     Notes
     -----
@@ -230,14 +232,14 @@ INITIALIZERS = table(Initializer)
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return (n_in, n_out) of a kernel's or a bias's shape."""
+    """Return (n_in, n_out) for the shape of a kernel or a bias."""
     if len(shape) not in (1, 2) or min(shape) < 1:
         raise ValueError(f"shape is {shape}, wanted (n_in, n_out) or (n,), none of them zero")
     return shape[0], shape[-1]
 
 
 def get(initializer: Any, name: str = "initializer") -> Initializer:
-    """Return an initializer given as a name, as an object or as what ``to_config`` returned.
+    """Return an initializer given as a name, an object or a configuration from ``to_config``.
 
     Examples
     --------
@@ -262,7 +264,7 @@ def get(initializer: Any, name: str = "initializer") -> Initializer:
 
 
 def default_for(activation: Any) -> Initializer:
-    """Return where a kernel starts unless told: He for the ReLU family, Glorot for all others."""
+    """Return the default kernel initializer: He for the ReLU family, Glorot for all others."""
     return get(activations.get(activation).kernel_initializer)
 
 

@@ -11,18 +11,18 @@ METHODS = ("gradient", "shrink", "proximal")
 
 @dataclass(frozen=True)
 class Term:
-    """One penalty: kernels ``<name>_value`` and ``<name>_<method>`` compute it.
+    """One penalty, computed by the kernels ``<name>_value`` and ``<name>_<method>``.
 
     Attributes
     ----------
     name : str
     settings : tuple of float
-        The strength first.
+        The strength comes first.
     method : {"gradient", "shrink", "proximal"}
-        Whether it acts on the gradient, on the weights before the optimizer's update, or on them
-        after it.  A shrink is no gradient of anything, and adds nothing to the loss.
+        Whether it changes the gradient, the weights before the optimizer's update, or the weights
+        after it.  A shrink is not the gradient of any penalty, and adds nothing to the loss.
     per : {"weight", "unit", "input"}
-        What it is a penalty on: single weights, or norms of columns or rows of W.
+        What it penalizes: single weights, or the norms of W's columns or rows.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Term:
 
 
 class Regularizer(Configured):
-    """A sum of penalties; a new one is a subclass and its kernels."""
+    """A sum of penalties; to add one, write a subclass and its kernels."""
 
     name = ""
 
@@ -52,20 +52,21 @@ class L1(Regularizer):
     proximal    the update, then ``w = sign(w) * max(|w| - learning_rate * l1, 0)``
     ==========  ===================================================================================
 
-    All three move weights toward 0.  Only "proximal" stops there: its weights become exactly 0 and
-    stay so while their gradient is smaller than `l1`, and it never takes a weight through 0.  The
-    other two step over 0 and back, so weights hover around it.
+    All three move weights toward 0.  Only "proximal" stops there: it never takes a weight through
+    0, and its weights become exactly 0 and stay 0 while their gradient is smaller than `l1`.  With
+    the other two, weights step over 0 and back, and hover around it.
 
-    "shrink" has its strength per step, whatever the learning rate: under plain gradient descent
-    ``L1(c, "shrink")`` moves as ``L1(c / learning_rate)``.  It stands outside the loss, to which
-    it adds nothing.  Where this rule is printed as ``w + sign(w) * l1``, with a plus, weights
-    would grow, unless `l1` is meant to be negative; here it is a minus and `l1` at least 0.
+    "shrink" applies its strength per step, whatever the learning rate: under plain gradient descent
+    ``L1(c, "shrink")`` acts like ``L1(c / learning_rate)``.  It adds nothing to the loss.  Some
+    texts print this rule as ``w + sign(w) * l1``, with a plus; weights would then grow unless `l1`
+    is negative.  Here the sign is a minus and `l1` is at least 0.
 
     "proximal" minimizes loss plus penalty under plain gradient descent.  Momentum m makes the
-    optimizer's steps ``1 / (1 - m)`` times as long but not the threshold, so the penalty then
-    has the strength ``(1 - m) * l1``; under Adam each weight has a strength of its own.
+    optimizer's steps ``1 / (1 - m)`` times as long, but not the threshold, so the effective
+    strength is ``(1 - m) * l1``.  Under Adam the effective strength differs from weight to weight.
 
-    scikit-learn's ``Lasso(alpha)`` halves the mean squared error: its `alpha` is ``l1 / 2`` here.
+    scikit-learn's ``Lasso(alpha)`` halves the mean squared error, so its `alpha` is ``l1 / 2``
+    here.
 
     Parameters
     ----------
@@ -102,8 +103,8 @@ class L1(Regularizer):
 class L2(Regularizer):
     """Weight decay: ``(l2 / 2) * sum w**2``, with gradient ``l2 * w``.
 
-    Keras leaves out the half: its ``L2(c)``, ``c * sum w**2``, is ``L2(2 * c)`` here.  PyTorch's
-    `weight_decay` of plain gradient descent is `l2`.
+    Keras leaves out the half: its ``L2(c)``, ``c * sum w**2``, is ``L2(2 * c)`` here.  Under plain
+    gradient descent, `l2` is PyTorch's `weight_decay`.
 
     Examples
     --------
@@ -123,7 +124,7 @@ class L2(Regularizer):
 class L1L2(Regularizer):
     """Elastic net: the sum of :class:`L1` and :class:`L2`.
 
-    `method` is that of the first; the second is always in the gradient.
+    `method` applies to the L1 part; the L2 part always acts through the gradient.
 
     scikit-learn's ``ElasticNet(alpha, l1_ratio)`` halves the mean squared error, so it is
     ``L1L2(2 * alpha * l1_ratio, 2 * alpha * (1 - l1_ratio))`` here.
@@ -154,9 +155,9 @@ class Lq(Regularizer):
     """Bridge penalty: ``(strength / 2) * sum |w|**q``, for any q above 0.
 
     Its gradient is ``(strength / 2) * q * |w|**(q - 1) * sign(w)``, and 0 at 0.  ``Lq(c, 2)`` is
-    ``L2(c)`` and ``Lq(c, 1)`` is ``L1(c / 2)``.  Below 1 the penalty favors few large weights over
-    many small ones more than L1 does, but its gradient grows without bound toward 0: weights
-    there are thrown to and fro, by less the smaller the learning rate.
+    ``L2(c)`` and ``Lq(c, 1)`` is ``L1(c / 2)``.  With q below 1, the penalty favors few large
+    weights over many small ones more than L1 does, but its gradient grows without bound toward 0.
+    Weights near 0 then jump back and forth, less so with a smaller learning rate.
 
     Parameters
     ----------
@@ -194,16 +195,16 @@ class Lq(Regularizer):
 
 
 class GroupL1(Regularizer):
-    """Group lasso: ``l1 * sum ||w_g||``, the norms of groups of weights; it removes whole groups.
+    """Group lasso: ``l1 * sum ||w_g||``, over groups of weights; it zeroes whole groups.
 
-    A group is the incoming weights of a unit, a column of W, or all outgoing weights of an input, a
-    row.  After each of the optimizer's updates a group's norm shrinks by ``learning_rate * l1``,
-    and a group whose norm is smaller than that becomes exactly 0:
-    ``w_g *= max(1 - learning_rate * l1 / ||w_g||, 0)``, the proximal step.  What momentum and
-    Adam change is said at :class:`L1`.  :meth:`Network.compact` then makes a smaller network.
+    A group is either all incoming weights of a unit (a column of W) or all outgoing weights of an
+    input (a row).  After each update, the proximal step shrinks every group's norm by
+    ``learning_rate * l1`` and sets smaller groups to exactly 0:
+    ``w_g *= max(1 - learning_rate * l1 / ||w_g||, 0)``.  :class:`L1` says how momentum and Adam
+    change the effective strength.  :meth:`Network.compact` then removes the zeroed groups.
 
-    Yuan and Lin weight each group with the root of its size: with n inputs their strength times
-    ``sqrt(n)`` is `l1` here, since all groups of a layer have one size.
+    Yuan and Lin weight each group by the square root of its size.  All groups of a layer have the
+    same size, so with n weights per group, `l1` is their strength times ``sqrt(n)``.
 
     Parameters
     ----------
@@ -241,7 +242,7 @@ TABLE = table(Regularizer)
 
 
 def get(regularizer: Any, name: str) -> Regularizer | None:
-    """Return a regularizer by name, by configuration or as it is; None is none."""
+    """Return a regularizer given as a name, a configuration or an object; None stays None."""
     if regularizer is None:
         return None
     found: Regularizer = look_up(regularizer, name, Regularizer, TABLE)
@@ -249,7 +250,7 @@ def get(regularizer: Any, name: str) -> Regularizer | None:
 
 
 def get_for_bias(regularizer: Any, name: str) -> Regularizer | None:
-    """Return a regularizer as :func:`get` does, but one on single weights."""
+    """Return a regularizer like :func:`get`, but refuse penalties on groups."""
     found = get(regularizer, name)
     if found is not None and any(term.per != "weight" for term in found.terms()):
         raise ValueError(

@@ -1,9 +1,8 @@
-"""Learning rates that change with the number of updates, given as an optimizer's `learning_rate`.
+"""Learning rate schedules: pass one as an optimizer's `learning_rate`.
 
-Time t counts updates (batches), as in Keras: it is 0 at the first update, goes on from fit to fit
-and is stored with the network.  An epoch has ``ceil(rows / batch_size)`` updates, so a time in
-epochs is to be multiplied by that number.  The rates are computed in the compiled epochs, in
-float64.
+Time t counts updates (batches), as in Keras.  It is 0 at the first update, continues from fit to
+fit and is saved with the network.  An epoch has ``ceil(rows / batch_size)`` updates; multiply times
+in epochs by that number.  Compiled epochs compute the rates, in float64.
 """
 
 from typing import Any
@@ -25,7 +24,7 @@ Calls = list[tuple[Any, tuple[Any, ...]]]
 
 
 class Schedule(Configured):
-    """A learning rate as a function of time; a new one is a subclass and its kernel.
+    """A learning rate as a function of time; to add one, write a subclass and its kernel.
 
     Examples
     --------
@@ -38,14 +37,14 @@ class Schedule(Configured):
     name = ""
 
     def calls(self, first: int = 1) -> Calls:
-        """Return the kernels that compute the rate, one after the other, and their settings.
+        """Return the kernels that compute the rate, in order, with their settings.
 
         `first` is the number of the update at which t is 0; updates count from 1.
         """
         raise NotImplementedError
 
     def __call__(self, t: int) -> float:
-        """Return the rate at time `t`, of the update number t + 1."""
+        """Return the rate at time `t`, which update number t + 1 uses."""
         out = np.empty(1)
         for kernel, settings in self.calls():
             twin = TWINS[kernel] if isinstance(kernel, str) else kernel[1]
@@ -54,7 +53,7 @@ class Schedule(Configured):
 
 
 class _Decay(Schedule):
-    """What the two schedules have in common that go by a ratio of t and `decay_steps`."""
+    """Base of the two schedules that depend on ``t / decay_steps``."""
 
     initial_learning_rate: float = setting(check=positive_float)
     decay_steps: float = setting(check=positive_float)
@@ -69,13 +68,13 @@ class _Decay(Schedule):
 class InverseTimeDecay(_Decay):
     """``initial_learning_rate / (1 + decay_rate * t / decay_steps)``.
 
-    ``lr0 / (1 + decay * t)`` with decay = 1/2000 is ``InverseTimeDecay(lr0, 2000, 1)``.
+    For example, ``InverseTimeDecay(lr0, 2000, 1)`` is ``lr0 / (1 + t / 2000)``.
 
     Parameters
     ----------
     initial_learning_rate, decay_steps, decay_rate : float
     staircase : bool
-        Whether t / decay_steps is rounded down.
+        Round t / decay_steps down.
 
     Raises
     ------
@@ -95,7 +94,7 @@ class InverseTimeDecay(_Decay):
 class ExponentialDecay(_Decay):
     """``initial_learning_rate * decay_rate**(t / decay_steps)``.
 
-    With `staircase` t / decay_steps is rounded down: step decay, which PyTorch calls
+    `staircase` rounds t / decay_steps down, which gives step decay: in PyTorch,
     ``StepLR(step_size=decay_steps, gamma=decay_rate)``.
 
     Parameters
@@ -120,11 +119,11 @@ class ExponentialDecay(_Decay):
 
 
 class CosineDecay(Schedule):
-    """Half a cosine from `initial_learning_rate` to `alpha` times that, where it stays.
+    """Follow half a cosine from `initial_learning_rate` down to `alpha` times that, and stay there.
 
-    ``initial * ((1 - alpha) * (1 + cos(pi * min(t / decay_steps, 1))) / 2 + alpha)``.  PyTorch's
-    ``CosineAnnealingLR`` has ``T_max = decay_steps`` and ``eta_min = alpha * initial``, and rises
-    again after that.  For Keras's `warmup_steps` see :class:`WarmUp`.
+    ``initial * ((1 - alpha) * (1 + cos(pi * min(t / decay_steps, 1))) / 2 + alpha)``.  In PyTorch's
+    ``CosineAnnealingLR``, ``T_max = decay_steps`` and ``eta_min = alpha * initial``, and the rate
+    rises again afterwards.  For Keras's `warmup_steps`, see :class:`WarmUp`.
 
     Parameters
     ----------
@@ -155,19 +154,19 @@ class CosineDecay(Schedule):
 
 
 class OneCycle(Schedule):
-    """Half a cosine up to `max_learning_rate`, then one down to almost nothing, where it stays.
+    """Follow half a cosine up to `max_learning_rate`, another down to almost 0, and stay there.
 
-    It starts at ``max_learning_rate / div_factor``, has its peak at
-    ``t = pct_start * total_steps - 1`` and at ``t = total_steps - 1`` has come down to the start
-    over `final_div_factor`: PyTorch's ``OneCycleLR(cycle_momentum=False)``.
+    The rate starts at ``max_learning_rate / div_factor``, peaks at
+    ``t = pct_start * total_steps - 1``, and at ``t = total_steps - 1`` reaches its starting value
+    divided by `final_div_factor`.  PyTorch calls this ``OneCycleLR(cycle_momentum=False)``.
 
     Parameters
     ----------
     max_learning_rate : float
     total_steps : int
-        Updates of the whole cycle, ``epochs * ceil(rows / batch_size)``.
+        The number of updates in the cycle, ``epochs * ceil(rows / batch_size)``.
     pct_start : float between 0 and 1
-        Share of the cycle that goes up.
+        The share of the cycle in which the rate rises.
     div_factor, final_div_factor : float
 
     Raises
@@ -206,18 +205,18 @@ class OneCycle(Schedule):
 
 
 class WarmUp(Schedule):
-    """A straight line up to `learning_rate`, which then begins.
+    """Rise in a straight line to `learning_rate`, then follow it.
 
-    For t < `warmup_steps` the rate is
-    ``start + (learning_rate(0) - start) * t / warmup_steps``, later
-    ``learning_rate(t - warmup_steps)``.  Keras builds this into its ``CosineDecay``.
+    With ``start = initial_learning_rate``, the rate is
+    ``start + (learning_rate(0) - start) * t / warmup_steps`` for t < `warmup_steps`, and
+    ``learning_rate(t - warmup_steps)`` from then on.  Keras builds this into its ``CosineDecay``.
 
     Parameters
     ----------
     learning_rate : float or Schedule
     warmup_steps : int
     initial_learning_rate : float
-        The start of the line; with 0 the first update moves nothing.
+        The start of the line.  With 0, the first update changes nothing.
 
     Raises
     ------
@@ -252,7 +251,7 @@ TABLE = table(Schedule)
 
 
 def get(learning_rate: Any, name: str = "learning_rate") -> float | Schedule:
-    """Return a rate: a positive number, a schedule, or a schedule from its configuration."""
+    """Return a rate given as a positive number, a schedule or a schedule's configuration."""
     if isinstance(learning_rate, Schedule | dict):
         found: Schedule = look_up(learning_rate, name, Schedule, TABLE)
         return found

@@ -3,7 +3,7 @@
 import pytest
 
 LONGEST = "parity promises processes diagnosis_gradients bits diagnosis".split()
-"""Begin with these: the first compiles the kernels for Python, the second the networks' steps."""
+"""These files first: parity compiles the kernels for Python, promises the steps of networks."""
 
 
 def pytest_collection_modifyitems(items):

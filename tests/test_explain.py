@@ -39,13 +39,13 @@ def line(explained, kernel):
 
 def state(network):
     """Return all that training changes."""
-    model = copy.deepcopy(network.__dict__)
+    model = copy.deepcopy(network.model)
     return repr(
         [
             [(p.name, p.value.tobytes(), {k: s.tobytes() for k, s in p.state.items()}) for p in ps]
-            for ps in model["_parameters"]
+            for ps in model.parameters
         ]
-    ) + repr((network.built, network.epochs_done, network._updates, network.optimizer))
+    ) + repr((model.built, model.epochs, model.updates, model.optimizer))
 
 
 def test_the_page_shows_the_listing_as_it_is():

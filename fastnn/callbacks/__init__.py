@@ -1,4 +1,4 @@
-"""What may watch a fit: the callback protocol, the history, the progress bar, monitors."""
+"""Callbacks: the protocol, the history, the progress bar and the monitors."""
 
 from fastnn.callbacks.base import Callback, CallbackList, FunctionCallback, Logs
 from fastnn.callbacks.history import History

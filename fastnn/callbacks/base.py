@@ -1,9 +1,9 @@
-"""The callback protocol: who is told of what during a fit.
+"""The callback protocol: what a fit reports, and when.
 
-Callbacks hear of the start, of progress within an epoch, of each epoch's end and of the end.
-``logs`` is a dict: ``"loss"`` and the network's metrics by name, the same with a ``"val_"`` prefix
-where there is validation data, and two entries about speed, ``"seconds"`` (the epoch's training
-time) and ``"rows"`` (rows trained on).
+`fit` calls its callbacks when it starts, during epochs, after each epoch and when it ends.
+``logs`` is a dict.  It holds ``"loss"`` and the network's metrics by name, the same with the prefix
+``"val_"`` if there is validation data, ``"seconds"`` (the epoch's training time) and ``"rows"``
+(the rows trained on).
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,10 +14,10 @@ SPEED = ("seconds", "rows")
 
 
 class Callback:
-    """Base of callbacks: override what is of interest, set ``network.stop_training`` to stop.
+    """Base of callbacks: override the methods you need; set ``network.stop_training`` to stop.
 
-    ``self.network`` is the network being fitted, from before ``on_train_begin`` on.  `logs` has the
-    epoch's "loss" and metrics, "val_loss" and so on where there is validation data, "seconds" and
+    ``self.network`` is the network being fitted; it is set before ``on_train_begin``.  `logs` has
+    the epoch's "loss" and metrics, "val_loss" and so on if there is validation data, "seconds" and
     "rows".
 
     Examples
@@ -31,30 +31,30 @@ class Callback:
     network: Any = None
 
     def check(self, names: Collection[str]) -> None:
-        """Before anything else: raise ValueError if `names`, the logs' entries, lack one."""
+        """First of all.  Raise ValueError if `names`, the logs' entries, lack a needed one."""
 
     def on_train_begin(self, network: Any) -> None:
         """Before the first epoch."""
 
     def on_progress(self, epoch: int, rows_done: int, rows_total: int, loss: float) -> None:
-        """Now and then within an epoch; `loss` is the mean so far, NaN while none is known."""
+        """Now and then during an epoch; `loss` is the mean so far, or NaN if not yet known."""
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """After every epoch, counted from 0."""
+        """After every epoch; `epoch` counts from 0."""
 
     def on_train_end(self, logs: Logs) -> None:
-        """After the last epoch, also of a fit that was stopped; `logs` are the last epoch's."""
+        """After the last epoch, even if the fit was stopped; `logs` are the last epoch's."""
 
 
 def as_entry(value: Any, name: str) -> str:
-    """Return the name of an entry of the logs."""
+    """Return the name of a logs entry, checked."""
     if not isinstance(value, str):
         raise TypeError(f"{name} is {value!r}, wanted a name such as 'val_loss'")
     return value
 
 
 def check_monitor(callback: Callback, monitor: str, names: Collection[str]) -> None:
-    """Raise ValueError if logs with these entries lack the one that a callback follows."""
+    """Raise ValueError if the logs' entries lack the one that a callback monitors."""
     if monitor not in names:
         there = ", ".join(repr(name) for name in names if name not in SPEED)
         raise ValueError(
@@ -74,7 +74,7 @@ class FunctionCallback(Callback):
 
 
 class CallbackList(Callback):
-    """Tell several callbacks, in order.
+    """Call several callbacks, in order.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The record of a fit."""
+"""The history of a fit."""
 
 import math
 import statistics
@@ -7,16 +7,16 @@ from fastnn.callbacks.base import SPEED, Callback, Logs
 
 
 class History(Callback):
-    """What ``fit`` returns: losses by epoch, and how long the epochs took.
+    """The losses and metrics of each epoch, and their times; ``fit`` returns it.
 
     Attributes
     ----------
     history : dict of str to list of float
-        ``"loss"``, the metrics, and with validation data ``"val_loss"`` and so on.
+        ``"loss"``, the metrics and, with validation data, ``"val_loss"`` and so on.
     epoch : list of int
         The epochs' numbers, from 0.
     seconds : list of float
-        Training time of each epoch, validation and callbacks not included.
+        Training time of each epoch, without validation and callbacks.
     rows : list of int
         Rows trained on in each epoch.
 
@@ -46,7 +46,7 @@ class History(Callback):
 
     @property
     def samples_per_second(self) -> float:
-        """Rows trained on per second: the median of the last ten epochs, NaN before the first."""
+        """Rows trained per second: the median of the last ten epochs, NaN before the first."""
         speeds = [speed(r, s) for r, s in zip(self.rows[-10:], self.seconds[-10:], strict=True)]
         return statistics.median(speeds) if speeds else math.nan
 
@@ -59,5 +59,5 @@ class History(Callback):
 
 
 def speed(rows: float, seconds: float) -> float:
-    """Return rows per second, NaN where no time was measured."""
+    """Return rows per second, or NaN if no time was measured."""
     return rows / seconds if seconds > 0 else math.nan

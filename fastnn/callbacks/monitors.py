@@ -1,4 +1,4 @@
-"""Callbacks that follow a loss or a metric: early stopping and checkpoints."""
+"""Callbacks that monitor a loss or a metric: early stopping and checkpoints."""
 
 import math
 import os
@@ -13,18 +13,18 @@ _MODES = among("auto", "min", "max")
 
 
 class Monitor(Stateful, Callback):
-    """Base of callbacks that follow one entry of the logs and know its best value so far.
+    """Base of callbacks that monitor one entry of the logs and remember its best value.
 
     A subclass may declare these parameters, and others, as its settings.
 
     Parameters
     ----------
     monitor : str
-        The entry: "loss", "val_loss", a metric's name, or that with "val_" before it.
+        The entry: "loss", "val_loss", or a metric's name, with or without "val_".
     min_delta : float
-        By how much a value must be better than the best to count.
+        How much better than the best a value must be to count as an improvement.
     mode : {"auto", "min", "max"}
-        Which way is better.  "auto" knows it for losses and for the metrics that have a name.
+        Whether smaller or larger is better.  "auto" knows for losses and built-in metrics.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Monitor(Stateful, Callback):
         self._maximize = self._direction(network.metrics) if auto else self.mode == "max"
 
     def _direction(self, metrics) -> bool:
-        """Return whether more is better."""
+        """Return whether larger is better."""
         known = {"loss": False} | {metric.name: metric.maximize for metric in metrics}
         name = one_of(self.monitor.removeprefix("val_"), "monitor (without 'val_')", known)
         if known[name] is None:
@@ -65,7 +65,7 @@ class Monitor(Stateful, Callback):
         return bool(known[name])
 
     def improved(self, epoch: int, logs: Logs) -> bool:
-        """Return whether this epoch is the best so far, and if so remember it; NaN never is."""
+        """Return whether this epoch is the best so far, and remember it if so.  NaN never is."""
         value = logs[self.monitor]
         if math.isnan(value):
             return False
@@ -78,22 +78,21 @@ class Monitor(Stateful, Callback):
 
 
 class EarlyStopping(Monitor):
-    """Stop when a loss or metric has not improved for some epochs, and go back to the best.
+    """Stop when a loss or metric stops improving, and restore the best weights.
 
     Parameters
     ----------
     monitor : str
-        "loss", "val_loss", a metric's name, or that with "val_" before it.
+        "loss", "val_loss", or a metric's name, with or without "val_".
     min_delta : float
-        By how much a value must be better than the best so far to count as an improvement.
+        How much better than the best so far a value must be to count as an improvement.
     patience : int
-        How many epochs without improvement to look ahead: the fit ends after that many, or after
-        one where it is 0.
+        Stop after this many epochs in a row without improvement; 0 acts like 1.
     mode : {"auto", "min", "max"}
-        Which way is better.  "auto" knows it for losses and for the metrics that have a name.
+        Whether smaller or larger is better.  "auto" knows for losses and built-in metrics.
     restore_best_weights : bool
-        At the end of the fit, however it ends, set the weights to those of the best epoch, bit for
-        bit.  Keras's default is False.  The optimizer's state stays that of the last epoch.
+        When the fit ends, for whatever reason, set the weights to those of the best epoch, bit for
+        bit.  The optimizer keeps the last epoch's state.  Keras's default is False.
 
     Attributes
     ----------
@@ -105,12 +104,12 @@ class EarlyStopping(Monitor):
     Raises
     ------
     ValueError, TypeError
-        For settings out of range; when the fit begins, for "auto" with a metric of unknown
-        direction, and for a `monitor` that the fit does not have.
+        For settings out of range.  When the fit begins, for "auto" with a metric of unknown
+        direction, or if the fit's logs have no entry `monitor`.
 
     Notes
     -----
-    L. Prechelt, "Early Stopping - But When?", 1998.  A second fit begins to count anew.
+    Source: L. Prechelt, "Early Stopping - But When?", 1998.  Each fit counts from scratch.
 
     Examples
     --------
@@ -154,30 +153,31 @@ class EarlyStopping(Monitor):
 
 
 class ModelCheckpoint(Monitor):
-    """Save the network after epochs, so that an interrupted fit can go on.
+    """Save the network during a fit, so that an interrupted fit can continue.
 
-    A file appears whole or not at all, whatever happens meanwhile.  It holds all that training
-    depends on, so ``fastnn.load(path).fit(...)`` with the same data and settings goes on bit for
-    bit as the fit would have.
+    A file appears whole or not at all.  It holds everything that training depends on, so
+    ``fastnn.load(path).fit(...)`` with the same data and settings continues exactly as the fit
+    would have, bit for bit.
 
     Parameters
     ----------
     filepath : path
-        May hold the epoch, counted from 1, and the logs: ``"net-{epoch:03d}-{val_loss:.3f}"``.
+        May contain the epoch, counted from 1, and logs: ``"net-{epoch:03d}-{val_loss:.3f}"``.
     monitor, mode : str
-        As in :class:`EarlyStopping`; used with `save_best_only`.
+        As in :class:`EarlyStopping`; used only with `save_best_only`.
     save_best_only : bool
         Save only after epochs that are better than all before.
     every : int
-        Save after each so many epochs; not with `save_best_only`.
+        Save after every `every` epochs; cannot be combined with `save_best_only`.
 
     Raises
     ------
     ValueError, TypeError
-        For settings out of range; when the fit begins as in :class:`EarlyStopping`, and for a
-        `filepath` that names other entries; after an epoch for a network that cannot be stored.
+        For settings out of range.  When the fit begins, as in :class:`EarlyStopping`, or if
+        `filepath` names an entry that the logs lack.  After an epoch, if the network cannot be
+        saved.
     OSError
-        If the folder does not exist when the fit begins, or a file cannot be written.
+        If the folder does not exist when the fit begins, or if a file cannot be written.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A lower learning rate when training has stopped improving."""
+"""Reduce the learning rate when training stops improving."""
 
 import math
 import numbers
@@ -17,31 +17,31 @@ def _factor(value: Any, name: str) -> float:
 
 
 class ReduceLROnPlateau(Stateful, Callback):
-    """Lower the learning rate when a loss has stopped improving.
+    """Reduce the learning rate when a loss stops improving.
 
-    As in Keras: after `patience` epochs without a value that is better than the best one by more
-    than `min_delta`, the rate is multiplied by `factor`; for `cooldown` epochs after that no epoch
-    is counted.  Keras's `factor` is 0.1; 0.5 halves the rate.  PyTorch's ``ReduceLROnPlateau``
-    waits for one epoch more, ``patience + 1``, and its `threshold` is a share of the best value.
+    This works as in Keras.  After `patience` epochs in which no value beats the best one by more
+    than `min_delta`, the rate is multiplied by `factor`.  The next `cooldown` epochs then do not
+    count.  Keras's default `factor` is 0.1.  PyTorch's ``ReduceLROnPlateau`` waits one epoch
+    longer, ``patience + 1``, and its `threshold` is relative to the best value.
 
     Parameters
     ----------
     monitor : str
-        The entry of the logs to watch, such as "val_loss" or "loss".
+        The entry of the logs to monitor, such as "val_loss" or "loss".
     factor : float in [0, 1)
     patience : int
     min_delta : float
     cooldown : int
     min_lr : float
-        The rate is not made smaller than this.
+        A lower bound on the learning rate.
     mode : {"min", "max"}
         Whether smaller or larger values are better.
 
     Raises
     ------
     ValueError
-        For settings out of range; from `fit`, if the optimizer has no constant learning rate or
-        if the logs have no entry `monitor`.
+        For settings out of range.  From `fit`, if the optimizer has no constant learning rate or
+        the logs have no entry `monitor`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The progress of a fit on a terminal, in a file or in a notebook."""
+"""Show the progress of a fit on a terminal, in a file or in a notebook."""
 
 import math
 import shutil
@@ -17,12 +17,12 @@ class ProgressBar(Callback):
     Parameters
     ----------
     epochs : int
-        How many epochs the fit has at most.
+        The largest number of epochs that the fit may take.
     verbose : {1, 2}
-        1: on a terminal one line that is redrawn at most ten times a second; elsewhere (a file, a
-        notebook) at most about twenty lines a fit.  2: one line for every epoch.
+        1 redraws one line on a terminal, at most ten times a second; elsewhere (in a file or a
+        notebook) it prints about twenty lines per fit at most.  2 prints one line per epoch.
     stream : text stream, optional
-        Where to write; standard output without it.
+        Where to write; by default standard output.
     """
 
     def __init__(self, epochs: int, verbose: int = 1, stream: TextIO | None = None):
@@ -32,7 +32,7 @@ class ProgressBar(Callback):
         self.stream = sys.stdout if stream is None else stream
         self.redraws = verbose == 1 and self.stream.isatty()
         self.every = 1 if verbose == 2 else math.ceil(self.epochs / 20)
-        self.pending = ""  # the last epoch's line, while it is not yet on the screen
+        self.pending = ""  # the last epoch's line if it is not yet on the screen
         self.drawn_at = -math.inf
         self.drawn_width = 0
 

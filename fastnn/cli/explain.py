@@ -1,4 +1,4 @@
-"""``explain``: what a batch of training does, step by step, and what each step takes."""
+"""``explain``: list the steps of a training batch, and how long each of them takes."""
 
 from argparse import Namespace
 

@@ -1,4 +1,4 @@
-"""Compare a compiled kernel with its NumPy twin: the time of both, and whether they agree."""
+"""Compare a compiled kernel with its NumPy twin: time both, and check that they agree."""
 
 from fastnn.comparison.compare import KernelComparison, compare_kernel
 from fastnn.comparison.examples import axes, example_arguments

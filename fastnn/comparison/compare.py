@@ -15,14 +15,14 @@ from fastnn.reference import TWINS
 
 ROUNDS = 11
 SHORTEST = 0.01
-"""Seconds that a measurement lasts at least."""
+"""The least number of seconds that a measurement takes."""
 REST = 0.02
-"""Seconds before each measurement: the threads of NumPy's BLAS look for work for a while."""
+"""Seconds to wait before each measurement, since NumPy's BLAS threads keep spinning for a while."""
 
 
 @dataclass(frozen=True)
 class KernelComparison:
-    """The times of a kernel and of its NumPy twin on the same arrays.
+    """Times of a kernel and its NumPy twin on the same arrays.
 
     Attributes
     ----------
@@ -31,14 +31,14 @@ class KernelComparison:
         The length of each axis.
     dtype : str
     seconds, numpy_seconds : float
-        Medians of a call of each.
+        The median time of a call of each.
     nbytes : int
-        The size of all arrays of a call together.
+        The total size of a call's arrays.
     difference : float
-        The largest difference between their results, as a share of the largest number in an array
-        (or of 1, if that is more).
+        The largest difference between their results, relative to the largest number in the array
+        (or to 1, if that is larger).
     tolerance : float
-        The difference that rounding explains.
+        The largest difference that rounding can explain.
     """
 
     kernel: str
@@ -57,7 +57,7 @@ class KernelComparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether the results are the same but for rounding."""
+        """Whether the results agree up to rounding."""
         return self.difference <= self.tolerance
 
     def __str__(self) -> str:
@@ -80,16 +80,16 @@ def compare_kernel(
 ) -> KernelComparison:
     """Time a kernel against its NumPy twin, on arrays of one shape.
 
-    Both are called from Python on the same arrays, in alternating rounds, each on as many cores as
-    it uses by itself: the kernel on several if the arrays are large, a product of NumPy's by its
-    BLAS. Their results are compared before.
+    Both are called from Python on the same arrays, in alternating rounds.  Each uses as many cores
+    as it does by default: the kernel several if the arrays are large, a NumPy product those of its
+    BLAS.  Their results are compared first.
 
     Parameters
     ----------
     kernel : str
         A name in :mod:`fastnn.kernels`.
     shape : tuple of int
-        A length for each axis, in the order in which they appear in the kernel's arguments: (m, n)
+        One length per axis, in the order in which the axes appear in the kernel's arguments: (m, n)
         for an activation, (m, k, n) for ``matmul_nn``.
     dtype : {"float32", "float64"}
 
@@ -101,7 +101,7 @@ def compare_kernel(
     Raises
     ------
     ValueError
-        For a kernel, a shape or a dtype that does not exist; the message lists the kernel's axes.
+        For an unknown kernel, a wrong shape (the message lists the kernel's axes) or another dtype.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def compare_kernel(
 
 
 def _lengths(kernel: str, shape: Any) -> dict[str, int]:
-    """Return the length of each axis, after a check of the shape that was given."""
+    """Check the given shape, and return the length of each axis."""
     letters = axes(KERNELS[kernel])
     wanted = f"a tuple ({', '.join(letters)}) of the axes of {kernel}"
     if not isinstance(shape, tuple | list):
@@ -147,7 +147,7 @@ def _lengths(kernel: str, shape: Any) -> dict[str, int]:
 
 
 def tolerance(lengths: Iterable[int], dtype: str) -> float:
-    """Return the difference that rounding explains in a sum over the longest axis."""
+    """Return the difference that rounding can explain in a sum over the longest axis."""
     return (8 + max(lengths, default=0)) * float(np.finfo(dtype).eps)
 
 
@@ -178,7 +178,7 @@ def _difference(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _alternate(*contenders: Callable[[], object]) -> list[float]:
-    """Return the median seconds of a call of each, timed in alternating rounds."""
+    """Return the median seconds per call of each contender, timed in alternating rounds."""
     counts = [_calls(contender) for contender in contenders]
     times: list[list[float]] = [[] for _ in contenders]
     for turn in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Arguments to call any kernel with, made from its specification."""
+"""Example arguments for any kernel, made from its specification."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,12 +10,10 @@ from fastnn.kernels.contract import Argument
 from fastnn.kernels.public import Kernel
 
 _FOLLOWS: Mapping[str, Callable[[Mapping[str, int]], int]] = {
-    "o": lambda lengths: 1,  # one number that a kernel returns
-    "p": lambda lengths: 2,  # a pair of them
     "c": lambda lengths: lengths["n"] + 1,  # the classes of a tree of n nodes
     "t": lambda lengths: 2 * lengths["n"] + 1,  # its classes and nodes
 }
-"""Axes whose lengths follow from the others."""
+"""Axes whose lengths follow from those of others."""
 
 _NUMBERS: Mapping[str, float] = {
     "slope": 0.0, "grow": 1.2, "smallest": 1e-6, "largest": 50.0, "low": -0.5, "q": 1.5,
@@ -24,20 +22,20 @@ _NUMBERS: Mapping[str, float] = {
 }  # fmt: skip
 """Numbers that cannot be 0.5: counts, switches, and both ends of a range."""
 _LENGTHS: Mapping[str, str] = {"last": "n", "n": "m", "batch": "m", "rows": "m"}
-"""Numbers that are the length of an axis."""
+"""Numbers that must equal the length of an axis."""
 
 _UP_TO_1 = frozenset(("y", "target", "levels", "cost", "weight", "batch_weight", "row_scale"))
 """Arrays of probabilities, weights and the like: numbers from 0 to 1."""
 _ABOVE_1 = frozenset(
     ("square", "squares", "total", "change", "size", "v", "largest", "variance", "factor")
 )
-"""Arrays of squares and other sizes, from 1 to 2: above the square of any mean from -1 to 1.
-A factor below 1 would soon leave denormal numbers of an array that is scaled in place, which take
+"""Arrays of squares and other sizes: numbers from 1 to 2, above the square of means from -1 to 1.
+A factor below 1 would soon turn an array that is scaled in place into denormal numbers, which take
 100 times as long."""
 
 
 def axes(kernel: Kernel) -> list[str]:
-    """Return the letters of a kernel's axes whose lengths make up a shape, as they first appear.
+    """Return the letters of a kernel's axes that define its shape, in order of appearance.
 
     Examples
     --------
@@ -54,15 +52,15 @@ def example_arguments(
 ) -> dict[str, Any]:
     """Return arguments of a kernel by name, in the order of its signature.
 
-    Every array holds numbers, those that the kernel only writes as well.
+    All arrays hold numbers, even those that the kernel only writes.
 
     Parameters
     ----------
     kernel : Kernel
     shape : tuple of int
-        A length for each of the kernel's :func:`axes`.
+        One length per axis in the kernel's :func:`axes`.
     dtype : data type
-        float32 or float64, of all arrays but labels and indices.
+        float32 or float64, for all arrays except labels and indices.
     rng : numpy.random.Generator
         Draws the arrays.
 

@@ -1,9 +1,9 @@
-"""What a step passes to its kernel: arrays, and which of them a thread gets.
+"""The arguments that a step passes to its kernel: arrays, and each thread's share of them.
 
-Each kind of argument says once, in `place`, where its array lies: an address, lengths and strides,
-computed from numbers of the step table, fields of the clock and the bounds of the thread's share.
-:class:`Symbols` makes code of that, and collects the numbers for the table on the way;
-:class:`Values` makes the array itself, for the NumPy twin.
+Each kind of argument defines once, in `place`, where its array lies.  Its address, lengths and
+strides depend on numbers in the step table, on fields of the clock and on the bounds of the
+thread's share.  From the same definition, :class:`Symbols` generates code and collects the numbers
+for the table, and :class:`Values` makes the array itself, for the NumPy twin.
 """
 
 import math
@@ -17,7 +17,7 @@ from fastnn.engine.clock import Clock
 
 
 class Place(NamedTuple):
-    """Where an array lies; without strides (in bytes) it is contiguous."""
+    """Where an array lies, with strides in bytes; without strides it is contiguous."""
 
     address: Any
     shape: tuple[Any, ...]
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 class Term:
-    """A piece of code: arithmetic on it gives the code of the result."""
+    """A piece of code; arithmetic on it returns the code of the result."""
 
     def __init__(self, text: str, is_sum: bool = False):
         self.text, self.is_sum = text, is_sum
@@ -54,18 +54,18 @@ def _factor(term: Any) -> str:
 
 
 class At:
-    """What a place is computed from: see :class:`Symbols` and :class:`Values`."""
+    """Base of :class:`Symbols` and :class:`Values`, from which places are computed."""
 
     lo: Any
     hi: Any
     """The bounds of the thread's share of the step's extent."""
 
     def integer(self, value: Any) -> Any:
-        """Return an integer of the step's row of the table."""
+        """Return an integer from the step's row of the table."""
         raise NotImplementedError
 
     def real(self, value: float) -> Any:
-        """Return a float of that row."""
+        """Return a float from that row."""
         raise NotImplementedError
 
     def clock(self, field: Any) -> Any:
@@ -73,15 +73,15 @@ class At:
         raise NotImplementedError
 
     def array(self, place: Place, dtype: np.dtype) -> Any:
-        """Return the array at a place."""
+        """Return the array at this place."""
         raise NotImplementedError
 
 
 class Symbols(At):
-    """The names that generated code has for all this.
+    """Places as names in generated code.
 
-    `integers` and `floats` are the step's row of the table, `dtypes` the Numba types that the code
-    calls dtype0, dtype1 ...
+    `integers` and `floats` collect the step's row of the table, and `dtypes` the Numba types that
+    the code calls dtype0, dtype1 ...
     """
 
     lo, hi = Term("lo"), Term("hi")
@@ -116,7 +116,7 @@ class Symbols(At):
 
 
 class Values(At):
-    """The numbers and arrays themselves, for items lo ... hi - 1 of a step's extent."""
+    """Places as actual numbers and arrays, for items lo ... hi - 1 of a step's extent."""
 
     def __init__(self, fields: np.ndarray, lo: int, hi: int):
         self.fields, self.lo, self.hi = fields, lo, hi
@@ -135,7 +135,7 @@ class Values(At):
 
 
 class _Memory:
-    """Memory at an address, as NumPy asks for it."""
+    """Memory at an address, in the form that NumPy asks for."""
 
     def __init__(self, place: Place, dtype: np.dtype):
         strides = place.strides
@@ -150,23 +150,23 @@ class _Memory:
 
 @dataclass(frozen=True)
 class Arg:
-    """An array of which a kernel gets all or a share; the subclasses say which."""
+    """An array of which a kernel gets all or a share; subclasses define which."""
 
     array: np.ndarray
 
     note = ""
-    """The share in a word or two, for who reads a program."""
+    """The share in a word or two, for listings."""
 
     def place(self, at: At) -> Place:
-        """Return where what the kernel gets lies."""
+        """Return the place of what the kernel gets."""
         raise NotImplementedError
 
     def value(self, at: At) -> Any:
-        """Return what the kernel gets: its code or itself."""
+        """Return what the kernel gets, as code or as a value."""
         return at.array(self.place(at), self.array.dtype)
 
     def shape(self, batch_size: int) -> tuple[int, ...]:
-        """Return the shape of what all threads get together."""
+        """Return the shape of all threads' shares together."""
         return self.array.shape
 
 
@@ -180,14 +180,14 @@ class Whole(Arg):
 
 
 class Strided(Whole):
-    """The same, of any strides: an array and its transpose need no steps of their own."""
+    """The same with any strides, so an array and its transpose can use the same compiled step."""
 
     def place(self, at):
         return Place(*super().place(at)[:2], tuple(map(at.integer, self.array.strides)))
 
 
 class Source(Strided):
-    """The whole of the user's data, of any strides."""
+    """All of the user's data, with any strides."""
 
     def place(self, at):
         plain = self.array.ndim == 2 and self.array.flags.c_contiguous
@@ -198,8 +198,8 @@ class Source(Strided):
 class Part(Arg):
     """This thread's share of the rows of an array that does not depend on the batch.
 
-    With `per_thread` it is room of each thread's own, (threads, rows, columns), which a share fills
-    from the start.  The two differ in numbers alone, so that no step is compiled once for each.
+    With `per_thread`, each thread has its own buffer, (threads, rows, columns), which its share
+    fills from the start.  The two cases differ only in numbers, so they share one compiled step.
     """
 
     per_thread: bool = False
@@ -213,7 +213,7 @@ class Part(Arg):
         return Place(address, (rows, columns)[: self.array.ndim - self.per_thread])
 
     def _share(self, at: At) -> tuple[Any, Any, Any]:
-        """Return the address of the share's first row, its rows and columns."""
+        """Return the address of the share's first row, and its numbers of rows and columns."""
         stride = self.array.strides[0]
         thread, row = (stride, 0) if self.per_thread else (0, stride)
         address = at.integer(self.array.ctypes.data)
@@ -226,7 +226,7 @@ class Part(Arg):
 
 
 class FlatPart(Part):
-    """The same share as one vector: what an elementwise update wants."""
+    """The same share as one vector, for elementwise updates."""
 
     def place(self, at):
         address, rows, columns = self._share(at)
@@ -246,7 +246,7 @@ class PartColumns(Arg):
 
 
 class ThreadRow(Arg):
-    """This thread's own row of an array that has a row for each thread."""
+    """This thread's row of an array that has one row per thread."""
 
     note = "own row"
 
@@ -261,7 +261,7 @@ class ThreadRow(Arg):
 
 @dataclass(frozen=True)
 class Number(ThreadRow):
-    """The first element of this thread's own row, as a number that an earlier step has left."""
+    """The first element of this thread's row, as a number; an earlier step has computed it."""
 
     negative: bool = False
 

@@ -1,4 +1,4 @@
-"""Where the rows of a batch lie, and which of them a thread gets."""
+"""Buffers for the rows of a batch, and each thread's share of them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +11,19 @@ from fastnn.engine.clock import Clock
 
 @dataclass(frozen=True)
 class Buffer:
-    """Where the rows of a batch lie: in room that the threads share.
+    """The rows of a batch, in memory that the threads share.
 
-    The kinds differ in numbers alone, so that no step is compiled once for each.
+    The kinds of buffers differ only in numbers, so they share the compiled steps.
     """
 
     array: np.ndarray
 
     note = ""
-    """What to say of the rows besides, to who reads a program."""
+    """An extra note about the rows, for listings."""
 
     @property
     def flat(self) -> bool:
-        """Whether a row is one number."""
+        """Whether each row is a single number."""
         return self.array.ndim == 1
 
     @property
@@ -48,17 +48,17 @@ class Buffer:
 
     @property
     def ahead(self) -> Clock:
-        """How many rows further on in memory the next batch lies, 0 where it does not."""
+        """How many rows later in memory the next batch starts; 0 if batches reuse the memory."""
         return Clock.ZERO
 
     @property
     def origin(self) -> tuple[Clock, int]:
-        """The field of the clock that holds what the address counts from, and the address."""
+        """A clock field with the base address, and the offset to add to it."""
         return Clock.ZERO, self.array.ctypes.data
 
     @property
     def strides(self) -> tuple[int, int]:
-        """How many bytes lie between two threads' rooms, and between two rows of the data."""
+        """Bytes from one thread's buffer to the next, and from one row of the data to the next."""
         return 0, 0
 
     def first_row(self, at: At) -> tuple[Any, Any]:
@@ -71,7 +71,7 @@ class Buffer:
 
 
 class ThreadBuffer(Buffer):
-    """Room of each thread's own: the first axis counts the threads."""
+    """A separate buffer for each thread: the first axis counts the threads."""
 
     note = "own"
 
@@ -85,7 +85,7 @@ class ThreadBuffer(Buffer):
 
 
 class InPlace(Buffer):
-    """No room: the rows are read where they lie in the data."""
+    """Not a copy: steps read the rows in place, in the data."""
 
     note = "in place"
 
@@ -100,9 +100,9 @@ class InPlace(Buffer):
 
 @dataclass(frozen=True)
 class Stretch(InPlace):
-    """Contiguous data whose address the clock holds, so that one program serves all data.
+    """Contiguous data whose address is in the clock, so that one program serves any data.
 
-    `array` has no rows: it says how many columns there are, and of what dtype.
+    `array` has no rows; it only defines the number of columns and the dtype.
     """
 
     field: Clock
@@ -118,7 +118,7 @@ class Stretch(InPlace):
 
 @dataclass(frozen=True)
 class Batch(Arg):
-    """All rows of the batch, in a :class:`Buffer` of any kind."""
+    """All rows of the batch, in any kind of :class:`Buffer`."""
 
     buffer: Buffer
 

@@ -1,4 +1,4 @@
-"""A program as text: a line for each step, with the times of the steps where they are known."""
+"""A program as text: one line per step, with its time if it was measured."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _JOIN = "\N{NO-BREAK SPACE}"
 
 @dataclass
 class Line:
-    """What there is to say of one row of the step table."""
+    """The description of one row of the step table."""
 
     phase: int
     purpose: Purpose
@@ -24,20 +24,20 @@ class Line:
     threads: str
     """How the threads share the work."""
     arrays: str
-    """Those that the kernel is given: names, shapes and, but for a share of the rows, what of each
-    a thread gets; "own" arrays are there once for each thread."""
+    """The kernel's arrays: their names, shapes and, unless it is a share of the rows, what a thread
+    gets of each.  "own" arrays exist once per thread."""
     seconds: float | None = None
-    """What it takes in an epoch, where that was measured."""
+    """The time per epoch, if measured."""
 
 
 @dataclass
 class Times:
-    """What the steps of an epoch take, in seconds: a thread's own, the mean over the threads."""
+    """The times of an epoch's steps in seconds: each thread's own time, averaged over threads."""
 
     steps: np.ndarray
-    """For each row of the step table."""
+    """One time per row of the step table."""
     barriers: float
-    """Waiting for other threads."""
+    """The time spent waiting for other threads."""
     batches: int
 
     @property
@@ -47,14 +47,14 @@ class Times:
 
 @dataclass(repr=False)
 class Listing:
-    """The steps of a program, to be read: ``str(listing)``."""
+    """The steps of a program, for people to read: ``print(listing)``."""
 
     groups: list[tuple[int, Group | None]]
     dtype: np.dtype
     batch_size: int
     n_threads: int
     layers: Sequence[str] = field(default_factory=list)
-    """What to call the layers."""
+    """The layers' titles."""
     times: Times | None = None
 
     def __repr__(self) -> str:
@@ -106,9 +106,9 @@ class Listing:
         yield f"{' ' * len(self._time(0.0))}    ---  barrier"
 
     def _row(self, line: Line, widths: list[int], phase: str, time: str) -> Iterator[str]:
-        """Give a line, or more of them where the arrays do not fit on one."""
+        """Yield the text of a line, on several lines if the arrays do not fit on one."""
         left = f"{time}{phase:>7}  {line.kernel:<{widths[0]}}  {line.threads:<{widths[1]}}  "
-        # An array stays on one line: what joins its words is no space to `wrap`.
+        # Keep each array on one line: `wrap` does not break at the character between its words.
         arrays = line.arrays.replace(" ", _JOIN).replace(f",{_JOIN}", ", ")
         for number, part in enumerate(wrap(arrays, max(30, _WIDTH - len(left)))):
             yield (" " * len(left) if number else left) + part.replace(_JOIN, " ")
@@ -116,11 +116,11 @@ class Listing:
     def _time(self, seconds: float | None) -> str:
         if self.times is None or seconds is None:
             return ""
-        share = seconds / self.times.total
+        share = seconds / (self.times.total or 1.0)
         return f"{1e6 * seconds / self.times.batches:10.2f}{100 * share:6.1f}%"
 
     def _name(self, purpose: Purpose) -> str:
-        """Return a heading: what the steps below are for."""
+        """Return a heading that says what the steps below it are for."""
         text = purpose.work
         if purpose.layer is not None:
             text += f", layer {purpose.layer}"
@@ -129,7 +129,7 @@ class Listing:
         return text
 
     def _sums(self, found: list[Line]) -> Iterator[str]:
-        """Give the sums of the times, by layers and by what steps are for."""
+        """Yield a table of the summed times, by layer and by purpose."""
         if self.times is None:
             return
         sums: dict[Purpose, float] = {}
@@ -153,7 +153,7 @@ class Listing:
         return f"{title:<16}" + "".join(f"{text:>10}" for text in texts)
 
     def _arrays(self, step: Step) -> str:
-        """Name the arrays of a step, with their shapes and what of them a thread gets."""
+        """List the arrays of a step, with their shapes and the share that a thread gets."""
         found = []
         for name, argument in zip(step.parameters, step.arguments, strict=True):
             if isinstance(argument, Arg):
@@ -165,7 +165,7 @@ class Listing:
 
 
 def _shared(steps: Sequence[Step]) -> str:
-    """Say what of the steps of a group the threads share."""
+    """Describe what the threads share in a group of steps."""
     extent = steps[0].extent
     if extent in (BATCH, EVERY, 1):
         return {BATCH: "batch rows", EVERY: "nothing", 1: "one item"}[extent]

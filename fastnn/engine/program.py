@@ -1,4 +1,4 @@
-"""A program: the buffers and the steps that a network is lowered to.  No arithmetic here."""
+"""Programs: the buffers and steps to which a network is lowered.  No arithmetic happens here."""
 
 import functools
 import numbers
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from fastnn.engine.listing import Listing
 
 MEET = "meet"
-"""Stands among the calls of a group where threads meet: what follows runs in the next phase."""
+"""Marks a barrier among the calls of a group: the calls after it run in the next phase."""
 
 APART = 64
-"""Numbers that one thread writes lie this far from another's: in two neighbouring cache lines they
-would still be torn from core to core, since lines are fetched in pairs."""
+"""The distance between numbers that different threads write.  One cache line apart is not enough:
+processors fetch lines in pairs, so the pair would still bounce between the cores."""
 
 
 def aligned(shape, dtype) -> np.ndarray:
-    """Return zeros that start at a cache line."""
+    """Return an array of zeros that starts at a cache line."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
     room = np.zeros(size + 64, np.uint8)
@@ -42,7 +42,7 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
 
 
 def _plain(argument):
-    """Return a number of any type as the int or float of the step table."""
+    """Return a number of any type as an int or float for the step table."""
     if isinstance(argument, Clock):
         return argument
     if isinstance(argument, numbers.Integral):
@@ -56,14 +56,14 @@ class Program:
     def __init__(self, dtype, batch_size: int, n_threads: int):
         self.dtype, self.batch_size, self.n_threads = np.dtype(dtype), batch_size, n_threads
         self.threads = n_threads
-        """How many of them run it; the results do not depend on it."""
+        """How many threads actually run it; the results do not depend on this."""
         self.on_trial = False
-        """Whether a long run should find out first how many are fastest."""
+        """Whether a long run should first try how many threads are fastest."""
         self.loss = self.thread_numbers(2)
-        """Sums of weighted losses and of weights of the batch, a row for each thread."""
+        """The batch's sums of weighted losses and of weights, one row per thread."""
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
         self.updates = 0
-        """Updates done; the optimizer's corrections count from it."""
+        """Updates done so far, from which the optimizer's corrections count on."""
         self._groups: list[tuple[int, Group | None]] = []
         self._phase = 0
         self._purpose = Purpose()
@@ -74,12 +74,12 @@ class Program:
     @property
     def listing(self) -> "Listing":
         """The steps as text."""
-        from fastnn.engine.listing import Listing  # only who reads a program waits for it
+        from fastnn.engine.listing import Listing  # most programs never need it
 
         return Listing(self.groups, self.dtype, self.batch_size, self.n_threads)
 
     def buffer(self, columns: int | None = None, dtype=None, per_thread: bool = False) -> Buffer:
-        """Return a buffer for a batch, (batch_size,) or (batch_size, columns), maybe per thread."""
+        """Return a buffer, (batch_size,) or (batch_size, columns), or one such per thread."""
         shape: tuple[int, ...] = (self.batch_size,)
         if columns is not None:
             shape = (*shape, columns)
@@ -88,11 +88,11 @@ class Program:
         return (ThreadBuffer if per_thread else Buffer)(aligned(shape, dtype or self.dtype))
 
     def thread_numbers(self, count: int) -> np.ndarray:
-        """Return room for numbers that each thread computes for itself, (n_threads, count)."""
+        """Return an array for numbers that each thread computes for itself, (n_threads, count)."""
         return aligned((self.n_threads, APART), np.float64)[:, :count]
 
     def transposed(self, w: np.ndarray) -> np.ndarray:
-        """Return a copy of ``w.T``; whoever updates `w` adds the step that updates it."""
+        """Return a copy of ``w.T``.  Whoever updates `w` must add a step that updates the copy."""
         self._transposed.append((w, aligned(w.shape[::-1], w.dtype)))
         return self._transposed[-1][1]
 
@@ -101,16 +101,16 @@ class Program:
         return next((copy for kept, copy in self._transposed if kept is w), None)
 
     def refresh(self) -> None:
-        """Make the transposed copies anew: the parameters may have been set between runs."""
+        """Refill the transposed copies, since the parameters may have changed between runs."""
         for w, copy in self._transposed:
             copy[...] = w.T
 
     def begin(self, work: str, layer: int | None = None) -> None:
-        """Say what the steps that are added from here on are for."""
+        """Set the purpose of the steps that are added from here on."""
         self._purpose = Purpose(work, layer)
 
     def barrier(self) -> None:
-        """Begin a new phase: threads meet here, and then see all that any of them has written."""
+        """Begin a new phase: threads wait for each other, and then see each other's results."""
         self._phase += 1
 
     def add(self, kernel, *arguments, extent=BATCH, after: int = 0) -> None:
@@ -120,8 +120,8 @@ class Program:
     def add_group(self, calls, extent: int, *, parts: int = 0, after: int = 0) -> None:
         """Append steps, given as (kernel, arguments), that run together, part by part.
 
-        They run in this phase, or so many phases `after` it, behind all that is added to those
-        before: the last steps of an update wait for other parameters' first.
+        They run in this phase, or `after` phases later, once everything in earlier phases has run.
+        The last steps of an update use this to wait for the first steps of other parameters.
         """
         if MEET in calls:
             place = calls.index(MEET)
@@ -131,9 +131,10 @@ class Program:
         self._groups.append((self._phase + after, Group(steps, parts, self._purpose)))
 
     def add_check(self, row_loss=None, weight=None) -> None:
-        """Let the run end here when the batch's loss is not finite, or when it is told to stop.
+        """End the run here if the batch's loss is not finite, or if the run was told to stop.
 
-        The threads meet first: each then adds up the losses of all rows, and decides alike.
+        Threads first wait for each other.  Each then adds up the losses of all rows itself, so all
+        reach the same decision.
         """
         self.barrier()
         if row_loss is not None:
@@ -143,12 +144,12 @@ class Program:
 
     @property
     def groups(self) -> list[tuple[int, Group | None]]:
-        """(phase, group of steps) in order; a group that is None is the check."""
+        """The groups of steps in order, as (phase, group); None stands for the check."""
         return sorted(self._groups, key=lambda each: each[0])
 
     @functools.cached_property
     def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-        """The step table, its steps compiled, and the arrays that it points into."""
+        """The step table, with its steps compiled, and the arrays that it points to."""
         with uncollected():
             return self._compiled()
 
@@ -168,11 +169,11 @@ class Program:
                 rows.append((step.compiled().address, *where, phase, len(group.steps), group.parts))
         return np.array(rows, np.int64), kept
 
-    @np.errstate(all="ignore")  # the check finds what is not finite
+    @np.errstate(all="ignore")  # the check finds numbers that are not finite
     def run_reference(self, clock, shared, epochs) -> None:
         """Run the epochs of `epochs` in NumPy, on one thread.
 
-        Reads and writes what :func:`fastnn.engine.worker.work` does, in the same order.
+        It reads and writes the same memory as :func:`fastnn.engine.worker.work`, in the same order.
         """
         first_epoch, n_rows = int(clock[Clock.EPOCH]), int(clock[Clock.TOTAL_ROWS])
         for epoch in range(len(epochs)):

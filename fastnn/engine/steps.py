@@ -1,9 +1,10 @@
-"""Steps: one kernel and its arguments, callable by address or in NumPy.
+"""Steps: a kernel and its arguments, callable by address or in NumPy.
 
-A step's arguments are arrays wrapped in how the threads share them (:mod:`fastnn.engine.arguments`
-and :mod:`fastnn.engine.buffers`), plain numbers, and fields of the clock.  From their kinds come a
-few lines of code that unpack a row of the step table, cut out this thread's share and call the
-kernel; :func:`entry` compiles them once, so no kernel needs code of its own to become a step.
+A step's arguments are plain numbers, fields of the clock, and arrays wrapped in an object that says
+how the threads share them (:mod:`fastnn.engine.arguments` and :mod:`fastnn.engine.buffers`).  The
+kinds of the arguments determine a few lines of generated code that unpack a row of the step table,
+cut out this thread's share and call the kernel.  :func:`entry` compiles them once.  Any kernel can
+become a step this way, without code of its own.
 """
 
 import functools
@@ -26,14 +27,14 @@ from fastnn.kernels.numba_internals import fastmath_flags
 _share = inlined(share)
 
 BATCH = -1
-"""The extent of a step whose work is shared by rows of the batch."""
+"""The extent of a step whose threads share the rows of the batch."""
 EVERY = -2
-"""The extent of a step that every thread runs whole."""
+"""The extent of a step that every thread runs completely."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel with its arguments.
+    """A kernel with its arguments.
 
     Attributes
     ----------
@@ -43,7 +44,7 @@ class Step:
         Subclasses of :class:`Arg`, numbers, :class:`Clock` fields, :class:`Low` and
         :class:`High`.
     extent : int
-        How many items the threads share: BATCH, EVERY, or a number (1: thread that gets it runs).
+        What the threads share: BATCH, EVERY, or a number of items (with 1, only one thread runs).
     """
 
     kernel: str | tuple[Callable[..., None], Callable[..., None]]
@@ -57,7 +58,7 @@ class Step:
 
     @property
     def parameters(self) -> list[str]:
-        """The names that the kernel gives to its arguments."""
+        """The kernel's names for its arguments."""
         kernel: Any = COMPILED[self.kernel] if isinstance(self.kernel, str) else self.kernel[0]
         code = getattr(kernel, "py_func", kernel).__code__
         return list(code.co_varnames[: code.co_argcount])
@@ -69,12 +70,12 @@ class Step:
 
     @property
     def row(self) -> tuple[list[int], list[float]]:
-        """The integers and the floats of this step's row of the table."""
+        """The integers and floats of this step's row of the table."""
         symbols = self._generated[1]
         return symbols.integers, symbols.floats
 
     def compiled(self) -> Any:
-        """Return the compiled code, which is compiled or loaded if need be."""
+        """Return the compiled code, compiling it or loading it from the cache if necessary."""
         code, symbols = self._generated
         return entry(self.kernel, code, tuple(symbols.dtypes))
 
@@ -86,7 +87,7 @@ class Step:
         twin(*self._values(Values(clock, lo, hi)))
 
     def _values(self, at: At) -> list[Any]:
-        """Return what the kernel gets: the code of each argument or itself."""
+        """Return what the kernel gets for each argument, as code or as a value."""
         values: list[Any] = []
         for argument in self.arguments:
             if isinstance(argument, (Arg, Low, High)):
@@ -108,14 +109,14 @@ class Step:
             part, parts = symbols.clock(Clock.PART), symbols.clock(Clock.PARTS)
             bounds = f"lo, hi = share({total}, {part}, {parts})"
             call = [bounds, "if lo < hi:", *(f"    {line}" for line in call)]
-        # The name carries the dtypes, since the cache tells functions apart by name and code alone.
+        # The name contains the dtypes because the cache identifies functions by name and code only.
         title = re.sub(r"\W", "", "_".join([self.name, *map(str, symbols.dtypes)]))
         return f"def {title}(i, f, c):\n" + indent("\n".join(call), "    ") + "\n", symbols
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What steps are for: "fetch", "forward", "loss", "backward" or "update", and which layer."""
+    """What a step is for: "fetch", "forward", "loss", "backward" or "update", and its layer."""
 
     work: str = ""
     layer: int | None = None
@@ -123,9 +124,9 @@ class Purpose:
 
 @dataclass
 class Group:
-    """Steps of one extent that run together, on one part of it after the other.
+    """Steps of the same extent that run together: all of them on one part, then on the next.
 
-    0 parts are as many as there are threads.
+    0 parts means one per thread.
     """
 
     steps: list[Step]
@@ -135,11 +136,11 @@ class Group:
 
 @functools.cache
 def entry(kernel, code, dtypes):
-    """Compile the code of a step; equal steps of all networks share it."""
+    """Compile a step's code; equal steps of all networks share it."""
     if isinstance(kernel, str):
         fastmath = fastmath_flags(COMPILED[kernel])
         call = inlined(COMPILED[kernel].py_func)
-    else:  # a user's own stays a call: it may have been compiled with flags of its own
+    else:  # not inlined: a user's function may have been compiled with other flags
         fastmath, call = (), kernel[0]
     space = {
         "__name__": __name__,

@@ -18,10 +18,13 @@ from fastnn.training.model import Model, Selection
 _FORMAT = "fastnn-network-1"
 
 
-def save(model: Model, path: str | os.PathLike[str], extra: dict[str, Any]) -> None:
-    """Write a model that has parameters."""
+def save(model: Model, path: str | os.PathLike[str], extra: dict[str, Any] | None) -> None:
+    """Write a model; :meth:`fastnn.Network.save` documents the arguments."""
+    model.need_built("save")
+    extra = model.extra if extra is None else dict(extra)
     header = _header(model, extra)
     storage.save(path, _arrays(model), header)
+    model.extra = extra
 
 
 def _arrays(model: Model) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Reading whatever a caller has (lists, arrays, frames, tensors) as one array of numbers."""
+"""Convert what a caller has (lists, arrays, frames, tensors) to one array of numbers."""
 
 from numbers import Real
 from typing import Any
@@ -10,9 +10,9 @@ _FLOATS = np.dtype("float32"), np.dtype("float64")
 
 
 def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
-    """Return `data` as an array of native float32, float64, int or uint, without a copy if it is.
+    """Return `data` as an array of native float32, float64, int or uint, copying only if needed.
 
-    Every stride of the result is a multiple of its item's size, and its items are aligned.
+    The result's items are aligned, and its strides are multiples of the item size.
     """
     if type(data) is np.ndarray and data.dtype in _FLOATS:
         if data.flags.c_contiguous and data.flags.aligned:
@@ -43,7 +43,7 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
     if array.dtype == np.float16:
         return array.astype(np.float32)
     if item > 8:
-        with np.errstate(over="ignore"):  # an overflow to infinity is reported as one
+        with np.errstate(over="ignore"):  # an overflow is reported later, as an infinity
             return array.astype(np.float64)
     whole_strides = all(stride % item == 0 for stride in array.strides)
     if array.dtype.isnative and array.flags.aligned and whole_strides:
@@ -52,7 +52,7 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
 
 
 def _column_by_column(frame, name):
-    """Return a pandas frame of mixed column types, all of them numbers, as one float64 array."""
+    """Return a pandas frame with numeric columns of mixed types as one float64 array."""
     columns = []
     for label, series in frame.items():
         column = np.asarray(series)
@@ -65,7 +65,7 @@ def _column_by_column(frame, name):
 
 
 def _not_a_number(array, data, name, where=""):
-    """Return the message for an array of objects or text: its first value that is no number."""
+    """Return the error message for an array of objects or text: name the first non-number."""
     for index, value in np.ndenumerate(array):
         if not _is_number(value, text=array.dtype.kind != "O"):
             plain = value.item() if isinstance(value, np.generic) else value
@@ -87,7 +87,7 @@ def _is_number(value, text):
 
 
 def describe_place(index: tuple[int, ...], data: Any) -> str:
-    """Return where `index` is, in words, with the column's label where `data` has labels."""
+    """Describe the place `index` in words, with the column's label if `data` has labels."""
     if len(index) > 2:
         return f"index {index}"
     place = f"row {index[0]}"
@@ -99,7 +99,7 @@ def describe_place(index: tuple[int, ...], data: Any) -> str:
 
 
 def as_expression(data: Any, name: str) -> str:
-    """Return how to write `data` as a NumPy array in a hint: lists and frames lack its methods."""
+    """Return code for hints that makes a NumPy array of `data`: lists and frames lack methods."""
     if isinstance(data, np.ndarray):
         return name
     return f"{name}.to_numpy()" if hasattr(data, "to_numpy") else f"np.asarray({name})"

@@ -1,11 +1,11 @@
-"""The door of the public API: every check of what a caller hands in, made once.
+"""The public API's input validation: every check of what a caller passes in, made once.
 
-Behind this module nothing checks again.  Each failure is one ``ValueError`` (a bad value) or
-``TypeError`` (a bad kind of thing) that names the argument, says what came and what was wanted.
+Code behind this module does not check again.  Every failure raises one ``ValueError`` (wrong value)
+or ``TypeError`` (wrong type) that names the argument and says what it got and what it wanted.
 
-Data sets are not copied: an array of native float32, float64, integers or booleans comes back as
-it is, whatever its strides, and the rows are gathered and cast a batch at a time later.  Only
-other number types (float16, foreign byte order, lists) are converted, which takes a copy.
+Data sets are not copied.  An array of native float32, float64, integers or booleans is returned as
+it is, with any strides; training gathers and casts its rows one batch at a time.  Only other
+representations (float16, foreign byte order, lists) are converted, which makes a copy.
 """
 
 import difflib
@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.inputs.arrays import as_expression, as_numbers, describe_place
 
-_BLOCK = 1 << 18  # numbers looked at together: their temporaries stay in the cache
-_LISTED = 12  # names that a message gives at most
+_BLOCK = 1 << 18  # numbers checked at a time, so that temporaries stay in the cache
+_LISTED = 12  # a message lists at most this many names
 
 
 def as_inputs(
@@ -29,23 +29,23 @@ def as_inputs(
     dtype: DTypeLike = np.float32,
     name: str = "X",
 ) -> np.ndarray:
-    """Return `X` as a 2-D array of finite numbers, without a copy where its type allows.
+    """Return `X` as a 2-D array of finite numbers, without a copy if its type allows.
 
     Parameters
     ----------
     X : array_like, shape (rows, columns)
-        Lists, NumPy arrays and memory maps of any strides, pandas and polars frames, tensors.
+        A list, a NumPy array or memory map with any strides, a pandas or polars frame, a tensor.
     n_inputs : int, optional
-        The number of columns wanted; any number from one up without it.
+        The required number of columns; by default any number from one up.
     dtype : data type
-        What the network computes in; a value that would overflow it is refused.
+        The network's dtype.  Values that would overflow it are refused.
     name : str
         The argument's name in messages.
 
     Raises
     ------
     TypeError
-        If `X` is not made of real numbers.
+        If `X` does not consist of real numbers.
     ValueError
         If `X` is not 2-D, is empty, has the wrong width, or holds NaN, an infinity or a number
         too large for `dtype`.
@@ -64,7 +64,7 @@ def as_inputs(
 
 
 def as_rows(X: ArrayLike, n_inputs: int | None = None, name: str = "X") -> np.ndarray:
-    """Return `X` as :func:`as_inputs` does, but without a look at the numbers themselves."""
+    """Return `X` like :func:`as_inputs`, but without checking the numbers themselves."""
     array = as_numbers(X, name)
     if array.ndim == 1:
         expression = as_expression(X, name)
@@ -93,10 +93,10 @@ def as_rows(X: ArrayLike, n_inputs: int | None = None, name: str = "X") -> np.nd
 def as_regression_targets(
     y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike = np.float32, name: str = "y"
 ) -> np.ndarray:
-    """Return `y` as a 2-D array (n_rows, n_outputs) of finite numbers, as :func:`as_inputs` does.
+    """Return `y` as a 2-D array (n_rows, n_outputs) of finite numbers, like :func:`as_inputs`.
 
-    A 1-D `y` is refused even for one output: taken silently it is the classic broadcasting
-    mistake, (n,) against (n, 1).
+    A 1-D `y` is refused even for a single output, because accepting it invites the classic
+    broadcasting mistake of (n,) against (n, 1).
 
     Examples
     --------
@@ -202,7 +202,7 @@ def as_sample_weight(w: ArrayLike, n_rows: int, name: str = "sample_weight") -> 
 
 
 def as_class_weight(w: Any, classes: Sequence[int], what: str) -> np.ndarray:
-    """Return a weight for each of the labels `classes`, from a dict or an array.
+    """Return one weight per label in `classes`, from a dict or an array.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def as_class_weight(w: Any, classes: Sequence[int], what: str) -> np.ndarray:
 
 
 def as_cost_matrix(cost: ArrayLike, name: str = "cost") -> np.ndarray:
-    """Return `cost` as a square float64 matrix, none of it negative and its diagonal 0."""
+    """Return `cost` as a square float64 matrix without negative numbers and with diagonal 0."""
     array = as_numbers(cost, name)
     if array.ndim != 2 or array.shape[0] != array.shape[1] or len(array) < 2:
         raise ValueError(f"{name} has shape {array.shape}, wanted (n_classes, n_classes)")
@@ -249,7 +249,7 @@ def as_weights(
     dtype: DTypeLike,
     name: str = "weights",
 ) -> list[np.ndarray]:
-    """Return `weights` as C-contiguous arrays of `dtype`, one for each of `shapes`, in order."""
+    """Return `weights` as C-contiguous arrays of `dtype`, one per shape in `shapes`, in order."""
     if not isinstance(weights, Iterable) or isinstance(weights, str | bytes):
         raise TypeError(f"{name} is a {type(weights).__name__}, wanted a list of arrays")
     given = list(weights)
@@ -322,7 +322,7 @@ def fraction(value: Any, name: str) -> float:
 
 
 def boolean(value: Any, name: str) -> bool:
-    """Return `value` as a bool; 0 and 1 are not taken for one."""
+    """Return `value` as a bool; 0 and 1 are refused."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}), wanted True or False")
     return bool(value)
@@ -349,7 +349,7 @@ def one_of(value: Any, name: str, choices: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names for a message; of many the first ones only.
+    """Return names for a message; if there are many, only the first ones.
 
     Examples
     --------
@@ -367,7 +367,7 @@ def _check_rows(array, n_rows, name):
 
 
 def _check_finite(array, data, name, dtype):
-    """Refuse what is NaN or infinite once cast to `dtype`, with temporaries of one block only."""
+    """Refuse numbers that are NaN or infinite once cast to `dtype`, checking block by block."""
     if array.dtype.kind != "f":
         return
     for start, block in blocks(array):
@@ -383,7 +383,7 @@ def _check_finite(array, data, name, dtype):
 
 
 def _check_each(array, data, name, is_bad, wanted, hints):
-    """Refuse the first element that is bad; `hints` are by its value."""
+    """Refuse the array if any element is bad; `hints` maps bad values to hints."""
     for start, block in blocks(array):
         bad = is_bad(block)
         if bad.any():
@@ -402,7 +402,7 @@ def blocks(array):
 
 
 def _first(mask, array, start):
-    """Return the index in `array` of the first True of a block's `mask`, and the value there."""
+    """Return the index in `array` of the first True in a block's `mask`, and the value there."""
     index = tuple(int(i) for i in np.argwhere(mask)[0])
     index = (start + index[0], *index[1:])
     return index, array[index]

@@ -1,4 +1,4 @@
-"""What users compile themselves: their functions become kernels, checked when they are given."""
+"""Users' own compiled functions: check them when they arrive, and make kernels of them."""
 
 import functools
 import inspect
@@ -19,7 +19,7 @@ _FLOATS = (types.float32, types.float64)
 
 
 class CustomMixin:
-    """What a user's own activation and loss have in common: a name, and no stored settings."""
+    """Mixin for a user's own activation or loss, which has a name and saves no settings."""
 
     name: str
 
@@ -33,7 +33,7 @@ class CustomMixin:
         self.name = name
 
     def to_config(self) -> dict[str, Any]:
-        """Return what stands in a file for it: its name, since code is not stored."""
+        """Return what a file holds for it: only its name, because files contain no code."""
         return {"name": "Custom", "key": self.name}
 
     def __eq__(self, other: object) -> bool:
@@ -47,12 +47,12 @@ class CustomMixin:
 
 
 def restored(config: Any, custom: Mapping[str, Any] | None, path: Any) -> Any:
-    """Return a configuration with `custom`'s objects in the places of what was not stored.
+    """Return a configuration with custom names replaced by the objects in `custom`.
 
     Raises
     ------
     ValueError
-        If the object of a name is not given.
+        If `custom` lacks a name.
     """
     if isinstance(config, list):
         return [restored(item, custom, path) for item in config]
@@ -125,8 +125,8 @@ def _as_pair(function):
     return function, function.py_func
 
 
-# Closures over compiled functions: Numba cannot cache them.  Each is made once for a function, so
-# that networks share the compiled code.
+# Numba cannot cache these closures over compiled functions.  Each is made once per function, so
+# networks share the compiled code.
 
 
 @functools.cache

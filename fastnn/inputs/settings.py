@@ -1,4 +1,4 @@
-"""Settings, declared once with their checks, and what follows from them; look-up by name.
+"""Settings, declared once together with their checks; and look-up by name.
 
 ::
 
@@ -49,7 +49,7 @@ def setting(
     default : object, optional
         Checked like any other value, when it is used.
     check : callable, optional
-        ``check(value, name)`` returns the value to keep, or raises.
+        ``check(value, name)`` returns the value to store, or raises.
     kw_only : bool
         Whether it must be given by name.
     init : bool
@@ -308,14 +308,14 @@ def subclasses(family: type[T]) -> Iterator[type[T]]:
 
 
 def look_up(wanted: Any, name: str, kind: type, table: Mapping[str, Any]) -> Any:
-    """Return `wanted` itself, or what it names in `table`; a class or function there is called.
+    """Return `wanted` itself, or the entry of `table` that it names; a class there is called.
 
     Raises
     ------
     ValueError
         For a name that is not in the table.
     TypeError
-        For anything that is neither a name, a configuration, nor of this `kind`.
+        For anything that is not a name, a configuration or an object of this `kind`.
     """
     if isinstance(wanted, kind):
         return wanted

@@ -1,8 +1,8 @@
 """The compiled kernels, each an explicit loop.
 
-Their NumPy twins, of the same names and signatures, are in :mod:`fastnn.reference`.  From Python
-call the names of this module, which check their arguments and use several cores for large arrays;
-from other compiled code the functions of the submodules, which do neither.
+Their NumPy twins, with the same names and signatures, are in :mod:`fastnn.reference`.  From Python,
+call the names in this module: they check their arguments and use several cores for large arrays.
+From other compiled code, call the functions in the submodules, which do neither.
 """
 
 import importlib
@@ -15,10 +15,10 @@ for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 KERNELS = {name: Kernel(contract) for name, contract in CONTRACTS.items()}
-"""Every kernel by name, for calls from Python."""
+"""All kernels by name, for calls from Python."""
 
 COMPILED = {name: contract.compiled for name, contract in CONTRACTS.items()}
-"""Every kernel by name, for calls from compiled code."""
+"""All kernels by name, for calls from compiled code."""
 
 globals().update(KERNELS)
 __all__ = sorted(KERNELS)  # noqa: PLE0605

@@ -1,13 +1,13 @@
 """Activation functions and their derivatives.
 
 Every matrix is (rows, n) in C order, float32 or float64.  ``<name>_forward(x, out)`` writes the
-activation of the input `x`; ``<name>_backward(x, y, dy, dx)`` writes the gradient of the loss with
-respect to `x`, given that with respect to the output `y` as `dy`.  The backward kernels here need
-only `y`, so any matrix of the same type may stand for `x`.  The result may be written over the
-input: `out` may be `x`, and `dx` may be `dy`.
+activation of the input `x`.  ``<name>_backward(x, y, dy, dx)`` writes the gradient of the loss with
+respect to `x`, given `dy`, the gradient with respect to the output `y`.  The backward kernels here
+use only `y`, so you may pass any matrix of the same type as `x`.  Results may overwrite inputs:
+`out` may be `x`, and `dx` may be `dy`.
 
-Element by element, the loops run over ``x.flat`` and not over rows: a row of one or ten numbers
-is too short to vectorize, and costs three to ten times as much an element.
+Elementwise loops run over ``x.flat`` instead of rows.  A row of one or ten numbers is too short to
+vectorize, which makes each element three to ten times as expensive.
 """
 
 from fastnn.kernels.contract import kernel
@@ -58,7 +58,8 @@ def identity_backward(x, y, dy, dx):
 def relu_forward(x, slope, out):
     """Rectified linear unit: ``out = x where x > 0, else slope * x``.
 
-    `slope` 0 is the plain unit; a small positive `slope` is the leaky one.  NaN stays NaN.
+    With `slope` 0 this is the plain unit, with a small positive `slope` the leaky one.  NaN stays
+    NaN.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def relu_forward(x, slope, out):
     """
     zero = x.dtype.type(0)
     factor = x.dtype.type(slope)
-    if slope == 0:  # by itself, because 0 * -inf is NaN
+    if slope == 0:  # a separate case, because 0 * -inf is NaN
         for k in range(x.size):
             value = x.flat[k]
             out.flat[k] = zero if value <= zero else value
@@ -95,13 +96,13 @@ def relu_forward(x, slope, out):
 def relu_backward(x, y, slope, dy, dx):
     """Gradient of the rectified linear unit: ``dx = dy where y > 0, else slope * dy``.
 
-    At 0, where the unit has no derivative, it is that of the left side.
+    At 0, where the unit has no derivative, it is the gradient from the left.
 
     Parameters
     ----------
     x, y, dy, dx : (rows, n) arrays of one float type
     slope : float
-        That of the forward pass, at least 0.
+        The slope of the forward pass, at least 0.
 
     Examples
     --------
@@ -120,7 +121,7 @@ def relu_backward(x, y, slope, dy, dx):
 
 @kernel("mn mn!")
 def sigmoid_forward(x, out):
-    """Logistic sigmoid: ``out = 1 / (1 + exp(-x))``, for any `x` without overflow.
+    """Logistic sigmoid: ``out = 1 / (1 + exp(-x))``, without overflow for any `x`.
 
     Parameters
     ----------
@@ -214,8 +215,8 @@ def tanh_backward(x, y, dy, dx):
 def softmax_forward(x, out):
     """Softmax of every row: ``out[i, j] = exp(x[i, j]) / sum_k exp(x[i, k])``.
 
-    The largest element of a row is subtracted first, so no finite `x` overflows.  A row with a NaN
-    or a +inf in it becomes NaN.
+    The largest element of each row is subtracted first, so no finite `x` overflows.  A row that
+    contains NaN or +inf becomes NaN.
 
     Parameters
     ----------

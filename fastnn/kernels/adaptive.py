@@ -1,8 +1,8 @@
-"""One step of an optimizer that scales the gradient by what it has seen of its size.
+"""One step of an optimizer that scales the gradient by a running measure of its size.
 
-As in `updates`: all arrays are (n,), of one float type; the gradient `dw` is read, the state and
-the parameters `w` are changed in place.  `epsilon` is outside the root, as in PyTorch, but for
-Adadelta's.
+As in `updates`, all arrays are (n,), of one float type.  Kernels read the gradient `dw` and change
+the state and the parameters `w` in place.  `epsilon` is outside the root, as in PyTorch, except in
+Adadelta.
 """
 
 import math
@@ -43,7 +43,7 @@ def adagrad_update(rate, epsilon, dw, total, w):
 
 @kernel("- - - m m~ m~ m~")
 def adadelta_update(rate, rho, epsilon, dw, square, change, w):
-    """Adadelta: steps of the size of earlier steps, so `rate` has no unit (the paper's is 1).
+    """Adadelta: steps about as large as earlier ones, so `rate` has no unit (1 in the paper).
 
     ``square = rho * square + (1 - rho) * dw**2``,
     ``d = sqrt(change + epsilon) / sqrt(square + epsilon) * dw``,
@@ -82,7 +82,7 @@ def adadelta_update(rate, rho, epsilon, dw, square, change, w):
 def rmsprop_update(rate, rho, epsilon, dw, square, w):
     """RMSprop: ``square = rho * square + (1 - rho) * dw**2``, ``w -= rate * s``.
 
-    With ``s = dw / (sqrt(square) + epsilon)``, as in PyTorch; Keras has epsilon inside the root.
+    Here ``s = dw / (sqrt(square) + epsilon)``, as in PyTorch.  Keras has epsilon inside the root.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def rmsprop_update(rate, rho, epsilon, dw, square, w):
 def rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, velocity, w):
     """RMSprop with momentum: ``velocity = momentum * velocity + s``, ``w -= rate * velocity``.
 
-    `s` is that of :func:`rmsprop_update`.  Keras's velocity is `rate` times this one.
+    `s` is defined in :func:`rmsprop_update`.  Keras's velocity is `rate` times this one.
 
     Parameters
     ----------
@@ -144,9 +144,9 @@ def rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, velocity, 
 
 @kernel("- - - m m~ m~ m~")
 def centered_rmsprop_update(rate, rho, epsilon, dw, square, mean, w):
-    """RMSprop with the variance in place of the mean square: ``square - mean**2``, at least 0.
+    """RMSprop with the variance, ``square - mean**2`` or at least 0, instead of the mean square.
 
-    ``mean = rho * mean + (1 - rho) * dw``; for the rest see :func:`rmsprop_update`.
+    ``mean = rho * mean + (1 - rho) * dw``; otherwise like :func:`rmsprop_update`.
 
     Parameters
     ----------
@@ -175,13 +175,13 @@ def centered_rmsprop_update(rate, rho, epsilon, dw, square, mean, w):
         square[k] = squares
         mean[k] = center
         variance = squares - center * center
-        variance = nothing if variance < 0 else variance  # rounding may leave it below 0
+        variance = nothing if variance < 0 else variance  # rounding may make it negative
         w[k] -= length * (gradient / (math.sqrt(variance) + least))
 
 
 @kernel("- - - - m m~ m~ m~ m~")
 def centered_rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, mean, velocity, w):
-    """Do as :func:`centered_rmsprop_update`, with the momentum of RMSprop's.
+    """Combine :func:`centered_rmsprop_update` with the momentum of RMSprop.
 
     Parameters
     ----------
@@ -215,14 +215,14 @@ def centered_rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, m
 
 @kernel("- - - - - - m m~ m~ m~")
 def adam_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, w):
-    """Adam: a step along the mean gradient over the root of the mean squared gradient.
+    """Adam: a step along the mean gradient, divided by the root of the mean squared gradient.
 
     ``m = beta1 * m + (1 - beta1) * dw`` and ``v = beta2 * v + (1 - beta2) * dw**2``, then
     ``w -= rate * decay * w`` (AdamW's decoupled weight decay) and
     ``w -= rate / (1 - beta1**step) * m / (sqrt(v / (1 - beta2**step)) + epsilon)``.
 
-    PyTorch's form, the algorithm of the paper.  Keras adds its `epsilon` to the root before the
-    correction of `v`, so the same number means more there in the first steps.
+    This is PyTorch's form and the paper's algorithm.  Keras adds `epsilon` to the root before
+    correcting `v`, so there the same number has more effect in the first steps.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def adam_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, w):
     kind = w.dtype.type
     keep1, keep2 = kind(beta1), kind(beta2)
     add1, add2 = kind(1.0 - beta1), kind(1.0 - beta2)
-    # The corrections are powers of numbers near 1: they are kept in float64.
+    # The corrections are powers of numbers near 1, so they are computed in float64.
     length = kind(rate / (1.0 - beta1 ** float(step)))
     correction = kind(1.0 / math.sqrt(1.0 - beta2 ** float(step)))
     smallest, stay = kind(epsilon), kind(1.0 - rate * decay)
@@ -262,9 +262,9 @@ def adam_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, w):
 
 @kernel("- - - - - - m m~ m~ m~ m~")
 def amsgrad_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, largest, w):
-    """AMSGrad: Adam with the largest `v` so far in place of `v`: ``largest = max(largest, v)``.
+    """AMSGrad: Adam with the largest `v` so far, ``largest = max(largest, v)``, instead of `v`.
 
-    As in PyTorch and Keras the largest is taken before the correction.
+    As in PyTorch and Keras, the maximum is taken before the correction.
 
     Parameters
     ----------
@@ -304,11 +304,12 @@ def amsgrad_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, largest, 
 
 @kernel("- - - - - - - m m~ m~ m~")
 def nadam_update(rate, beta1, beta2, epsilon, on_gradient, on_mean, step, dw, m, v, w):
-    """NAdam: Adam that looks ahead along the mean gradient as Nesterov's momentum does.
+    """NAdam: Adam that looks ahead along the mean gradient, like Nesterov momentum.
 
     `m` and `v` are Adam's;
     ``w -= rate * (on_gradient * dw + on_mean * m) / (sqrt(v / (1 - beta2**step)) + epsilon)``,
-    with the two factors of :func:`~fastnn.kernels.schedules.nadam_factors`.  PyTorch's form.
+    with the two factors from :func:`~fastnn.kernels.schedules.nadam_factors`.  This is PyTorch's
+    form.
 
     Parameters
     ----------

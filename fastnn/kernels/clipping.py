@@ -1,6 +1,6 @@
-"""Making gradients smaller before they are used, by the norm of all of them.
+"""Gradient clipping by the norm of all gradients together.
 
-Clipping by value is :func:`fastnn.kernels.norms.bound`.
+For clipping by value, use :func:`fastnn.kernels.norms.bound`.
 """
 
 import math
@@ -15,8 +15,8 @@ from fastnn.kernels.jit import REASSOCIATE
 def row_squares(dw, squares):
     """Write the sum of the squares of each row, in float64: ``squares = sum_j dw[:, j]**2``.
 
-    Rows are summed by themselves so that the norm of a gradient does not depend on how its rows
-    are shared out.
+    Summing each row separately makes the norm of a gradient independent of how threads share its
+    rows.
 
     Parameters
     ----------
@@ -39,18 +39,18 @@ def row_squares(dw, squares):
         squares[i] = total
 
 
-@kernel("- n o!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1!*", parallel=False, fastmath=REASSOCIATE)
 def norm_scale(limit, squares, scale):
-    """Write what brings a gradient down to the norm `limit`: 1 where it is not above it.
+    """Write the factor that scales a gradient down to the norm `limit`, 1 if it is not longer.
 
-    ``scale = min(1, limit / sqrt(sum(squares)))``, as Keras and TensorFlow have it; PyTorch adds
-    1e-6 to the root.
+    ``scale = min(1, limit / sqrt(sum(squares)))``, as in Keras and TensorFlow.  PyTorch adds 1e-6
+    to the root.
 
     Parameters
     ----------
     limit : float
     squares : (n,) float64 array
-        Sums of squares of the parts of the gradient, of all parameters.
+        Sums of squares over parts of the gradient of all parameters.
     scale : (1,) float64 array
 
     References
@@ -75,7 +75,7 @@ def norm_scale(limit, squares, scale):
 
 @kernel("- m~")
 def scale_gradient(scale, dw):
-    """Scale a gradient: ``dw *= scale``, without touching it where `scale` is 1.
+    """Scale a gradient: ``dw *= scale``, without touching it if `scale` is 1.
 
     Parameters
     ----------

@@ -1,21 +1,21 @@
 """A kernel's contract: the specification on its decorator, and what follows from it.
 
-:func:`kernel` compiles a function and enters its contract in ``CONTRACTS``.  A specification has a
-word for each argument:
+:func:`kernel` compiles a function and adds its contract to ``CONTRACTS``.  A specification has one
+word per argument:
 
 ========== ===================================================================================
-``mn``     an array of two axes; axes of one letter have one length
-``m(qn)``  its second axis is as long as q times n; a digit stands for itself
+``mn``     an array with two axes; axes with the same letter have the same length
+``m(qn)``  an array whose second axis has length q times n; a digit is a length itself
 ``-``      a number
 ``m<n``    a vector of labels or indices, integers in [0, n)
-``mn!``    an array that the kernel writes, whatever stood there
-``mn~``    an array that the kernel updates: it reads what stands there and writes to it
-``n?``     an array that may be empty instead
-``mn*``    an array of any dtype; all others share one, float32 or float64
-``mn=``    an array that must be contiguous where others of a strided kernel need not be
+``mn!``    an array that the kernel overwrites
+``mn~``    an array that the kernel updates: it reads the old values and writes new ones
+``n?``     an array that may also be empty
+``mn*``    an array of any dtype; all others share one dtype, float32 or float64
+``mn=``    an array that must be contiguous, in a strided kernel whose others need not be
 ========== ===================================================================================
 
-Threads share axis m of a call from Python, unless the kernel is not `parallel`.
+In calls from Python, threads share axis m if the kernel is `parallel`.
 """
 
 import re
@@ -36,15 +36,15 @@ class Argument:
     ----------
     name : str
     axes : list of str
-        A letter for each axis, or several, whose lengths are multiplied; empty for a number.
+        One string per axis: a letter, or several whose lengths are multiplied; empty for a number.
     scalar : bool
         Whether it is a number.
     written, updated : bool
-        Whether the kernel writes to it, and whether it reads first what stands there.
+        Whether the kernel writes to it, and whether it first reads the old values.
     below : str
-        The axis whose length its values stay below; empty where they are no indices.
+        The axis that it indexes, whose length bounds its values; empty if it holds no indices.
     optional, any_dtype, strided : bool
-        Whether it may be empty, hold any dtype, have any strides.
+        Whether it may be empty, have any dtype, or have any strides.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Argument:
         self.strided = (strided or self.any_dtype) and not self.written and "=" not in marks
 
     def type_problem(self, kind: Any) -> str | None:
-        """Return what is wrong with the Numba type of a value for this argument, or None."""
+        """Return what is wrong with a value of this Numba type for this argument, or None."""
         if self.scalar:
             is_number = isinstance(kind, (types.Number, types.Boolean))
             return None if is_number else f"{self.name} is not a number"
@@ -85,12 +85,12 @@ class Argument:
 
     @property
     def shares_dtype(self) -> bool:
-        """Whether it has the one float type of the call."""
+        """Whether it has the float type that the call's arrays share."""
         return not (self.scalar or self.below or self.any_dtype)
 
 
 class Contract(NamedTuple):
-    """What a kernel takes, what it writes, and how calls of it may be shared among threads.
+    """What a kernel takes, what it writes, and how threads may share a call.
 
     Attributes
     ----------
@@ -98,12 +98,12 @@ class Contract(NamedTuple):
         The kernel.
     arguments : tuple of Argument
     parallel : bool
-        Whether a part of axis m can be computed on its own.
+        Whether a part of axis m can be computed separately.
     strided : bool
-        Whether the arrays that are only read may have any strides, and what is written any rows:
-        then a part of axis n can be computed on its own too.
+        Whether arrays that it only reads may have any strides, and arrays that it writes any row
+        stride.  A part of axis n can then be computed separately too.
     prepare : function or None
-        Called with the arguments of each call from Python that has to be compiled.
+        Called with the arguments of each call from Python that needs compiling.
     """
 
     compiled: Any
@@ -127,7 +127,7 @@ class Contract(NamedTuple):
 
 
 CONTRACTS: dict[str, Contract] = {}
-"""The contract of every kernel by name."""
+"""All kernels' contracts, by name."""
 
 
 def kernel(
@@ -138,26 +138,26 @@ def kernel(
     prepare: Callable[..., None] | None = None,
     fastmath: frozenset[str] = frozenset(),
 ) -> Callable[[Any], Any]:
-    """Compile a function, and enter its contract in ``CONTRACTS``.
+    """Compile a function and add its contract to ``CONTRACTS``.
 
-    The name then stands for the compiled function, which checks nothing: other compiled code calls
-    it.  Python calls the :class:`~fastnn.kernels.public.Kernel` in front of it.
+    The decorated name is the compiled function, which checks nothing; other compiled code calls it.
+    Python calls the :class:`~fastnn.kernels.public.Kernel` in front of it.
 
     Parameters
     ----------
     specification : str
-        A word for each argument, see above.
+        One word per argument; see above.
     parallel, strided, prepare
         See :class:`Contract`.
     fastmath : frozenset
-        ``REASSOCIATE`` for a kernel that is one sum over a row.
+        ``REASSOCIATE`` for a kernel that is a single sum over a row.
     """
 
     def enter(function: Any) -> Any:
         name = function.__name__
         if name in CONTRACTS and CONTRACTS[name].compiled.__module__ != function.__module__:
             raise ValueError(f"two kernels are called {name}")
-        code = function.__code__  # inspect.signature would take 3 ms of the import
+        code = function.__code__  # inspect.signature would add 3 ms to the import
         names, words = code.co_varnames[: code.co_argcount], specification.split()
         if len(words) != len(names):
             raise ValueError(

@@ -1,8 +1,7 @@
-"""Dropping elements at random: units or inputs (dropout), weights (DropConnect).
+"""Drop random elements: units or inputs (dropout), or weights (DropConnect).
 
-Whether an element is kept is a pure function of counters (seed, layer, step, row, column): no
-generator has a state that threads would have to share, and the backward pass computes the mask of
-the forward pass again.
+Whether an element is kept is a pure function of counters (seed, layer, step, row, column).  Threads
+need not share the state of a generator, and the backward pass recomputes the forward pass's mask.
 """
 
 import numpy as np
@@ -18,23 +17,23 @@ _SECOND_32 = np.uint32(0x846CA68B)
 
 @njit
 def _random_bits(j, low, high):
-    """Return 32 bits for column j of a row with two keys.
+    """Return 32 random bits for column j of a row with two keys.
 
-    Rounds of xor-shift and multiply in 32 bits, which are vectors on every processor; the second
-    key keeps rows whose first keys lie close from being each other's shifted copies.
+    These are rounds of xor-shift and multiply in 32 bits, which vectorize on every processor.  The
+    second key keeps rows with close first keys from being shifted copies of each other.
     """
     x = np.uint32(np.uint32(j) * _GOLDEN_32 + low)
     x = np.uint32((x ^ (x >> np.uint32(16))) * _FIRST_32) ^ high
     x = np.uint32((x ^ (x >> np.uint32(15))) * _SECOND_32)
-    return np.uint32(x ^ (x >> np.uint32(16)))  # still 32 bits, so that they are compared as such
+    return np.uint32(x ^ (x >> np.uint32(16)))  # stay in 32 bits for the comparison
 
 
 @kernel("- - - - - - mn mn!", parallel=False)
 def dropout(rate, scale, seed, layer, step, first, x, out):
     """Drop elements: ``out[i, j] = 0`` with probability `rate`, else ``scale * x[i, j]``.
 
-    The gradient of that is the same function of the gradient of `out`.  A dropped element is 0
-    whatever it was.  `out` must not be `x`.
+    The backward pass is the same function, applied to the gradient of `out`.  A dropped element
+    becomes 0 even if it was NaN or infinite.  `out` must not be `x`.
 
     Parameters
     ----------
@@ -42,9 +41,9 @@ def dropout(rate, scale, seed, layer, step, first, x, out):
     scale : float
         ``1 / (1 - rate)`` keeps the mean of an element (inverted dropout).
     seed, layer, step : int
-        Key of the mask.
+        The key of the mask.
     first : int
-        Number of the row ``x[0]``: row i of the array has the mask of row first + i.
+        The number of the row ``x[0]``: row i of the array gets the mask of row first + i.
     x, out : (rows, n) arrays of one float type
 
     References
@@ -79,7 +78,7 @@ def dropout(rate, scale, seed, layer, step, first, x, out):
 
 @kernel("- mn mn!")
 def dropout_mean(rate, x, out):
-    """Write the mean of what is kept without a scale: ``out = (1 - rate) * x``.
+    """Write the mean of unscaled dropout: ``out = (1 - rate) * x``.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Elementary functions of one number and sums over one row, written so that loops vectorize.
+"""Elementary functions of a number, and sums over a row, written so that loops vectorize.
 
-Numba's ``math.exp`` is a call for every element; these are a dozen additions and
-multiplications without a branch, for float32 and float64 alike, and the result has the type of
-the argument.  They give the same bits in the vector body of a loop as in its last few elements,
-so it does not matter where a chunk of work begins.
+Numba's ``math.exp`` calls a function for every element.  These functions are a dozen additions and
+multiplications without branches, for float32 and float64, and return the type of their argument.
+They give the same bits in a loop's vector body as in its last few elements, so it does not matter
+where a chunk of work begins.
 """
 
 import math
@@ -16,13 +16,13 @@ from fastnn.kernels.numba_internals import ir
 
 
 def _constant_of(value, x):
-    """Return `value`, or the entry of `value` for the type of `x`, as a constant of that type."""
+    """Return `value`, or its entry for the type of `x`, as a constant of that type."""
     kind = ir.FloatType() if x == types.float32 else ir.DoubleType()
     return ir.Constant(kind, value[x] if isinstance(value, dict) else value)
 
 
 def _constant(value):
-    """Return an intrinsic f(x): `value` in the type of `x`."""
+    """Return an intrinsic f(x) that returns `value` in the type of `x`."""
 
     @intrinsic
     def constant(_, x):
@@ -32,7 +32,7 @@ def _constant(value):
 
 
 def _instruction(name, count):
-    """Return an intrinsic: LLVM's function `name` of `count` arguments of one type."""
+    """Return an intrinsic for LLVM's function `name` with `count` arguments of the same type."""
 
     def call(builder, *args):
         function = builder.module.declare_intrinsic(
@@ -50,7 +50,7 @@ _copysign = _instruction("llvm.copysign", 2)
 
 @intrinsic
 def fma(_, a, b, c):
-    """Return a * b + c, rounded once where the machine can do so, in every element alike."""
+    """Return a * b + c, rounded once if the processor can, and the same way in every element."""
     return a(a, a, a), lambda context, builder, signature, args: _multiply_add(builder, *args)
 
 
@@ -68,15 +68,15 @@ def copysign(_, a, b):
 
 @intrinsic
 def select(_, condition, a, b):
-    """Return `a` where the condition holds, else `b`, without the branch that Numba's `if` is.
+    """Return `a` if the condition holds, else `b`, without the branch of an `if`.
 
-    LLVM makes one of most of those too, but not where two hang on the same condition.
+    LLVM turns most `if`s into selects too, but not two that depend on the same condition.
     """
     return a(types.boolean, a, a), lambda context, builder, signature, args: builder.select(*args)
 
 
 def _polynomial(coefficients):
-    """Return an intrinsic f(x): the polynomial, lowest power first, by Horner's rule."""
+    """Return an intrinsic f(x) for a polynomial, lowest power first, by Horner's rule."""
 
     @intrinsic
     def polynomial(_, x):
@@ -93,7 +93,7 @@ def _polynomial(coefficients):
 
 @intrinsic
 def _from_low_bits(_, x):
-    """Return the float whose sign and exponent are the lowest bits of `x`, and its fraction 0."""
+    """Return a float with fraction 0 whose sign and exponent are the lowest bits of `x`."""
     bits, fraction = (32, 23) if x == types.float32 else (64, 52)
 
     def codegen(context, builder, signature, args):
@@ -106,13 +106,13 @@ def _from_low_bits(_, x):
 
 @intrinsic
 def _exponent(_, x):
-    """Return e, as a float, where x > 0 is 2**e * m with m from sqrt(1/2) to sqrt(2)."""
+    """Return e as a float, where ``x = 2**e * m`` and m is from sqrt(1/2) to sqrt(2), for x > 0."""
 
     def codegen(context, builder, signature, args):
         integer, fraction, bias = _layout(x)
         shifted = builder.lshr(_from_root(builder, x, args[0]), ir.Constant(integer, fraction))
-        # Behind the leading bits of 2**fraction an integer is a float without a conversion, which
-        # AVX2 does not have for vectors of float64.
+        # Placing an integer behind the leading bits of 2**fraction makes it a float without a
+        # conversion instruction, which AVX2 lacks for vectors of float64.
         large = ir.Constant(integer, (bias + fraction) << fraction)
         number = builder.bitcast(builder.or_(shifted, large), args[0].type)
         return builder.fsub(number, ir.Constant(args[0].type, 2.0**fraction + bias))
@@ -122,7 +122,7 @@ def _exponent(_, x):
 
 @intrinsic
 def _fraction(_, x):
-    """Return the m of :func:`_exponent`."""
+    """Return m as defined in :func:`_exponent`."""
 
     def codegen(context, builder, signature, args):
         integer, fraction, _ = _layout(x)
@@ -135,7 +135,7 @@ def _fraction(_, x):
 
 
 def _layout(x):
-    """Return the integer type as wide as the float type `x`, and its bits of fraction and bias."""
+    """Return the integer type as wide as the float type `x`, its fraction bits and its bias."""
     return (ir.IntType(32), 23, 127) if x == types.float32 else (ir.IntType(64), 52, 1023)
 
 
@@ -145,7 +145,7 @@ def _root(x):
 
 
 def _from_root(builder, x, value):
-    """Return the bits of `value`, moved so that the exponent changes at sqrt(1/2)."""
+    """Return the bits of `value`, shifted so that the exponent changes at sqrt(1/2)."""
     integer, fraction, bias = _layout(x)
     offset = ir.Constant(integer, (bias << fraction) - _root(x))
     return builder.add(builder.bitcast(value, integer), offset)
@@ -162,14 +162,14 @@ _eight = _constant(8.0)
 _ln2 = _constant(0.6931471805599453)
 _inverse_root_2pi = _constant(0.3989422804014327)
 _log2_e = _constant(1.4426950408889634)
-# ln 2 in two parts, the first with trailing zero bits: n times it is exact for every n in use.
+# ln 2 in two parts, the first with trailing zero bits, so n times it is exact for every n used.
 _ln2_high = _constant({_f32: 0.693359375, _f64: 0.6931471803691238})
 _ln2_low = _constant({_f32: -2.12194440e-4, _f64: 1.9082149292705877e-10})
-# Added to a small number it rounds it to a whole number n, and leaves n + bias, the exponent
-# bits of 2**n, in the lowest bits of the sum.  No conversion to integers is needed, which AVX2
-# does not have for vectors of float64.
+# Adding this to a small number rounds it to a whole number n and leaves n + bias, the exponent bits
+# of 2**n, in the lowest bits of the sum.  That avoids a conversion to integers, which AVX2 lacks
+# for vectors of float64.
 _rounder = _constant({_f32: 1.5 * 2.0**23 + 127, _f64: 1.5 * 2.0**52 + 1023})
-# The x from which on n is so small that those bits, and 2**n, are 0.
+# Below this x, n is so small that those bits, and 2**n, are 0.
 _least = _constant({_f32: -88.03, _f64: -709.09})
 # The same for 2**(n - 1), and an x whose exponential is beyond the largest number.
 _least_halved = _constant({_f32: -87.3, _f64: -708.3})
@@ -221,7 +221,7 @@ _atanh_tail = _polynomial(
 
 @njit
 def _reduced(x):
-    """Return the bits of 2**n, as a float, and e**r - 1, where x is n * ln(2) + r with small r."""
+    """Return the bits of 2**n as a float, and e**r - 1, where x = n * ln(2) + r with small r."""
     shifted = fma(x, _log2_e(x), _rounder(x))
     n = shifted - _rounder(x)
     r = fma(n, -_ln2_low(x), fma(n, -_ln2_high(x), x))
@@ -230,21 +230,21 @@ def _reduced(x):
 
 @njit
 def _power_and_expm1(x):
-    """Return 2**n and e**r - 1 of :func:`_reduced` for x <= 0."""
+    """Return 2**n and e**r - 1, as defined in :func:`_reduced`, for x <= 0."""
     shifted, rest = _reduced(_least(x) if x < _least(x) else x)
     return _from_low_bits(shifted), rest
 
 
 @njit
 def exp_nonpositive(x):
-    """Return e**x for x <= 0: 0 at -inf, NaN at NaN, and about 0 below the least normal number.
+    """Return e**x for x <= 0: 0 at -inf, NaN at NaN, about 0 below the smallest normal number.
 
-    Most activations and losses need no positive `x`, and without it the scaling is one
+    Most activations and losses need no positive `x`, and without it the scaling takes a single
     instruction.
 
-    Range reduction to ``e**x = 2**n * e**r`` after W. J. Cody and W. Waite, "Software Manual for
-    the Elementary Functions" (1980), then a polynomial.  Relative error below 1e-7 in float32
-    and 2e-16 in float64.
+    It reduces the range to ``e**x = 2**n * e**r`` after W. J. Cody and W. Waite, "Software Manual
+    for the Elementary Functions" (1980), then evaluates a polynomial.  The relative error is below
+    1e-7 in float32 and 2e-16 in float64.
     """
     power, rest = _power_and_expm1(x)
     return fma(power, rest, power)
@@ -252,9 +252,9 @@ def exp_nonpositive(x):
 
 @njit
 def exp(x):
-    """Return e**x for any x: inf where it is too large, and 0 below the least normal number.
+    """Return e**x for any x: inf on overflow, and 0 below the smallest normal number.
 
-    Half the power of two is applied first, since 2**n alone may be too large.  Relative error as
+    It scales by 2**(n - 1) and then by 2, since 2**n alone may overflow.  The relative error is
     that of :func:`exp_nonpositive`.
     """
     shifted, rest = _reduced(_least_halved(x) if x < _least_halved(x) else x)
@@ -264,17 +264,17 @@ def exp(x):
 
 @njit
 def expm1_nonpositive(x):
-    """Return e**x - 1 for x <= 0, exact to the last bits near 0 too: errors as :func:`tanh`."""
+    """Return e**x - 1 for x <= 0, accurate near 0 too, with the relative error of :func:`tanh`."""
     power, rest = _power_and_expm1(x)
     return fma(power, rest, power - _one(x))
 
 
 @njit
 def tanh(x):
-    """Return the hyperbolic tangent of `x`, exact to the last bits near 0 too.
+    """Return the hyperbolic tangent of `x`, accurate near 0 too.
 
-    With ``u = e**(-2 |x|) - 1``, computed without cancellation, its magnitude is ``u / (2 + u)``.
-    Relative error below 2e-7 in float32 and 5e-16 in float64.
+    With ``u = e**(-2 |x|) - 1``, computed without cancellation, its magnitude is ``-u / (2 + u)``.
+    The relative error is below 2e-7 in float32 and 5e-16 in float64.
     """
     u = expm1_nonpositive(-_two(x) * abs(x))
     return copysign(u / (_two(x) + u), x)
@@ -282,7 +282,7 @@ def tanh(x):
 
 @njit
 def sigmoid(x):
-    """Return 1 / (1 + e**-x), accurate at both ends: e**x where `x` is very negative."""
+    """Return 1 / (1 + e**-x), accurate at both ends: e**x if `x` is very negative."""
     e = exp_nonpositive(-abs(x))
     return (e if x < 0 else _one(x)) / (_one(x) + e)
 
@@ -291,8 +291,8 @@ def sigmoid(x):
 def log1p_unit(z):
     """Return log(1 + z) for `z` from -1/3 to 1.
 
-    It is 2 atanh(s) with ``s = z / (2 + z)``, which needs no reduction on this range.  Relative
-    error below 2e-7 in float32 and 5e-16 in float64.
+    It is 2 atanh(s) with ``s = z / (2 + z)``, which needs no reduction on this range.  The relative
+    error is below 2e-7 in float32 and 5e-16 in float64.
     """
     s = z / (_two(z) + z)
     square = s * s
@@ -307,16 +307,16 @@ def positive_part(x):
 
 @njit
 def softplus(x):
-    """Return log(1 + e**x), for any x without overflow."""
+    """Return log(1 + e**x), without overflow for any x."""
     return positive_part(x) + log1p_unit(exp_nonpositive(-abs(x)))
 
 
 @njit
 def log_cosh(x):
-    """Return log(cosh(x)): about x**2 / 2 near 0, exact to the last bits, and |x| - log(2) far off.
+    """Return log(cosh(x)), accurate near 0 too, where it is about x**2 / 2.
 
-    It is log(1 + z) with ``z = cosh(x) - 1 = u**2 / (2 (1 + u))``, ``u = e**-|x| - 1``, as long as
-    z <= 1; beyond, ``|x| - log(2) + log(1 + e**(-2 |x|))``.
+    While z <= 1, it is log(1 + z) with ``z = cosh(x) - 1 = u**2 / (2 (1 + u))`` and
+    ``u = e**-|x| - 1``; beyond that, it is ``|x| - log(2) + log(1 + e**(-2 |x|))``.
     """
     magnitude = abs(x)
     u = expm1_nonpositive(-magnitude)
@@ -330,8 +330,9 @@ def log_cosh(x):
 def normal(x):
     """Return the standard normal distribution function of `x` and its density there.
 
-    ``erf(x) = 2 * normal(sqrt(2) * x)[0] - 1``.  Relative error of the first below 1e-6 in
-    float32 and 3e-15 in float64 where it is above 1e-7: the far left tail is not cancelled away.
+    ``erf(x) = 2 * normal(sqrt(2) * x)[0] - 1``.  The relative error of the first result is below
+    1e-6 in float32 and 3e-15 in float64 if that result is above 1e-7: the far left tail does not
+    suffer from cancellation.
     """
     power = exp_nonpositive(-_half(x) * x * x)
     magnitude = abs(x)
@@ -341,22 +342,22 @@ def normal(x):
 
 @njit
 def clipped(x, bound):
-    """Return `x` moved into the interval from -bound to bound, NaN at NaN."""
+    """Return `x` clipped to the interval from -bound to bound, NaN at NaN."""
     return bound if x > bound else (-bound if x < -bound else x)
 
 
 @njit
 def tail_bound(x):
-    """Return a number whose exponential with a minus sign is 0, in the type of `x`.
+    """Return a number b, in the type of `x`, for which e**-b is 0.
 
-    Farther out a function made of exponentials has reached its limits.
+    Beyond it, functions made of exponentials have reached their limits.
     """
     return -_least(x)
 
 
 @njit
 def step(x):
-    """Return 1 where x > 0, else 0, and NaN at NaN: the derivative of :func:`positive_part`."""
+    """Return 1 if x > 0, else 0, and NaN at NaN: the derivative of :func:`positive_part`."""
     return _one(x) if x > 0 else (_zero(x) if x <= 0 else x)
 
 
@@ -364,8 +365,9 @@ def step(x):
 def log(x):
     """Return the natural logarithm of a normal number x > 0; inf at inf, NaN at NaN.
 
-    It is ``e * ln(2) + log(m)`` where x is ``2**e * m``.  Below the least normal number, 0
-    included, it is about that number's.  Relative error as that of :func:`log1p_unit`.
+    It is ``e * ln(2) + log(m)`` where ``x = 2**e * m``.  Below the smallest normal number, at 0
+    too, it returns about the logarithm of that number.  The relative error is that of
+    :func:`log1p_unit`.
     """
     e = _exponent(x)
     rest = log1p_unit(_fraction(x) - _one(x))
@@ -375,10 +377,10 @@ def log(x):
 
 @njit
 def power(x, p):
-    """Return x**p for x > 0 and p != 0: inf at inf, or 0 where p < 0; NaN at NaN.
+    """Return x**p for x > 0 and p != 0: at inf, inf, or 0 if p < 0; NaN at NaN.
 
-    Relative error below 3e-7 in float32 and 1e-15 in float64 where the result is between 1/e and
-    e; it grows with the logarithm of the result.
+    The relative error is below 3e-7 in float32 and 1e-15 in float64 if the result is between 1/e
+    and e, and grows with the logarithm of the result.
     """
     y = p * log(x)
     shrunk = exp_nonpositive(-abs(y))
@@ -387,14 +389,15 @@ def power(x, p):
 
 @njit
 def sign(x):
-    """Return 1, 0 or -1 by the sign of `x`, NaN at NaN."""
+    """Return the sign of `x`, 1, 0 or -1, and NaN at NaN."""
     return _one(x) if x > 0 else (-_one(x) if x < 0 else x)
 
 
 @njit(fastmath=REASSOCIATE)
 def row_maximum(x, i):
-    """Return the largest element of row `i` of the matrix `x`, NaN if there is a NaN."""
-    # LLVM vectorizes this reduction only as its `maximum`; a comparison would need "no NaN".
+    """Return the largest element of row `i` of the matrix `x`, or NaN if the row has a NaN."""
+    # LLVM vectorizes this reduction only as `maximum`; with a comparison it would need the flag
+    # that rules out NaN.
     largest = x.dtype.type(-math.inf)
     for j in range(x.shape[1]):
         largest = maximum(largest, x[i, j])
@@ -423,8 +426,8 @@ def row_dot(a, b, i):
 def rows_exp(x, out):
     """Write ``exp(x[i, j] - max_k x[i, k])``: the numerators of softmax.
 
-    The exponentials are a pass of their own over all elements, not a part of the loop over rows:
-    with 10 columns, too few to vectorize, that is twice as fast.
+    The exponentials are computed in a separate pass over all elements instead of row by row.  With
+    10 columns, too few to vectorize, that is twice as fast.
     """
     for i in range(x.shape[0]):
         largest = row_maximum(x, i)

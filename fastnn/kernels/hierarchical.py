@@ -1,12 +1,12 @@
 """Hierarchical softmax: a class is a path of binary decisions down a tree.
 
-A tree of n + 1 classes has n inner nodes, the root being number 0, and decides at each by
-``z = h @ w[node] + b[node]``: to one side with probability sigmoid(z), to the other with
-sigmoid(-z).  Items are the classes, 0 ... n, and behind them the nodes.  ``parent[item]`` is the
-node above an item, ``side[item]`` 1 where it is on the side of sigmoid(z) and -1 on the other.
+A tree of n + 1 classes has n inner nodes; the root is node 0.  Each computes
+``z = h @ w[node] + b[node]`` and goes to one side with probability sigmoid(z), to the other with
+sigmoid(-z).  Items are the classes, 0 ... n, followed by the nodes.  ``parent[item]`` is the node
+above an item, and ``side[item]`` is 1 on the side of sigmoid(z) and -1 on the other.
 
-`z` and `slopes` have a place for each node of a path, from the class upward; what lies behind the
-root is not touched, and a path that is longer than a row is cut off.
+`z` and `slopes` have one element per node of a path, from the class upward.  Elements after the
+root are not touched, and a path longer than a row is cut off.
 
 References
 ----------
@@ -31,7 +31,7 @@ def tree_forward(h, target, w, b, parent, side, z, row_loss):
     parent : integer array, (2n + 1,)
     side : array, (2n + 1,)
     z : array, (rows, depth)
-        Receives the decisions' arguments.
+        Receives the z of each decision.
     row_loss : array, (rows,)
 
     Examples
@@ -62,7 +62,7 @@ def tree_forward(h, target, w, b, parent, side, z, row_loss):
 
 @kernel("m<t nk t<n t m md~ mk!")
 def tree_backward(target, w, parent, side, row_scale, slopes, dh):
-    """Gradient of the rows' losses, each times `row_scale`.
+    """Gradient of the rows' losses, each multiplied by `row_scale`.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def tree_backward(target, w, parent, side, row_scale, slopes, dh):
     side : array, (2n + 1,)
     row_scale : array, (rows,)
     slopes : array, (rows, depth)
-        Holds `z`, and receives the gradient with respect to it.
+        Holds `z` at first; receives the gradient with respect to it.
     dh : array, (rows, k)
 
     Examples
@@ -103,7 +103,7 @@ def tree_backward(target, w, parent, side, row_scale, slopes, dh):
 
 @njit
 def _add_rows(factor, h, target, parent, slopes, first, last, w, b):
-    """Add `factor` times the gradient to nodes first ... last - 1, row by row."""
+    """Add `factor` times the gradient of nodes first ... last - 1 to them, row by row."""
     n_classes = parent.shape[0] - w.shape[0]
     for i in range(h.shape[0]):
         item = target[i]
@@ -121,7 +121,7 @@ def _add_rows(factor, h, target, parent, slopes, first, last, w, b):
 
 @kernel("- mk m<t t<n md - - nk~ n~", parallel=False)
 def tree_update(rate, h, target, parent, slopes, first, last, w, b):
-    """Gradient descent on nodes first ... last - 1: only those on the rows' paths are touched.
+    """Gradient descent on nodes first ... last - 1; touches only those on the rows' paths.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def tree_update(rate, h, target, parent, slopes, first, last, w, b):
 
 @kernel("mk m<t t<n md - - nk! n!", parallel=False)
 def tree_gradient(h, target, parent, slopes, first, last, dw, db):
-    """Write the gradient of nodes first ... last - 1, 0 for those on no path.
+    """Write the gradient of nodes first ... last - 1, 0 for nodes on no path.
 
     Parameters
     ----------
@@ -186,8 +186,8 @@ def tree_gradient(h, target, parent, slopes, first, last, dw, db):
 def tree_probabilities(b, first, second, z, out):
     """Write the probabilities of all classes: products of decisions, from the root down.
 
-    Until a node has its turn, the probability of coming to it stands in the place of its first
-    class, so nodes must have higher numbers than those above them.
+    Before a node is processed, the element of its first class holds the probability of reaching the
+    node.  Nodes must therefore have higher numbers than those above them.
 
     Parameters
     ----------
@@ -195,8 +195,8 @@ def tree_probabilities(b, first, second, z, out):
     first, second : integer arrays, (n,)
         The first class on either side of each node.
     z : array, (rows, n)
-        Holds ``h @ w.T``; receives the smaller probability of each decision, negative where that
-        is the one of the first side.
+        Holds ``h @ w.T`` at first; receives the smaller probability of each decision, negated if
+        that is the first side's.
     out : array, (rows, n + 1)
 
     Examples

@@ -1,6 +1,6 @@
-"""Hinge losses: what support vector machines minimize, and the gradients; see `kernels.losses`.
+"""Hinge losses, as in support vector machines, and their gradients; see `kernels.losses`.
 
-At a kink, where a term has just become 0, its gradient is 0.
+At a kink, where a term just becomes 0, its gradient is 0.
 """
 
 from fastnn.kernels.contract import kernel
@@ -53,7 +53,7 @@ def _hinge_sum(x, i, label, margin):
 def multiclass_hinge_backward(prediction, target, margin, row_scale, d):
     """Gradient of the multiclass hinge: 1 for each term above 0, and minus their number for f_y.
 
-    Multiplied by ``row_scale[i]``.
+    The row is multiplied by ``row_scale[i]``.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def multiclass_squared_hinge_forward(prediction, target, margin, row_loss):
 
     References
     ----------
-    Y. Tang, "Deep Learning using Linear Support Vector Machines", 2013, arXiv:1306.0239, for one
-    class against the rest; here each class against the right one.
+    Y. Tang, "Deep Learning using Linear Support Vector Machines", 2013, arXiv:1306.0239, which
+    compares one class with the rest; here each class is compared with the right one.
 
     Examples
     --------
@@ -123,9 +123,9 @@ def _squared_sum(x, i, label, margin):
 
 @kernel("mn m<n - m mn!")
 def multiclass_squared_hinge_backward(prediction, target, margin, row_scale, d):
-    """Gradient of the squared hinge: twice each term, and minus their sum for f_y.
+    """Gradient of the squared hinge: twice each hinge, and minus their sum for f_y.
 
-    Multiplied by ``row_scale[i]``.
+    The row is multiplied by ``row_scale[i]``.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def multiclass_squared_hinge_backward(prediction, target, margin, row_scale, d):
 
 @kernel("mn mn m!", fastmath=REASSOCIATE)
 def attribute_hinge_forward(prediction, target, row_loss):
-    """Attribute hinge: ``row_loss[i] = sum_j max(0, 1 - y * f)``, a yes or no for each column.
+    """Attribute hinge: ``row_loss[i] = sum_j max(0, 1 - y * f)``, where each column is a yes or no.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def structured_hinge_forward(prediction, target, cost, row_loss):
     target : (rows,) int64 array
         Class labels `y` from 0 to n - 1.
     cost : (n, n) array of the float type
-        What taking class k for class y costs, 0 where they are the same.
+        ``cost[y, k]`` is the cost of predicting class k instead of class y; 0 on the diagonal.
     row_loss : (rows,) array of the float type
 
     References
@@ -251,8 +251,8 @@ def _most_violating(x, i, cost, label):
 def structured_hinge_backward(prediction, target, cost, row_scale, d):
     """Gradient of the structured hinge: 1 for the k of the maximum, and 1 less for `y`.
 
-    Multiplied by ``row_scale[i]``.  Of several equal k it is `y` if it is among them, else the
-    first.
+    The row is multiplied by ``row_scale[i]``.  If several k tie, `y` wins if it is among them, else
+    the first.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def structured_hinge_backward(prediction, target, cost, row_scale, d):
         label = target[i]
         largest = _most_violating(prediction, i, cost, label)
         most = label
-        # A NaN is not equal to itself: it stands at the label, and does not pass for 0.
+        # A NaN, which does not equal itself, goes to the label so that it cannot pass for 0.
         if prediction[i, label] + cost[label, label] < largest:
             most = 0
             while most < d.shape[1] - 1 and prediction[i, most] + cost[label, most] != largest:

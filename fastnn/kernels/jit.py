@@ -1,15 +1,15 @@
-"""The one place that decides how anything in fastnn is compiled and cached.
+"""How fastnn compiles and caches functions, decided in one place.
 
-Every compiled function is made by :func:`njit` or :func:`cfunc`, so the flags and the cache
-policy stand here and nowhere else:
+:func:`njit` and :func:`cfunc` make every compiled function, so only this module sets flags and the
+cache policy:
 
 * ``error_model="numpy"``: a division by zero gives inf or NaN instead of raising, because an
-  exception inside a compiled step could not be delivered.
+  exception cannot leave a compiled step.
 * No fast-math by default.  ``REASSOCIATE`` lets the compiler reorder the additions of one sum so
-  that it vectorizes; no flag ever drops NaN or infinity.
-* The cache lies in a directory of its own, named after a hash of the package's sources: Numba
-  does not notice when a function that a cached function calls has changed, so any edit of a
-  kernel starts a fresh directory.  A directory that cannot be written is read, and not written.
+  that it vectorizes.  No flag ever drops NaN or infinity.
+* The cache is a directory named after a hash of the package's sources.  Numba does not notice
+  changes in functions that a cached function calls, so any edit of a kernel starts a new directory.
+  A directory that is not writable is only read.
 """
 
 import contextlib
@@ -35,15 +35,15 @@ from fastnn.kernels.numba_internals import (
 )
 
 REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
-"""Fast-math flags for a loop that is one sum: order and contraction free, NaN and inf kept."""
+"""Fast-math flags for a loop that is one sum: reorder and contract freely, but keep NaN and inf."""
 
 
 @functools.cache
 def cache_directory() -> Path:
     """Return the directory of this version's compiled code.
 
-    ``FASTNN_CACHE_DIR`` names the parent; else it is ``$XDG_CACHE_HOME/fastnn`` or
-    ``~/.cache/fastnn``, and a temporary one of this process where there is no home.
+    Its parent is ``$FASTNN_CACHE_DIR``, ``$XDG_CACHE_HOME/fastnn`` or ``~/.cache/fastnn``; without
+    a home directory it is a temporary directory of this process.
     """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
@@ -57,12 +57,12 @@ def cache_directory() -> Path:
     elif os.path.expanduser("~") != "~":
         parent = Path("~/.cache/fastnn").expanduser()
     else:
-        parent = Path(tempfile.mkdtemp(prefix="fastnn-"))  # nobody else's, so for this process
+        parent = Path(tempfile.mkdtemp(prefix="fastnn-"))  # private, so only for this process
     return parent / digest.hexdigest()[:16]
 
 
 class _Locator(CacheLocator):
-    """Point Numba at :func:`cache_directory` for every function of ours, generated ones too."""
+    """Points Numba to :func:`cache_directory` for all of our functions, generated ones too."""
 
     def __init__(self, function):
         self._function = function
@@ -71,7 +71,7 @@ class _Locator(CacheLocator):
         try:
             os.makedirs(self.get_cache_path(), exist_ok=True)
         except OSError:
-            pass  # nothing can be stored; loading may still work
+            pass  # saving is impossible; loading may still work
 
     def get_cache_path(self):
         return str(cache_directory())
@@ -94,9 +94,10 @@ _Cache = cache_class(_Locator)
 def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, prepare=None):
     """Compile a kernel on its first call with each set of argument types.
 
-    Parallel functions are not cached (doing so has crashed for others), nor are closures over
-    compiled functions (Numba would never find them again).  ``prepare(*arguments)``, with those of
-    that first call, makes ready what the compiled code will call.  Ctrl-C waits for both.
+    Parallel functions are not cached, since that has crashed for others.  Neither are closures over
+    compiled functions, which Numba would never find again.  ``prepare(*arguments)``, with the
+    arguments of that first call, prepares whatever the compiled code will call.  Ctrl-C waits for
+    both.
     """
     if function is None:
         return functools.partial(
@@ -127,7 +128,7 @@ def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, pr
 def defined(code, space):
     """Return the function that generated code defines; `space` holds the names that it uses.
 
-    Its lines are kept where tracebacks, Numba's messages and ``inspect.getsource`` look for them.
+    Tracebacks, Numba's messages and ``inspect.getsource`` can show its source.
     """
     name = re.match(r"def (\w+)", code)[1]
     file = f"<generated-{name}-{hashlib.sha256(code.encode()).hexdigest()[:8]}>"
@@ -137,12 +138,12 @@ def defined(code, space):
 
 
 def inlined(function):
-    """Make a helper whose loops become part of the kernel that calls it (one compilation)."""
+    """Make a helper that compiles as part of the kernels that call it."""
     return numba.njit(error_model="numpy", inline="always")(function)
 
 
 def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
-    """Compile `function` now, for one signature, as code that can be called by address."""
+    """Compile `function` now, for one signature, as code to call by address."""
     cache = _Cache(function) if cached else None
     compiled = make_cfunc(function, signature, cache, error_model="numpy", fastmath=set(fastmath))
     with uninterrupted():
@@ -152,7 +153,7 @@ def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
 
 @contextlib.contextmanager
 def uninterrupted():
-    """Let Ctrl-C wait for the end of the block: the compiler does not survive it."""
+    """Delay Ctrl-C until the end of the block, because the compiler does not survive it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

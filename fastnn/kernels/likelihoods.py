@@ -17,21 +17,21 @@ from fastnn.kernels.jit import REASSOCIATE, njit
 
 @kernel("mn m<n - m!")
 def softmax_cross_entropy_forward(prediction, target, label_smoothing, row_loss):
-    """Cross-entropy of the softmax of logits with class labels, stable for any finite logits.
+    """Cross-entropy of softmax with class labels, stable for any finite logits.
 
-    ``row_loss[i] = log(sum_j exp(prediction[i, j])) - prediction[i, target[i]]``.  With label
-    smoothing `s` the target is not the label alone but ``1 - s`` of it and ``s / n`` of every
-    class, so the last term is ``(1 - s) * prediction[i, target[i]] + s * mean(prediction[i])``.
-    A NaN among the logits gives NaN.
+    ``row_loss[i] = log(sum_j exp(prediction[i, j])) - prediction[i, target[i]]``.  Label smoothing
+    `s` replaces the label by a distribution, ``1 - s`` on the label plus ``s / n`` on every class,
+    so the last term becomes ``(1 - s) * prediction[i, target[i]] + s * mean(prediction[i])``.
+    NaN logits give NaN.
 
     Parameters
     ----------
     prediction : (rows, n) array of a float type
-        Logits: what softmax would be applied to.
+        Logits, the inputs of softmax.
     target : (rows,) int64 array
         Class labels from 0 to n - 1.
     label_smoothing : float
-        From 0 up to 1.
+        At least 0 and below 1.
     row_loss : (rows,) array of the float type
 
     References
@@ -116,14 +116,15 @@ def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scal
 def logistic_forward(prediction, target, row_loss):
     """Cross-entropy of the sigmoid of logits, ``row_loss[i] = sum_j log(1 + e**f) - f * y``.
 
-    Computed as ``max(f, 0) - f * y + log1p(exp(-|f|))``, which no finite logit `f` overflows.
+    It is computed as ``max(f, 0) - f * y + log1p(exp(-|f|))``, which does not overflow for any
+    finite logit `f`.
 
     Parameters
     ----------
     prediction : (rows, n) array of a float type
-        Logits `f`: what the sigmoid would be applied to.
+        Logits `f`, the inputs of the sigmoid.
     target : (rows, n) array of that type
-        `y`, 0 or 1, or a probability between: a column is an attribute that a row has or not.
+        `y`, 0 or 1 or a probability in between.  Each column is an attribute.
     row_loss : (rows,) array of that type
 
     References
@@ -177,7 +178,7 @@ def logistic_backward(prediction, target, row_scale, d):
 def poisson_forward(prediction, target, row_loss):
     """Poisson loss of log rates `f` and counts `y`: ``row_loss[i] = sum_j exp(f) - y * f``.
 
-    The negative log-likelihood without ``log(y!)``, which does not depend on `f`.
+    This is the negative log-likelihood without ``log(y!)``, which does not depend on `f`.
 
     Parameters
     ----------
@@ -235,7 +236,7 @@ def poisson_backward(prediction, target, row_scale, d):
 def gaussian_nll_forward(prediction, target, row_loss):
     """Gaussian loss of means `m` and log-variances `s`: ``sum_j (s + (m - y)**2 / exp(s)) / 2``.
 
-    The negative log-likelihood without ``log(2 * pi) / 2`` for each target.
+    This is the negative log-likelihood without the constant ``log(2 * pi) / 2`` of each target.
 
     Parameters
     ----------
@@ -263,7 +264,7 @@ def gaussian_nll_forward(prediction, target, row_loss):
         total = prediction.dtype.type(0)
         for j in range(n):
             spread = prediction[i, n + j]
-            # Half the logarithm is the standard deviation's: its exponential overflows later.
+            # Half of s is the log of the standard deviation, whose exponential overflows later.
             error = (prediction[i, j] - target[i, j]) * exp(-half * spread)
             total += spread + error * error
         row_loss[i] = half * total
@@ -273,7 +274,7 @@ def gaussian_nll_forward(prediction, target, row_loss):
 def gaussian_nll_backward(prediction, target, row_scale, d):
     """Gradient of the Gaussian loss: ``e / exp(s)`` for means, ``(1 - e**2 / exp(s)) / 2`` for s.
 
-    With ``e = m - y``, and multiplied by ``row_scale[i]``.
+    Here ``e = m - y``.  The row is multiplied by ``row_scale[i]``.
 
     Parameters
     ----------

@@ -1,14 +1,14 @@
 """Losses that are sums of errors, and their gradients.
 
-Here and in the files of the other losses (``robust_losses``, ``likelihoods``, ``hinges``):
-``<name>_forward(prediction, target, row_loss)`` writes the loss of every row;
+Here and in the modules of the other losses (``robust_losses``, ``likelihoods``, ``hinges``),
+``<name>_forward(prediction, target, row_loss)`` writes the loss of every row, and
 ``<name>_backward(prediction, target, row_scale, d)`` writes the gradient with respect to the
-prediction, row `i` multiplied by ``row_scale[i]``.  With ``row_scale = weight / sum(weight)`` that
-is the gradient of the weighted mean over the rows.  `d` may be `prediction`.  Settings of a loss
-stand behind `target`.
+prediction, with row `i` multiplied by ``row_scale[i]``.  With ``row_scale = weight / sum(weight)``,
+that is the gradient of the weighted mean over the rows.  `d` may be `prediction`.  A loss's
+settings follow `target`.
 
-Shapes: `prediction` and `d` are (rows, n) in C order, `row_loss` and `row_scale` are (rows,), all
-of one float type; so is `target`, (rows, n), unless the loss says otherwise.
+`prediction` and `d` are (rows, n) in C order, and `row_loss` and `row_scale` are (rows,), all of
+one float type.  So is `target`, (rows, n), unless the loss says otherwise.
 """
 
 import numpy as np
@@ -113,7 +113,7 @@ def mae_forward(prediction, target, row_loss):
 def mae_backward(prediction, target, row_scale, d):
     """Gradient of absolute error: ``d = row_scale[i] * sign(prediction - target)``.
 
-    The sign of 0 is 0; that of NaN is NaN.
+    The sign of 0 is 0, and the sign of NaN is NaN.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def signed_error_forward(prediction, target, row_loss):
     array([1.])
     """
     for i in range(prediction.shape[0]):
-        total = 0.0  # float64: errors of both signs cancel
+        total = 0.0  # float64, because errors of both signs cancel
         for j in range(prediction.shape[1]):
             total += np.float64(prediction[i, j]) - np.float64(target[i, j])
         row_loss[i] = total
@@ -217,7 +217,7 @@ def signed_error_forward(prediction, target, row_loss):
 
 @kernel("mn mn m mn!")
 def signed_error_backward(prediction, target, row_scale, d):
-    """Gradient of the signed error: ``d = row_scale[i]``, whatever the error is.
+    """Gradient of the signed error: ``d = row_scale[i]``, whatever the error.
 
     Parameters
     ----------

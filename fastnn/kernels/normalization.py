@@ -1,11 +1,11 @@
 """Batch normalization: statistics of the columns of a batch, and their gradient.
 
-With m rows in the batch, ``mean = sum_i x[i] / m``, ``variance = sum_i (x[i] - mean)**2 / m`` and
-``inverse = 1 / sqrt(variance + epsilon)``, each a number a column, the output is
+For a batch of m rows, let ``mean = sum_i x[i] / m``, ``variance = sum_i (x[i] - mean)**2 / m`` and
+``inverse = 1 / sqrt(variance + epsilon)``, one number per column.  The output is
 ``gamma * (x - mean) * inverse + beta``.
 
-What sums over rows takes `first` and `last`, the columns to work on: a column's sum is computed by
-one thread, in an order that depends on the number of rows alone.
+Kernels that sum over rows take `first` and `last`, the columns to work on.  One thread computes a
+column's sum, in an order that depends only on the number of rows.
 
 References
 ----------
@@ -23,9 +23,10 @@ from fastnn.kernels.rows import column_sums, columns
 
 @kernel("mn - - n! n!", parallel=False)
 def batch_moments(x, first, last, mean, variance):
-    """Write mean and variance (divided by the number of rows) of columns first ... last - 1.
+    """Write the mean and the variance of columns first ... last - 1.
 
-    In two passes: the squares are of what is left when the mean is taken off.
+    The variance divides by the number of rows.  It takes two passes: the second sums the squares of
+    ``x - mean``.
 
     Parameters
     ----------
@@ -164,7 +165,7 @@ def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
 
 @kernel("mn n n n n n - mn mn!")
 def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
-    """Gradient of a normalized column, through its mean and variance too.
+    """Gradient of batch normalization, including through the mean and the variance.
 
     ``dx = gamma * inverse * (dy - (dbeta + (x - mean) * inverse * dgamma) / batch)``.
 
@@ -173,7 +174,7 @@ def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
     x, dy, dx : arrays, (rows, n)
         Some or all rows of the batch.
     mean, inverse, gamma, dgamma, dbeta : arrays, (n,)
-        The gradients are sums over all rows of the batch.
+        The gradients must be sums over all rows of the batch.
     batch : int
         Rows of the batch.
 
@@ -208,9 +209,9 @@ def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
 
 @kernel("- - m m~")
 def moving_update(momentum, rows, value, moving):
-    """Follow a statistic of the batches: ``moving = momentum * moving + (1 - momentum) * value``.
+    """Update a moving average: ``moving = momentum * moving + (1 - momentum) * value``.
 
-    A batch of one row changes nothing: it says nothing of the variance.
+    A batch of one row changes nothing, because it says nothing about the variance.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Norms of the rows and columns of weights, and bounds on norms or on the weights themselves.
+"""Norms of rows and columns of weights, and bounds on norms or on the weights themselves.
 
-A penalty or a constraint on whole units computes the norms of the columns of W, changes these
-as if they were weights, and scales the columns by what came of it.  Columns are taken as
-``first`` ... ``last - 1`` of a whole matrix, so that the inner loop runs along its rows.
+A penalty or constraint on whole units computes the norms of W's columns, changes the norms as if
+they were weights, and scales the columns accordingly.  Kernels take columns ``first`` ...
+``last - 1`` of a whole matrix, so that the inner loop runs along its rows.
 """
 
 import math
@@ -16,13 +16,13 @@ from fastnn.kernels.rows import columns
 
 @kernel("- - m~")
 def bound(low, high, w):
-    """Clip: ``w = min(max(w, low), high)``, NaN staying NaN.
+    """Clip: ``w = min(max(w, low), high)``.  NaN stays NaN.
 
     Parameters
     ----------
     low, high : float
     w : (n,) array of a float type
-        Weights, or norms, or a gradient that is clipped by value.
+        Weights, norms, or a gradient to clip by value.
 
     References
     ----------
@@ -44,9 +44,9 @@ def bound(low, high, w):
 
 @kernel("mn - - n! n!", parallel=False)
 def column_norms(w, first, last, before, after):
-    """Write the norms ``sqrt(sum_i w[i, first:last]**2)`` to the same places of both vectors.
+    """Write the norms ``sqrt(sum_i w[i, first:last]**2)`` to the same elements of both vectors.
 
-    One is to be kept and one to be changed; see :func:`norm_ratios`.
+    The caller changes the second and keeps the first; see :func:`norm_ratios`.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def row_norms(w, before, after):
 def norm_ratios(before, after):
     """Turn changed norms into factors: ``after = after / before``, exactly 1 where they are equal.
 
-    Where `before` is 0 there is nothing to scale, and `after` stays.
+    Where `before` is 0, there is nothing to scale and `after` stays as it is.
 
     Parameters
     ----------
@@ -137,8 +137,8 @@ def scale_columns(factor, first, last, w):
     factor : (n,) array of a float type
     first, last : int
     w : (m, n) array of the same type
-        Not written where all factors are 1, as those of a constraint often are: so its cache
-        lines can stay in several cores.
+        Not written if all factors are 1, as is common under a constraint; several cores can then
+        keep its cache lines.
 
     Examples
     --------

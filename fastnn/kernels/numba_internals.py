@@ -1,8 +1,8 @@
-"""Every name of Numba and llvmlite that Numba's documentation does not promise to keep.
+"""All uses of Numba and llvmlite that Numba's documentation does not promise to support.
 
-No other file imports ``numba.core``, ``numba.np`` or ``llvmlite``, or touches an attribute of
-theirs that begins with an underscore.  When a release of Numba breaks fastnn, mend it here;
-``tests/test_numba_internals.py`` says which of the names have changed.
+No other file imports ``numba.core``, ``numba.np`` or ``llvmlite``, or touches their attributes that
+begin with an underscore.  If a Numba release breaks fastnn, fix it here;
+``tests/test_numba_internals.py`` says which names have changed.
 """
 
 import importlib
@@ -43,13 +43,13 @@ __all__ = [
 ]
 
 CacheLocator = caching._CacheLocator
-"""What tells Numba where a function's compiled code lies; subclasses say where."""
+"""Base of classes that tell Numba where to cache a function's compiled code."""
 
 
 def cache_class(locator: Any) -> type:
-    """Return the class of a function's cache where a subclass of :data:`CacheLocator` says.
+    """Return a cache class that stores code where a subclass of :data:`CacheLocator` says.
 
-    What cannot be written is not stored, and what cannot be read is compiled.
+    If writing fails, nothing is cached.  If reading fails, the function is compiled.
     """
 
     class CacheImpl(caching.CompileResultCacheImpl):
@@ -65,8 +65,8 @@ def cache_class(locator: Any) -> type:
                 pass
 
         def load_overload(self, sig, target_context):
-            # Numba would first import and register everything that a compilation can need: a
-            # third of the time to the first epoch, and of no use to code that is compiled already.
+            # Numba would first import and register everything that compiling may need.  That takes
+            # a third of the time to the first epoch, and compiled code does not need it.
             rtsys.initialize(target_context)
             try:
                 return self._load_overload(sig, target_context)
@@ -77,12 +77,12 @@ def cache_class(locator: Any) -> type:
 
 
 def set_cache(compiled: Any, cache: Any) -> None:
-    """Give a dispatcher or CFunc a cache other than the one that ``cache=True`` makes."""
+    """Give a dispatcher or CFunc a cache other than that of ``cache=True``."""
     compiled._cache = cache
 
 
 def compile_within(dispatcher: Any, block: Callable[..., AbstractContextManager[None]]) -> None:
-    """Have every compilation that a call begins run within ``block(*arguments of the call)``."""
+    """Run every compilation that a call starts within ``block(*arguments of the call)``."""
     compile_for_args = dispatcher._compile_for_args
 
     def compile_in_block(*args, **kws):
@@ -93,7 +93,7 @@ def compile_within(dispatcher: Any, block: Callable[..., AbstractContextManager[
 
 
 def compile_for(dispatcher: Any, kinds: tuple[Any, ...]) -> None:
-    """Compile a dispatcher for arguments of these types, as a call from compiled code does."""
+    """Compile a dispatcher for arguments of these types, like a call from compiled code."""
     dispatcher.get_call_template(kinds, {})
 
 
@@ -103,7 +103,7 @@ def fastmath_flags(dispatcher: Any) -> set[str]:
 
 
 def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -> CFunc:
-    """Return what ``numba.cfunc`` does, but uncompiled, and with `cache` unless it is None."""
+    """Do what ``numba.cfunc`` does, but without compiling, and with `cache` if it is not None."""
     made = CFunc(function, sigutils.normalize_signature(signature), locals={}, options=options)
     if cache is not None:
         set_cache(made, cache)
@@ -111,7 +111,7 @@ def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -
 
 
 def array_view(context, builder, kind, address, shape, strides):
-    """Return, within an intrinsic, the array of type `kind` at an address."""
+    """Return an array of type `kind` at an address; for use within intrinsics."""
     array = context.make_array(kind)(context, builder)
     item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
     context.populate_array(
@@ -126,18 +126,18 @@ def array_view(context, builder, kind, address, shape, strides):
 
 
 def insert(builder: ir.IRBuilder, instruction: ir.Instruction) -> None:
-    """Append an instruction that llvmlite has no method for."""
+    """Append an instruction for which llvmlite has no method."""
     builder._insert(instruction)
 
 
 def processor() -> tuple[str, list[str]]:
-    """Return LLVM's name of the processor that Numba compiles for, and its features (+avx2 ...)."""
+    """Return LLVM's name and features (+avx2 ...) of the processor that Numba compiles for."""
     _, name, features = cpu_target.target_context.codegen().magic_tuple()
     return name, features.split(",")
 
 
 def threading_layer() -> str:
-    """Return the first threading layer that can be imported, in Numba's order, starting none."""
+    """Return the first threading layer, in Numba's order, that can be imported; start none."""
     for layer, module in (("tbb", "tbbpool"), ("omp", "omppool"), ("workqueue", "workqueue")):
         try:
             importlib.import_module(f"numba.np.ufunc.{module}")

@@ -1,8 +1,8 @@
-"""The kernels as Python calls them: arguments checked, large arrays in parallel.
+"""Kernels for calls from Python: with checked arguments, and parallel for large arrays.
 
 The kernels themselves check nothing.  A :class:`Kernel` puts a compiled check of the shapes in
-front of one, which costs a nanosecond, and hands large calls to a ``prange`` loop over parts of
-one axis.  The code of both is generated from the kernel's contract.
+front of a kernel, which costs a nanosecond, and runs large calls in a ``prange`` loop over parts of
+one axis.  Both are generated from the kernel's contract.
 """
 
 import functools
@@ -24,7 +24,7 @@ _DONE, _BAD_SHAPES, _BAD_INDEX, _LARGE = range(4)
 
 
 def _checker(contract):
-    """Return an intrinsic that compiles only for the types that the contract wants."""
+    """Return an intrinsic that compiles only for the types that the contract allows."""
 
     @intrinsic
     def check(_, given):
@@ -41,7 +41,7 @@ def _checker(contract):
 
 
 def _cut(argument: Argument, letter: str) -> str:
-    """Return the code of an argument's part ``lo:hi`` of an axis."""
+    """Return the code that slices ``lo:hi`` of an argument's axis."""
     if letter not in argument.axes:
         return argument.name
     return f"{argument.name}[{'lo:hi' if argument.axes[0] == letter else ':, lo:hi'}]"
@@ -53,14 +53,14 @@ class Kernel:
     Parameters
     ----------
     contract : Contract
-        The kernel's.
+        The kernel's contract.
 
     Attributes
     ----------
     compiled : dispatcher
-        The kernel, unchecked, for use in other compiled code.
+        The unchecked kernel, for calls from other compiled code.
     arguments : tuple of Argument
-        What it takes.
+        The kernel's arguments.
     """
 
     __name__: str
@@ -72,13 +72,13 @@ class Kernel:
 
     @functools.cached_property
     def _checked(self) -> Callable[..., int]:
-        """The kernel behind its checks; returns one of the codes above."""
+        """The kernel with its checks; returns one of the codes above."""
         lengths: dict[str, str] = {}
         products, tests = [], []
         for argument in self.arguments:
             for axis, letter in enumerate(argument.axes):
                 length = f"{argument.name}.shape[{axis}]"
-                if len(letter) > 1:
+                if len(letter) > 1 or letter.isdigit():
                     products.append((length, letter))
                 elif letter not in lengths:
                     lengths[letter] = length
@@ -109,7 +109,7 @@ class Kernel:
         return self._compile(source, parallel=False)
 
     def _threshold(self) -> int:
-        """Return how large the product of all axes must be for threads to pay."""
+        """Return how large the product of all axes must be for threads to pay off."""
         letters = {letter for a in self.arguments for axis in a.axes for letter in axis}
         return 2**22 if len(letters) > 2 else 2**18
 
@@ -118,14 +118,14 @@ class Kernel:
         names = ", ".join(argument.name for argument in self.arguments)
         body = self._loop("m")
         if self._contract.strided:
-            # Each thread packs what it multiplies by: the longer axis leaves it less of that.
+            # Each thread packs the other factor, which is smaller if threads share the longer axis.
             longer = f"if {self._length('n')} > {self._length('m')}:\n"
             body = longer + indent(self._loop("n"), "    ") + "else:\n" + indent(body, "    ")
         source = f"def {self.__name__}_parallel(parts, {names}):\n{indent(body, '    ')}"
         return self._compile(source, parallel=True)
 
     def _length(self, letter: str) -> str:
-        """Return the code of an axis's length."""
+        """Return the code for an axis's length."""
         return next(
             f"{argument.name}.shape[{argument.axes.index(letter)}]"
             for argument in reversed(self.arguments)
@@ -133,7 +133,7 @@ class Kernel:
         )
 
     def _loop(self, letter: str) -> str:
-        """Return the code of a loop over the parts of an axis."""
+        """Return the code for a loop over the parts of an axis."""
         length = self._length(letter)
         cuts = ", ".join(_cut(argument, letter) for argument in self.arguments)
         return (
@@ -179,7 +179,7 @@ class Kernel:
             raise ValueError(f"{self.__name__}: {limits[0]}; {self._explain(arguments)}")
 
     def _problem(self, arguments: Sequence[Any]) -> str | None:
-        """Return what is wrong with the types of the arguments, or None."""
+        """Return what is wrong with the arguments' types, or None."""
         if len(arguments) != len(self.arguments):
             return f"{len(self.arguments)} arguments wanted"
         try:
@@ -189,7 +189,7 @@ class Kernel:
         return self._contract.type_problem(kinds)
 
     def _explain(self, arguments: Sequence[Any]) -> str:
-        """Say what the kernel wants and what it was given."""
+        """Return a message that says what the kernel wants and what it got."""
         wanted = [
             f"{a.name} ({', '.join(map('*'.join, a.axes))})" for a in self.arguments if not a.scalar
         ]

@@ -1,11 +1,11 @@
-"""Penalties on parameters, their gradients, and other ways to bring them down.
+"""Penalties on parameters: their values, their gradients, and steps that shrink parameters.
 
-``<name>_value(strength, w, total)`` adds the penalty to ``total[0]``;
-``<name>_gradient(strength, w, dw)`` adds its gradient to `dw`;
+``<name>_value(strength, w, total)`` adds the penalty to ``total[0]``, and
+``<name>_gradient(strength, w, dw)`` adds its gradient to `dw`.
 ``<name>_shrink(strength, w)`` changes `w` before an optimizer's update, and
-``<name>_proximal(rate, strength, w)`` after it.  A penalty with settings has them after `strength`.
-`w` and `dw` are (n,), of one float type; `total` is (1,), float64, and so are the sums on their way
-there.
+``<name>_proximal(rate, strength, w)`` changes it afterwards.  Further settings follow `strength`.
+`w` and `dw` are (n,), of one float type.  `total` is (1,) float64, and sums are computed in
+float64.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastnn.kernels.elementary import copysign, power, sign
 from fastnn.kernels.jit import REASSOCIATE
 
 
-@kernel("- n o~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1~*", parallel=False, fastmath=REASSOCIATE)
 def l1_value(strength, w, total):
     """Lasso penalty: ``total += strength * sum |w|``.
 
@@ -45,7 +45,7 @@ def l1_value(strength, w, total):
 
 @kernel("- n n~", parallel=False)
 def l1_gradient(strength, w, dw):
-    """Gradient of the lasso penalty: ``dw += strength * sign(w)``, the sign of 0 being 0.
+    """Gradient of the lasso penalty: ``dw += strength * sign(w)``, where the sign of 0 is 0.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def l1_gradient(strength, w, dw):
 
 @kernel("- m~")
 def l1_shrink(strength, w):
-    """Constant shrink: ``w -= strength * sign(w)``, the sign of 0 being 0.
+    """Constant shrink: ``w -= strength * sign(w)``, where the sign of 0 is 0.
 
-    Every weight moves toward 0 by the same amount, and beyond it where it is smaller than that.
+    Every weight moves toward 0 by the same amount; smaller weights overshoot.
 
     Parameters
     ----------
@@ -93,12 +93,12 @@ def l1_shrink(strength, w):
 def l1_proximal(rate, strength, w):
     """Soft threshold: ``w = sign(w) * max(|w| - rate * strength, 0)``.
 
-    It is the u at which ``(u - w)**2 / 2 + rate * strength * |u|`` is least.
+    The result is the u that minimizes ``(u - w)**2 / 2 + rate * strength * |u|``.
 
     Parameters
     ----------
     rate, strength : float
-        The learning rate of the step before, and the penalty's strength.
+        The learning rate of the preceding update, and the penalty's strength.
     w : (n,) array of a float type
 
     References
@@ -121,11 +121,11 @@ def l1_proximal(rate, strength, w):
         w[k] = zero if left <= zero else copysign(left, w[k])
 
 
-@kernel("- n o~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1~*", parallel=False, fastmath=REASSOCIATE)
 def l2_value(strength, w, total):
     """Ridge penalty: ``total += strength / 2 * sum w**2``.
 
-    Keras's ``L2(l2)`` has no 1/2: its `l2` is ``strength / 2``.
+    Keras's ``L2(l2)`` has no 1/2, so its `l2` is ``strength / 2``.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def l2_gradient(strength, w, dw):
         dw[k] += rate * w[k]
 
 
-@kernel("- - n o~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- - n 1~*", parallel=False, fastmath=REASSOCIATE)
 def lq_value(strength, q, w, total):
     """Bridge penalty: ``total += strength / 2 * sum |w|**q``, for q > 0.
 
@@ -209,7 +209,7 @@ def lq_value(strength, q, w, total):
 def lq_gradient(strength, q, w, dw):
     """Gradient of the bridge penalty: ``dw += strength / 2 * q * |w|**(q - 1) * sign(w)``, 0 at 0.
 
-    With q < 1 it grows without bound toward 0.  q is not 1: that is :func:`l1_gradient`.
+    With q < 1 it grows without bound toward 0.  q must not be 1; use :func:`l1_gradient` for that.
 
     Parameters
     ----------

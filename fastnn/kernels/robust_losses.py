@@ -1,4 +1,4 @@
-"""Losses that grow slower than the squared error, and their gradients; see `kernels.losses`."""
+"""Losses that grow more slowly than squared error, and their gradients; see `kernels.losses`."""
 
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import clipped, log_cosh, step, tanh
@@ -7,7 +7,7 @@ from fastnn.kernels.jit import REASSOCIATE, njit
 
 @njit
 def _huber(error, delta):
-    """Return error**2 / 2 up to `delta`, and the tangent there from then on."""
+    """Return error**2 / 2 up to `delta`, and beyond it the tangent at `delta`."""
     size = abs(error)
     inner = clipped(error, delta)
     return abs(inner) * (size - type(error)(0.5) * abs(inner))
@@ -74,7 +74,7 @@ def huber_backward(prediction, target, delta, row_scale, d):
 def smooth_l1_forward(prediction, target, beta, row_loss):
     """Smooth L1: the sum over j of ``e**2 / (2 * beta) if |e| < beta else |e| - beta / 2``.
 
-    That is Huber's loss with ``delta = beta``, divided by `beta`.
+    This is Huber's loss with ``delta = beta``, divided by `beta`.
 
     Parameters
     ----------
@@ -131,9 +131,10 @@ def smooth_l1_backward(prediction, target, beta, row_scale, d):
 
 @kernel("mn mn m!", fastmath=REASSOCIATE)
 def log_cosh_forward(prediction, target, row_loss):
-    """Log-cosh: ``row_loss[i] = sum_j log(cosh(prediction[i, j] - target[i, j]))``, no overflow.
+    """Log-cosh: ``row_loss[i] = sum_j log(cosh(prediction[i, j] - target[i, j]))``.
 
-    About ``e**2 / 2`` for a small error and ``|e| - log(2)`` for a large one.
+    It is about ``e**2 / 2`` for a small error e and ``|e| - log(2)`` for a large one, and does not
+    overflow.
 
     Parameters
     ----------
@@ -187,13 +188,13 @@ def log_cosh_backward(prediction, target, row_scale, d):
 def quantile_forward(prediction, target, levels, row_loss):
     """Quantile loss (pinball): the sum over levels q and targets of ``max(q * e, (q - 1) * e)``.
 
-    Where ``e = target - prediction``: a prediction that is too low costs q a unit, one that is
-    too high 1 - q, so the least mean loss is at the quantile q.
+    Here ``e = target - prediction``.  Each unit by which a prediction is too low costs q, and each
+    unit too high costs 1 - q, so the quantile q minimizes the mean loss.
 
     Parameters
     ----------
     prediction : (rows, q * n) array of a float type
-        The n targets' predictions of the first level, then those of the second, and so on.
+        The predictions of all n targets for the first level, then for the second, and so on.
     target : (rows, n) array of that type
     levels : (q,) array of that type
         Above 0 and below 1.
@@ -226,9 +227,9 @@ def quantile_forward(prediction, target, levels, row_loss):
 
 @kernel("m(qn) mn q m m(qn)!")
 def quantile_backward(prediction, target, levels, row_scale, d):
-    """Gradient of the quantile loss: ``-q`` where the prediction is too low, ``1 - q`` too high.
+    """Gradient of the quantile loss: ``-q`` if the prediction is too low, ``1 - q`` if too high.
 
-    Multiplied by ``row_scale[i]``; 0 where the prediction is the target.
+    It is 0 if the prediction equals the target.  The row is multiplied by ``row_scale[i]``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Moving rows: which rows a batch takes, fetching them, sums over them, claiming their lines."""
+"""Rows: choose and gather a batch's rows, sum over rows, and claim cache lines."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _ROUNDS = 4
 _AHEAD = np.uint64(3)
 _BEGINNING = 1024
-"""Bytes of a row that are asked for ahead; the processor sees for itself how it goes on."""
+"""Bytes to prefetch at the start of a row; the hardware prefetcher recognizes the rest."""
 _UNTURNED = np.uint64(1) << np.uint64(63)
 
 
@@ -24,31 +24,32 @@ def mix(x):
 
 @inlined
 def columns(first, last, n):
-    """Return those columns from `first` to before `last` that exist, without signs.
+    """Return `first` and `last` clipped to the n existing columns, as unsigned integers.
 
-    An index that has no sign is not looked at for being negative, so a loop over it vectorizes.
+    Unsigned indices need no check for negative values, so loops over them vectorize.
     """
     return np.uint64(max(first, 0)), np.uint64(max(min(last, n), 0))
 
 
 @kernel("- - - - - m!*", parallel=False)
 def batch_rows(seed, epoch, n, shuffle, first, index):
-    """Write which rows of the data stand at places first, first + 1, ... of an epoch.
+    """Write which rows of the data are at positions first, first + 1, ... of an epoch.
 
-    Unshuffled that is the place itself.  Shuffled it is a permutation of 0 .. n - 1 that is
-    computed place by place, so that threads need neither order nor a table: a Feistel network
-    over the bits of n, walked on while it leads outside.
+    Without shuffling, they are the positions themselves.  With shuffling, they are a permutation of
+    0 ... n - 1 that can be computed for each position separately, so threads need no common order
+    and no table: a Feistel network over the bits of n, applied again while its result is not below
+    n.
 
     Parameters
     ----------
     seed, epoch : int
         The permutation's key.
     n : int
-        Rows of data.
+        The number of rows in the data.
     shuffle : int
         0 or 1.
     first : int
-        Place of index[0] in the epoch.
+        The position of index[0] in the epoch.
     index : int64 array, (rows,)
 
     References
@@ -76,14 +77,14 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
     high_mask = (np.uint64(1) << (bits - low_bits)) - np.uint64(1)
     key = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(epoch) * GOLDEN)
     rows = np.uint64(max(n, 1))
-    place = np.uint64(first) % rows  # a walk that starts inside returns
+    place = np.uint64(first) % rows  # a walk that starts below n ends below n
     for i in range(index.shape[0]):
         index[i] = np.int64(place | _UNTURNED)
         place += np.uint64(1)
         if place == rows:
             place = np.uint64(0)
-    # All take the next step of their walk, and those that are inside forget it: that is vectors,
-    # where a loop for each row is not (20,000 rows in batches of 50: 45 ns a row became 19).
+    # Every row takes the next step of its walk, and rows that are done discard it.  This loop
+    # vectorizes, unlike one for each row (20,000 rows in batches of 50: 19 ns per row, not 45).
     outside = index.shape[0]
     while outside > 0:
         outside = 0
@@ -124,7 +125,7 @@ def gather_rows(source, index, out):
     rows, (row, column) = np.uint64(out.shape[0]), source.strides
     beginning = min(out.shape[1] * source.itemsize, _BEGINNING)
     lines = (beginning + 63) // 64
-    asks = column == source.itemsize and lines > 1  # else a line holds several, or one of each
+    asks = column == source.itemsize and lines > 1  # else a line has several rows, or one of each
     for i in range(rows):
         if asks and i + _AHEAD < rows:
             prefetch_rows(address_of(source) + index[i + _AHEAD] * row, 0, 1, lines)
@@ -185,9 +186,9 @@ def row_scales(batch_weight, weight, scale):
     batch_weight : array, (batch,)
         The weights of all rows of the batch.
     weight : array, (rows,)
-        Those of the rows at hand.
+        The weights of this share of the rows.
     scale : array, (rows,)
-        What multiplies the loss of each row in the batch's mean.
+        The factor of each row's loss in the batch's mean.
 
     Examples
     --------
@@ -208,11 +209,11 @@ def row_scales(batch_weight, weight, scale):
         scale[i] = weight[i] * factor
 
 
-@kernel("m m p!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("m m 2!*", parallel=False, fastmath=REASSOCIATE)
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 
-    A loss that is not finite shows even where its weight is 0, since its gradient would not be 0.
+    A loss that is not finite shows even if its weight is 0, because its gradient would not be 0.
 
     Examples
     --------
@@ -232,11 +233,11 @@ def batch_loss(row_loss, weight, total):
     total[1] = weights
 
 
-@kernel("mn o!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("mn 1!*", parallel=False, fastmath=REASSOCIATE)
 def flag_not_finite(a, flag):
-    """Write ``flag[0] = 0``, or NaN where a number in `a` is NaN or infinite.
+    """Write ``flag[0] = 0``, or NaN if any number in `a` is NaN or infinite.
 
-    That is the sum of ``0 * a``: a pass at the speed of memory, without a branch.
+    It is the sum of ``0 * a``: one pass without branches, at the speed of memory.
 
     Parameters
     ----------
@@ -278,9 +279,10 @@ def column_sums(a, first, last, out):
     second, third, fourth = quarter, quarter + quarter, quarter + quarter + quarter
     for j in range(low, high):
         out[j] = 0
-    # A row of each quarter at a time: the sums are read and written a quarter as often (50 rows of
-    # 64: 234 ns became 133; 200 of 1: 669 and 301).  Four rows next to each other would be as fast
-    # in the caches, but slower from memory, where each stream wants to be read in order.
+    # Add one row from each quarter at a time, so that sums are read and written a quarter as often
+    # (50 rows of 64: 133 ns instead of 234; 200 of 1: 301 instead of 669).  Four adjacent rows
+    # would be as fast in the caches, but slower from memory, where each stream is best read in
+    # order.
     for i in range(quarter):
         for j in range(low, high):
             out[j] = out[j] + a[i, j] + a[i + second, j] + a[i + third, j] + a[i + fourth, j]
@@ -291,10 +293,11 @@ def column_sums(a, first, last, out):
 
 @kernel("m~")
 def claim_lines(a):
-    """Write a byte of each cache line of an array anew: the values stay, the lines become mine.
+    """Rewrite a byte in each cache line of an array, so that this core owns the lines.
 
-    A core must have a line for itself to write to it.  An update of weights that other cores have
-    read waits for that at each line, its other writes behind it; here the waits overlap.
+    The values stay.  A core must own a cache line to write to it.  An update of weights that other
+    cores have read waits for every line in turn, and its other writes wait too; here the waits
+    overlap.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Numbers that change from update to update: learning rates, and NAdam's momentum.
 
-``<name>_rate(settings..., first, step, out)`` writes the rates of the updates number `step`,
-`step` + 1, ... (counted from 1) to `out`, (n,) float64.  Their time t is 0 at the update number
-`first`, and before it; so a warm-up puts a schedule off.
+``<name>_rate(settings..., first, step, out)`` writes the rates of updates number `step`,
+`step` + 1, ... (counted from 1) to `out`, (n,) float64.  Time t is 0 up to and including update
+number `first`, which is how a warm-up delays a schedule.
 """
 
 import math
@@ -18,7 +18,7 @@ def _time(first, step):
 
 @kernel("- - - n!*", parallel=False)
 def constant_rate(initial, first, step, out):
-    """Write the same rate everywhere: what a warm-up to a constant rate starts from.
+    """Write a constant rate, as a warm-up to a constant rate needs it.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def exponential_rate(initial, steps, decay, staircase, first, step, out):
 
 @kernel("- - - - - n!*", parallel=False)
 def cosine_rate(initial, steps, alpha, first, step, out):
-    """Half a cosine from `initial` to ``alpha * initial`` in `steps` updates, then that.
+    """Half a cosine from `initial` to ``alpha * initial`` in `steps` updates, then constant.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def cosine_rate(initial, steps, alpha, first, step, out):
 
 @kernel("- - - - - - - n!*", parallel=False)
 def one_cycle_rate(start, peak, end, turn, last, first, step, out):
-    """Half a cosine from `start` to `peak` at t = `turn`, another one to `end` at t = `last`.
+    """Half a cosine from `start` to `peak` at t = `turn`, then another to `end` at t = `last`.
 
     Parameters
     ----------
@@ -151,14 +151,14 @@ def one_cycle_rate(start, peak, end, turn, last, first, step, out):
 
 @kernel("- - - - n~*", parallel=False)
 def warm_up_rate(start, steps, first, step, out):
-    """Rise in a straight line from `start` at t = 0 to what stands in `out` at t = `steps`.
+    """Rise in a straight line from `start` at t = 0 to the rate in `out` at t = `steps`.
 
     Parameters
     ----------
     start, steps : float
     first, step : int
     out : (n,) float64 array
-        The rates of what follows; those of t < `steps` are changed.
+        Holds the rates of the schedule that follows; those at t < `steps` are overwritten.
 
     References
     ----------
@@ -178,12 +178,12 @@ def warm_up_rate(start, steps, first, step, out):
             out[k] = start + (out[k] - start) * (t / steps)
 
 
-@kernel("- - - p!*", parallel=False)
+@kernel("- - - 2!*", parallel=False)
 def nadam_factors(beta1, decay, step, out):
-    """Write what NAdam's update number `step` multiplies the gradient and the mean gradient by.
+    """Write NAdam's factors of the gradient and of the mean gradient at update number `step`.
 
     With the momentum ``u(t) = beta1 * (1 - 0.96**(t * decay) / 2)`` and the product ``p`` of u(1)
-    to u(step) these are ``(1 - u(step)) / (1 - p)`` and ``u(step + 1) / (1 - p * u(step + 1))``.
+    to u(step), they are ``(1 - u(step)) / (1 - p)`` and ``u(step + 1) / (1 - p * u(step + 1))``.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def nadam_factors(beta1, decay, step, out):
     for _ in range(step):
         power *= shrink
         product *= beta1 * (1.0 - 0.5 * power)
-        if product < 1e-20:  # 1 - product is 1 from here on: some 50 turns
+        if product < 1e-20:  # after some 50 turns, 1 - product is 1 from here on
             break
     now = beta1 * (1.0 - 0.5 * 0.96 ** (step * decay))
     next_one = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * decay))

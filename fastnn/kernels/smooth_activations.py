@@ -1,9 +1,9 @@
-"""Activation functions made of exponentials, beyond the sigmoid and tanh, and their derivatives.
+"""Activation functions made of exponentials, other than sigmoid and tanh, and their derivatives.
 
-As in :mod:`fastnn.kernels.activations`: matrices are (rows, n) in C order, of one float type;
-``<name>_forward(x, out)`` writes the activation, ``<name>_backward(x, y, dy, dx)`` the gradient
-with respect to the input `x`, where `y` is the output.  Those that need only one of `x` and `y`
-say so.  NaN stays NaN, and at -inf and +inf stand the limits.
+As in :mod:`fastnn.kernels.activations`, matrices are (rows, n) in C order, of one float type.
+``<name>_forward(x, out)`` writes the activation, and ``<name>_backward(x, y, dy, dx)`` the gradient
+with respect to the input `x`, where `y` is the output.  Kernels that use only one of `x` and `y`
+say so.  NaN stays NaN, and infinite inputs give the limits.
 """
 
 from fastnn.kernels.contract import kernel
@@ -21,7 +21,7 @@ from fastnn.kernels.jit import njit
 
 @kernel("mn mn!")
 def exponential_forward(x, out):
-    """Exponential: ``out = exp(x)``, inf where that is too large.
+    """Exponential: ``out = exp(x)``, or inf on overflow.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ def elu_forward(x, alpha, out):
 def elu_backward(x, y, alpha, dy, dx):
     """Gradient of the exponential linear unit: ``dx = dy where y > 0, else dy * (y + alpha)``.
 
-    At 0 it is that of the left side, `alpha`.
+    At 0 it is the gradient from the left, `alpha`.
 
     Parameters
     ----------
     x, y, dy, dx : (rows, n) arrays of one float type
         Only `y` is used.
     alpha : float
-        That of the forward pass.
+        The alpha of the forward pass.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def elu_backward(x, y, alpha, dy, dx):
 
 @kernel("mn mn!")
 def softplus_forward(x, out):
-    """Softplus: ``out = log(1 + exp(x))``, for any `x` without overflow.
+    """Softplus: ``out = log(1 + exp(x))``, without overflow for any `x`.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def gelu_backward(x, y, dy, dx):
 
 @njit
 def _gelu_tanh_argument(x):
-    """Return 2 u and its derivative, ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``."""
+    """Return 2 u and its derivative, with ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``."""
     kind = type(x)
     cubic = kind(0.044715) * x * x
     factor = kind(1.5957691216057308)  # 2 sqrt(2 / pi)
@@ -279,10 +279,10 @@ def _gelu_tanh_argument(x):
 
 @kernel("mn mn!")
 def gelu_tanh_forward(x, out):
-    """GELU by the hyperbolic tangent: ``out = x * (1 + tanh(u)) / 2``.
+    """GELU approximated with the hyperbolic tangent: ``out = x * (1 + tanh(u)) / 2``.
 
-    ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``; at most 5e-4 away from :func:`gelu_forward`.
-    Computed as ``x / (1 + exp(-2 * u))``, which is the same.
+    Here ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)``.  The result is within 5e-4 of
+    :func:`gelu_forward`.  It is computed as ``x / (1 + exp(-2 * u))``, which is the same.
 
     Parameters
     ----------
@@ -309,7 +309,7 @@ def gelu_tanh_forward(x, out):
 
 @kernel("mn mn mn mn!")
 def gelu_tanh_backward(x, y, dy, dx):
-    """Gradient of that: ``dx = dy * s * (1 + x * 2 * u' * (1 - s))``, ``s = 1/(1 + exp(-2 u))``.
+    """Gradient of that: ``dx = dy * s * (1 + 2 * x * u' * (1 - s))``, ``s = 1/(1 + exp(-2 * u))``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Who may use Numba's threads: at most one caller of fastnn at a time."""
+"""The right to use Numba's threads, which one caller of fastnn has at a time."""
 
 import os
 import threading
@@ -20,15 +20,15 @@ if hasattr(os, "register_at_fork"):
 
 
 class NoThreadsError(Exception):
-    """Numba's threads cannot be used from here now."""
+    """Numba's threads cannot be used from here at the moment."""
 
 
 class Threads:
-    """The right to use Numba's threads; as a context manager it returns how many there are.
+    """The right to use Numba's threads; as a context manager, it returns their number.
 
-    OpenMP's threads do not survive a fork, and the work queue aborts the process when two threads
-    enter it: after a fork nobody uses them, and the work queue is used only in a process that has
-    no other Python thread.
+    OpenMP's threads do not survive a fork, so nobody uses them after one.  The work queue aborts
+    the process if two threads enter it, so it is used only in processes without other Python
+    threads.
     """
 
     def __enter__(self) -> int:

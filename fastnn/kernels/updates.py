@@ -1,7 +1,7 @@
-"""One step of an optimizer on a vector of parameters; those that scale are in `adaptive`.
+"""One step of an optimizer on a vector of parameters; adaptive optimizers are in `adaptive`.
 
-All arrays are (n,), of one float type.  The gradient `dw` is read; the state and the parameters
-`w` are changed in place.
+All arrays are (n,), of one float type.  Kernels read the gradient `dw` and change the state and the
+parameters `w` in place.
 """
 
 from fastnn.kernels.contract import kernel
@@ -38,8 +38,8 @@ def sgd_update(rate, dw, w):
 def momentum_update(rate, momentum, dw, velocity, w):
     """Gradient descent with momentum: ``v = momentum * v + dw``, then ``w -= rate * v``.
 
-    PyTorch's form, in which a change of `rate` acts at once.  Keras keeps ``-rate * v`` instead;
-    while `rate` is constant the parameters are the same.
+    This is PyTorch's form, in which a change of `rate` takes effect at once.  Keras keeps
+    ``-rate * v`` instead; while `rate` is constant, the parameters are the same.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def momentum_update(rate, momentum, dw, velocity, w):
 def nesterov_update(rate, momentum, dw, velocity, w):
     """Nesterov momentum: ``v = momentum * v + dw``, then ``w -= rate * (dw + momentum * v)``.
 
-    PyTorch's form.  Keras's velocity is ``-rate`` times this one, and its parameters are the same
-    while `rate` is constant.
+    This is PyTorch's form.  Keras's velocity is ``-rate`` times this one; while `rate` is constant,
+    the parameters are the same.
 
     Parameters
     ----------
@@ -101,17 +101,17 @@ def nesterov_update(rate, momentum, dw, velocity, w):
 
 @kernel("- - - - m m~ m~ m~")
 def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
-    """Resilient propagation: steps of a size that each parameter learns, whatever its gradient's.
+    """Resilient propagation: each parameter learns its own step size from its gradient's signs.
 
-    Where `dw` has the sign it had before, ``size *= grow``; where the sign has changed,
-    ``size *= shrink`` and the step is left out (iRprop-, as in PyTorch); `size` stays between
-    `smallest` and `largest`.  Then ``w -= sign(dw) * size``.
+    If `dw` keeps its sign, ``size *= grow``.  If the sign changes, ``size *= shrink`` and the step
+    is skipped (iRprop-, as in PyTorch).  `size` stays between `smallest` and `largest`.  Then
+    ``w -= sign(dw) * size``.
 
     Parameters
     ----------
     shrink, grow, smallest, largest : float
     dw, previous, size, w : (n,) arrays of one float type
-        `previous` receives `dw`, or 0 where its step was left out.
+        `previous` receives `dw`, or 0 if the step was skipped.
 
     References
     ----------
@@ -143,7 +143,7 @@ def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
 
 @kernel("m m! m")
 def store_update(dw, gradient, w):
-    """Keep the gradient and leave the parameters: for an optimizer that moves them by itself.
+    """Store the gradient and leave the parameters alone, for optimizers that move them themselves.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Layers: what a network is made of."""
+"""The layers of a network."""
 
 from fastnn.inputs.settings import subclasses
 from fastnn.layers.activation import Activation
@@ -11,4 +11,4 @@ from fastnn.layers.normalization import BatchNormalization
 __all__ = ["Activation", "BatchNormalization", "Dense", "Dropout", "HierarchicalSoftmax", "Layer"]
 
 TABLE = {kind.__name__: kind for kind in subclasses(Layer)}
-"""The layers that a file may name."""
+"""The layers that a saved network may contain, by class name."""

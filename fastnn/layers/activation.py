@@ -1,4 +1,4 @@
-"""An activation as a layer of its own, and the way of a gradient back through any activation."""
+"""The activation layer, and backpropagation through any activation."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastnn.layers.base import Layer, Node
 
 
 def through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer) -> Buffer:
-    """Add the step from `dy` to the gradient before an activation; return its buffer."""
+    """Add the step that takes `dy` back through an activation; return the gradient's buffer."""
     if node.fused or node.slope_applied or function.slope == 1:
         return dy
     dz = node.program.buffer(dy.width)
@@ -23,10 +23,12 @@ def through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer)
 
 
 class Activation(Layer):
-    """An activation by itself: ``f(x)``, for what comes between it and a layer without one.
+    """Apply an activation as a separate layer: ``f(x)``.
 
-    ``Dense(64), BatchNormalization(), Activation("relu")`` is Keras's order.  The start of a
-    :class:`Dense` follows its own activation alone; name He's where a ReLU comes later.
+    Use it to put another layer between a :class:`Dense` and its activation:
+    ``Dense(64), BatchNormalization(), Activation("relu")``, as is usual in Keras.  A `Dense` picks
+    its default initializer by its own activation only, so if a ReLU follows in a separate layer,
+    set ``kernel_initializer="he_uniform"``.
 
     Parameters
     ----------

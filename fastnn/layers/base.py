@@ -1,4 +1,4 @@
-"""What a network is made of: the protocol of layers, their parameters, their place in a program."""
+"""The layer protocol: layers, their parameters, and their nodes in a program."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +22,7 @@ from fastnn.regularizers import Regularizer
 
 @dataclass
 class Parameter:
-    """One array of a layer, its penalty and constraint, and the optimizer's state for it."""
+    """One array of a layer, with its penalty, its constraint and its optimizer state."""
 
     name: str
     value: np.ndarray
@@ -30,19 +30,19 @@ class Parameter:
     constraint: Constraint | None = None
     state: dict[str, np.ndarray] = field(default_factory=dict)
     trained: bool = True
-    """Whether the optimizer changes it; the layer itself follows a statistic in it otherwise."""
+    """Whether the optimizer changes it.  If not, the layer itself tracks a statistic in it."""
     least: float = -np.inf
-    """The least value that makes sense."""
+    """The smallest valid value."""
 
     def copy(self) -> "Parameter":
-        """Return one with arrays of its own."""
+        """Return a copy with its own arrays."""
         state = {name: aligned_copy(array) for name, array in self.state.items()}
         return replace(self, value=aligned_copy(self.value), state=state)
 
     def keep_state(self, optimizer: Optimizer) -> bool:
-        """Keep the arrays that the optimizer wants if all are there; return whether they were.
+        """Keep the state that the optimizer wants if it is complete; return whether it was.
 
-        If not, all start anew: what another optimizer has left of them fits no step count.
+        Otherwise all of it starts over: another optimizer's leftovers match no step count.
         """
         if not self.trained:
             return True
@@ -56,28 +56,28 @@ class Parameter:
         return False
 
     def update(self, gradient: Arg, updater: Updater) -> list[Call]:
-        """Return the calls of the penalty's gradient and of the update.
+        """Return the calls that add the penalty's gradient and update the parameter.
 
-        `gradient` is the gradient as one vector for the rows at hand.
+        `gradient` holds the gradient of a share of the rows, as one vector.
         """
         calls = penalties.on_gradient(self.regularizer, self.value, gradient)
         update = updater.calls(self.name, self.value, self.state, gradient)
         return calls + self.around(update, updater)
 
     def around(self, update: list[Call], updater: Updater) -> list[Call]:
-        """Return the optimizer's update amid what penalty and constraint do to a share of rows."""
+        """Return the update between the calls of penalty and constraint on a share of the rows."""
         before = penalties.before_update(self.regularizer, self.value)
         after = penalties.after_update(self.regularizer, self.constraint, self.value, updater.rate)
         return [*before, *update, *after]
 
     def on_columns(self, updater: Updater) -> list[Call]:
-        """Return what they then do to a share of the columns."""
+        """Return the calls of penalty and constraint that then work on a share of the columns."""
         return penalties.on_columns(self.regularizer, self.constraint, self.value, updater.rate)
 
 
 @dataclass
 class Node:
-    """A layer in one program: what it needs to add its steps, and what one pass leaves the next."""
+    """A layer in one program: what it needs to add its steps, and what its passes share."""
 
     program: Program
     parameters: list[Parameter]
@@ -88,21 +88,21 @@ class Node:
     seed: int
     training: bool
     plain_descent: bool
-    """Whether the optimizer only subtracts the gradient times a rate, as a product can."""
+    """Whether the update is ``w -= rate * gradient``, which a matrix product can do itself."""
     fused: bool
-    """Whether the loss contains the layer's activation, which the layer then leaves out."""
+    """Whether the loss contains the layer's activation; the layer then skips it."""
     before: "Node | None" = None
-    """The node of the layer before, None for the first."""
+    """The previous layer's node; None for the first layer."""
     out: Buffer | None = None
-    """Where the outputs must go; None is anywhere, the inputs' own buffer included."""
+    """Where the outputs must go; None means anywhere, even the inputs' own buffer."""
     slope: float = 1.0
-    """That of the ReLU which the outputs went through; 1 is none."""
+    """The slope of the ReLU that produced the outputs; 1 means no ReLU."""
     slope_applied: bool = False
-    """Whether the gradient that `backward` is given went back through that ReLU already."""
+    """Whether the gradient passed to `backward` has already gone back through that ReLU."""
     y: Buffer = field(init=False)
     """The outputs, set by `forward`."""
     kept: dict[str, Any] = field(default_factory=dict)
-    """What else a pass leaves for the next."""
+    """Anything else that one pass keeps for the next."""
 
     @property
     def width(self) -> int:
@@ -110,14 +110,14 @@ class Node:
         return self.x.width
 
     def output(self, columns: int) -> Buffer:
-        """Return the buffer for the outputs, made if need be."""
+        """Return the buffer for the outputs, making it if necessary."""
         self.y = self.out or self.program.buffer(columns)
         return self.y
 
     def slope_before(self) -> float:
-        """Return the slope of the ReLU that the inputs came out of, 1 for none.
+        """Return the slope of the ReLU that produced the inputs; 1 means no ReLU.
 
-        It must be applied to their gradient: the layer before then leaves it out.
+        The caller must apply it to the inputs' gradient, because the previous layer then skips it.
         """
         if self.before is None or self.before.slope == 1:
             return 1.0
@@ -125,39 +125,42 @@ class Node:
         return self.before.slope
 
     def pass_on(self) -> None:
-        """Let the outputs be the inputs, copied if they must go elsewhere."""
+        """Use the inputs as the outputs, copied if they must go elsewhere."""
         if self.out is None:
             self.y = self.x
         else:
             self.program.add("identity_forward", self.x.rows, self.output(self.width).rows)
 
     def drop(self, rate: float, scale: float, first: Any, source: Arg, target: Arg) -> Call:
-        """Return the call that drops elements at random: the same ones whenever it runs in a step.
+        """Return the call that drops random elements: the same ones each time it runs in an update.
 
-        `first` is the number of the first row of `source`.
+        `first` is the index of the first row of `source`.
         """
         key = self.seed, self.number, Clock.UPDATE
         return "dropout", (rate, scale, *key, first, source, target)
 
 
 class Layer(Configured):
-    """A layer: settings alone; what is trained lies in the network, buffers in a program.
+    """Base of layers.
 
-    `forward` adds the steps from ``node.x`` to the outputs and sets ``node.y``.  `backward` adds
-    those from `dy`, the gradient of the outputs, to that of the inputs, and returns its buffer, or
-    any where `inputs` says that it is not needed.  `update` adds those that change the parameters.
-    Steps run in the order in which they are added, each thread on its own share; one that reads
-    what other threads have written goes behind a ``program.barrier()``.
+    A layer holds settings only: the network owns its parameters, and a program owns its buffers.
+
+    `forward` adds the steps that compute the outputs from ``node.x``, and sets ``node.y``.
+    `backward` adds the steps that compute the inputs' gradient from `dy`, the outputs' gradient,
+    and returns its buffer; if `inputs` is False nobody needs that gradient, and any buffer will do.
+    `update` adds the steps that change the parameters.  Steps run in the order in which they are
+    added, each thread on its own share.  Before a step that reads what other threads have written,
+    call ``program.barrier()``.
     """
 
     activation = activations.get("linear")
-    """What the layer ends with, for a loss that contains it."""
+    """The activation at the end of the layer, which a loss may contain."""
     least_rows = 1
-    """The smallest batch size that makes sense."""
+    """The smallest batch size that the layer can train with."""
 
     @property
     def note(self) -> str:
-        """What a summary says of the layer."""
+        """What a summary says about the layer."""
         return ""
 
     def width(self, n_inputs: int) -> int:
@@ -165,7 +168,7 @@ class Layer(Configured):
         return n_inputs
 
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
-        """Return the layer's parameters at their start."""
+        """Return the layer's newly initialized parameters."""
         return []
 
     def forward(self, node: Node) -> None:
@@ -178,15 +181,15 @@ class Layer(Configured):
         pass
 
     def check(self, last: bool, loss: Loss, penalty: Regularizer | None) -> None:
-        """Refuse a network whose last layer it is or is not, with this loss and kernel penalty."""
+        """Raise ValueError if the layer cannot be in this place or with this loss and penalty."""
 
     def loss_forward(self, node: Node, loss: Loss, target: Buffer, row_loss: Buffer) -> None:
-        """Add the step to the losses of rows; for the last layer, after its `forward`."""
+        """Add the step that computes the rows' losses, after the last layer's `forward`."""
         given = node.y.rows, target.rows, *_loss_arguments(loss, node)
         node.program.add(loss.forward, *given, row_loss.rows)
 
     def loss_backward(self, node: Node, loss: Loss, target: Buffer, scale: Buffer) -> Buffer:
-        """Add the step to the gradient that its `backward` takes; return its buffer."""
+        """Add the step that computes the gradient for `backward`; return its buffer."""
         dy = node.program.buffer(node.y.width)
         given = node.y.rows, target.rows, *_loss_arguments(loss, node)
         node.program.add(loss.backward, *given, scale.rows, dy.rows)
@@ -194,6 +197,6 @@ class Layer(Configured):
 
 
 def _loss_arguments(loss: Loss, node: Node) -> list[Any]:
-    """Return the loss's own arguments."""
+    """Return the loss's own arguments, as a step takes them."""
     settings = loss.arguments(node.y.width, node.program.dtype)
     return [Whole(value) if isinstance(value, np.ndarray) else value for value in settings]

@@ -1,4 +1,4 @@
-"""Binary trees of classes, as the kernels of the hierarchical softmax want them."""
+"""Binary class trees, in the form that the hierarchical softmax kernels use."""
 
 import heapq
 from collections import deque
@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from fastnn.inputs.checks import as_regression_targets
 
 Children = list[tuple[int, int]]
-"""The two items below each inner node, and the nodes in an order from the root down.  The items
-are the n classes, 0 ... n - 1, and node i is item n + i."""
+"""The two items below each inner node, with every node listed after its parent.  Items 0 ... n - 1
+are the n classes, and node i is item n + i."""
 
 
 @dataclass(eq=False)
@@ -23,15 +23,15 @@ class ClassTree:
     parent: np.ndarray
     side: np.ndarray
     first: np.ndarray
-    """The first class on the one side of each node ..."""
+    """The leftmost class below each node's first item."""
     second: np.ndarray
-    """... and on the other."""
+    """The leftmost class below each node's second item."""
     depth: np.ndarray
-    """Decisions on the path to each class."""
+    """The number of decisions on the path to each class."""
 
 
 def compiled(children: Children) -> ClassTree:
-    """Return the arrays of a tree."""
+    """Return a tree as arrays."""
     n_classes = len(children) + 1
     items = n_classes + len(children)
     parent, side, depth = np.zeros(items, np.int64), np.zeros(items), np.zeros(items, np.int64)
@@ -46,10 +46,10 @@ def compiled(children: Children) -> ClassTree:
 
 
 def balanced(n_classes: int) -> Children:
-    """Return the tree that halves the classes, in their order, at each node."""
+    """Return the tree that splits the classes, in order, in half at each node."""
     children: Children = []
     waiting = deque([(0, n_classes)])
-    nodes = 1  # that have a number
+    nodes = 1  # numbered so far
     while waiting:
         low, high = waiting.popleft()
         middle = (low + high + 1) // 2
@@ -66,12 +66,12 @@ def balanced(n_classes: int) -> Children:
 
 
 def huffman(frequencies: np.ndarray) -> Children:
-    """Return the tree of the shortest mean path.
+    """Return the tree with the shortest mean path.
 
     Source: D. A. Huffman, "A Method for the Construction of Minimum-Redundancy Codes", 1952.
     """
     n_classes = len(frequencies)
-    # Nodes are found from the bottom up, so they are numbered from the last.
+    # The algorithm works from the bottom up, so it numbers the nodes from the last one.
     heap = [(frequency, place, place) for place, frequency in enumerate(frequencies.tolist())]
     heapq.heapify(heap)
     children: Children = []
@@ -83,12 +83,12 @@ def huffman(frequencies: np.ndarray) -> Children:
 
 
 def nested(tree: Any, n_classes: int) -> Children:
-    """Return the tree that the caller gave as pairs of pairs or labels.
+    """Return the tree that the caller wrote as nested pairs of labels.
 
     Raises
     ------
     ValueError, TypeError
-        If a node has not two children, or the classes are not there once each.
+        If a node does not have two children, or a class does not appear exactly once.
     """
     children: list[list[int]] = []
     seen = np.zeros(n_classes, bool)
@@ -113,7 +113,7 @@ def nested(tree: Any, n_classes: int) -> Children:
 
 
 def _label(label: int, seen: np.ndarray) -> int:
-    """Return a class that was not seen before, and mark it."""
+    """Return a class label that has not appeared before, and mark it as seen."""
     if not 0 <= label < len(seen):
         raise ValueError(f"tree has class {label}, wanted 0 to {len(seen) - 1}")
     if seen[label]:
@@ -123,7 +123,7 @@ def _label(label: int, seen: np.ndarray) -> int:
 
 
 def as_frequencies(frequencies: ArrayLike, n_classes: int) -> np.ndarray:
-    """Return how often each class comes, checked."""
+    """Return the class frequencies, checked."""
     given = np.asarray(frequencies)
     if given.shape != (n_classes,):
         raise ValueError(f"frequencies has shape {given.shape}, wanted ({n_classes},)")

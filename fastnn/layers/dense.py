@@ -1,4 +1,4 @@
-"""The fully-connected layer: what it adds to a program."""
+"""The fully-connected layer, and the steps it adds to a program."""
 
 from typing import Any
 
@@ -18,15 +18,17 @@ from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
 _ALL_UPDATED = 2
-"""Phases after the backward pass until all weights are updated; an update that waits for the norm
-of all gradients takes the one between."""
+"""How many phases after the backward pass the last updates run.  Updates that wait for the norm of
+all gradients take the phase in between."""
 _GRADIENT_BYTES = 2**19
-"""A gradient is computed and used up in blocks of this size: it never leaves the second cache."""
+"""Compute and use a gradient in blocks of this size, so that it never leaves the L2 cache."""
 _SMALL_BYTES = 2**15
-"""Most bytes of weights that each thread transposes for itself when it needs them.  A copy would go
-from core to core: 200-64-64-1 on two threads took 10.6 ms an epoch with it and takes 10.2."""
+"""Up to this many bytes of weights, each thread transposes them itself when it needs them.  A
+shared copy would travel from core to core: with it, an epoch of 200-64-64-1 on two threads took
+10.6 ms instead of 10.2."""
 _MANY_ROWS = 64
-"""Rows for each thread from which on it does so with all weights: the copy costs more to keep."""
+"""With at least this many rows per thread it does so with weights of any size, because keeping a
+copy up to date costs more."""
 
 
 class Dense(Layer):
@@ -38,21 +40,22 @@ class Dense(Layer):
         Number of outputs.
     activation : str or Activation or None
         "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exponential", "sigmoid", "tanh",
-        "softmax" or "linear" (None), or an object of :mod:`fastnn.activations`: with settings, or
-        ``Custom`` of functions of your own.
+        "softmax" or "linear" (None), or an object from :mod:`fastnn.activations`, such as
+        ``ELU(0.5)`` or ``Custom`` with your own functions.
     use_bias : bool
     kernel_initializer : str or Initializer or None
-        Start of W.  None is He's for the ReLU family and Glorot's for the rest.
+        Initial W.  None means He's for the ReLU family and Glorot's for the rest.
     bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer or None
         Penalties: "l1", "l2", "l1l2", "lq", "group_l1", or objects with settings.
     kernel_constraint, bias_constraint : str or Constraint or None
-        What holds after every update: "max_norm", "unit_norm", "non_neg", or objects.
+        Conditions enforced after every update: "max_norm", "unit_norm", "non_neg", or objects with
+        settings.
     drop_connect : float in [0, 1)
-        DropConnect: the share of W that each training step leaves out, at random.  The rest is
-        divided by ``1 - drop_connect``, so prediction uses W, the mean of what training uses.  The
-        bias is not dropped.  Wan et al. draw weights anew for each row; here all rows of a batch
-        share them, which keeps the layer one matrix product.
+        DropConnect: drop this share of W, chosen at random, in each training step.  The rest is
+        divided by ``1 - drop_connect``, so its mean is W, which prediction uses.  The bias is never
+        dropped.  Wan et al. draw a mask for each row; here all rows of a batch share one, which
+        keeps the layer a single matrix product.
 
     Raises
     ------
@@ -117,7 +120,7 @@ class Dense(Layer):
         slope = self.activation.slope
         in_product = node.fused or slope is not None
         y = node.output(self.units)
-        # Not in place: a loop that might read what it has written does not vectorize.
+        # Not in place: a loop that might read its own results does not vectorize.
         z = node.kept["z"] = y if in_product else node.program.buffer(self.units)
         node.slope = 1.0 if node.fused or slope is None else slope
         how = node.slope, node.x.ahead
@@ -132,7 +135,7 @@ class Dense(Layer):
             node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
 
     def _updates_in_product(self, node: Node) -> bool:
-        """Return whether the gradient is added to W as it is computed."""
+        """Return whether the matrix product adds the gradient to W as it computes it."""
         penalty = node.parameters[0].regularizer
         return (
             node.plain_descent
@@ -141,11 +144,12 @@ class Dense(Layer):
         )
 
     def _by_columns(self, node: Node) -> bool:
-        """Return whether threads share columns of W and not rows of the batch.
+        """Return whether threads share the columns of W instead of the rows of the batch.
 
-        Then each alone reads and writes its share, and what goes from core to core are outputs and
-        their gradients in place of W.  That needs a first layer (the gradient of inputs is a sum
-        over all columns), nothing else that changes W, and tiles of full width for every thread.
+        Each thread then is the only one to read and write its share of W, and outputs and their
+        gradients travel from core to core instead.  This works only for the first layer (the
+        inputs' gradient would be a sum over all columns), if nothing else changes W, and if every
+        thread gets tiles of full width.
         """
         kernel, threads = node.parameters[0], node.program.n_threads
         alone = self._updates_in_product(node) and not (kernel.regularizer or kernel.constraint)
@@ -154,7 +158,7 @@ class Dense(Layer):
         return threads > 1 and node.before is None and alone and wide and fewer
 
     def _dropped(self, node: Node, w: np.ndarray) -> np.ndarray:
-        """Return the array for what DropConnect leaves of W; add the step that writes it."""
+        """Return the array for W after DropConnect, adding the step that fills it."""
         dropped = node.kept["dropped"] = aligned(w.shape, w.dtype)
         call = self._drop(node, Part(w), Part(dropped))
         node.program.add_group([call], len(w))
@@ -162,7 +166,7 @@ class Dense(Layer):
         return dropped
 
     def _drop(self, node: Node, source: Arg, target: Arg) -> Call:
-        """Return the call that applies the step's mask to a share of the rows of W."""
+        """Return the call that applies the current mask to a share of the rows of W."""
         rate = self.drop_connect
         return node.drop(rate, 1 / (1 - rate), Low(), source, target)
 
@@ -195,7 +199,7 @@ class Dense(Layer):
             program.add_group(calls, self.units)
 
     def _update_kernel(self, node: Node, updater: Updater) -> None:
-        """Add the steps that update W, whose rows the threads share."""
+        """Add the steps that update W, with its rows shared among the threads."""
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w, parts = kernel.value, 0
         if self._updates_in_product(node):
@@ -224,7 +228,7 @@ class Dense(Layer):
     def _gradient(
         self, program: Program, w: np.ndarray, updater: Updater, rows: int
     ) -> tuple[Arg, Arg]:
-        """Return the gradient of `w`, by rows and as one vector: of a block of `rows` or whole."""
+        """Return the gradient of `w`, or of a block of `rows` of it, by rows and as one vector."""
         if updater.whole:
             whole = aligned(w.shape, w.dtype)
             return Part(whole), FlatPart(whole)

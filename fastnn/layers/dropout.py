@@ -1,4 +1,4 @@
-"""Dropout: units or inputs left out at random while training."""
+"""Dropout: drop random units or inputs during training."""
 
 from fastnn.engine.arguments import Low
 from fastnn.engine.buffers import Buffer
@@ -10,30 +10,32 @@ from fastnn.layers.penalties import Call
 
 
 class Dropout(Layer):
-    """Leave out each input of the layer with probability `rate`, anew in each training step.
+    """Set each input of the layer to 0 with probability `rate` in each training step.
 
-    While training, with m = 0 or 1 drawn for every row and unit, ``P(m = 0) = rate``:
+    Training draws a mask m of 0 or 1 for every row and unit, with ``P(m = 0) = rate``:
 
-    * scaling "inverted": ``m * x / (1 - rate)``; prediction and evaluation pass `x` on.
-    * scaling "test": ``m * x``; prediction and evaluation multiply by ``1 - rate``.
+    * scaling "inverted": training uses ``m * x / (1 - rate)``, prediction and evaluation `x`.
+    * scaling "test": training uses ``m * x``, prediction and evaluation ``(1 - rate) * x``.
 
-    Both use the mean of what training uses.  Keras and PyTorch have the inverted form; the paper
-    scales at test time, where `rate` is one minus its p, the probability to keep a unit.
+    Either way, prediction uses the mean of what training uses.  Keras and PyTorch have the inverted
+    form.  The paper scales at test time; its p is the probability of keeping a unit, so `rate` is
+    one minus p.
 
-    As the first layer it drops inputs.  The draws depend on the network's seed, the layer's place,
-    the number of the update, the row's place in the batch and the unit, and on nothing else.
+    As the first layer, it drops inputs.  The mask depends only on the network's seed, the layer's
+    position, the number of the update, the row's position in the batch and the unit.
 
     Parameters
     ----------
     rate : float in [0, 1)
-        The share that is left out; 0 does nothing.
+        The share to drop; 0 does nothing.
     scaling : {"inverted", "test"}
         When to scale.
 
     Raises
     ------
     ValueError, TypeError
-        For a rate outside [0, 1) or another scaling; by :class:`fastnn.Network` as a last layer.
+        For a rate outside [0, 1) or an unknown scaling.  :class:`fastnn.Network` also raises if
+        this is the last layer.
 
     References
     ----------

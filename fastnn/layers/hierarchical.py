@@ -19,7 +19,7 @@ from fastnn.regularizers import Regularizer
 
 
 def _as_tree(tree: Any, name: str) -> Any:
-    """Return a name, or nested pairs as nested lists of Python's integers, which JSON can hold."""
+    """Return a name as it is, and nested pairs as nested lists of ints, which JSON can hold."""
     if isinstance(tree, str):
         return tree
     root: list[Any] = [tree]
@@ -42,41 +42,41 @@ def _as_list(frequencies: Any, name: str) -> list[float]:
 
 
 class HierarchicalSoftmax(Layer):
-    """The last layer for many classes: a class is a path of binary decisions down a tree.
+    """Output layer for many classes: each class is a path of binary decisions down a tree.
 
-    A tree of C classes has C - 1 inner nodes.  Each decides by ``z = W[node] @ x + b[node]``, the
-    second side having probability ``sigmoid(z)``; the probability of a class is the product along
-    its path, so all add up to 1.  Training on a row needs the nodes of its label's path alone,
-    about ``log2(C)`` of them in place of C units.  Prediction gives the probabilities of all
-    classes, at the cost of a softmax layer.
+    A tree of C classes has C - 1 inner nodes.  Each computes ``z = W[node] @ x + b[node]`` and
+    takes its second branch with probability ``sigmoid(z)``.  A class's probability is the product
+    along its path, so all of them add up to 1.  Training on a row visits only the nodes on its
+    label's path, about ``log2(C)`` of them instead of C units.  Prediction returns the
+    probabilities of all classes, at the cost of a softmax layer.
 
-    It stands at the place of ``Dense(n_classes, "softmax")``, with the same loss: softmax
-    cross-entropy, here ``-log p(label)``, without label smoothing.  The model is another one: its
-    probabilities depend on the tree, and similar classes should be near one another in it.
+    Use it in place of ``Dense(n_classes, "softmax")`` with the same loss, softmax cross-entropy:
+    here ``-log p(label)``, without label smoothing.  It is a different model, whose probabilities
+    depend on the tree.  Put similar classes near each other in the tree.
 
-    Plain `SGD`, at a constant or scheduled rate and without penalties or clipping, changes only
-    the nodes on the paths of a batch's labels.  All else (other optimizers, momentum, penalties,
-    clipping) works on the whole gradient, mostly zeros, which costs as much as all classes.
+    Plain `SGD`, with a constant or scheduled rate and without penalties or clipping, changes only
+    the nodes on the paths of a batch's labels.  Other optimizers, momentum, penalties and clipping
+    work on the whole gradient, which is mostly zeros and costs as much as all classes.
 
     Parameters
     ----------
     n_classes : int
         At least 2.
     tree : "balanced", "huffman" or nested pairs
-        "balanced" halves the labels in their order.  "huffman" gives frequent classes short
-        paths.  A tree of your own is a pair whose members are labels or such pairs:
-        ``((0, 1), (2, 3))``; every label must be there once.
+        "balanced" repeatedly splits the labels, in order, in half.  "huffman" gives frequent
+        classes short paths.  Your own tree is a pair whose members are labels or such pairs, as in
+        ``((0, 1), (2, 3))``, with every label exactly once.
     frequencies : array-like, (n_classes,), optional
-        How often each class comes, to any scale; wanted for "huffman".
+        How often each class occurs, on any scale; required for "huffman".
     kernel_initializer, bias_initializer : str or Initializer
-        Starts of W, (n_classes - 1, n_inputs), and b.  Glorot's bound counts the classes as
-        outputs, so W starts near 0 where there are many.
+        Initial W, (n_classes - 1, n_inputs), and b.  Glorot's bound counts the classes as
+        outputs, so with many classes W starts near 0.
 
     Raises
     ------
     ValueError, TypeError
-        For fewer than 2 classes, a tree or frequencies that do not fit them; by
-        :class:`fastnn.Network` if it is not the last layer, or for another loss.
+        For fewer than 2 classes, or a tree or frequencies that do not match them.
+        :class:`fastnn.Network` also raises if this is not the last layer or the loss is another.
 
     References
     ----------
@@ -156,7 +156,7 @@ class HierarchicalSoftmax(Layer):
         return [Parameter("kernel", kernel), Parameter("bias", bias)]
 
     def forward(self, node: Node) -> None:
-        if node.fused:  # the loss takes the inputs
+        if node.fused:  # the loss works on the inputs directly
             node.y = node.x
             return
         kernel, bias = (Whole(parameter.value) for parameter in node.parameters)
@@ -183,7 +183,7 @@ class HierarchicalSoftmax(Layer):
         return dx
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
-        return dy  # the loss has come to the inputs
+        return dy  # the loss has already computed the inputs' gradient
 
     def update(self, node: Node, updater: Updater) -> None:
         program, (kernel, bias), kept = node.program, node.parameters, node.kept

@@ -16,31 +16,30 @@ from fastnn.optimizers.updater import Updater
 class BatchNormalization(Layer):
     """Normalize each column by the mean and variance of the batch, then scale and shift it.
 
-    ``gamma * (x - mean) / sqrt(variance + epsilon) + beta``.  While training, mean and variance
-    are those of the batch's rows, a last, smaller batch's too; variance is the sum of squares
-    divided by the number of rows.  Prediction and evaluation use moving averages of both,
-    ``moving = momentum * moving + (1 - momentum) * value`` after each training step, that start
-    from 0 and 1.
+    ``gamma * (x - mean) / sqrt(variance + epsilon) + beta``.  Training uses the mean and variance
+    of the batch's rows, also for a smaller last batch; the variance divides by the number of rows.
+    Prediction and evaluation use moving averages of both, which start at 0 and 1 and become
+    ``moving = momentum * moving + (1 - momentum) * value`` after each training step.
 
-    Keras's definition, defaults and order of weights: gamma, beta, moving_mean, moving_variance.
-    PyTorch's momentum is one minus this one and its default epsilon 1e-5; its running variance
-    follows the variance times m / (m - 1) for batches of m rows.
+    Definition, defaults and the order of the weights (gamma, beta, moving_mean, moving_variance)
+    are Keras's.  PyTorch's momentum is one minus this one, its default epsilon is 1e-5, and its
+    running variance tracks the variance times m / (m - 1) for batches of m rows.
 
-    A batch of one row becomes beta, whatever it was: it passes no gradient on and, unlike in
-    Keras, leaves the moving averages as they are.  Training with a batch size of 1 is refused.
-    Weights of rows do not enter the statistics.
+    A batch of one row becomes beta, whatever its values.  It passes no gradient back and, unlike
+    in Keras, leaves the moving averages alone.  Training with a batch size of 1 raises ValueError.
+    Sample weights do not affect the statistics.
 
     Parameters
     ----------
     momentum : float in [0, 1)
     epsilon : float
     center, scale : bool
-        Whether there is a beta, a gamma.
+        Whether there is a beta and a gamma.
 
     Raises
     ------
     ValueError, TypeError
-        For settings out of range; by :meth:`fastnn.Network.fit` for batches of one row.
+        For settings out of range.  :meth:`fastnn.Network.fit` also raises for a batch size of 1.
 
     References
     ----------
@@ -89,7 +88,7 @@ class BatchNormalization(Layer):
         node.program.add("batch_norm_forward", node.x.rows, *statistics, gamma, beta, y.rows)
 
     def _batch_statistics(self, node: Node) -> tuple[Arg, Arg]:
-        """Add the steps that find the batch's mean and inverse deviation; return these."""
+        """Add the steps that compute the batch's mean and inverse deviation; return both."""
         program = node.program
         mean, variance, inverse = (aligned((node.width,), program.dtype) for _ in range(3))
         moments = node.x.batch, Low(), High(), Whole(mean), Whole(variance)

@@ -1,4 +1,4 @@
-"""Penalties and constraints as calls of kernels around an optimizer's update."""
+"""Penalties and constraints as kernel calls around an optimizer's update."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ Call = tuple[Any, tuple[Any, ...]]
 
 
 def terms(regularizer: Regularizer | None, method: str) -> list[Term]:
-    """Return the terms that act in a certain way."""
+    """Return the terms that use this method."""
     return [t for t in (regularizer.terms() if regularizer else ()) if t.method == method]
 
 
 def acts_on_weights(regularizer: Regularizer | None, constraint: Constraint | None) -> bool:
-    """Return whether one of them changes the weights, besides their gradient."""
+    """Return whether either changes the weights themselves, not just their gradient."""
     changes = terms(regularizer, "shrink") or terms(regularizer, "proximal")
     return constraint is not None or bool(changes)
 
@@ -32,7 +32,7 @@ def on_gradient(regularizer: Regularizer | None, w: np.ndarray, gradient: Arg) -
 
 
 def before_update(regularizer: Regularizer | None, w: np.ndarray) -> list[Call]:
-    """Return the calls that change a share of the rows of `w` before the optimizer does."""
+    """Return the calls that change a share of the rows of `w` before the update."""
     return [
         (f"{term.name}_shrink", (*term.settings, FlatPart(w)))
         for term in terms(regularizer, "shrink")
@@ -42,9 +42,9 @@ def before_update(regularizer: Regularizer | None, w: np.ndarray) -> list[Call]:
 def after_update(
     regularizer: Regularizer | None, constraint: Constraint | None, w: np.ndarray, rate: Any
 ) -> list[Call]:
-    """Return the calls that change a share of the rows of `w` after the optimizer has.
+    """Return the calls that change a share of the rows of `w` after the update.
 
-    `rate` is its learning rate, as a kernel's argument.
+    `rate` is the optimizer's learning rate, as a kernel argument.
     """
     calls = _on("weight", FlatPart(w), regularizer, constraint, rate)
     before, after = FlatPart(np.empty(len(w), w.dtype)), FlatPart(np.empty(len(w), w.dtype))
@@ -58,7 +58,7 @@ def after_update(
 def on_columns(
     regularizer: Regularizer | None, constraint: Constraint | None, w: np.ndarray, rate: Any
 ) -> list[Call]:
-    """Return the calls that then change a share of the columns of `w`, all rows being there."""
+    """Return the calls that then change a share of the columns of `w`, once all rows are done."""
     before, after = np.empty(w.shape[-1], w.dtype), np.empty(w.shape[-1], w.dtype)
     on_norms = _on("unit", FlatPart(after), regularizer, constraint, rate)
     if not on_norms:
@@ -72,7 +72,7 @@ def on_columns(
 
 
 def _on(per, values: Arg, regularizer, constraint, rate) -> list[Call]:
-    """Return the calls of the proximal steps and bounds on weights, or on norms in their place."""
+    """Return the calls of the proximal steps and bounds, on weights or on norms of groups."""
     calls: list[Call] = [
         (f"{term.name}_proximal", (rate, *term.settings, values))
         for term in terms(regularizer, "proximal")
@@ -84,7 +84,7 @@ def _on(per, values: Arg, regularizer, constraint, rate) -> list[Call]:
 
 
 def value(regularizer: Regularizer | None, w: np.ndarray, kernels: Mapping[str, Any]) -> float:
-    """Return the sum of the penalties on `w`, computed by these kernels."""
+    """Return the sum of the penalties on `w`, computed with these kernels."""
     total = np.zeros(1)
     for term in regularizer.terms() if regularizer else ():
         values = w.reshape(-1)

@@ -1,10 +1,10 @@
-"""Losses: which kernels compute them, with which settings, and what targets they want.
+"""Losses: their settings, their kernels, and the targets they accept.
 
-The loss of a batch is the mean over its rows, weighted by the sample weights; the loss of a row is
-a sum over its targets.  PyTorch and Keras take the mean over the targets too: theirs is ours
-divided by the number of targets, and the best weights are the same.
+The loss of a batch is the mean over its rows, weighted by the sample weights.  The loss of a row is
+the sum over its targets.  PyTorch and Keras average over the targets too, so their loss is ours
+divided by the number of targets; the best weights are the same.
 """
-# ruff: noqa: F401  # some names are imported only to be importable from here
+# ruff: noqa: F401  # imported so that users can import them from here
 
 from typing import Any
 
@@ -35,35 +35,35 @@ from fastnn.losses.regression import (
 
 
 class Custom(CustomMixin, Loss):
-    """A loss of your own, of functions compiled by ``numba.njit``.
+    """Your own loss, from functions compiled by ``numba.njit``.
 
     Parameters
     ----------
     forward : function compiled by ``numba.njit``
-        ``forward(prediction, target)`` returns the loss of one row.  `prediction` is the row of
-        the network's outputs, (n,); `target` is that of y, (n,), or its label for "class".
+        ``forward(prediction, target)`` returns the loss of one row.  `prediction` is a row of the
+        network's outputs, (n,).  `target` is the same row of y, (n,), or its label for "class".
     backward : function compiled by ``numba.njit``
         ``backward(prediction, target, d)`` writes the gradient with respect to the prediction to
-        every element of `d`, (n,).
+        `d`, (n,).  It must write every element.
     target : {"real", "count", "binary", "sign", "class"}
         What y may hold; see :class:`Loss`.
     name : str, optional
-        By which a saved network asks for it again, see :func:`fastnn.load`; by default that of
+        The name under which :func:`fastnn.load` looks for it in `custom`; by default the name of
         `forward`.
 
     Raises
     ------
     TypeError
-        If a function is not compiled by ``numba.njit``, takes another number of arguments, or
+        If a function is not compiled by ``numba.njit``, takes the wrong number of arguments, or
         does not compile for the arguments above.
     ValueError
-        For an unknown target, or a `name` that is that of a built-in loss.
+        For an unknown target, or if a built-in loss has the same `name`.
 
     Notes
     -----
-    The code is compiled anew in every process, loops in a tenth of the time of array expressions.
-    It must not raise: an exception cannot leave compiled training.  With ``backend="numpy"`` the
-    functions run as plain Python.
+    Every process recompiles the functions; loops compile ten times as fast as array expressions.
+    The functions must not raise, because an exception cannot leave compiled training.  With
+    ``backend="numpy"`` they run as plain Python.
 
     Examples
     --------
@@ -104,6 +104,6 @@ TABLE = table(Loss)
 
 
 def get(loss: Any) -> Loss:
-    """Return a loss by name, by configuration or as it is."""
+    """Return a loss given as a name, a configuration or an object."""
     found: Loss = look_up(loss, "loss", Loss, TABLE)
     return found

@@ -1,4 +1,4 @@
-"""What all losses have in common."""
+"""The base class of losses."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from fastnn.inputs.settings import Configured
 
 
 class Loss(Configured):
-    """A loss: its settings, and facts about it.
+    """Base of losses: the settings, and what training needs to know about the loss.
 
     Attributes
     ----------
@@ -20,14 +20,15 @@ class Loss(Configured):
         Kernels ``<name>_forward(prediction, target, *arguments, row_loss)`` and
         ``<name>_backward(prediction, target, *arguments, row_scale, d)`` compute it.
     aliases : tuple of str
-        Other names for it, such as those in other libraries.
+        Other names, here or in other libraries.
     target : {"real", "count", "binary", "sign", "class"}
-        Numbers; numbers of at least 0; from 0 to 1; -1 or 1: each (n, targets); or labels (n,).
+        What y holds: any numbers, numbers of at least 0, numbers from 0 to 1, or -1 and 1, each of
+        shape (n, targets); or, for "class", integer labels (n,).
     fused : str or None
-        The activation of the last layer that the loss contains: the kernels take the layer's
-        output before it.
+        The last layer's activation that the loss contains.  The kernels take the layer's output
+        before that activation.
     warning : str or None
-        What `fit` warns of.
+        A warning that `fit` gives.
     on_command_line : bool
         Whether ``python -m fastnn`` offers it; not inherited.
 
@@ -47,30 +48,30 @@ class Loss(Configured):
 
     @property
     def forward(self) -> Kernel:
-        """The kernel of the losses of rows."""
+        """The kernel that computes the rows' losses."""
         return f"{self.name}_forward"
 
     @property
     def backward(self) -> Kernel:
-        """The kernel of the gradient."""
+        """The kernel that computes the gradient."""
         return f"{self.name}_backward"
 
     @property
     def outputs(self) -> int:
-        """How many of the network's outputs belong to one target."""
+        """How many network outputs belong to one target."""
         return 1
 
     def arguments(self, n_outputs: int, dtype: DTypeLike) -> tuple[float | np.ndarray, ...]:
-        """Return the kernels' arguments, numbers and arrays: the settings in their order."""
+        """Return the kernels' own arguments, numbers and arrays; by default the settings."""
         return tuple(self.settings().values())
 
     def n_targets(self, n_outputs: int) -> int:
-        """Return the columns of y for a network of `n_outputs` outputs; labels count as one.
+        """Return the number of columns of y for a network with `n_outputs` outputs; 1 for labels.
 
         Raises
         ------
         ValueError
-            If a network with so many outputs cannot have this loss.
+            If the loss does not work with that many outputs.
         """
         if self.target == "class":
             if n_outputs < 2:
@@ -89,7 +90,7 @@ class Loss(Configured):
     def as_targets(
         self, y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike, name: str = "y"
     ) -> np.ndarray:
-        """Return `y` as the loss wants it, checked; see :mod:`fastnn.inputs.checks`."""
+        """Return `y` checked, in the form that the loss wants; see :mod:`fastnn.inputs.checks`."""
         if self.target == "class":
             return checks.as_class_labels(y, n_rows, n_outputs, name)
         check = {
@@ -106,7 +107,7 @@ class Loss(Configured):
         Raises
         ------
         ValueError, TypeError
-            If the loss has no classes, or `given` does not fit them.
+            If the loss has no classes, or `given` does not match them.
         """
         classes: Sequence[int] = ()
         if self.target == "class":

@@ -1,4 +1,4 @@
-"""Losses of classes and attributes."""
+"""Losses for class labels and binary attributes."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from fastnn.losses.base import Loss
 class SoftmaxCrossEntropy(Loss):
     """``log(sum_k exp(f_k)) - f_y`` for labels y.
 
-    With softmax in the last layer, which is fused with the loss, `predict` returns probabilities;
-    with a linear last layer it returns logits.
+    If the last layer has softmax, which is fused with the loss, `predict` returns probabilities.
+    If it is linear, `predict` returns logits.
 
     Parameters
     ----------
     label_smoothing : float in [0, 1)
-        Wanted is ``1 - label_smoothing`` of the label plus ``label_smoothing / n`` of each of the
-        n classes, as in Keras and PyTorch.
+        Replace the label by a distribution: ``1 - label_smoothing`` on the label, plus
+        ``label_smoothing / n`` on each of the n classes, as in Keras and PyTorch.
 
     Raises
     ------
     ValueError, TypeError
-        For a smoothing out of range.
+        If `label_smoothing` is out of range.
 
     Notes
     -----
@@ -47,8 +47,8 @@ class SoftmaxCrossEntropy(Loss):
 class Logistic(Loss):
     """``sum_j log(1 + exp(f_j)) - y_j f_j`` for y from 0 to 1, each column an attribute.
 
-    With sigmoid in the last layer, which is fused with the loss, `predict` returns probabilities;
-    with a linear last layer it returns logits.
+    If the last layer has sigmoid, which is fused with the loss, `predict` returns probabilities.
+    If it is linear, `predict` returns logits.
     """
 
     name, target, fused = "logistic", "binary", "sigmoid"
@@ -66,7 +66,7 @@ class MulticlassHinge(Loss):
     Raises
     ------
     ValueError, TypeError
-        For a margin that is not above 0.
+        If `margin` is not above 0.
 
     Notes
     -----
@@ -86,10 +86,10 @@ class MulticlassHinge(Loss):
 
 
 class MulticlassSquaredHinge(MulticlassHinge):
-    """The terms of :class:`MulticlassHinge` squared: ``sum_j max(0, f_j - f_y + margin)**2``.
+    """:class:`MulticlassHinge` with squared terms: ``sum_j max(0, f_j - f_y + margin)**2``.
 
-    PyTorch's `MultiMarginLoss` with ``p=2`` also divides by the number of classes.  Keras's and
-    scikit-learn's "squared_hinge" is another one, of single attributes.
+    PyTorch's `MultiMarginLoss` with ``p=2`` also divides by the number of classes.  "squared_hinge"
+    in Keras and scikit-learn is a different loss, for single attributes.
     """
 
     name = "multiclass_squared_hinge"
@@ -112,19 +112,19 @@ class StructuredHinge(Loss):
     Parameters
     ----------
     cost : array-like, (n_classes, n_classes), optional
-        What taking class k for class y costs: at least 0, and 0 where they are the same.  Without
-        it every mistake costs 1, and the loss is that of Crammer and Singer, which Keras calls
-        "categorical_hinge".
+        ``cost[y, k]`` is the cost of predicting class k instead of class y: at least 0, and 0 on
+        the diagonal.  By default every mistake costs 1, which gives the loss of Crammer and Singer,
+        "categorical_hinge" in Keras.
 
     Raises
     ------
     ValueError, TypeError
-        For a matrix that is not square, or not as above.
+        If `cost` is not a square matrix of such numbers.
 
     Notes
     -----
     Source: Tsochantaridis, Joachims, Hofmann and Altun, "Large Margin Methods for Structured and
-    Interdependent Output Variables", JMLR, 2005: the multiclass case, with margin rescaling.
+    Interdependent Output Variables", JMLR, 2005 (multiclass case, with margin rescaling).
 
     Examples
     --------

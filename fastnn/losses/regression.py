@@ -1,4 +1,4 @@
-"""Losses of numbers and counts."""
+"""Losses for numbers and counts."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from fastnn.losses.base import Loss
 
 
 class MSE(Loss):
-    """Squared error, ``sum_j (f_j - y_j)**2``: no half, so the gradient is ``2 (f - y)``."""
+    """Squared error, ``sum_j (f_j - y_j)**2``, with gradient ``2 (f - y)``."""
 
     name, aliases = "mse", ("mean_squared_error",)
     on_command_line = True
@@ -31,7 +31,7 @@ class MAE(Loss):
 
 
 class SignedError(Loss):
-    """``sum_j (f_j - y_j)``: unbounded below, so training runs away; for showing just that."""
+    """``sum_j (f_j - y_j)``, unbounded below: training diverges, which it exists to demonstrate."""
 
     name = "signed_error"
     warning = (
@@ -51,7 +51,7 @@ class Huber(Loss):
     Raises
     ------
     ValueError, TypeError
-        For a delta that is not above 0.
+        If `delta` is not above 0.
 
     Notes
     -----
@@ -79,7 +79,7 @@ class SmoothL1(Loss):
     Raises
     ------
     ValueError, TypeError
-        For a beta that is not above 0.
+        If `beta` is not above 0.
 
     Notes
     -----
@@ -113,25 +113,25 @@ def _quantiles(given: Any, name: str) -> tuple[float, ...]:
 
 
 class Quantile(Loss):
-    """Pinball loss, ``max(q e, (q - 1) e)`` with ``e = y_j - f_j``, summed over quantiles too.
+    """Pinball loss, ``max(q e, (q - 1) e)`` with ``e = y_j - f_j``, summed over j and quantiles q.
 
-    For several quantiles the last layer has as many units for each target.  They stand in blocks,
-    one for each quantile: ``predict(X).reshape(len(X), n_quantiles, n_targets)``.
+    The last layer needs one unit per target and quantile, in blocks by quantile; get at them with
+    ``predict(X).reshape(len(X), n_quantiles, n_targets)``.
 
     Parameters
     ----------
     quantiles : float or sequence of floats
-        Above 0 and below 1.  scikit-learn's `mean_pinball_loss` has one, called `alpha`.
+        Above 0 and below 1.  scikit-learn's `mean_pinball_loss` takes one and calls it `alpha`.
 
     Raises
     ------
     ValueError, TypeError
-        For no quantiles, or one out of range.
+        If `quantiles` is empty or one of them is out of range.
 
     Notes
     -----
-    Source: Koenker and Bassett, "Regression Quantiles", Econometrica, 1978.  The gradient where f
-    is y is 0; quantiles of one row may cross.
+    Source: Koenker and Bassett, "Regression Quantiles", Econometrica, 1978.  The gradient is 0
+    where f equals y.  A row's predicted quantiles may cross.
 
     Examples
     --------
@@ -154,12 +154,14 @@ class Quantile(Loss):
 class Poisson(Loss):
     """``sum_j exp(f_j) - y_j f_j`` for counts y and log rates f.
 
-    With "exponential" in the last layer, which is fused with the loss, `predict` returns rates;
-    with a linear last layer it returns their logarithms.  PyTorch's with ``log_input=True``.
+    If the last layer has "exponential", which is fused with the loss, `predict` returns rates.  If
+    it is linear, `predict` returns their logarithms.  PyTorch has the same loss, with
+    ``log_input=True``.
 
     Notes
     -----
-    Source: McCullagh and Nelder, "Generalized Linear Models", 1989.  Without ``log(y!)``.
+    Source: McCullagh and Nelder, "Generalized Linear Models", 1989.  The constant ``log(y!)`` is
+    left out.
     """
 
     name, target, fused = "poisson", "count", "exponential"
@@ -168,13 +170,13 @@ class Poisson(Loss):
 class GaussianNLL(Loss):
     """``sum_j (s_j + (m_j - y_j)**2 / exp(s_j)) / 2`` for means m and logarithms s of variances.
 
-    The last layer has two units for each target: first all means, then all log-variances.
-    ``mean, log_variance = np.split(predict(X), 2, axis=1)``.  PyTorch's takes the variance.
+    The last layer needs two units per target, first all means, then all log-variances:
+    ``mean, log_variance = np.split(predict(X), 2, axis=1)``.  PyTorch takes the variance itself.
 
     Notes
     -----
     Source: Nix and Weigend, "Estimating the Mean and Variance of the Target Probability
-    Distribution", ICNN 1994.  Without ``log(2 pi) / 2`` for each target.
+    Distribution", ICNN 1994.  The constant ``log(2 pi) / 2`` of each target is left out.
     """
 
     name = "gaussian_nll"

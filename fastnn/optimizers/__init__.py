@@ -1,4 +1,4 @@
-"""Optimizers: which kernel updates the parameters, with which settings and state."""
+"""Optimizers: their settings, their state, and the kernels that update the parameters."""
 
 from typing import Any
 
@@ -28,6 +28,6 @@ TABLE = table(Optimizer)
 
 
 def get(optimizer: Any) -> Optimizer:
-    """Return an optimizer by name, by configuration or as it is."""
+    """Return an optimizer given as a name, a configuration or an object."""
     found: Optimizer = look_up(optimizer, "optimizer", Optimizer, TABLE)
     return found

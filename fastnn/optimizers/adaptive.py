@@ -1,7 +1,7 @@
-"""Optimizers that scale the gradient by what they have seen of its size.
+"""Optimizers that scale the gradient by a running measure of its size.
 
-All add `epsilon` outside the root, as the papers of Adam and AdamW and PyTorch do, but for
-Adadelta.  Defaults are Keras's.
+All except Adadelta add `epsilon` outside the root, as PyTorch and the papers of Adam and AdamW do.
+Defaults are Keras's.
 """
 
 from fastnn.engine.clock import Clock
@@ -11,17 +11,17 @@ from fastnn.optimizers.base import Descent
 
 
 class Adagrad(Descent):
-    """Adaptive gradient (Duchi, Hazan and Singer, 2011): ever smaller steps.
+    """Adaptive gradient (Duchi, Hazan and Singer, 2011), whose steps only get smaller.
 
-    ``total += dw**2; w -= learning_rate * dw / (sqrt(total) + epsilon)``.  PyTorch's form, whose
-    defaults are ``Adagrad(0.01, 1e-30, 1e-10)`` (its total starts at 0).  Keras has epsilon inside
-    the root: its ``Adagrad(lr, a, e)`` is ``Adagrad(lr, a + e, 1e-30)``.
+    ``total += dw**2; w -= learning_rate * dw / (sqrt(total) + epsilon)``.  This is PyTorch's form;
+    its defaults are ``Adagrad(0.01, 1e-30, 1e-10)`` here (its total starts at 0).  Keras adds
+    epsilon inside the root: its ``Adagrad(lr, a, e)`` is ``Adagrad(lr, a + e, 1e-30)`` here.
 
     Parameters
     ----------
     learning_rate : float or Schedule
     initial_accumulator_value : float of at least 0
-        Where `total` starts.
+        The starting value of `total`.
     epsilon : float
     clipvalue, global_clipnorm : float, optional
         As in :class:`~fastnn.SGD`.
@@ -52,13 +52,13 @@ class Adagrad(Descent):
 
 
 class Adadelta(Descent):
-    """Steps of the size of earlier steps (Zeiler, 2012).
+    """Take steps about as large as the previous ones (Zeiler, 2012).
 
     ``square = rho * square + (1 - rho) * dw**2``, then
     ``d = sqrt(change + epsilon) / sqrt(square + epsilon) * dw``,
-    ``change = rho * change + (1 - rho) * d**2`` and ``w -= learning_rate * d``: epsilon is inside
-    the roots, in PyTorch and Keras too.  The paper's learning rate, and PyTorch's default, is 1,
-    with epsilon 1e-6.
+    ``change = rho * change + (1 - rho) * d**2`` and ``w -= learning_rate * d``.  Epsilon is inside
+    the roots, as in PyTorch and Keras.  The paper and PyTorch use a learning rate of 1, and
+    PyTorch an epsilon of 1e-6.
 
     Parameters
     ----------
@@ -94,16 +94,16 @@ class Adadelta(Descent):
 
 
 class RMSprop(Descent):
-    """The gradient over the root of its mean square (Tieleman and Hinton, 2012).
+    """Divide the gradient by the root of its mean square (Tieleman and Hinton, 2012).
 
     ``square = rho * square + (1 - rho) * dw**2``, ``s = dw / (sqrt(square) + epsilon)`` and
-    ``w -= learning_rate * s``.  With `momentum` it is ``velocity = momentum * velocity + s`` and
-    ``w -= learning_rate * velocity``; `centered` puts the variance, ``square - mean**2``, in place
-    of the mean square (Graves, 2013).
+    ``w -= learning_rate * s``.  With `momentum`, ``velocity = momentum * velocity + s`` and
+    ``w -= learning_rate * velocity``.  `centered` replaces the mean square by the variance,
+    ``square - mean**2`` (Graves, 2013).
 
-    PyTorch's form, with ``rho = alpha``.  Keras adds its epsilon inside the root, where 1e-7 is
-    as much as ``epsilon=sqrt(1e-7)`` here while gradients are small, and has the learning rate
-    inside its velocity, which is the same while the rate is constant.
+    This is PyTorch's form, with ``rho = alpha``.  Keras adds epsilon inside the root: while
+    gradients are small, 1e-7 there acts like ``epsilon=sqrt(1e-7)`` here.  Keras also includes the
+    learning rate in its velocity, which is equivalent while the rate is constant.
 
     Parameters
     ----------
@@ -147,11 +147,12 @@ class RMSprop(Descent):
 
 
 class Adam(Descent):
-    """Adaptive moments: Kingma and Ba, 2015, with epsilon outside the root as in PyTorch.
+    """Adaptive moment estimation (Kingma and Ba, 2015), with epsilon outside the root.
 
     ``m = b1 m + (1 - b1) dw``, ``v = b2 v + (1 - b2) dw**2``,
     ``w -= learning_rate * (m / (1 - b1**t)) / (sqrt(v / (1 - b2**t)) + epsilon)``.
-    Keras adds epsilon before the correction of v; PyTorch's default is 1e-8.
+    This is PyTorch's form, where epsilon is 1e-8 by default.  Keras adds epsilon before the
+    correction of v.
 
     Parameters
     ----------
@@ -159,7 +160,7 @@ class Adam(Descent):
     beta_1, beta_2 : float in [0, 1)
     epsilon : float
     amsgrad : bool
-        Whether the largest v so far takes the place of v (Reddi, Kale and Kumar, 2018).
+        Use the largest v so far instead of v (Reddi, Kale and Kumar, 2018).
     clipvalue, global_clipnorm : float, optional
         As in :class:`~fastnn.SGD`.
 
@@ -188,7 +189,7 @@ class Adam(Descent):
         return dict.fromkeys(["m", "v", *["largest"] * self.amsgrad], 0.0)
 
     def _decay(self, name: str) -> float:
-        """Return the weight decay of a parameter."""
+        """Return the weight decay of the parameter with this name."""
         return 0.0
 
     def update(self, rate, name, factors):
@@ -197,7 +198,7 @@ class Adam(Descent):
 
 
 class _Decoupled(Descent):
-    """Decoupled weight decay; as a base of its own, its setting comes before Adam's."""
+    """Decoupled weight decay; as a separate class, it comes before Adam's settings."""
 
     weight_decay: float = setting(default=0.004, check=non_negative_float)
 
@@ -205,9 +206,9 @@ class _Decoupled(Descent):
 class AdamW(Adam, _Decoupled):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
-    Before each of :class:`Adam`'s steps ``w -= learning_rate * weight_decay * w``, so a schedule
-    slows the decay too.  Only the weights of layers decay; with `decay_biases` all parameters do,
-    as in PyTorch (default 0.01) and Keras (0.004).
+    Apply ``w -= learning_rate * weight_decay * w`` before each of :class:`Adam`'s steps, so a
+    schedule slows the decay too.  Only kernels decay.  With `decay_biases` all parameters do, as
+    in PyTorch (whose default decay is 0.01) and Keras (0.004).
 
     Parameters
     ----------
@@ -242,11 +243,11 @@ class AdamW(Adam, _Decoupled):
 class NAdam(Descent):
     """Adam with Nesterov momentum (Dozat, 2016).
 
-    With the momentum ``u(t) = beta_1 * (1 - 0.96**(t * momentum_decay) / 2)``, t counted from 1,
-    and Adam's m and v the step is that of Adam with
-    ``(1 - u(t)) dw / (1 - u(1) ... u(t)) + u(t + 1) m / (1 - u(1) ... u(t + 1))`` in place of the
-    corrected mean.  PyTorch's form and, in `momentum_decay`, its default and the paper's; Keras
-    leaves this factor out, which is ``momentum_decay=1``.
+    Let ``u(t) = beta_1 * (1 - 0.96**(t * momentum_decay) / 2)`` be the momentum, t counted from 1,
+    and m and v Adam's.  The step is Adam's with the corrected mean replaced by
+    ``(1 - u(t)) dw / (1 - u(1) ... u(t)) + u(t + 1) m / (1 - u(1) ... u(t + 1))``.  This is
+    PyTorch's form, and the default `momentum_decay` is PyTorch's and the paper's.  Keras has no
+    such factor, which corresponds to ``momentum_decay=1``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What optimizers have in common."""
+"""The base classes of optimizers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,24 +12,25 @@ from fastnn.inputs.settings import Configured, optional, setting
 from fastnn.schedules import Schedule
 
 Rate = float | Number
-"""A learning rate as a kernel's argument: a constant, or what a step has computed."""
+"""A learning rate as a kernel argument: a constant, or a number that an earlier step computes."""
 
 
 class Optimizer(Configured):
-    """An optimizer; a new one is a subclass and its kernel.
+    """Base of optimizers; to add one, write a subclass and its kernel.
 
     Attributes
     ----------
     name : str
     learning_rate : float or Schedule
-        1 where it is no setting.
+        1 if the optimizer has no such setting.
     clipvalue, global_clipnorm : float or None
     full_batch : bool
-        Whether it wants all rows in every batch.
+        Whether every batch must hold all rows.
     searches : bool
-        Whether it moves the parameters itself, between runs: then a program only finds gradients.
+        Whether it moves the parameters itself, between runs.  A program then only computes the
+        gradients.
     memory : tuple of str
-        Names of arrays that are kept and stored like :attr:`state`, but that no kernel uses.
+        Names of arrays that are kept and saved like :attr:`state`, but that no kernel uses.
     on_command_line : bool
         Whether ``python -m fastnn`` offers it; not inherited.
     """
@@ -48,34 +49,34 @@ class Optimizer(Configured):
 
     @property
     def state(self) -> Mapping[str, float]:
-        """The arrays that are kept for each parameter, of its shape: names, and their start."""
+        """Arrays to keep for each parameter, in its shape: their names and starting values."""
         return {}
 
     @property
     def plain_descent(self) -> bool:
-        """Whether the update is ``w -= learning_rate * dw`` and a matrix product can do it."""
+        """Whether the update is only ``w -= learning_rate * dw``, which a matrix product can do."""
         return False
 
     @property
     def factors(self) -> tuple[str, tuple[Any, ...], int] | None:
-        """A kernel that computes numbers once for each update, its settings, and how many."""
+        """A kernel that computes numbers once per update, its settings, and how many numbers."""
         return None
 
     def update(self, rate: Rate, name: str, factors: Sequence[Rate]) -> tuple[str, tuple[Any, ...]]:
         """Return the kernel and its first arguments; `dw`, the state and `w` follow.
 
-        `rate` stands for the learning rate, `factors` for what the kernel of :attr:`factors`
-        computes, `name` is the parameter's: "kernel", "bias" ...
+        `rate` is the learning rate, `factors` are the numbers that the kernel of :attr:`factors`
+        computes, and `name` is the parameter's: "kernel", "bias" ...
         """
         raise NotImplementedError
 
     def run(
         self, program: Program, parameters: Sequence[Any], penalty: Callable[[], float], **how: Any
     ) -> team.Outcome:
-        """Run epochs of the program of training; see :func:`fastnn.engine.team.run`.
+        """Run epochs of a training program; see :func:`fastnn.engine.team.run`.
 
-        `parameters` and the sum of their penalties are for an optimizer that moves the parameters
-        itself.
+        Optimizers that move the parameters themselves use `parameters`, and `penalty`, which
+        returns the sum of their penalties.
         """
         return team.run(program, **how)
 
@@ -86,7 +87,7 @@ class Optimizer(Configured):
 
 
 class Descent(Optimizer):
-    """Base of optimizers that have a learning rate and may clip gradients: nearly all."""
+    """Base of optimizers with a learning rate and optional gradient clipping."""
 
     learning_rate: float | Schedule = setting(default=0.001, check=schedules.get)
     clipvalue: float | None = setting(default=None, check=optional(positive_float), kw_only=True)

@@ -1,4 +1,4 @@
-"""Optimizers that do not scale the gradient: descent, with momentum, and by its sign alone."""
+"""Optimizers that do not adapt to the gradient's size: gradient descent, momentum and Rprop."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from fastnn.optimizers.base import Descent, Optimizer
 
 
 class SGD(Descent):
-    """Gradient descent, with momentum and Nesterov's look-ahead if wanted.
+    """Gradient descent, with optional momentum.
 
     ``v = momentum * v + dw; w -= learning_rate * v``, or with `nesterov`
-    ``w -= learning_rate * (dw + momentum * v)``.  This is PyTorch's form; Keras keeps
-    ``-learning_rate * v`` as its velocity, which is the same while the rate is constant.
+    ``w -= learning_rate * (dw + momentum * v)``.  This is PyTorch's form.  Keras keeps
+    ``-learning_rate * v`` as its velocity, which is equivalent while the rate is constant.
 
     Parameters
     ----------
@@ -21,10 +21,10 @@ class SGD(Descent):
     momentum : float in [0, 1)
     nesterov : bool
     clipvalue : float, optional
-        Every element of the gradient (penalties included) is brought into [-clipvalue, clipvalue].
+        Clip every element of the gradient (penalties included) to [-clipvalue, clipvalue].
     global_clipnorm : float, optional
-        The gradient of all parameters together is scaled down to this norm if it is longer, as in
-        Keras; PyTorch's ``clip_grad_norm_`` adds 1e-6 to the norm.
+        Scale the gradient of all parameters together down to this norm if it is longer, as in
+        Keras.  PyTorch's ``clip_grad_norm_`` adds 1e-6 to the norm.
 
     Raises
     ------
@@ -66,9 +66,9 @@ class SGD(Descent):
 
 
 class GD(SGD):
-    """Gradient descent on all rows at once: :class:`SGD` with every batch all the data.
+    """Full-batch gradient descent: :class:`SGD` with all rows in every batch.
 
-    `fit` then makes one update an epoch.  Its buffers hold all rows in every layer.
+    `fit` then makes one update per epoch, and its buffers hold all rows of every layer.
 
     Examples
     --------
@@ -88,21 +88,21 @@ def _pair(values: Any, name: str) -> tuple[float, float]:
 
 
 class Rprop(Optimizer):
-    """Resilient propagation: only the signs of the gradient count, so it wants all rows at once.
+    """Resilient propagation: uses only the gradient's signs, and all rows at once.
 
-    Each parameter has a step size, which grows while its gradient keeps its sign and shrinks when
-    the sign changes, and then that step is left out.  PyTorch's variant (iRprop-, Igel and
-    Huesken, 2000), with its defaults; Keras has none.  There is no learning rate to schedule and
-    no length to clip.
+    Each parameter has its own step size.  It grows while the parameter's gradient keeps its sign;
+    when the sign changes, it shrinks and that step is skipped.  This is PyTorch's variant (iRprop-,
+    Igel and Huesken, 2000), with its defaults; Keras has none.  There is no learning rate to
+    schedule and no gradient norm to clip.
 
     Parameters
     ----------
     initial_step : float
-        PyTorch's `lr`.
+        `lr` in PyTorch.
     etas : (float between 0 and 1, float above 1)
-        What shrinks and what lets grow.
+        Factors that shrink and grow the step sizes.
     step_sizes : (float, float)
-        Smallest and largest step.
+        The smallest and the largest step size.
 
     Raises
     ------

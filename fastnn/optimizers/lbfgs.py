@@ -19,17 +19,18 @@ Pair = tuple[np.ndarray, np.ndarray]
 class LBFGS(Optimizer):
     """Limited-memory BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search.
 
-    An epoch is one iteration: a direction from the last `history_size` steps and changes of the
-    gradient, and a step along it for which ``f(w + a p) <= f(w) + 1e-4 a p.g`` and
-    ``|g(w + a p).p| <= 0.9 |g(w).p|`` hold, with f the loss and penalties on all rows.  That takes
-    one or a few passes over the data, compiled like any training.  `fit` ends when no element of
-    the gradient is above `tolerance`, or when a step gains no more than rounding (a share of 10
-    eps of the network's dtype).
+    An epoch is one iteration.  It finds a direction p from the last `history_size` steps and
+    changes of the gradient, and takes a step a along it that satisfies
+    ``f(w + a p) <= f(w) + 1e-4 a p.g`` and ``|g(w + a p).p| <= 0.9 |g(w).p|``, where f is the loss
+    with penalties on all rows and g its gradient.  That takes one or a few passes over the data,
+    compiled like any training.  `fit` ends when no element of the gradient exceeds `tolerance`, or
+    when a step gains no more than rounding (10 eps of the network's dtype, relative to f).
 
-    The line search is ``scipy.optimize.line_search``: install the extra ``lbfgs``, or SciPy.  In
-    float32 the last digits of the loss are noise and it ends sooner than in float64.  PyTorch's
-    ``LBFGS(line_search_fn="strong_wolfe")`` takes other steps to the same end: its line search
-    interpolates otherwise, its default history is 100, and its `step` is up to 20 iterations.
+    The line search is ``scipy.optimize.line_search``, so it needs SciPy: install the extra
+    ``lbfgs``.  In float32 the last digits of the loss are noise, so `fit` ends sooner than in
+    float64.  PyTorch's ``LBFGS(line_search_fn="strong_wolfe")`` reaches the same end by other
+    steps: its line search interpolates differently, its default history is 100, and its `step`
+    makes up to 20 iterations.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class LBFGS(Optimizer):
     ValueError, TypeError
         For settings out of range.
     ImportError
-        From `fit`, where SciPy is not installed.
+        From `fit`, if SciPy is not installed.
 
     Examples
     --------
@@ -62,14 +63,14 @@ class LBFGS(Optimizer):
 
     @property
     def memory(self):
-        """The steps s and the changes y of the gradient, in a ring; s = 0 where there is none."""
+        """A ring of the steps s and the gradient's changes y; s = 0 marks an empty place."""
         return tuple(f"{letter}{slot}" for slot in range(self.history_size) for letter in "sy")
 
     def update(self, rate, name, factors):
         return "store_update", ()
 
     def run(self, program, parameters, penalty, *, epochs=1, **how):
-        """Run iterations: see :meth:`Optimizer.run`."""
+        """Run iterations; see :meth:`Optimizer.run`."""
         try:
             from scipy.optimize import line_search
         except ImportError as error:
@@ -108,16 +109,16 @@ class _Objective:
         self.known: tuple[np.ndarray, float, np.ndarray] | None = None
 
     def place(self) -> np.ndarray:
-        """Return where the parameters are."""
+        """Return the current parameters as one vector."""
         return _flat([parameter.value for parameter in self.parameters])
 
     def go_to(self, x: np.ndarray) -> np.ndarray:
-        """Set the parameters, and return what their dtype has made of `x`."""
+        """Set the parameters to `x`, and return `x` rounded to their dtype."""
         _scatter(x, [parameter.value for parameter in self.parameters])
         return self.place()
 
     def at(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return value and gradient at `x`; what was computed last is not computed again."""
+        """Return the value and the gradient at `x`, cached for the latest `x`."""
         x = self.go_to(x)
         if self.known is None or not np.array_equal(x, self.known[0]):
             outcome = team.run(self.program, epochs=1, **self.how)
@@ -131,7 +132,7 @@ class _Objective:
 
 
 class _Pairs:
-    """The ring of steps and changes of the gradient, stored with the parameters."""
+    """The ring of steps and gradient changes, stored with the parameters."""
 
     def __init__(self, parameters: Sequence[Any], size: int):
         self.parameters, self.size = parameters, size
@@ -141,12 +142,12 @@ class _Pairs:
         return _flat([parameter.state[name] for parameter in self.parameters])
 
     def latest(self, number: int) -> list[Pair]:
-        """Return the pairs before the iteration of this number, the latest first."""
+        """Return the pairs from before this iteration, latest first."""
         slots = [(number - back) % self.size for back in range(1, self.size + 1)]
         return [self.ring[slot] for slot in slots if self.ring[slot][0].any()]
 
     def put(self, number: int, s: np.ndarray, y: np.ndarray) -> None:
-        """Keep the pair of an iteration."""
+        """Store an iteration's pair."""
         slot = number % self.size
         for letter, vector in (("s", s), ("y", y)):
             arrays = [parameter.state[f"{letter}{slot}"] for parameter in self.parameters]
@@ -163,18 +164,18 @@ class _Pairs:
 def _move(
     objective: _Objective, pairs: _Pairs, number: int, x: np.ndarray, line_search: Callable
 ) -> bool:
-    """Take a step down from `x`; return whether it gained anything to speak of."""
+    """Take a descent step from `x`; return whether it gained more than rounding."""
     value, gradient = objective.at(x)
     dtype = objective.parameters[0].value.dtype
     known = pairs.latest(number)
-    for latest in [known, []] if known else [[]]:  # if need be along the gradient alone
+    for latest in [known, []] if known else [[]]:  # fall back to the gradient alone
         if known and not latest:
             pairs.clear()
         direction = -_hessian_inverse_times(gradient, latest)
         if not latest:
             direction *= min(1.0, 1.0 / np.abs(gradient).sum())
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # that it found nothing, it returns too
+            warnings.simplefilter("ignore")  # a failed search shows in the result too
             length = line_search(
                 lambda place: objective.at(place)[0],
                 lambda place: objective.at(place)[1],
@@ -197,9 +198,10 @@ def _move(
 
 
 def _hessian_inverse_times(gradient: np.ndarray, latest: Sequence[Pair]) -> np.ndarray:
-    """Return what the pairs, the latest first, make of the inverse Hessian, times the gradient.
+    """Return the inverse Hessian, estimated from the pairs (latest first), times the gradient.
 
-    The two loops of Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980.
+    This is the two-loop recursion of Nocedal, "Updating Quasi-Newton Matrices with Limited
+    Storage", 1980.
     """
     q = gradient.copy()
     shares = []
@@ -215,7 +217,7 @@ def _hessian_inverse_times(gradient: np.ndarray, latest: Sequence[Pair]) -> np.n
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.einsum("i,i->", a, b))  # not BLAS, whose bits depend on its threads
+    return float(np.einsum("i,i->", a, b))  # not BLAS: its bits depend on its number of threads
 
 
 def _flat(arrays: Sequence[np.ndarray]) -> np.ndarray:

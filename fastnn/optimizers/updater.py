@@ -1,4 +1,4 @@
-"""An optimizer at work in one program."""
+"""An optimizer within one program."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,31 +13,32 @@ from fastnn.optimizers.base import Optimizer, Rate
 from fastnn.schedules import Schedule
 
 _CLAIMED = 2**22
-"""Most bytes of all weights for which a thread claims cache lines before it updates what is in
-them: 3 % of an Adam epoch at 200-256-128-1 on two threads, 7 % at 512-512-10, 15 % at 200-64-1 in
-batches of 64.  Of more weights no other core has lines: 3072-1024-512-10 lost 2 %."""
+"""If all weights together have at most this many bytes, a thread claims their cache lines before it
+updates them.  That saved 3 % of an Adam epoch at 200-256-128-1 on two threads, 7 % at 512-512-10,
+and 15 % at 200-64-1 in batches of 64.  Larger weights are in no other core's cache, and
+3072-1024-512-10 lost 2 %."""
 
 
 class Updater:
-    """What a layer asks for when it adds the steps that change its parameters.
+    """Gives a layer the calls that update its parameters.
 
-    Numbers that hold for a whole update (a scheduled rate, the norm of all gradients) are computed
-    once by every thread for itself, before any parameter changes, and the kernels read them there.
+    Some numbers hold for a whole update: a scheduled rate, the norm of all gradients.  Every thread
+    computes them once for itself, before any parameter changes, and the kernels read them.
 
     Parameters
     ----------
     program : Program
-        Its check must have been added: the steps that are added here come after it.
+        It must already contain its check, because the steps added here must follow it.
     optimizer : Optimizer
     parameters : sequence of ndarray
-        All that will be updated.
+        All parameters that will be updated.
 
     Attributes
     ----------
     rate : float or Number
     whole : bool
-        Whether a gradient must be kept until all are known: it is not to be written block by block
-        to a room that is used again.
+        Whether each gradient must stay complete until all of them are known.  It then cannot be
+        computed block by block in a buffer that is reused.
     """
 
     def __init__(self, program: Program, optimizer: Optimizer, parameters: Sequence[np.ndarray]):
@@ -65,7 +66,7 @@ class Updater:
             (self._scale,) = self._numbers(clip, 1, after=1)
 
     def _numbers(self, calls: Any, count: int, after: int = 0) -> list[Number]:
-        """Let every thread compute numbers for itself; return them as arguments."""
+        """Have every thread compute numbers for itself; return them as arguments."""
         room = self._program.thread_numbers(count)
         for kernel, settings in calls:
             self._program.add(kernel, *settings, ThreadRow(room), extent=EVERY, after=after)
@@ -80,8 +81,8 @@ class Updater:
         if limit is not None:
             calls.append(("bound", (-limit, limit, gradient)))
         if self.whole:
-            # Each row's squares are summed by the thread that has the row, and after the barrier
-            # all of them by every thread in one order: the bits do not depend on the shares.
+            # The thread that has a row sums its squares.  After the barrier, every thread adds up
+            # all rows in the same order, so the bits do not depend on how rows are shared.
             squares = self._squares[self._used : self._used + len(value)]
             self._used += len(value)
             rows = Part(gradient.array.reshape(len(value), -1))

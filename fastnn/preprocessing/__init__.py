@@ -1,11 +1,11 @@
-"""Preparing the data: transformers of the inputs, and bins for a regression target.
+"""Preprocessing: transformers for inputs, and bins for a regression target.
 
-Every transformer learns from the rows that ``fit`` is given, the training rows, and from nothing
-else.  Use them by hand, or hand them to ``Network(preprocessing=...)``, which fits them on the
-training rows, applies them wherever it is given inputs, and stores them with itself.
+A transformer learns only from the training rows, those that are passed to ``fit``.  Use
+transformers directly, or pass them to ``Network(preprocessing=...)``, which fits them to the
+training rows, applies them to all inputs, and saves them with the network.
 
-Methods and attributes are named as scikit-learn's; scikit-learn's own transformers work in a
-:class:`Chain` and in a network too, but cannot be stored with it.
+Methods and attributes have scikit-learn's names.  scikit-learn's own transformers also work in a
+:class:`Chain` and in a network, but cannot be saved with it.
 """
 
 from fastnn.preprocessing.binned import BinnedTarget

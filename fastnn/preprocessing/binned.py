@@ -1,4 +1,4 @@
-"""A regression target as classes: a network that predicts a whole distribution."""
+"""Regression by classification: predict a distribution over bins of the target."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -20,30 +20,30 @@ def _bins(value: Any, name: str) -> int:
 class BinnedTarget(Stateful):
     """Turn a regression target into quantile bins, and probabilities of bins into predictions.
 
-    Each bin holds about as many training rows as the next.  A network with a softmax over the bins
-    then learns a distribution for each row, from which this makes a mean, a median or any
-    quantile.  A target that takes few values has a bin for each: equal values share a bin.
+    All bins hold about the same number of training rows.  A network with a softmax over the bins
+    learns a distribution for each row, from which this class computes the mean, the median or any
+    quantile.  Equal values share a bin, so a target with few values has one bin per value.
 
     Parameters
     ----------
     n_bins : int
-        At least 2; fewer are made where values repeat.
+        At least 2.  There are fewer bins if values repeat.
 
     Attributes
     ----------
     n_bins_ : int
-        Bins made: the units that the network's last layer needs.
+        The actual number of bins, which is the number of units that the last layer needs.
     edges_ : array, (n_bins_ - 1,)
-        Where one bin ends and the next begins: bin k holds ``edges_[k-1] <= y < edges_[k]``, the
-        first and the last one also all that lies beyond the training values.
+        The boundaries: bin k holds ``edges_[k-1] <= y < edges_[k]``.  The first and the last bin
+        extend beyond the training values.
     low_, high_, mean_ : arrays, (n_bins_,)
-        Least, greatest and mean training value in each bin.
+        The smallest, largest and mean training value in each bin.
 
     Notes
     -----
-    Within a bin the distribution is uniform from `low_` to `high_`; where these are equal, it is
-    that one value.  Nothing outside of the training values is ever predicted.  Source: A. Karpathy,
-    CS231n, "Neural Networks Part 2", which advises classes in place of a squared error.
+    Within a bin, the distribution is uniform from `low_` to `high_`, or a single value if these are
+    equal.  Predictions never leave the range of the training values.  Source: A. Karpathy, CS231n,
+    "Neural Networks Part 2", which recommends classes over a squared error.
 
     Examples
     --------
@@ -67,16 +67,17 @@ class BinnedTarget(Stateful):
         Raises
         ------
         ValueError, TypeError
-            If `y` has another shape, is not finite numbers, or is the same everywhere.
+            If `y` has another shape, holds anything but finite numbers, or is constant.
         """
         values = np.sort(_as_vector(y))
         if values[0] == values[-1]:
             raise ValueError(f"y is {values[0]} everywhere, wanted at least two different values")
-        # Edges are training values, so no bin is empty; the least one would begin an empty bin.
+        # Edges are training values, so no bin is empty.  The smallest value cannot be an edge,
+        # because the bin below it would be empty.
         places = np.arange(1, self.n_bins) * len(values) // self.n_bins
         edges = np.unique(values[places])
         edges = edges[edges > values[0]]
-        if len(edges) == 0:  # nearly all values are the least one: the others are the second bin
+        if len(edges) == 0:  # nearly all values are the smallest; the others form the second bin
             edges = values[values > values[0]][:1]
         starts = np.searchsorted(values, [values[0], *edges])
         counts = np.diff([*starts, len(values)])
@@ -115,21 +116,21 @@ class BinnedTarget(Stateful):
         Parameters
         ----------
         probabilities : array-like, (n, n_bins_)
-            What the network predicts: rows of numbers of at least 0 that add up to 1.
+            The network's predictions.  Each row must be nonnegative and add up to 1.
 
         Raises
         ------
         ValueError, TypeError
-            Before `fit`, and for anything else than probabilities; the other methods likewise.
+            Before `fit`, and for anything but probabilities, as in the other methods.
         """
         return self._probabilities(probabilities) @ self.mean_
 
     def median(self, probabilities: ArrayLike) -> np.ndarray:
-        """Return the median of each row's distribution, float64 (n,), best for absolute errors."""
+        """Return the median of each row's distribution, float64 (n,).  It suits absolute errors."""
         return self.quantile(probabilities, 0.5)
 
     def quantile(self, probabilities: ArrayLike, q: float) -> np.ndarray:
-        """Return where each row's distribution function reaches `q`, from 0 to 1; float64 (n,)."""
+        """Return the quantile `q`, from 0 to 1, of each row's distribution, float64 (n,)."""
         q = probability(q, "q")
         p = self._probabilities(probabilities)
         before, after = _cumulative(p)
@@ -139,14 +140,14 @@ class BinnedTarget(Stateful):
         return self.low_[bins] + np.clip(share, 0, 1) * (self.high_ - self.low_)[bins]
 
     def distribution(self, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Return each row's distribution function, as points to draw or interpolate.
+        """Return each row's cumulative distribution function, as points to plot or interpolate.
 
         Returns
         -------
         values : array, (2 * n_bins_,)
-            Where each bin begins and ends, in order: `low_` and `high_` in turns.
+            The beginning and end of each bin, in order: `low_` and `high_` alternating.
         cumulative : array, (n, 2 * n_bins_)
-            The probability of at most each value; linear in between.
+            The probability that the target is at most each value.  It is linear in between.
 
         Examples
         --------
@@ -160,12 +161,12 @@ class BinnedTarget(Stateful):
         return np.stack([self.low_, self.high_], axis=1).ravel(), cumulative
 
     def to_dict(self) -> dict[str, Any]:
-        """Return settings and bins as JSON can hold them, for ``network.save(extra=...)``."""
+        """Return the settings and bins in a form for JSON, for ``network.save(extra=...)``."""
         return {name: np.asarray(value).tolist() for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Return what :meth:`to_dict` described."""
+        """Return the object that :meth:`to_dict` described."""
         bins = cls(state["n_bins"])
         for name, value in state.items():
             setattr(bins, name, np.asarray(value) if isinstance(value, list) else value)
@@ -176,7 +177,7 @@ class BinnedTarget(Stateful):
             raise ValueError(f"BinnedTarget is not fitted: call fit before {what}")
 
     def _probabilities(self, given: ArrayLike) -> np.ndarray:
-        """Return probabilities checked and scaled to add up to 1 but for rounding, float64."""
+        """Return checked float64 probabilities, scaled to add up to 1 except for rounding."""
         self._check_fitted("using probabilities")
         p = as_inputs(given, dtype=np.float64, name="probabilities").astype(np.float64)
         if p.shape[1] != self.n_bins_:
@@ -196,7 +197,7 @@ class BinnedTarget(Stateful):
 
 
 def _cumulative(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distribution function before and after each bin; the last is exactly 1."""
+    """Return the cumulative probability before and after each bin; the last is exactly 1."""
     after = np.cumsum(p, axis=1)
     after /= after[:, -1:]
     return np.pad(after[:, :-1], ((0, 0), (1, 0))), after

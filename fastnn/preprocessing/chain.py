@@ -1,4 +1,4 @@
-"""Several transformers in a row, other libraries' among them."""
+"""A chain of transformers, which may include other libraries'."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -25,24 +25,25 @@ def _as_steps(given: Any, name: str) -> list[Any]:
 
 
 class Chain(Transformer):
-    """Several transformers, each applied to what the one before it returns.
+    """Apply several transformers in sequence, each to the result of the previous one.
 
     Parameters
     ----------
     steps : sequence
         Transformers, their names ("center", "standardize", "min_max", "pca", "whiten"), or any
-        objects with ``fit(X)`` and ``transform(X)``, such as scikit-learn's.  Those are given NumPy
-        arrays, in `transform` some rows at a time, and must return as many rows of finite numbers.
+        objects with ``fit(X)`` and ``transform(X)``, such as scikit-learn's.  These get NumPy
+        arrays, in `transform` a block of rows at a time, and must return as many rows of finite
+        numbers.
 
     Attributes
     ----------
     steps_ : list
-        Fitted copies of the steps; the steps themselves stay as they are.
+        Fitted copies of the steps.  The steps themselves do not change.
 
     Raises
     ------
     ValueError, TypeError
-        For no steps, or one that is none of the above; see also :meth:`Transformer.fit`.
+        If there are no steps, or one is none of the above; see also :meth:`Transformer.fit`.
 
     Examples
     --------
@@ -101,14 +102,14 @@ class Chain(Transformer):
         return {"name": "Chain", "steps": [step.to_config() for step in self.steps]}
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return what was learned, as arrays named ``"step.attribute"``; nothing before `fit`."""
+        """Return the learned arrays, named ``"step.attribute"``; none before `fit`."""
         arrays = super().state()
         for place, step in enumerate(self.steps_ if self.fitted else ()):
             arrays |= {f"{place}.{name}": array for name, array in step.state().items()}
         return arrays
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Set what was learned to what :meth:`state` returned; KeyError for what is missing."""
+        """Set the learned arrays from :meth:`state`; raise KeyError if one is missing."""
         steps = [_copy(step) for step in self.steps]
         for place, step in enumerate(steps):
             step.restore(below(state, f"{place}."))
@@ -117,7 +118,7 @@ class Chain(Transformer):
 
 
 def below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Return the arrays whose names start with `prefix`, by the rest of their names."""
+    """Return the arrays whose names start with `prefix`, named without it."""
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
@@ -125,7 +126,7 @@ TABLE = table(Transformer)
 
 
 def as_chain(given: Any) -> Chain | None:
-    """Return what `Network` was given as `preprocessing` as an unfitted chain, or None."""
+    """Return `Network`'s argument `preprocessing` as an unfitted chain, or None."""
     if given is None:
         return None
     if isinstance(given, Chain):
@@ -148,14 +149,14 @@ def _as_step(step, name: str):
 
 
 def _copy(step):
-    """Return an unfitted copy of a step, if it is one that can be told from a fitted one."""
+    """Return a copy of a step, unfitted if its library has a way to say so."""
     if hasattr(step, "__sklearn_clone__"):
         return step.__sklearn_clone__()
     return copy.deepcopy(step)
 
 
 def _transformed(step, method, rows: np.ndarray) -> np.ndarray:
-    """Return what a step's method makes of the rows, checked if the step is another library's."""
+    """Apply a step's method to the rows, and check the result if the step is another library's."""
     out = method(rows)
     if isinstance(step, Transformer):
         return out

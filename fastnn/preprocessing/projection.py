@@ -26,39 +26,39 @@ def _as_components(given: Any, name: str) -> int | float | None:
 
 
 class PCA(Transformer):
-    """Project on the directions in which the training rows vary most.
+    """Project rows onto the directions in which the training rows vary most.
 
-    ``(x - mean_) @ components_.T``: the rows of `components_` are the eigenvectors of the training
-    covariance ``(X - mean_).T @ (X - mean_) / (n - 1)`` with the largest eigenvalues, which come
-    from its singular value decomposition.  The sign of each is the one that makes its entry of
-    largest magnitude positive, as in scikit-learn.
+    ``(x - mean_) @ components_.T``.  The rows of `components_` are the eigenvectors of the training
+    covariance ``(X - mean_).T @ (X - mean_) / (n - 1)`` with the largest eigenvalues, computed by a
+    singular value decomposition.  The entry of largest magnitude in each is positive, as in
+    scikit-learn.
 
     Parameters
     ----------
     n_components : int, float or None
-        How many to keep; a fraction of the variance, above 0 and below 1, keeps as few as explain
-        more than that; None keeps all, min(n, n_features).
+        How many components to keep.  A float above 0 and below 1 keeps the fewest that explain more
+        than this share of the variance.  None keeps all min(n, n_features).
 
     Attributes
     ----------
     mean_ : array, (n_features,)
     components_ : array, (n_components, n_features)
     explained_variance_ : array, (n_components,)
-        The eigenvalues.  CS231n's notes divide by n in place of n - 1.
+        The eigenvalues.  CS231n's notes divide by n instead of n - 1.
     explained_variance_ratio_ : array, (n_components,)
         Their shares of the sum of all eigenvalues.
 
     Raises
     ------
     ValueError, TypeError
-        For `n_components` out of range, in `fit` also for more than min(n, n_features); see also
+        If `n_components` is out of range or, in `fit`, above min(n, n_features); see also
         :meth:`Transformer.fit` and :meth:`Transformer.transform`.
 
     Notes
     -----
-    `fit` holds the covariance, (n_features, n_features), and no copy of the rows.  Eigenvalues
-    below about 1e-16 of the largest are rounding.  Source: I. T. Jolliffe, "Principal Component
-    Analysis", 2nd ed., 2002.
+    `fit` needs memory for the covariance, (n_features, n_features), but does not copy the rows.
+    Eigenvalues below about 1e-16 of the largest are rounding errors.  Source: I. T. Jolliffe,
+    "Principal Component Analysis", 2nd ed., 2002.
 
     Examples
     --------
@@ -115,7 +115,7 @@ class PCA(Transformer):
             )
         return wanted
 
-    # The engine's product, not NumPy's: a row's bits must not depend on what is beside it.
+    # Use the engine's product, not NumPy's, so that a row's bits do not depend on other rows.
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.mean_
         out = np.empty((len(block), len(self.components_)))
@@ -136,16 +136,17 @@ class _Bounded(Transformer):
 
 
 class Whiten(PCA, _Bounded):
-    """Principal components divided by their standard deviations.
+    """Project onto principal components, and divide each by its standard deviation.
 
-    ``(x - mean_) @ components_.T / sqrt(explained_variance_ + eps)``: the covariance of the
-    training rows becomes the identity, but for directions of a variance not far above `eps`, which
-    stay small.  :meth:`inverse_transform` leads back to features (pixels).
+    ``(x - mean_) @ components_.T / sqrt(explained_variance_ + eps)``.  The covariance of the
+    training rows becomes the identity, except that directions with a variance not far above `eps`
+    stay small.  :meth:`inverse_transform` returns to the features, such as pixels.
 
     Parameters
     ----------
     eps : float
-        Above 0: it keeps directions that hardly vary, mostly noise, from being blown up.
+        Above 0.  It keeps directions that hardly vary, which are mostly noise, from being
+        amplified.
     n_components : int, float or None
         As in :class:`PCA`.
 
@@ -157,7 +158,7 @@ class Whiten(PCA, _Bounded):
     Raises
     ------
     ValueError, TypeError
-        For `eps` not above 0; see also :class:`PCA`.
+        If `eps` is not above 0; see also :class:`PCA`.
 
     Examples
     --------
@@ -180,7 +181,7 @@ class Whiten(PCA, _Bounded):
 
 
 def _signed(components: np.ndarray) -> np.ndarray:
-    """Return the components, C-contiguous, each with its largest entry positive."""
+    """Return the components, C-contiguous, with the largest entry of each made positive."""
     largest = np.abs(components).argmax(axis=1)
     signs = np.where(components[np.arange(len(components)), largest] < 0, -1.0, 1.0)
     return np.ascontiguousarray(components * signs[:, None])

@@ -1,4 +1,4 @@
-"""Transformers that shift and scale each feature by itself."""
+"""Transformers that shift and scale each feature separately."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_
 
 
 def column_ranges(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the greatest value of each column."""
+    """Return the smallest and the largest value of each column."""
     low, high = np.full(rows.shape[1], np.inf), np.full(rows.shape[1], -np.inf)
     for block in float_blocks(rows):
         low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
@@ -18,7 +18,7 @@ def column_ranges(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def column_means(rows: np.ndarray) -> np.ndarray:
-    """Return the mean of each column; a constant column's is its value, without rounding."""
+    """Return the mean of each column; for a constant column, exactly its value."""
     total = np.zeros(rows.shape[1])
     for block in float_blocks(rows):
         total += block.sum(axis=0)
@@ -32,7 +32,8 @@ class Center(Transformer):
     Parameters
     ----------
     per_feature : bool
-        Each feature's own mean, or one value for all features, as is common for images.
+        Subtract each feature's own mean, or else one mean over all features, as is common for
+        images.
 
     Attributes
     ----------
@@ -76,9 +77,9 @@ class Center(Transformer):
 class Standardize(Transformer):
     """Subtract the training mean and divide by the training standard deviation.
 
-    ``(x - mean_) / scale_`` with ``scale_ = sqrt(mean((x - mean_)**2))``, the standard deviation
-    with n, not n - 1, in the denominator, as in scikit-learn's ``StandardScaler``.  A feature that
-    is constant in training has scale 1 and becomes 0.
+    ``(x - mean_) / scale_`` with ``scale_ = sqrt(mean((x - mean_)**2))``.  The standard deviation
+    divides by n, not n - 1, as in scikit-learn's ``StandardScaler``.  A feature that is constant in
+    training gets scale 1 and becomes 0.
 
     Attributes
     ----------
@@ -139,26 +140,26 @@ def _as_range(given: Any, name: str) -> tuple[float, float]:
 class MinMax(Transformer):
     """Scale each feature so that its training values fill a range.
 
-    ``low + (x - data_min_) * (high - low) / (data_max_ - data_min_)``.  Later values may lie
-    outside.  A feature that is constant in training becomes 0, or the end of the range that is
-    nearest to 0 if 0 is not in it, and is not scaled.
+    ``low + (x - data_min_) * (high - low) / (data_max_ - data_min_)``.  Other rows may fall outside
+    the range.  A feature that is constant in training is not scaled, only shifted: to 0, or if 0 is
+    outside the range, to the end of the range nearest to 0.
 
     Parameters
     ----------
     feature_range : (low, high)
-        [-1, 1] without it; scikit-learn's ``MinMaxScaler`` has [0, 1].
+        By default [-1, 1].  scikit-learn's ``MinMaxScaler`` has [0, 1].
 
     Attributes
     ----------
     data_min_, data_max_ : arrays, (n_features,)
-        Least and greatest training values.
+        The smallest and largest training values.
     scale_, offset_ : arrays, (n_features,)
         A row becomes ``(x - data_min_) * scale_ + offset_``.
 
     Raises
     ------
     ValueError, TypeError
-        For a range that is not two finite numbers, the smaller one first; see also
+        If the range is not two finite numbers, smaller one first; see also
         :meth:`Transformer.fit` and :meth:`Transformer.transform`.
 
     Examples
@@ -204,5 +205,5 @@ class MinMax(Transformer):
 
 
 def _divisors(scale: np.ndarray) -> np.ndarray:
-    """Return what to divide by: 1 in place of 0, and of what is so small that it underflowed."""
+    """Return the scale to divide by, with 1 in place of 0 and of numbers that underflowed."""
     return np.where(scale >= np.finfo(np.float64).tiny, scale, 1.0)

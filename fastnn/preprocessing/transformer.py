@@ -1,4 +1,4 @@
-"""What all transformers share: the door, rows in blocks, and state that can be stored."""
+"""The base class of transformers: input checks, work in blocks of rows, and savable state."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -11,11 +11,11 @@ from fastnn.inputs.settings import Stateful, setting
 
 
 class Transformer(Stateful):
-    """Base of transformers: override `_learn`, `_forward` and `_backward`, list what is `learned`.
+    """Base of transformers: override `_learn`, `_forward` and `_backward`; name state in `learned`.
 
-    What is learned from data has names that end with ``_``.  Arithmetic is done in float64, some
-    rows at a time; what comes out is float32 for float32 rows and float64 for all others.  A row's
-    result is the same bit for bit whatever other rows come with it.
+    Names of learned attributes end with ``_``.  Arithmetic is in float64, on a block of rows at a
+    time.  Results are float32 for float32 rows, and float64 for all others.  A row's result does
+    not depend on the other rows, bit for bit.
     """
 
     name = ""
@@ -29,17 +29,17 @@ class Transformer(Stateful):
 
     @property
     def n_features_out_(self) -> int:
-        """Columns of what `transform` returns."""
+        """The number of columns that `transform` returns."""
         return self.n_features_in_
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Learn from the rows of `X`, (n, n_features), anew; `y` is not looked at.
+        """Learn from the rows of `X`, (n, n_features), from scratch; `y` is ignored.
 
         Raises
         ------
         ValueError, TypeError
-            If `X` is not 2-D, empty, not numbers, not finite, or too large to compute with; what
-            was learned before stays as it was.
+            If `X` is not 2-D, is empty, or holds anything but finite numbers that are small enough
+            to compute with.  The learned attributes then stay as they were.
         """
         rows = as_inputs(X, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -54,13 +54,13 @@ class Transformer(Stateful):
         ----------
         X : array-like, (n, n_features)
         dtype : float type, optional
-            Of the result; float32 for float32 rows and float64 for all others without it.
+            The result's dtype; by default float32 for float32 rows and float64 for all others.
 
         Raises
         ------
         ValueError, TypeError
-            Before `fit`, for another width than that of `fit`, and for rows that are not finite
-            numbers before or after.
+            Before `fit`, if `X` has the wrong width, and if rows are not finite numbers before or
+            after the transformation.
         """
         self._check_fitted("transform")
         return self._apply(self._forward, X, self.n_features_in_, dtype)
@@ -70,7 +70,7 @@ class Transformer(Stateful):
         return self.fit(X, y).transform(X)
 
     def inverse_transform(self, X: ArrayLike, dtype: DTypeLike | None = None) -> np.ndarray:
-        """Return transformed rows as they were, or as near as what was kept allows.
+        """Return the original rows for transformed ones, as closely as the transformation allows.
 
         Parameters and errors are those of :meth:`transform`.
         """
@@ -94,34 +94,34 @@ class Transformer(Stateful):
             raise ValueError(f"{type(self).__name__} is not fitted: call fit before {what}")
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
-        """Return the attributes that are learned from the rows."""
+        """Return the attributes learned from the rows."""
         raise NotImplementedError
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
-        """Return a block of float64 rows transformed; the block may be overwritten."""
+        """Transform a block of float64 rows, which may be overwritten."""
         raise NotImplementedError
 
     def _backward(self, block: np.ndarray) -> np.ndarray:
-        """Return a block of transformed float64 rows as it was; the block may be overwritten."""
+        """Reverse `_forward` for a block of float64 rows, which may be overwritten."""
         raise NotImplementedError
 
     def __sklearn_clone__(self) -> Self:
         return type(self)(**self.settings())  # not fitted
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return what was learned, as arrays by name; nothing before `fit`."""
+        """Return the learned arrays by name; none before `fit`."""
         names = ("n_features_in_", *self.learned) if self.fitted else ()
         return {name: np.asarray(getattr(self, name)) for name in names}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Set what was learned to what :meth:`state` returned; KeyError for what is missing."""
+        """Set the learned arrays from :meth:`state`; raise KeyError if one is missing."""
         arrays = {name: state[name] for name in ("n_features_in_", *self.learned)}
         for name, array in arrays.items():
             setattr(self, name, array if array.ndim else array.item())
 
 
 def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the rows in blocks, as float64 copies that may be overwritten."""
+    """Yield the rows in blocks, as float64 copies that callers may overwrite."""
     for _, block in blocks(rows):
         yield block.astype(np.float64)
 
@@ -129,7 +129,7 @@ def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
 def by_blocks(
     function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, dtype: DTypeLike
 ) -> np.ndarray:
-    """Return `function` of the rows, called block by block: a result, and temporaries of one."""
+    """Apply `function` to the rows block by block, so that temporaries are one block in size."""
     out = np.empty((0, 0))
     start = 0
     with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
@@ -143,6 +143,6 @@ def by_blocks(
 
 
 def not_too_large(kind: str, *arrays: np.ndarray) -> None:
-    """Refuse what overflowed in `fit`: finite numbers whose sums or squares are not."""
+    """Raise ValueError if `fit` overflowed: finite numbers can have infinite sums or squares."""
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError(f"X has numbers too large for {kind}: sums or squares of them overflow")

@@ -1,6 +1,6 @@
-"""The kernels in NumPy: what each compiled kernel must compute, written independently.
+"""The kernels in NumPy: independent definitions of what each compiled kernel must compute.
 
-File for file, name for name and signature for signature as in :mod:`fastnn.kernels`.
+Files, names and signatures are those of :mod:`fastnn.kernels`.
 """
 
 import importlib
@@ -18,7 +18,7 @@ TWINS = {
     for name, function in vars(module).items()
     if isinstance(function, FunctionType) and not name.startswith("_")
 }
-"""Every reference kernel by name."""
+"""All reference kernels by name."""
 
 globals().update(TWINS)
 __all__ = sorted(TWINS)  # noqa: PLE0605

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def _average(kept, average, new):
-    """Move a running average towards `new`, in place, and return it."""
+    """Move a running average toward `new`, in place, and return it."""
     kind = average.dtype.type
     average[:] = kind(kept) * average + kind(1 - kept) * new
     return average
@@ -50,12 +50,12 @@ def _centered(rho, epsilon, dw, square, mean):
 
 
 def centered_rmsprop_update(rate, rho, epsilon, dw, square, mean, w):
-    """RMSprop with the variance."""
+    """RMSprop with the variance instead of the mean square."""
     w -= w.dtype.type(rate) * _centered(rho, epsilon, dw, square, mean)
 
 
 def centered_rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, mean, velocity, w):
-    """RMSprop with the variance and momentum."""
+    """RMSprop with the variance instead of the mean square, and momentum."""
     velocity *= w.dtype.type(momentum)
     velocity += _centered(rho, epsilon, dw, square, mean)
     w -= w.dtype.type(rate) * velocity

@@ -1,15 +1,15 @@
-"""Making gradients smaller, in NumPy: see `fastnn.kernels.clipping`."""
+"""Gradient clipping in NumPy: see `fastnn.kernels.clipping`."""
 
 import numpy as np
 
 
 def row_squares(dw, squares):
-    """Sums of squares of the rows."""
+    """Sum of the squares of each row."""
     squares[:] = np.square(dw, dtype=np.float64).sum(axis=1)
 
 
 def norm_scale(limit, squares, scale):
-    """What brings a gradient down to a norm."""
+    """Factor that scales a gradient down to a norm."""
     norm = np.sqrt(squares.sum())
     scale[0] = limit / norm if norm > limit else 1
 

@@ -1,4 +1,4 @@
-"""Dropping elements at random, in NumPy: see `fastnn.kernels.dropout`."""
+"""Dropping random elements, in NumPy: see `fastnn.kernels.dropout`."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def _random_bits(seed, layer, step, first, shape):
 
 
 def dropout(rate, scale, seed, layer, step, first, x, out):
-    """Drop elements at random."""
+    """Drop random elements."""
     dropped = _random_bits(seed, layer, step, first, x.shape) < int(rate * 2**32)
     np.copyto(out, np.where(dropped, 0, x.dtype.type(scale) * x))
 

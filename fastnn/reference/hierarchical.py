@@ -1,10 +1,10 @@
-"""Hierarchical softmax in NumPy; see :mod:`fastnn.kernels.hierarchical` for what each computes."""
+"""Hierarchical softmax in NumPy: see :mod:`fastnn.kernels.hierarchical`."""
 
 import numpy as np
 
 
 def _path(label, parent, n_nodes, depth):
-    """Return the nodes from a class up to the root, and the items below each."""
+    """Return the nodes from a class up to the root, and the item below each on the path."""
     nodes, items = [], [int(label)]
     while len(nodes) < depth:
         nodes.append(int(parent[items[-1]]))

@@ -1,4 +1,4 @@
-"""Matrix products in NumPy; see :mod:`fastnn.kernels.matmul` for what each computes."""
+"""Matrix products in NumPy: see :mod:`fastnn.kernels.matmul`."""
 
 import numpy as np
 

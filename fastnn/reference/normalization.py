@@ -35,7 +35,7 @@ def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
 
 
 def moving_update(momentum, rows, value, moving):
-    """Follow a statistic of the batches."""
+    """Update a moving average of the batches' statistics."""
     if rows > 1:
         moving *= moving.dtype.type(momentum)
         moving += moving.dtype.type(1 - momentum) * value

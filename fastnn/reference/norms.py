@@ -21,7 +21,7 @@ def row_norms(w, before, after):
 
 
 def norm_ratios(before, after):
-    """Factors from changed norms."""
+    """Factors that turn old norms into changed ones."""
     after /= np.where(before == 0, 1, before)
 
 

@@ -1,4 +1,4 @@
-"""Penalties on parameters and ways to bring them down: see `fastnn.kernels.regularizers`."""
+"""Penalties on parameters, and steps that shrink them: see `fastnn.kernels.regularizers`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Losses that grow slower than the squared error, in NumPy: see `fastnn.kernels.robust_losses`."""
+"""Losses that grow more slowly than squared error: see `fastnn.kernels.robust_losses`."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def smooth_l1_backward(prediction, target, beta, row_scale, d):
 
 
 def log_cosh_forward(prediction, target, row_loss):
-    """Logarithm of the hyperbolic cosine of the errors of every row."""
+    """Log-cosh loss of every row."""
     error = prediction - target
     with np.errstate(invalid="ignore"):
         values = np.logaddexp(error, -error) - np.log(error.dtype.type(2))

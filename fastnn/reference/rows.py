@@ -1,4 +1,4 @@
-"""Moving rows in NumPy; see :mod:`fastnn.kernels.rows` for what each computes."""
+"""Choosing, gathering and summing rows, in NumPy: see :mod:`fastnn.kernels.rows`."""
 
 import numpy as np
 

@@ -8,18 +8,18 @@ def _times(first, step, out):
 
 
 def constant_rate(initial, first, step, out):
-    """The same rate everywhere."""
+    """Constant rate."""
     out[:] = initial
 
 
 def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
-    """Inverse time."""
+    """Inverse time decay."""
     t = _times(first, step, out) / steps
     out[:] = initial / (1 + decay * (np.floor(t) if staircase else t))
 
 
 def exponential_rate(initial, steps, decay, staircase, first, step, out):
-    """Exponential."""
+    """Exponential decay."""
     t = _times(first, step, out) / steps
     out[:] = initial * np.exp((np.floor(t) if staircase else t) * np.log(decay))
 
@@ -31,7 +31,7 @@ def cosine_rate(initial, steps, alpha, first, step, out):
 
 
 def one_cycle_rate(start, peak, end, turn, last, first, step, out):
-    """Half a cosine up and another one down."""
+    """Half a cosine up, then another down."""
     t = np.minimum(_times(first, step, out), last)
     rising = start + (peak - start) * np.sin(np.pi * t / turn / 2) ** 2
     falling = end + (peak - end) * np.cos(np.pi * (t - turn) / (last - turn) / 2) ** 2
@@ -39,7 +39,7 @@ def one_cycle_rate(start, peak, end, turn, last, first, step, out):
 
 
 def warm_up_rate(start, steps, first, step, out):
-    """A straight line up to what follows."""
+    """A straight line up to the rate that follows."""
     t = _times(first, step, out)
     out[:] = np.where(t < steps, start * (1 - t / steps) + out * (t / steps), out)
 

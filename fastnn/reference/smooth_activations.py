@@ -20,7 +20,7 @@ def _sigmoid(x):
 
 
 def _with_limits(x, values, below, above):
-    """Return `values`, but for the limits where `x` is infinite."""
+    """Return `values`, with the limits `below` and `above` where `x` is infinite."""
     limits = np.where(x > 0, above, below)
     return np.where(np.isinf(x), limits, values)
 
@@ -91,7 +91,7 @@ def _gelu_tanh(x):
 
 
 def gelu_tanh_forward(x, out):
-    """Gaussian error linear unit by the hyperbolic tangent."""
+    """Gaussian error linear unit, approximated with the hyperbolic tangent."""
     u, _ = _gelu_tanh(x)
     with np.errstate(invalid="ignore"):
         values = x * (1 + np.tanh(u)) / 2

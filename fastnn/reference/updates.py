@@ -33,5 +33,5 @@ def rprop_update(shrink, grow, smallest, largest, dw, previous, size, w):
 
 
 def store_update(dw, gradient, w):
-    """Keep the gradient."""
+    """Store the gradient."""
     gradient[:] = dw

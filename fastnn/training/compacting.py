@@ -24,7 +24,8 @@ class Reduction:
 
 
 def compact(model: Model, tolerance: float) -> Model:
-    """Return a copy of a built model without the units and inputs it does not need."""
+    """Return a copy of a model without the units and inputs it does not need."""
+    model.need_built("compact")
     tolerance = checks.non_negative_float(tolerance, "tolerance")
     layers = [copy.copy(layer) for layer in plain(model.layers)]
     left = reduce(layers, model.parameters, tolerance)

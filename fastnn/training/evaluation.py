@@ -1,14 +1,27 @@
 """Evaluation: a model's loss and metrics on prepared rows."""
 
 from collections.abc import Callable
+from typing import Any
 
 from fastnn.engine import team
+from fastnn.inputs import checks
 from fastnn.metrics import activated, scores
 from fastnn.training import lowering, prediction
 from fastnn.training.model import Data, Model
 
 _ROWS = 256
 """Rows per thread and batch: few enough that the layers' outputs stay in the cache."""
+
+
+def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any) -> Any:
+    """Return the loss and the metrics; :meth:`fastnn.Network.evaluate` documents the arguments."""
+    model.need_built("evaluate")
+    return_dict = checks.boolean(return_dict, "return_dict")
+    data = model.prepared(model.check_data(X, y, sample_weight))
+    values = {"loss": evaluator(model, data)()} | scored(model, data)
+    if return_dict:
+        return values
+    return list(values.values()) if model.metrics else values["loss"]
 
 
 def evaluator(model: Model, data: Data) -> Callable[[], float]:

@@ -1,7 +1,9 @@
-"""Explaining: what the program of a fit does in a batch, and what each step of it takes."""
+"""Explanation: the steps that a fit runs for a batch, and how long each of them takes."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,15 +11,19 @@ from fastnn.engine import team
 from fastnn.engine.listing import Line, Listing, Times
 from fastnn.engine.program import Program, aligned
 from fastnn.engine.worker import PARTS, count_nothing
+from fastnn.inputs import checks
 from fastnn.layers.base import Parameter
+from fastnn.training import fitting
+from fastnn.training.model import Model
 
 _ROUNDS = 50
 _SECONDS = 3.0
-"""About how long a measurement may take, if an epoch does not take longer."""
+"""Roughly how long a measurement may take, unless a single epoch takes longer."""
 _ROUND_SECONDS = 0.02
-"""Least time of a round, of so many epochs: starting the threads takes 0.1 ms, and a short round is
-the sooner undisturbed."""
-_TURNS = 100_000
+"""The least time of a round of epochs: long compared with the 0.1 ms that starting the threads
+takes, and short enough that some rounds run undisturbed."""
+_TRIES, _TURNS = 20, 5_000
+"""How often the cost of reading the clock is measured, and over how many readings each time."""
 
 
 @dataclass(repr=False)
@@ -27,14 +33,14 @@ class Explanation:
     Attributes
     ----------
     steps : list of Line
-        Their phases, kernels, arrays and, where they were measured, seconds an epoch.
+        Each step's phase, kernel and arrays and, if measured, its seconds per epoch.
     code : str
-        What was generated for Numba to compile.
+        The code that was generated for Numba to compile.
     program : Program
     barriers : float or None
-        Seconds an epoch in which a thread waits for others.
+        Seconds per epoch that a thread spends waiting for others, if measured.
     epoch : float or None
-        Seconds of an epoch of `fit`, in which no step is timed.
+        Seconds per epoch of a normal `fit`, which times no steps, if measured.
     """
 
     program: Program
@@ -47,7 +53,7 @@ class Explanation:
 
     @property
     def code(self) -> str:
-        """The generated code of the steps, each once."""
+        """The generated code of the steps, without repetitions."""
         groups = (group for _, group in self.program.groups if group is not None)
         return "\n".join(dict.fromkeys(step.code for group in groups for step in group.steps))
 
@@ -73,34 +79,56 @@ class Explanation:
         return text
 
 
-def explain(program: Program, layers: Sequence[str]) -> Explanation:
-    """Explain a program without running it; `layers` says what to call the layers."""
+def explain(model: Model, X: Any, y: Any, *, measure: Any, **options: Any) -> Explanation:
+    """Explain a fit; :meth:`fastnn.Network.explain` documents the arguments.
+
+    Raises
+    ------
+    ValueError
+        If `measure` is set and the backend is "numpy".
+    """
+    measure = checks.boolean(measure, "measure")
+    if measure and model.backend == "numpy":
+        raise ValueError("measure times compiled steps, which backend 'numpy' does not run")
+    model = copy.deepcopy(model)
+    plan = fitting.adapt(model, fitting.make_plan(model, X, y, **options))
+    plan = fitting.begin(model, plan)
+    program, _ = fitting.lowered(model, plan)
+    layers = [repr(layer) for layer in model.layers]
+    if not measure:
+        return _listed(program, layers)
+    return _measured(program, layers, model.all_parameters(), len(plan.data.x))
+
+
+def _listed(program: Program, layers: Sequence[str]) -> Explanation:
+    """Explain a program without running it; `layers` are the layers' titles."""
     listing = program.listing
     listing.layers = layers
     return Explanation(program, listing)
 
 
-def measured(
+def _measured(
     program: Program, layers: Sequence[str], parameters: Sequence[Parameter], n_rows: int
 ) -> Explanation:
-    """Explain a program and the time that each step takes in epochs of `n_rows` rows.
+    """Explain a program, and time each step in epochs of `n_rows` rows.
 
-    Epochs with and without a clock around each step take turns, and the fastest round of each
-    counts: whatever else the machine does makes others slower.  What reading the clock takes is
-    subtracted.  `parameters` and the optimizer's state are as before at the end.
+    Rounds of epochs with and without a clock around each step alternate.  The fastest round of each
+    kind counts, since anything else that the machine does only slows rounds down.  The time for
+    reading the clock is subtracted.  At the end, `parameters` and the optimizer's state are as
+    before.
 
     Raises
     ------
     FloatingPointError
         If a loss is not finite.
     RuntimeError
-        Where the processor has no cycle counter.
+        If the processor has no cycle counter.
     """
     rewind = _rewinding(program, parameters)
     batches = -(-n_rows // program.batch_size)
 
     def run(epochs: int, cycles: np.ndarray | None = None) -> float:
-        """Return the seconds of all epochs."""
+        """Run some epochs from the initial state, and return their seconds."""
         rewind()
         outcome = team.run(program, n_rows=n_rows, epochs=epochs, cycles=cycles)
         if not outcome.finite:
@@ -120,21 +148,21 @@ def measured(
             timed.append(_times(program, cycles, seconds, epochs, batches))
     finally:
         rewind()
-    explanation = explain(program, layers)
+    explanation = _listed(program, layers)
     explanation.listing.times = min(timed, key=lambda times: times.total)
     explanation.epoch = min(plain)
     return explanation
 
 
 def _rewinding(program: Program, parameters: Sequence[Parameter]) -> Callable[[], None]:
-    """Return a function that sets back what a run changes."""
+    """Return a function that undoes everything that a run changes."""
     arrays = [array for each in parameters for array in (each.value, *each.state.values())]
-    kept, updates = [array.copy() for array in arrays], program.updates
+    saved, updates = [array.copy() for array in arrays], program.updates
 
     def rewind() -> None:
         program.updates = updates
-        for array, copy in zip(arrays, kept, strict=True):
-            array[...] = copy
+        for array, before in zip(arrays, saved, strict=True):
+            array[...] = before
 
     return rewind
 
@@ -142,15 +170,23 @@ def _rewinding(program: Program, parameters: Sequence[Parameter]) -> Callable[[]
 def _times(
     program: Program, cycles: np.ndarray, seconds: float, epochs: int, batches: int
 ) -> Times:
-    """Return the times of an epoch from the cycles that all threads have counted."""
+    """Return the times of an epoch from the cycles that the threads counted."""
     if not cycles.any():
         raise RuntimeError("this processor has no cycle counter that could time the steps")
     rate = cycles.sum(axis=1).max() / seconds
-    nothing = np.zeros(1, np.int64)
-    count_nothing(nothing, _TURNS)
-    # How often a thread has looked at the clock: after each step of each of its parts.
+    # How often a thread read the clock: after each step of each of its parts.
     parts = program.table[0][:, PARTS]
     looks = np.where(parts == 0, 1, parts / program.threads)
     looks = epochs * batches * np.append(looks, len({phase for phase, _ in program.groups}))
-    own = np.maximum(cycles.mean(axis=0) - looks * nothing[0] / _TURNS, 0) / rate / epochs
+    own = np.maximum(cycles.mean(axis=0) - looks * _look(), 0) / rate / epochs
     return Times(own[:-1], float(own[-1]), batches)
+
+
+def _look() -> float:
+    """Return the cycles that one look at the clock takes: the least, since others interrupt."""
+    counts = []
+    for _ in range(_TRIES):
+        cycles = np.zeros(1, np.int64)
+        count_nothing(cycles, _TURNS)
+        counts.append(int(cycles[0]) / _TURNS)
+    return min(counts)

@@ -1,12 +1,13 @@
 """Fitting: check the arguments, then loop over epochs."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from fastnn.callbacks import Callback, History
+from fastnn.callbacks import Callback, CallbackList, History, ProgressBar
 from fastnn.callbacks.base import SPEED
 from fastnn.engine import cores
 from fastnn.engine.clock import Clock
@@ -17,6 +18,22 @@ from fastnn.preprocessing.chain import Chain
 from fastnn.training import evaluation, lowering
 from fastnn.training.lowering import Order
 from fastnn.training.model import Data, Model
+
+
+def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
+    """Train a network; :meth:`fastnn.Network.fit` documents the arguments."""
+    model = network.model
+    verbose = checks.non_negative_int(verbose, "verbose")
+    plan = adapt(model, make_plan(model, X, y, **options))
+    history = History()
+    bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
+    if not isinstance(callbacks, Iterable | None):
+        raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
+    hooks = CallbackList([history, *bar, *(callbacks or ())])
+    if model.loss.warning is not None:
+        warnings.warn(model.loss.warning, UserWarning, stacklevel=3)
+    train(model, begin(model, plan), hooks, bool(bar or callbacks), network)
+    return history
 
 
 @dataclass

@@ -31,6 +31,13 @@ def predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.nda
     return outputs(model, X, batch_size)
 
 
+def layer_outputs(model: Model, X: ArrayLike) -> list[np.ndarray]:
+    """Return each layer's outputs for a caller's rows; see :meth:`fastnn.Network.layer_outputs`."""
+    model.need_built("layer_outputs")
+    heads = (model.head(end) for end in range(1, len(model.layers) + 1))
+    return [predict(head, X) for head in heads]
+
+
 def outputs(model: Model, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
     """Return the outputs for preprocessed rows."""
     predictor = model.predictor
