@@ -21,6 +21,7 @@ with uncollected():
         Dense,
         Dropout,
         HierarchicalSoftmax,
+        LayerNormalization,
     )
     from fastnn.many import FitManyError, fit_many
     from fastnn.network import Network, load
@@ -85,6 +86,7 @@ __all__ = [
     "HierarchicalSoftmax",
     "History",
     "InverseTimeDecay",
+    "LayerNormalization",
     "Lq",
     "MaxNorm",
     "ModelCheckpoint",
