@@ -1,7 +1,7 @@
-"""Kernels that take views: right on any strides, the same bits however their columns are cut.
+"""Kernels that take views: correct for any strides, and the same bits however columns are split.
 
-The engine gives them columns of a batch to share an update among threads, and rows of whatever
-array the user has.
+The engine passes them columns of a batch, to share an update among threads, and rows of the user's
+arrays, with any strides.
 """
 
 import numpy as np
