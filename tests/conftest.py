@@ -2,6 +2,18 @@
 
 import pytest
 
+LONGEST = "parity promises processes diagnosis_gradients bits diagnosis".split()
+"""These files first: parity compiles the kernels for Python, promises the steps of networks."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest files, each of which one worker runs (``--dist=loadfile``).
+
+    Workers then seldom compile the same at the same time, nor wait for one at the end.
+    """
+    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
 
 @pytest.fixture(autouse=True)
 def _threads_however_small_the_work(monkeypatch):

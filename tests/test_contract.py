@@ -10,6 +10,7 @@ WORDS = {
     "-": {"scalar": True, "axes": []},
     "mn": {"axes": ["m", "n"], "written": False, "strided": False},
     "m(qn)": {"axes": ["m", "qn"]},
+    "1!*": {"axes": ["1"], "any_dtype": True},
     "m(2n)!": {"axes": ["m", "2n"], "written": True, "updated": False},
     "mn~": {"axes": ["m", "n"], "written": True, "updated": True},
     "m<n": {"axes": ["m"], "below": "n"},
@@ -80,3 +81,9 @@ def test_lengths_and_indices_are_checked():
     for label in (-1, 3):
         with pytest.raises(ValueError, match="target must be in \\[0, n\\)"):
             kernels.softmax_cross_entropy_forward(x, np.array([0, label]), 0.0, np.empty(2))
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_a_digit_is_a_length(size):
+    with pytest.raises(ValueError, match="shapes do not fit; wanted w \\(n\\), total \\(1\\)"):
+        kernels.l1_value(0.1, np.ones(3), np.zeros(size))

@@ -10,8 +10,6 @@ from fastnn.kernels.contract import Argument
 from fastnn.kernels.public import Kernel
 
 _FOLLOWS: Mapping[str, Callable[[Mapping[str, int]], int]] = {
-    "o": lambda lengths: 1,  # one number that a kernel returns
-    "p": lambda lengths: 2,  # a pair of them
     "c": lambda lengths: lengths["n"] + 1,  # the classes of a tree of n nodes
     "t": lambda lengths: 2 * lengths["n"] + 1,  # its classes and nodes
 }

@@ -1,5 +1,6 @@
 """Check gradients against finite differences, for the user's own network, loss and data."""
 
+import functools
 import math
 import sys
 from dataclasses import dataclass
@@ -194,6 +195,11 @@ class _Probe:
         history = network.fit(self.x, self.y, batch_size=len(self.x), shuffle=False)
         return history.history["loss"][0], network.get_weights()
 
+    @functools.cached_property
+    def here(self) -> float:
+        """The loss with the weights as they are."""
+        return self._step(self.weights, _STILL)[0]
+
     def loss(self, number: int, index: tuple[int, ...], step: float) -> float:
         """Return the loss with one parameter moved by `step`."""
         moved = list(self.weights)
@@ -222,7 +228,7 @@ def _compare(
     probe: _Probe, number: int, index: tuple[int, ...], gradient: float, scale: float, tol: float
 ) -> Slope | None:
     """Return the comparison for one parameter, or None at a kink."""
-    here = probe.loss(number, index, 0.0)
+    here = probe.here
     size = max(1.0, abs(float(probe.weights[number][index])))
     best, gaps = None, [math.inf]
     for step in (each * size for each in _STEPS):

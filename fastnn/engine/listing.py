@@ -116,7 +116,7 @@ class Listing:
     def _time(self, seconds: float | None) -> str:
         if self.times is None or seconds is None:
             return ""
-        share = seconds / self.times.total
+        share = seconds / (self.times.total or 1.0)
         return f"{1e6 * seconds / self.times.batches:10.2f}{100 * share:6.1f}%"
 
     def _name(self, purpose: Purpose) -> str:

@@ -39,7 +39,7 @@ def row_squares(dw, squares):
         squares[i] = total
 
 
-@kernel("- n o!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1!*", parallel=False, fastmath=REASSOCIATE)
 def norm_scale(limit, squares, scale):
     """Write the factor that scales a gradient down to the norm `limit`, 1 if it is not longer.
 

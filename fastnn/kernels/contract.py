@@ -5,7 +5,7 @@ word per argument:
 
 ========== ===================================================================================
 ``mn``     an array with two axes; axes with the same letter have the same length
-``m(qn)``  an array whose second axis has length q times n; a digit stands for itself
+``m(qn)``  an array whose second axis has length q times n; a digit is a length itself
 ``-``      a number
 ``m<n``    a vector of labels or indices, integers in [0, n)
 ``mn!``    an array that the kernel overwrites

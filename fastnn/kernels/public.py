@@ -78,7 +78,7 @@ class Kernel:
         for argument in self.arguments:
             for axis, letter in enumerate(argument.axes):
                 length = f"{argument.name}.shape[{axis}]"
-                if len(letter) > 1:
+                if len(letter) > 1 or letter.isdigit():
                     products.append((length, letter))
                 elif letter not in lengths:
                     lengths[letter] = length

@@ -209,7 +209,7 @@ def row_scales(batch_weight, weight, scale):
         scale[i] = weight[i] * factor
 
 
-@kernel("m m p!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("m m 2!*", parallel=False, fastmath=REASSOCIATE)
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 
@@ -233,7 +233,7 @@ def batch_loss(row_loss, weight, total):
     total[1] = weights
 
 
-@kernel("mn o!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("mn 1!*", parallel=False, fastmath=REASSOCIATE)
 def flag_not_finite(a, flag):
     """Write ``flag[0] = 0``, or NaN if any number in `a` is NaN or infinite.
 

@@ -178,7 +178,7 @@ def warm_up_rate(start, steps, first, step, out):
             out[k] = start + (out[k] - start) * (t / steps)
 
 
-@kernel("- - - p!*", parallel=False)
+@kernel("- - - 2!*", parallel=False)
 def nadam_factors(beta1, decay, step, out):
     """Write NAdam's factors of the gradient and of the mean gradient at update number `step`.
 

@@ -180,7 +180,8 @@ def case(
     sizes = sizes or {}
     if axes is None:
         letters = dict.fromkeys(letter for a in contract.arguments for letter in a.axes)
-        free = [letter for letter in letters if len(letter) == 1 and letter not in sizes]
+        free = [letter for letter in letters if letter.isalpha() and len(letter) == 1]
+        free = [letter for letter in free if letter not in sizes]
         axes = "".join(sorted(free, key=lambda letter: letter != "m"))
     if splits is None:
         splits = contract.parallel and all("m" not in a.axes[1:] for a in contract.arguments)

@@ -9,7 +9,7 @@ def penalty(name, *, terms="", **differences):
     """Return the cases of a penalty's value and gradient; the terms are those of the value."""
     return (
         case(
-            f"{name}_value", terms=terms, float64=True, strength=0.3, sizes={"o": 1},
+            f"{name}_value", terms=terms, float64=True, strength=0.3,
             total=of(np.float64, constant([0.7])), **differences,
         ),
         case(f"{name}_gradient", strength=0.3, splits=True, **differences),

@@ -16,8 +16,8 @@ CASES = (
         "row_scales", terms="m", splits=True, sizes={"n": "m+3"},
         batch_weight=uniform, weight=uniform,
     ),
-    case("batch_loss", terms="m", weight=uniform, sizes={"p": 2}, total=of(np.float64, empty)),
-    case("flag_not_finite", tolerance="exact", sizes={"o": 1}, flag=of(np.float64, empty)),
+    case("batch_loss", terms="m", weight=uniform, total=of(np.float64, empty)),
+    case("flag_not_finite", tolerance="exact", flag=of(np.float64, empty)),
     case("claim_lines", tolerance="exact"),
     case("column_sums", terms="m", first=0, last="n"),
 )  # fmt: skip

@@ -20,5 +20,5 @@ CASES = (
     schedule("one_cycle", start=0.1, peak=0.5, end=0.01, turn=6.5, last=20.0),
     schedule("warm_up", start=0.1, steps=9.0, out=of(np.float64, uniform)),
     # Two numbers, whatever the step.
-    case("nadam_factors", axes="t", sizes={"p": 2}, beta1=0.9, decay=0.004, step="t+1", **_FLOAT64),
+    case("nadam_factors", axes="t", beta1=0.9, decay=0.004, step="t+1", **_FLOAT64),
 )

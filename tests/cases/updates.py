@@ -38,7 +38,7 @@ CASES = (
     case("scale_gradient", tolerance="exact", scale=0.7),
     case("row_squares", terms="n", float64=True, squares=of(np.float64, empty)),
     case(
-        "norm_scale", terms="n", float64=True, limit=0.9, sizes={"o": 1},
+        "norm_scale", terms="n", float64=True, limit=0.9,
         squares=of(np.float64, uniform), scale=of(np.float64, empty),
     ),
 )  # fmt: skip
