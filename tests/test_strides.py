@@ -123,7 +123,7 @@ def test_an_order_holds_every_row_once_and_depends_on_its_key(n):
 
 
 def test_an_order_is_well_mixed():
-    # Rows that stand next to each other are no nearer in the order than chance would have it.
+    # Adjacent rows are no closer in the order than chance would put them.
     n, epochs = 1000, 50
     neighbors, firsts = [], []
     for epoch in range(epochs):
