@@ -219,7 +219,7 @@ LAYERS = {
 }  # fmt: skip
 
 LOSSES = {
-    # Each with an activation and initializers of its own.
+    # Each has its own activation and initializers.
     "half mse, glorot": Case(
         [Dense(9, "tanh", kernel_initializer="glorot_normal"),
          Dense(2, kernel_initializer="glorot_uniform")],

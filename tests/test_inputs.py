@@ -1,4 +1,4 @@
-"""Whatever the data comes in, the weights are those of a contiguous float32 copy."""
+"""Whatever form the data has, the weights are those of a contiguous float32 copy."""
 
 import numpy as np
 import pytest
