@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.diagnosis.copies import arrays_of, copy_of, without_warnings
+from fastnn.engine import team
+from fastnn.engine.program import Program
 from fastnn.inputs import checks
 from fastnn.layers import penalties
 from fastnn.network import Network
 from fastnn.optimizers import SGD
+from fastnn.training import fitting
 
 _STEPS = (1e-5, 1e-6, 1e-7)
 """Steps to try in turn: a kink within one of them may lie outside the next."""
@@ -184,35 +187,52 @@ class _Probe:
         # product, or as an array (the first step with momentum is a plain one).
         self.momentum = 0.0 if self.network.optimizer.plain_descent else 0.5
 
-    def _step(self, weights: list[np.ndarray], rate: float) -> tuple[float, list[np.ndarray]]:
-        """Return the loss at these weights, and the weights after one step from them."""
+    def _step(self, rate: float) -> list[np.ndarray]:
+        """Return the weights after one step from where they are."""
         network = self.network
         network.optimizer = SGD(rate, self.momentum)
         for each in network.model.all_parameters():
             each.state = {}
         network.model.updates = 0  # what depends on the update's number is then the same every time
-        network.set_weights(weights)
-        history = network.fit(self.x, self.y, batch_size=len(self.x), shuffle=False)
-        return history.history["loss"][0], network.get_weights()
+        network.set_weights(self.weights)
+        network.fit(self.x, self.y, batch_size=len(self.x), shuffle=False)
+        return network.get_weights()
+
+    @functools.cached_property
+    def _still(self) -> Program:
+        """A program that computes the training loss and moves nothing, lowered once for all."""
+        model = self.network.model
+        model.optimizer = SGD(_STILL, self.momentum)
+        plan = fitting.make_plan(model, self.x, self.y, batch_size=len(self.x), shuffle=False)
+        return fitting.lowered(model, plan)[0]
+
+    def _loss(self, weights: list[np.ndarray]) -> float:
+        """Return the training loss at these weights."""
+        model, program = self.network.model, self._still
+        model.set_weights(weights)
+        program.updates = 0
+        outcome = team.run(program, n_rows=len(self.x), backend=model.backend)
+        if not outcome.finite:
+            raise FloatingPointError("the loss is not finite near the weights")
+        return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + model.penalty()
 
     @functools.cached_property
     def here(self) -> float:
         """The loss with the weights as they are."""
-        return self._step(self.weights, _STILL)[0]
+        return self._loss(self.weights)
 
     def loss(self, number: int, index: tuple[int, ...], step: float) -> float:
         """Return the loss with one parameter moved by `step`."""
         moved = list(self.weights)
         moved[number] = moved[number].copy()
         moved[number][index] += step
-        return self._step(moved, _STILL)[0]
+        return self._loss(moved)
 
     def gradients(self) -> list[np.ndarray]:
         """Return the gradients of all arrays."""
 
         def by(rate: float) -> list[np.ndarray]:
-            after = self._step(self.weights, rate)[1]
-            pairs = zip(self.weights, after, strict=True)
+            pairs = zip(self.weights, self._step(rate), strict=True)
             return [(before - end) / rate for before, end in pairs]
 
         gradients = by(1.0)
