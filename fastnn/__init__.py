@@ -21,6 +21,7 @@ with uncollected():
         Dense,
         Dropout,
         HierarchicalSoftmax,
+        LayerNormalization,
     )
     from fastnn.many import FitManyError, fit_many
     from fastnn.network import Network, load
@@ -85,6 +86,7 @@ __all__ = [
     "HierarchicalSoftmax",
     "History",
     "InverseTimeDecay",
+    "LayerNormalization",
     "Lq",
     "MaxNorm",
     "ModelCheckpoint",
@@ -111,7 +113,7 @@ __all__ = [
     "sweep",
 ]
 
-# What a training does without is loaded when it is asked for.
+# Names that training does not need; they are imported on first use.
 _LATER = {
     "comparison": ("compare_kernel",),
     "diagnosis": (
@@ -122,8 +124,8 @@ _LATER = {
 }  # fmt: skip
 
 
-# Where modules were before they moved into folders: importing them from there goes on working, and
-# gives the same module, so that there is one class of each name.
+# The old names of modules that moved into folders.  Importing them still works and returns the same
+# module, so every class exists only once.
 _MOVED = {
     "callbacks": ("monitors",),
     "files": ("modelfile", "storage"),

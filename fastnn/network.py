@@ -39,8 +39,9 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Dense, Activation, BatchNormalization, Dropout, HierarchicalSoftmax
-        From input to output.  The data determine the number of inputs.
+    layers : sequence of Layer
+        `Dense`, `Activation`, `BatchNormalization`, `LayerNormalization`, `Dropout` and
+        `HierarchicalSoftmax`, from input to output.  The data determine the number of inputs.
     loss : str or Loss
         A name such as "mse", "mae" or "softmax_cross_entropy", an object such as ``Huber(0.5)``, or
         ``Custom`` with your own functions; see :mod:`fastnn.losses`.  A batch's loss is the mean
@@ -369,7 +370,8 @@ class Network:
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
 
-        A `BatchNormalization` has gamma, beta, moving_mean, moving_variance instead of W and b.
+        Instead of W and b a `BatchNormalization` has gamma, beta, moving_mean, moving_variance, and
+        a `LayerNormalization` gamma, beta.
         """
         self.model.need_built("get_weights")
         return self.model.weights()

@@ -5,7 +5,14 @@ import warnings
 import numpy as np
 
 from fastnn import activations, constraints, losses, optimizers, regularizers, schedules
-from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, HierarchicalSoftmax
+from fastnn.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    HierarchicalSoftmax,
+    LayerNormalization,
+)
 from fastnn.network import Network
 from fastnn.preprocessing import PCA
 
@@ -38,7 +45,7 @@ def warmup() -> None:
             network.predict(other)
         normalized = [Dense(4, drop_connect=0.5), BatchNormalization(), Activation("relu")]
         others = [Dropout(0.5), *normalized, Dropout(0.5, "test"), Dense(3, drop_connect=0.5)]
-        network = Network([*others, Dense(2)], dtype=dtype)
+        network = Network([*others, LayerNormalization(), Dense(2)], dtype=dtype)
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
         network.predict(x)

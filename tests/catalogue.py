@@ -40,6 +40,7 @@ ROWS = {
         "dense, DropConnect": "fastnn.Dense",
         "dropout": "fastnn.Dropout",
         "batch normalization": "fastnn.BatchNormalization",
+        "layer normalization": "fastnn.LayerNormalization",
         "separate activation": "fastnn.Activation",
         "a network of layers": "fastnn.Network",
     },

@@ -34,6 +34,7 @@ from fastnn import (
     HierarchicalSoftmax,
     History,
     InverseTimeDecay,
+    LayerNormalization,
     Lq,
     MaxNorm,
     NAdam,
@@ -184,6 +185,22 @@ LAYERS = {
     "normalized inputs and outputs": Case(
         [BatchNormalization(), Dense(5, "tanh"), Dense(2), BatchNormalization(epsilon=0.1)], 2,
     ),
+    "layer normalization": Case(
+        [
+            LayerNormalization(), Dense(33, use_bias=False), LayerNormalization(epsilon=0.1),
+            Activation("relu"), Dropout(0.25), LayerNormalization(center=False, scale=False),
+            Dense(3, "softmax"),
+        ],
+        3, "softmax_cross_entropy", "adam", weighted=True,
+    ),
+    "layer normalization without center or scale": Case(
+        [
+            Dense(4, "tanh"), LayerNormalization(center=False), Dense(3),
+            LayerNormalization(scale=False), Activation("sigmoid"), Dense(2),
+            LayerNormalization(epsilon=1),
+        ],
+        2, optimizer=SGD(0.01, 0.9, global_clipnorm=0.1), batch_size=1,
+    ),
     "dropout": Case(
         [
             Dropout(0.2), Dense(6, "tanh"), Dropout(0.5), Dense(5), Dropout(0.3, "test"),
@@ -202,7 +219,7 @@ LAYERS = {
 }  # fmt: skip
 
 LOSSES = {
-    # Each with an activation and initializers of its own.
+    # Each has its own activation and initializers.
     "half mse, glorot": Case(
         [Dense(9, "tanh", kernel_initializer="glorot_normal"),
          Dense(2, kernel_initializer="glorot_uniform")],

@@ -68,7 +68,7 @@ def now(data):
     return data[FIRST : FIRST + ROWS]
 
 
-# name: (argument, extent, what a thread gets of items lo ... hi - 1)
+# name: (argument, extent, what a thread gets for items lo ... hi - 1)
 KINDS = {
     "whole matrix": (Whole(W), EVERY, lambda t, lo, hi: W),
     "whole vector": (Whole(B), BATCH, lambda t, lo, hi: B),

@@ -73,7 +73,7 @@ def _dead_end(w1, b1, w2, *_):
 
 SIZES = (8, 6, 2)
 CASES = {
-    # name: (change, what is left of 11 inputs and 8, 6, 2 units)
+    # name: (change, what remains of 11 inputs and 8, 6, 2 units)
     "nothing": (_nothing, [11, 8, 6, 2]),
     "inputs": (_inputs, [8, 8, 6, 2]),
     "constant": (_constant, [11, 6, 6, 2]),

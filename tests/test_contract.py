@@ -1,4 +1,4 @@
-"""The specification on a kernel's decorator, and what follows from it."""
+"""The specification on a kernel's decorator, and the contract made from it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How many threads a network is given."""
+"""How many threads a network gets."""
 
 import os
 

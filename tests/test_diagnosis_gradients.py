@@ -17,6 +17,7 @@ from fastnn import (
     Dropout,
     GroupL1,
     HierarchicalSoftmax,
+    LayerNormalization,
     Network,
     activations,
     check_gradients,
@@ -92,6 +93,7 @@ def test_penalties_and_the_optimizer_s_own_way(optimizer):
     "layers",
     [
         [Dense(5), BatchNormalization(), ActivationLayer("tanh"), Dense(OUTPUTS)],
+        [Dense(5), LayerNormalization(), ActivationLayer("tanh"), Dense(OUTPUTS)],
         [Dropout(0.2), Dense(5, "relu"), Dropout(0.5, "test"), Dense(OUTPUTS)],
         [Dense(5, "gelu", drop_connect=0.4), Dense(OUTPUTS)],
         [
@@ -99,7 +101,7 @@ def test_penalties_and_the_optimizer_s_own_way(optimizer):
             Dense(OUTPUTS, kernel_regularizer=L1(0.1, "proximal")),
         ],
     ],
-    ids=["batch norm", "dropout", "drop connect", "what follows an update"],
+    ids=["batch norm", "layer norm", "dropout", "drop connect", "what follows an update"],
 )
 def test_all_kinds_of_layers(layers):
     x, y = _data("real")

@@ -1,4 +1,4 @@
-"""What must hold of every kernel beside its numbers."""
+"""Properties that every kernel must have, besides computing the right numbers."""
 
 import numpy as np
 import pytest

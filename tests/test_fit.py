@@ -1,4 +1,4 @@
-"""What fit tells of itself: history, validation, callbacks, progress; summary."""
+"""What fit reports: history, validation, callbacks, progress; and the summary."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,6 @@
 """The products below the public kernels: the micro-kernel alone, and tiles of any width."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,22 +61,14 @@ def test_operands_of_two_dtypes_do_not_compile(name):
         COMPILED[name](a, out.copy(), *numbers, out)
 
 
-# The table of tiles is read when fastnn is imported, so the module is replaced before.
 OTHER_TILE = """
-import importlib.util, sys
+import sys
 import numpy as np
 
-spec = importlib.util.find_spec("fastnn")
-path = spec.submodule_search_locations[0] + "/kernels/gemm/tiles.py"
-spec = importlib.util.spec_from_file_location("fastnn.kernels.gemm.tiles", path)
-tiles = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiles)
-tiles.TILE = tiles.TILE._replace(widths={widths}, mr={mr})
-sys.modules[spec.name] = tiles
-
+sys.path.insert(0, {folder!r})
 from tests.cases import BY_NAME, DTYPES, assert_agree, copied, shapes
 from fastnn.kernels.gemm import loops
-assert loops.NR_BYTES == {widths}[0] * tiles.TILE.vector_bytes
+assert loops.NR_BYTES == {widths}[0] * loops.TILE.vector_bytes and loops.MR == {mr}
 for name in ("matmul_nn", "matmul_tn", "matmul_nt", "matmul_tn_add", "dense_forward",
              "dense_backward"):
     case = BY_NAME[name]
@@ -92,10 +85,14 @@ for name in ("matmul_nn", "matmul_tn", "matmul_nt", "matmul_tn_add", "dense_forw
 
 @pytest.mark.parametrize(("widths", "mr"), [((1,), 6), ((3, 1), 5)])
 def test_tiles_may_have_any_widths(widths, mr, tmp_path, monkeypatch):
-    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
+    # Everything reads the table when it is imported, so the table is changed in a copy.
+    shutil.copytree(ROOT / "fastnn", tmp_path / "fastnn", ignore=lambda *_: {"__pycache__"})
+    with open(tmp_path / "fastnn" / "kernels" / "gemm" / "tiles.py", "a") as table:
+        table.write(f"\nTILE = TILE._replace(widths={widths}, mr={mr})\n")
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path / "cache"))
+    code = OTHER_TILE.format(widths=widths, mr=mr, folder=str(tmp_path))
     process = subprocess.run(
-        [sys.executable, "-c", OTHER_TILE.format(widths=widths, mr=mr)],
-        cwd=ROOT, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
     assert process.returncode == 0, process.stderr
     assert len(process.stdout.split()) == 6

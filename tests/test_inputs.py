@@ -1,9 +1,9 @@
-"""Whatever the data comes in, the weights are those of a contiguous float32 copy."""
+"""Whatever form the data has, the weights are those of a contiguous float32 copy."""
 
 import numpy as np
 import pytest
 
-from fastnn import Activation, BatchNormalization, Dense, Dropout, Network
+from fastnn import Activation, BatchNormalization, Dense, Dropout, LayerNormalization, Network
 
 ROWS, COLUMNS = 60, 4
 
@@ -163,7 +163,14 @@ def test_what_is_given_is_not_changed():
 
 
 @pytest.mark.parametrize(
-    "first", [Activation("relu"), BatchNormalization(), Dropout(0.5), Dense(4, drop_connect=0.5)]
+    "first",
+    [
+        Activation("relu"),
+        BatchNormalization(),
+        LayerNormalization(),
+        Dropout(0.5),
+        Dense(4, drop_connect=0.5),
+    ],
 )
 def test_no_layer_writes_to_rows_that_are_read_where_they_lie(first):
     x, y, _ = _data()

@@ -1,4 +1,4 @@
-"""Where compiled code is stored."""
+"""Where compiled code is cached."""
 
 import importlib.util
 import shutil

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from fastnn import SGD, Activation, BatchNormalization, Dense, Dropout, Network
+from fastnn import (
+    SGD,
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    LayerNormalization,
+    Network,
+)
 from fastnn.training import lowering
 from tests.cases import BY_NAME, DTYPES
 from tests.networks import LAYERS
@@ -27,6 +35,7 @@ def _labels(rows=ROWS):
         ([Dense(4, "relu"), Activation("tanh"), Dropout(0.5), Dense(2)], 2),
         ([Dense(4, drop_connect=0.5), Dense(2)], 3),
         ([Dense(4), BatchNormalization(), Dense(2)], 6),
+        ([Dense(4), LayerNormalization(), Dense(2)], 2),
     ],
 )
 def test_threads_meet_no_more_often_than_the_layers_need(layers, phases):
@@ -58,6 +67,15 @@ CHECKED = {
     ],
     "of inputs and of outputs": [
         BatchNormalization(), Dense(5, "tanh"), Dense(2), BatchNormalization(epsilon=0.1),
+    ],
+    "layer norm": [Dense(5), LayerNormalization(), Activation("tanh"), Dense(2)],
+    "layer norm without center and scale": [
+        Dense(4, "tanh"), LayerNormalization(center=False), Dense(3),
+        LayerNormalization(scale=False), Activation("sigmoid"),
+        LayerNormalization(center=False, scale=False), Dense(2),
+    ],
+    "layer norm of inputs and of outputs": [
+        LayerNormalization(), Dense(2), LayerNormalization(epsilon=10),
     ],
     "dropout": [Dropout(0.2), Dense(6, "tanh"), Dropout(0.5), Dense(5), Dropout(0.3, "test"),
                 Activation("sigmoid"), Dense(2)],
@@ -102,14 +120,14 @@ def test_gradient(name, backend):
         assert np.abs(gradient - expected).max() < 1e-6 * max(0.1, np.abs(expected).max()), number
 
 
-# Batch normalization
+# Normalization
 
 
 @each_dtype
 @pytest.mark.parametrize("parts", [2, 3, 5])
 def test_statistics_do_not_depend_on_the_cut(parts, dtype):
     rng = np.random.default_rng(0)
-    for name in ("batch_moments", "batch_norm_gradients"):
+    for name in ("batch_moments", "batch_norm_gradients", "layer_norm_gradients"):
         case = BY_NAME[name]
         for rows, columns in ((1, 5), (10, 1), (50, 17), (33, 64)):
             whole = case.make(rng, dtype, rows, columns)
@@ -208,6 +226,8 @@ def test_predictions_reach_the_caller_through_a_last_layer_that_does_nothing():
         (ValueError, ("epsilon", "0", "above 0"), lambda: BatchNormalization(epsilon=0)),
         (TypeError, ("center", "1", "True or False"), lambda: BatchNormalization(center=1)),
         (TypeError, ("scale", "None"), lambda: BatchNormalization(scale=None)),
+        (ValueError, ("epsilon", "-1", "above 0"), lambda: LayerNormalization(epsilon=-1)),
+        (TypeError, ("center", "1", "True or False"), lambda: LayerNormalization(center=1)),
         (ValueError, ("activation", "rleu", "'relu'"), lambda: Activation("rleu")),
         (ValueError, ("layers", "no Dense"), lambda: Network([Dropout(0.5), Activation("relu")])),
         (ValueError, ("layers ends", "Dropout"), lambda: Network([Dense(3), Dropout(0.5)])),
@@ -245,8 +265,8 @@ def test_summary(capsys):
     network.build(INPUTS)
     network.summary()
     printed = capsys.readouterr().out
-    wanted = ("BatchNormalization", "Activation", "relu", "drop_connect 0.3", "rate 0.2",
-              "rate 0.5, scaled at test", "(104 not trained)")  # fmt: skip
+    wanted = ("BatchNormalization", "Activation", "relu", "drop_connect 0.3",
+              "rate 0.2", "rate 0.5, scaled at test", "(104 not trained)")  # fmt: skip
     for part in wanted:
         assert part in printed
 

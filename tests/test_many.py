@@ -1,4 +1,4 @@
-"""Many networks at once: each as if alone, whatever becomes of the others."""
+"""Many networks at once: each trains as if alone, even if others fail."""
 
 import tracemalloc
 

@@ -51,7 +51,7 @@ def drive(callback, values, name="val_loss", metrics=()):
 )
 def test_when_to_stop(options, values, epochs, best):
     stop = EarlyStopping(**options)
-    for _ in range(2):  # a second fit counts anew
+    for _ in range(2):  # a second fit counts from scratch
         assert drive(stop, values) == (epochs, best)
         assert stop.best_epoch == best and stop.best == values[best]
         stopped = epochs < len(values) or (options["patience"] == 2 and best == 3)

@@ -1,4 +1,4 @@
-"""What a network keeps between predictions changes nothing but their time."""
+"""What a network keeps between predictions only makes them faster."""
 
 import copy
 import pickle

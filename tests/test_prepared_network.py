@@ -33,7 +33,7 @@ def _same(one, two):
 def test_the_network_does_what_was_done_by_hand(steps, dtype, tmp_path):
     network = _network(steps, dtype=dtype)
     history = network.fit(X, Y, epochs=3, batch_size=8, validation_split=0.2)
-    chain = Chain(steps).fit(X[:40])  # the training rows alone
+    chain = Chain(steps).fit(X[:40])  # only the training rows
     hand = _network(dtype=dtype)
     inputs = chain.transform(X, dtype=dtype)
     expected = hand.fit(inputs, Y, epochs=3, batch_size=8, validation_split=0.2)
@@ -45,7 +45,7 @@ def test_the_network_does_what_was_done_by_hand(steps, dtype, tmp_path):
     loaded = fastnn.load(tmp_path / "net")
     assert repr(loaded.preprocessing) == repr(network.preprocessing)
     assert loaded.predict(X).tobytes() == network.predict(X).tobytes()
-    # Going on, even with other rows, does not change what was learned of the inputs.
+    # Continuing, even with other rows, does not change what was learned about the inputs.
     for each in (network, loaded):
         each.fit(X[20:], Y[20:], epochs=2)
     hand.fit(inputs[20:], Y[20:], epochs=2)

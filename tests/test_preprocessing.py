@@ -20,7 +20,7 @@ from fastnn.preprocessing import (
 X = np.array([[2, 0, 3], [4, 1, -1], [6, 5, 4], [3, 2, 1], [9, 3, -5.0]])
 RNG = np.random.default_rng(0)
 WIDE = RNG.standard_normal((60, 7)) @ RNG.standard_normal((7, 7)) + 100
-WIDE[:, 2] = 0.1  # its mean is not 0.1 but for rounding
+WIDE[:, 2] = 0.1  # rounding makes its mean differ from 0.1
 
 # scikit-learn 1.9.1: StandardScaler, MinMaxScaler((-1, 1)), PCA(2), PCA(2, whiten=True).
 RECORDED = [

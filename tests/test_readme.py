@@ -39,7 +39,7 @@ def test_every_command_is_shown():
 def test_command_is_understood(line):
     command, *arguments = shlex.split(line)
     if command == "bench":
-        report.parse(arguments)  # it has a parser of its own
+        report.parse(arguments)  # it has its own parser
     else:
         parser().parse_args([command, *arguments])
 

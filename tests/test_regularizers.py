@@ -50,7 +50,7 @@ def _unmoved(layer, start, rate=0.5, steps=1, dtype="float64", **options):
     return network.get_weights()[0]
 
 
-# Each form, and what a step of rate 0.5 and strength 0.25 makes of 1, -2, 0 and 0.05.
+# Each form, and what 1, -2, 0 and 0.05 become in a step with rate 0.5 and strength 0.25.
 STEPS = {
     "gradient": (0.875, -1.875, 0.0, -0.075),
     "shrink": (0.75, -1.75, 0.0, -0.2),

@@ -40,7 +40,7 @@ def test_terms_of_four_threads():
     assert scaling.terms(entry(), 0, 4) == pytest.approx(
         {"whole": 0.01, "shares": 0.041, "barriers": 6e-5, "between cores": 5e-4, "memory": 0}
     )
-    # a quarter of 20 GB, at 16 GB/s a core in place of 20
+    # a quarter of 20 GB, at 16 GB/s per core instead of 20
     assert scaling.terms(entry(), 1, 4)["memory"] == pytest.approx(5 / 16 - 5 / 20)
     assert scaling.memory_floor(entry(), 1) == pytest.approx(20 / 32)
 

@@ -1,7 +1,7 @@
-"""Kernels that take views: right on any strides, the same bits however their columns are cut.
+"""Kernels that take views: correct for any strides, and the same bits however columns are split.
 
-The engine gives them columns of a batch to share an update among threads, and rows of whatever
-array the user has.
+The engine passes them columns of a batch, to share an update among threads, and rows of the user's
+arrays, with any strides.
 """
 
 import numpy as np
@@ -123,7 +123,7 @@ def test_an_order_holds_every_row_once_and_depends_on_its_key(n):
 
 
 def test_an_order_is_well_mixed():
-    # Rows that stand next to each other are no nearer in the order than chance would have it.
+    # Adjacent rows are no closer in the order than chance would put them.
     n, epochs = 1000, 50
     neighbors, firsts = [], []
     for epoch in range(epochs):

@@ -1,28 +1,41 @@
-"""Batch normalization against PyTorch: live where it is installed, recorded elsewhere.
+"""Normalization layers against PyTorch: live where it is installed, recorded elsewhere.
 
 PyTorch's momentum is one minus ours, and it follows the variance times m / (m - 1) for batches of
 m rows where Keras and fastnn follow the variance; `_torch_results` takes that factor off again.
-``python -m tests.test_torch_layers`` prints the record.
+``python -m tests.test_torch_layers`` prints the records.
 """
 
 import numpy as np
 import pytest
 
-from fastnn import SGD, Activation, BatchNormalization, Dense, Network
+from fastnn import SGD, Activation, BatchNormalization, Dense, LayerNormalization, Network
 
 RATE, MOMENTUM, EPSILON = 0.05, 0.8, 1e-3
 ROWS, INPUTS, UNITS, BATCH, EPOCHS = 24, 2, 3, 10, 4  # the last batch of an epoch has 4 rows
 
-RECORD = [
-    1.1510865761482723, -1.2191070336624192, 0.3431182194930573, -0.6651005297245971,
-    -0.8927346179691789, -0.6166781524938423, -0.31155253212737266, 0.05616534222974544,
-    -1.1651498407833565, 0.8862913098490207, 0.9213406454474318, 1.2245412596865395,
-    -0.12582837722352205, -0.09744493553417152, 0.29258065942431316, 2.0333274947523083,
-    -1.5420180721888013, -0.13391471955899506, 6.4699111132900935, 8.032852296738396,
-    4.243580091113758, 0.7776091565790494, 0.2812061845831212, -1.70029263276842,
-    1.0778857555718966, 0.8469129670535558, 1.0778857555718966,
-]  # fmt: skip
-"""W, b, gamma, beta, moving mean and variance, W, b, and predictions of 2 rows: PyTorch 2.13.0."""
+RECORDS = {
+    "batch": [
+        1.1510865761482723, -1.2191070336624192, 0.3431182194930573, -0.6651005297245971,
+        -0.8927346179691789, -0.6166781524938423, -0.31155253212737266, 0.05616534222974544,
+        -1.1651498407833565, 0.8862913098490207, 0.9213406454474318, 1.2245412596865395,
+        -0.12582837722352205, -0.09744493553417152, 0.29258065942431316, 2.0333274947523083,
+        -1.5420180721888013, -0.13391471955899506, 6.4699111132900935, 8.032852296738396,
+        4.243580091113758, 0.7776091565790494, 0.2812061845831212, -1.70029263276842,
+        1.0778857555718966, 0.8469129670535558, 1.0778857555718966,
+    ],
+    "layer": [
+        0.9901325978437411, -1.3633774159708796, 0.6801613234943354, -0.4093473110752789,
+        -0.7972822717762321, -0.9278273220350997, -0.39443879669176124, -0.008850452317412156,
+        -1.0172477816718104, 0.6143773179353283, 0.9654847263441292, 0.9693922261345124,
+        -0.30304508031958455, -0.025687420129248514, 0.1997721375229958, 0.493106359761764,
+        0.38821723985152234, -1.5047639435756741, 1.046084356501243, 0.2519987265266834,
+        0.9940203020298374,
+    ],
+}  # fmt: skip
+"""W, b, gamma, beta, moving mean and variance of 'batch', W, b, and predictions of 2 rows: PyTorch
+2.13.0."""
+
+each_kind = pytest.mark.parametrize("kind", RECORDS)
 
 
 def _problem():
@@ -34,12 +47,15 @@ def _problem():
     return x, y, [rng.standard_normal(shape) for shape in shapes]
 
 
-def _torch_results():
+def _torch_results(kind):
     import torch
 
     x, y, (w1, b1, w2, b2) = _problem()
     x, y = torch.from_numpy(x), torch.from_numpy(y)
-    norm = torch.nn.BatchNorm1d(UNITS, eps=EPSILON, momentum=1 - MOMENTUM).double()
+    norm = {
+        "batch": lambda: torch.nn.BatchNorm1d(UNITS, eps=EPSILON, momentum=1 - MOMENTUM),
+        "layer": lambda: torch.nn.LayerNorm(UNITS, eps=EPSILON),
+    }[kind]().double()
     first = torch.nn.Linear(INPUTS, UNITS).double()
     last = torch.nn.Linear(UNITS, 1).double()
     with torch.no_grad():
@@ -50,47 +66,58 @@ def _torch_results():
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
     for _ in range(EPOCHS):
         for begin in range(0, ROWS, BATCH):
-            batch, before = x[begin : begin + BATCH], norm.running_var.clone()
+            batch, before = x[begin : begin + BATCH], [each.clone() for each in norm.buffers()]
             optimizer.zero_grad()
             ((model(batch) - y[begin : begin + BATCH]) ** 2).sum(1).mean().backward()
             optimizer.step()
-            added = norm.running_var - MOMENTUM * before
-            share = (len(batch) - 1) / len(batch)
-            norm.running_var.copy_(MOMENTUM * before + added * share)
+            if kind == "batch":
+                _, kept, _ = before
+                added = norm.running_var - MOMENTUM * kept
+                share = (len(batch) - 1) / len(batch)
+                norm.running_var.copy_(MOMENTUM * kept + added * share)
     model.eval()
-    arrays = [first.weight.T, first.bias, norm.weight, norm.bias, norm.running_mean]
-    arrays += [norm.running_var, last.weight.T, last.bias, model(x[:2])]
+    moving = [norm.running_mean, norm.running_var] if kind == "batch" else []
+    arrays = [first.weight.T, first.bias, norm.weight, norm.bias, *moving]
+    arrays += [last.weight.T, last.bias, model(x[:2])]
     return np.concatenate([array.detach().numpy().ravel() for array in arrays])
 
 
-def _fastnn_results(backend="numba"):
+def _fastnn_results(kind, backend="numba"):
     x, y, (w1, b1, w2, b2) = _problem()
-    layers = [Dense(UNITS), BatchNormalization(MOMENTUM, EPSILON), Activation("relu"), Dense(1)]
+    norm = {
+        "batch": BatchNormalization(MOMENTUM, EPSILON),
+        "layer": LayerNormalization(EPSILON),
+    }[kind]
+    layers = [Dense(UNITS), norm, Activation("relu"), Dense(1)]
     network = Network(layers, optimizer=SGD(RATE), dtype="float64", backend=backend)
     network.build(INPUTS)
     zeros, ones = np.zeros(UNITS), np.ones(UNITS)
-    network.set_weights([w1, b1, ones, zeros, zeros, ones, w2, b2])
+    moving = [zeros, ones] if kind == "batch" else []
+    network.set_weights([w1, b1, ones, zeros, *moving, w2, b2])
     network.fit(x, y, epochs=EPOCHS, batch_size=BATCH, shuffle=False)
     arrays = [*network.get_weights(), network.predict(x[:2])]
     return np.concatenate([array.ravel() for array in arrays])
 
 
+@each_kind
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
-def test_agrees_with_the_record(backend):
-    assert np.abs(_fastnn_results(backend) - RECORD).max() < 1e-10
+def test_agrees_with_the_record(backend, kind):
+    assert np.abs(_fastnn_results(kind, backend) - RECORDS[kind]).max() < 1e-10
 
 
-def test_agrees_with_torch():
+@each_kind
+def test_agrees_with_torch(kind):
     pytest.importorskip("torch")
-    expected = _torch_results()
-    assert np.abs(_fastnn_results() - expected).max() < 1e-10
-    assert np.abs(np.array(RECORD) - expected).max() < 1e-10
+    expected = _torch_results(kind)
+    assert np.abs(_fastnn_results(kind) - expected).max() < 1e-10
+    assert np.abs(np.array(RECORDS[kind]) - expected).max() < 1e-10
 
 
-def test_training_moved_the_weights():
+@each_kind
+def test_training_moved_the_weights(kind):
     w1, *_ = _problem()[2]
-    assert np.abs(np.array(RECORD[: w1.size]) - w1.ravel()).max() > 1e-2
+    assert np.abs(np.array(RECORDS[kind][: w1.size]) - w1.ravel()).max() > 1e-2
 
 
 if __name__ == "__main__":
-    print([float(value) for value in _torch_results()])
+    print({kind: [float(value) for value in _torch_results(kind)] for kind in RECORDS})

@@ -1,6 +1,6 @@
-"""Optimizers step by step: PyTorch's ways, and those down a parabola and Rosenbrock's valley.
+"""Optimizers step by step: PyTorch's steps, and the way down a parabola and Rosenbrock's valley.
 
-``python -m tests.test_updates`` records PyTorch's anew, the last time those of torch 2.13.0.
+``python -m tests.test_updates`` records PyTorch's steps again; the latest are from torch 2.13.0.
 """
 
 import json

@@ -73,7 +73,7 @@ def run(
     second.  If it raises, or on Ctrl-C, the workers stop at the next step boundary before the
     exception propagates.
 
-    `cycles` has a row for each thread, which receives what each step takes; see
+    Each thread writes the cycles that its steps take to its row of `cycles`, if given; see
     :func:`fastnn.engine.worker.work`.
 
     Inside :func:`run_apart`, the thread itself is the worker, so nobody calls `watch`.  The

@@ -62,7 +62,7 @@ def _barrier(shared, n_threads):
 
 @njit
 def _count(cycles, place, since):
-    """Add the cycles since then to those at a place; return the time now."""
+    """Add the cycles since `since` to an element of `cycles`; return the current time."""
     now = ticks()
     cycles[place] += now - since
     return now
@@ -70,7 +70,7 @@ def _count(cycles, place, since):
 
 @njit
 def count_nothing(cycles, turns):
-    """Count the cycles that counting itself takes."""
+    """Measure the cycles that counting itself takes."""
     since = ticks()
     for _ in range(turns):
         since = _count(cycles, -1, since)
@@ -86,7 +86,7 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
     Parameters
     ----------
     steps : int64 array, (steps, 6)
-        The steps of a batch; see ADDRESS ... PARTS.  Threads meet between phases.
+        The steps of a batch; see ADDRESS ... PARTS.  Threads wait for each other between phases.
     clock : int64 array
         This thread's :class:`Clock`.
     shared : int64 array
@@ -99,9 +99,9 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
         Receives the cycle counter at the start and after each epoch.
     batch_size : int
     cycles : None or int64 array, (steps + 1,)
-        Receives the processor's cycles of each step (and check) and, last, of waiting at barriers:
-        every cycle of the run belongs to one of them.  None is compiled to a worker of its own, in
-        which nothing is measured.
+        Receives the processor cycles spent in each step (or check) and, last, waiting at barriers,
+        so that every cycle of the run is counted.  With None, a separately compiled worker measures
+        nothing.
     """
     thread, n_threads, n_rows = clock[_THREAD], clock[_N_THREADS], clock[_TOTAL_ROWS]
     place = clock.ctypes.data

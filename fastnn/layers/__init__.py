@@ -6,9 +6,13 @@ from fastnn.layers.base import Layer
 from fastnn.layers.dense import Dense
 from fastnn.layers.dropout import Dropout
 from fastnn.layers.hierarchical import HierarchicalSoftmax
+from fastnn.layers.layer_normalization import LayerNormalization
 from fastnn.layers.normalization import BatchNormalization
 
-__all__ = ["Activation", "BatchNormalization", "Dense", "Dropout", "HierarchicalSoftmax", "Layer"]
+__all__ = [
+    "Activation", "BatchNormalization", "Dense", "Dropout", "HierarchicalSoftmax", "Layer",
+    "LayerNormalization",
+]  # fmt: skip
 
 TABLE = {kind.__name__: kind for kind in subclasses(Layer)}
 """The layers that a saved network may contain, by class name."""

@@ -1,4 +1,4 @@
-"""Dropout, batch normalization and hierarchical softmax."""
+"""Dropout, normalization and hierarchical softmax."""
 
 import numpy as np
 
@@ -50,6 +50,11 @@ CASES = (
     case("batch_norm_gradients", terms="m", inverse=uniform, first=0, last="n"),
     case("batch_norm_backward", inverse=uniform, batch=9, overlays=[("dx", "dy")]),
     case("moving_update", momentum=0.9, rows=2),
+    case(
+        "layer_norm_forward", terms="n", epsilon=1e-3, overlays=[("out", "x")], float64=True,
+    ),
+    case("layer_norm_gradients", terms="m", inverse=uniform, first=0, last="n"),
+    case("layer_norm_backward", terms="n", inverse=uniform, overlays=[("dx", "dy")]),
     tree("tree_forward", terms="k", side=_sides),
     tree("tree_backward", side=_sides, row_scale=uniform),
     tree("tree_update", terms="m", rate=0.3, slopes=_slopes, **_SOME_NODES),
