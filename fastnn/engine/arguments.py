@@ -2,8 +2,8 @@
 
 Each kind of argument defines once, in `place`, where its array lies.  Its address, lengths and
 strides depend on numbers in the step table, on fields of the clock and on the bounds of the
-thread's share.  From the same definition, :class:`Symbols` generates code and collects the numbers
-for the table, and :class:`Values` makes the array itself, for the NumPy twin.
+thread's share.  From the same definition, :class:`Symbols` generates code, :class:`Numbers`
+collects the numbers for the table, and :class:`Values` makes the array itself, for the NumPy twin.
 """
 
 import math
@@ -54,7 +54,7 @@ def _factor(term: Any) -> str:
 
 
 class At:
-    """Base of :class:`Symbols` and :class:`Values`, from which places are computed."""
+    """Base of :class:`Numbers`, :class:`Symbols` and :class:`Values`, which compute places."""
 
     lo: Any
     hi: Any
@@ -77,26 +77,61 @@ class At:
         raise NotImplementedError
 
 
-class Symbols(At):
-    """Places as names in generated code.
+class _Unknown:
+    """What is not computed; nor is anything that depends on it."""
 
-    `integers` and `floats` collect the step's row of the table, and `dtypes` the Numba types that
-    the code calls dtype0, dtype1 ...
+    def _itself(self, *_: Any) -> "_Unknown":
+        return self
+
+    __add__ = __sub__ = __mul__ = __neg__ = __getitem__ = _itself
+
+
+_UNKNOWN = _Unknown()
+
+
+class Numbers(At):
+    """No places, only the numbers that they depend on: a step's row of the table.
+
+    Every new program needs these, but hardly ever new code.
     """
 
-    lo, hi = Term("lo"), Term("hi")
+    lo: Any = _UNKNOWN
+    hi: Any = _UNKNOWN
 
     def __init__(self) -> None:
         self.integers: list[int] = []
         self.floats: list[float] = []
-        self.dtypes: list[Any] = []
 
     def integer(self, value):
         self.integers.append(int(value))
-        return Term(f"i[{len(self.integers) - 1}]")
+        return _UNKNOWN
 
     def real(self, value):
         self.floats.append(value)
+        return _UNKNOWN
+
+    def clock(self, field):
+        return _UNKNOWN
+
+    def array(self, place, dtype):
+        return _UNKNOWN
+
+
+class Symbols(Numbers):
+    """Places as names in generated code, which calls Numba's types, `dtypes`, dtype0, dtype1 ..."""
+
+    lo, hi = Term("lo"), Term("hi")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dtypes: list[Any] = []
+
+    def integer(self, value):
+        super().integer(value)
+        return Term(f"i[{len(self.integers) - 1}]")
+
+    def real(self, value):
+        super().real(value)
         return Term(f"f[{len(self.floats) - 1}]")
 
     def clock(self, field):
@@ -157,6 +192,11 @@ class Arg:
     note = ""
     """The share in a word or two, for listings."""
 
+    @property
+    def form(self) -> Any:
+        """What the generated code depends on, besides the class and the dtype."""
+        return self.array.ndim
+
     def place(self, at: At) -> Place:
         """Return the place of what the kernel gets."""
         raise NotImplementedError
@@ -189,9 +229,16 @@ class Strided(Whole):
 class Source(Strided):
     """All of the user's data, with any strides."""
 
+    @property
+    def form(self):
+        return self.array.ndim, self._plain
+
+    @property
+    def _plain(self) -> bool:
+        return self.array.ndim == 2 and self.array.flags.c_contiguous
+
     def place(self, at):
-        plain = self.array.ndim == 2 and self.array.flags.c_contiguous
-        return Whole.place(self, at) if plain else super().place(at)
+        return Whole.place(self, at) if self._plain else super().place(at)
 
 
 @dataclass(frozen=True)
@@ -208,9 +255,13 @@ class Part(Arg):
     def note(self):
         return "own room" if self.per_thread else "rows"
 
+    @property
+    def form(self):
+        return self.array.ndim - self.per_thread
+
     def place(self, at):
         address, rows, columns = self._share(at)
-        return Place(address, (rows, columns)[: self.array.ndim - self.per_thread])
+        return Place(address, (rows, columns)[: self.form])
 
     def _share(self, at: At) -> tuple[Any, Any, Any]:
         """Return the address of the share's first row, and its numbers of rows and columns."""
@@ -266,6 +317,10 @@ class Number(ThreadRow):
     negative: bool = False
 
     note = "number"
+
+    @property
+    def form(self):
+        return self.negative
 
     def value(self, at):
         number = super().value(at)[0]

@@ -128,6 +128,10 @@ class Batch(Arg):
     def note(self):
         return f"{self.buffer.note} {self.share}".lstrip()
 
+    @property
+    def form(self):
+        return self.buffer.flat
+
     def place(self, at):
         start, columns = self.buffer.first_row(at)
         return self._lines(start, at.clock(Clock.ROWS), columns)

@@ -18,7 +18,7 @@ from numba import types
 
 from fastnn import reference
 from fastnn.engine import native
-from fastnn.engine.arguments import Arg, At, High, Low, Symbols, Values
+from fastnn.engine.arguments import Arg, At, High, Low, Numbers, Symbols, Values
 from fastnn.engine.clock import Clock, share
 from fastnn.kernels import COMPILED
 from fastnn.kernels.jit import cfunc, defined, inlined
@@ -71,13 +71,14 @@ class Step:
     @property
     def row(self) -> tuple[list[int], list[float]]:
         """The integers and floats of this step's row of the table."""
-        symbols = self._generated[1]
-        return symbols.integers, symbols.floats
+        numbers = Numbers()
+        numbers.integer(self.extent)
+        self._values(numbers)
+        return numbers.integers, numbers.floats
 
     def compiled(self) -> Any:
         """Return the compiled code, compiling it or loading it from the cache if necessary."""
-        code, symbols = self._generated
-        return entry(self.kernel, code, tuple(symbols.dtypes))
+        return entry(self.kernel, *self._generated)
 
     def run(self, clock) -> None:
         """Run the NumPy twin on the same part of the same arrays."""
@@ -98,8 +99,25 @@ class Step:
                 values.append((at.real if isinstance(argument, float) else at.integer)(argument))
         return values
 
-    @functools.cached_property
-    def _generated(self) -> tuple[str, Symbols]:
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """What the generated code depends on: steps of one form share it."""
+        arguments = [
+            (type(each), each.array.dtype, each.form) if isinstance(each, Arg) else type(each)
+            for each in self.arguments
+        ]
+        return self.kernel, min(self.extent, 0), *arguments
+
+    @property
+    def _generated(self) -> tuple[str, tuple[Any, ...]]:
+        """The code, and the Numba types that it names."""
+        form = self.form
+        if form not in _generated:
+            _generated[form] = self.generate()
+        return _generated[form]
+
+    def generate(self) -> tuple[str, tuple[Any, ...]]:
+        """Write the code, which takes longer than all else that a new program needs."""
         symbols = Symbols()
         extent = symbols.integer(self.extent)
         values = zip(self._values(symbols), self.parameters, strict=True)
@@ -111,7 +129,12 @@ class Step:
             call = [bounds, "if lo < hi:", *(f"    {line}" for line in call)]
         # The name contains the dtypes because the cache identifies functions by name and code only.
         title = re.sub(r"\W", "", "_".join([self.name, *map(str, symbols.dtypes)]))
-        return f"def {title}(i, f, c):\n" + indent("\n".join(call), "    ") + "\n", symbols
+        code = f"def {title}(i, f, c):\n" + indent("\n".join(call), "    ") + "\n"
+        return code, tuple(symbols.dtypes)
+
+
+_generated: dict[tuple[Any, ...], tuple[str, tuple[Any, ...]]] = {}
+"""The code of steps, by their forms."""
 
 
 @dataclass(frozen=True)
