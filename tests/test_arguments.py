@@ -176,7 +176,9 @@ def test_arrays_of_other_sizes_and_buffers_of_other_kinds_share_code():
 
 def test_steps_of_one_form_have_the_same_code():
     codes = {}
-    for argument, extent, _ in KINDS.values():
+    vector = np.ones(SIZE, np.float32)  # of the same dtype as the matrices
+    more = [(Part(vector), 6, None), (Buffer(vector).rows, BATCH, None), (Whole(vector), 6, None)]
+    for argument, extent, _ in [*KINDS.values(), *more]:
         for whole in (Whole(B), Whole(W)):
             step = Step(ARRAY, (argument, whole), extent)
             assert codes.setdefault(step.form, step.generate()) == step.generate()
