@@ -14,10 +14,10 @@ from bench.workloads import WORKS
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(*arguments, status=0):
+def run(*arguments, status=0, program=("-m", "pytest", "-p", "no:cacheprovider")):
     """Run pytest in a process of its own, and return what it prints."""
     variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, *program, *arguments]
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
@@ -54,8 +54,6 @@ def test_files_that_are_no_benchmarks_are_not_imported():
 def test_a_library_that_is_not_installed_is_a_reason_to_skip():
     absent = "import sys, pytest; from bench import peers; peers.Peer.installed = False; "
     chosen = "['bench/test_training.py', '-k', '200-64-1-sklearn']"
-    command = [sys.executable, "-c", f"{absent}sys.exit(pytest.main({chosen}))"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "SKIPPED [1]" in done.stdout
-    assert "scikit-learn is not installed: pip install -e '.[bench]'" in done.stdout
+    printed = run(program=("-c", f"{absent}sys.exit(pytest.main({chosen}))"))
+    assert "SKIPPED [1]" in printed
+    assert "scikit-learn is not installed: pip install -e '.[bench]'" in printed

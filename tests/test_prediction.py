@@ -82,7 +82,7 @@ def test_a_loaded_network_has_its_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))]
+    "copied", [copy.copy, copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))]
 )
 def test_a_copy_has_its_own(copied):
     network = _made()
