@@ -44,7 +44,7 @@ def _stored(network, path):
 @each_dtype
 def test_the_same_bits_on_any_number_of_threads(case, dtype):
     first = [array.tobytes() for array in _results(case, dtype=dtype, n_threads=1)]
-    for n_threads in (2, 3):
+    for n_threads in (2, 3, 5):
         again = [array.tobytes() for array in _results(case, dtype=dtype, n_threads=n_threads)]
         assert again == first, n_threads
 
