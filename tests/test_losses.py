@@ -221,7 +221,7 @@ def test_class_weights_are_factors_of_the_sample_weights(loss, units, y, given, 
         ("cross_entropy", 3, LABELS, [1.0, 2.0], "class_weight has shape (2,), wanted (3,)"),
         ("cross_entropy", 3, LABELS, {1: -1.0}, "class_weight[1] is -1.0, wanted a finite"),
         ("cross_entropy", 3, LABELS, [0, 0, 0], "(times class_weight) is 0 for all rows"),
-        ("cross_entropy", 3, LABELS, "balanced", "class_weight is 'balanced'"),
+        ("cross_entropy", 3, LABELS, "even", "class_weight is 'even', wanted 'balanced'"),
     ],
 )
 def test_class_weights_that_are_refused(loss, units, y, given, message):

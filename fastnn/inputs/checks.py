@@ -201,16 +201,18 @@ def as_sample_weight(w: ArrayLike, n_rows: int, name: str = "sample_weight") -> 
     return weights
 
 
-def as_class_weight(w: Any, classes: Sequence[int], what: str) -> np.ndarray:
-    """Return one weight per label in `classes`, from a dict or an array.
+def as_class_weight(w: Any, classes: Sequence[int], counts: np.ndarray) -> np.ndarray:
+    """Return one weight per label in `classes`, of each of which there are `counts` rows.
 
     Examples
     --------
-    >>> as_class_weight({1: 5.0}, range(3), "the loss")
+    >>> as_class_weight({1: 5.0}, range(3), np.array([1, 2, 3]))
     array([1., 5., 1.])
     """
-    if not len(classes):
-        raise ValueError(f"class_weight wants a loss of classes, {what} has none")
+    if isinstance(w, str):
+        if w != "balanced":
+            raise ValueError(f"class_weight is {w!r}, wanted 'balanced', a dict or an array")
+        return counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
     if not isinstance(w, Mapping):
         array = as_numbers(w, "class_weight")
         if array.shape != (len(classes),):

@@ -8,49 +8,70 @@ import math
 import numpy as np
 
 from fastnn.kernels.contract import kernel
-from fastnn.kernels.jit import REASSOCIATE
+from fastnn.kernels.jit import REASSOCIATE, njit
+
+_SMALL, _LARGE = 1e-280, 1e300
+"""Between these, a sum of squares has kept its digits."""
 
 
-@kernel("mn m!*", fastmath=REASSOCIATE)
-def row_squares(dw, squares):
-    """Write the sum of the squares of each row, in float64: ``squares = sum_j dw[:, j]**2``.
+@njit(fastmath=REASSOCIATE)
+def _norm(vector):
+    """Return the Euclidean norm, in float64, of any numbers whose norm a float64 can hold."""
+    total = 0.0
+    for j in range(vector.shape[0]):
+        value = np.float64(vector[j])
+        total += value * value
+    if _SMALL < total < _LARGE or total != total:
+        return math.sqrt(total)
+    # The squares have overflowed or lost digits, or all are 0: scale by the largest number first.
+    most = 0.0
+    for j in range(vector.shape[0]):
+        most = max(most, abs(np.float64(vector[j])))
+    if most == 0 or most == np.inf:
+        return most
+    total = 0.0
+    for j in range(vector.shape[0]):
+        value = np.float64(vector[j]) / most
+        total += value * value
+    return most * math.sqrt(total)
 
-    Summing each row separately makes the norm of a gradient independent of how threads share its
-    rows.
+
+@kernel("mn m!*")
+def gradient_norms(dw, norms):
+    """Write the Euclidean norm of each row, in float64: ``norms = sqrt(sum_j dw[:, j]**2)``.
+
+    The norm of each row separately makes the norm of a gradient independent of how threads share
+    its rows.  Squares that a float64 cannot hold do no harm.
 
     Parameters
     ----------
     dw : (m, n) array of a float type
-    squares : (m,) float64 array
+    norms : (m,) float64 array
 
     Examples
     --------
     >>> import numpy as np
-    >>> squares = np.empty(2)
-    >>> row_squares(np.array([[1.0, 2.0], [3.0, 0.0]]), squares)
-    >>> squares
-    array([5., 9.])
+    >>> norms = np.empty(2)
+    >>> gradient_norms(np.array([[3.0, 4.0], [3e200, 4e200]]), norms)
+    >>> norms
+    array([5.e+000, 5.e+200])
     """
     for i in range(dw.shape[0]):
-        total = 0.0
-        for j in range(dw.shape[1]):
-            value = np.float64(dw[i, j])
-            total += value * value
-        squares[i] = total
+        norms[i] = _norm(dw[i])
 
 
-@kernel("- n 1!*", parallel=False, fastmath=REASSOCIATE)
-def norm_scale(limit, squares, scale):
+@kernel("- n 1!*", parallel=False)
+def norm_scale(limit, norms, scale):
     """Write the factor that scales a gradient down to the norm `limit`, 1 if it is not longer.
 
-    ``scale = min(1, limit / sqrt(sum(squares)))``, as in Keras and TensorFlow.  PyTorch adds 1e-6
+    ``scale = min(1, limit / sqrt(sum(norms**2)))``, as in Keras and TensorFlow.  PyTorch adds 1e-6
     to the root.
 
     Parameters
     ----------
     limit : float
-    squares : (n,) float64 array
-        Sums of squares over parts of the gradient of all parameters.
+    norms : (n,) float64 array
+        Norms of parts of the gradient of all parameters.
     scale : (1,) float64 array
 
     References
@@ -62,14 +83,11 @@ def norm_scale(limit, squares, scale):
     --------
     >>> import numpy as np
     >>> scale = np.empty(1)
-    >>> norm_scale(1.0, np.array([9.0, 16.0]), scale)
+    >>> norm_scale(1.0, np.array([3.0, 4.0]), scale)
     >>> scale
     array([0.2])
     """
-    total = 0.0
-    for k in range(squares.size):
-        total += squares[k]
-    norm = math.sqrt(total)
+    norm = _norm(norms)
     scale[0] = limit / norm if norm > limit else 1.0
 
 

@@ -177,34 +177,29 @@ def gather_columns(source, index, out):
             target[j] = row[np.uint64(index[j])]
 
 
-@kernel("n m m!", parallel=False, fastmath=REASSOCIATE)
-def row_scales(batch_weight, weight, scale):
-    """Write ``scale = weight / sum(batch_weight)``, zeros where that sum is 0.
+@kernel("- m m!")
+def row_scales(rows, weight, scale):
+    """Write ``scale = weight / rows``.
 
     Parameters
     ----------
-    batch_weight : array, (batch,)
-        The weights of all rows of the batch.
-    weight : array, (rows,)
-        The weights of this share of the rows.
-    scale : array, (rows,)
-        The factor of each row's loss in the batch's mean.
+    rows : int
+        How many rows the batch has.
+    weight : array, (rows of this share,)
+        The rows' weights, whose mean over the whole training set is 1.
+    scale : array, (rows of this share,)
+        The factor of each row's loss in the batch's loss.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastnn import kernels
     >>> scale = np.empty(2)
-    >>> kernels.row_scales(np.array([1.0, 3.0]), np.array([1.0, 3.0]), scale)
+    >>> kernels.row_scales(4, np.array([1.0, 3.0]), scale)
     >>> scale
     array([0.25, 0.75])
     """
-    total = batch_weight.dtype.type(0)
-    for i in range(batch_weight.shape[0]):
-        total += batch_weight[i]
-    factor = total
-    if total != 0:
-        factor = batch_weight.dtype.type(1) / total
+    factor = weight.dtype.type(1) / weight.dtype.type(rows)
     for i in range(scale.shape[0]):
         scale[i] = weight[i] * factor
 

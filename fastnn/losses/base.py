@@ -114,9 +114,11 @@ class Loss(Configured):
             classes = range(n_outputs)
         elif n_outputs == 1:
             classes = {"binary": (0, 1), "sign": (-1, 1)}.get(self.target, ())
-        weights = checks.as_class_weight(given, classes, f"loss {self.name!r}")
+        if not len(classes):
+            raise ValueError(f"class_weight wants a loss of classes, loss {self.name!r} has none")
         labels = y.reshape(-1)
         places = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
         if not np.array_equal(np.take(classes, places), labels):
             raise ValueError("class_weight wants targets of 0 and 1, got some between")
-        return weights[places]
+        counts = np.bincount(places, minlength=len(classes))
+        return checks.as_class_weight(given, classes, counts)[places]

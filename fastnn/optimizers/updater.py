@@ -60,9 +60,9 @@ class Updater:
         self._claims = program.n_threads > 1 and weights <= _CLAIMED
         self.whole = optimizer.global_clipnorm is not None
         if self.whole:
-            self._squares = aligned((sum(map(len, parameters)),), np.float64)
+            self._norms = aligned((sum(map(len, parameters)),), np.float64)
             self._used = 0
-            clip = [("norm_scale", (optimizer.global_clipnorm, Whole(self._squares)))]
+            clip = [("norm_scale", (optimizer.global_clipnorm, Whole(self._norms)))]
             (self._scale,) = self._numbers(clip, 1, after=1)
 
     def _numbers(self, calls: Any, count: int, after: int = 0) -> list[Number]:
@@ -81,12 +81,12 @@ class Updater:
         if limit is not None:
             calls.append(("bound", (-limit, limit, gradient)))
         if self.whole:
-            # The thread that has a row sums its squares.  After the barrier, every thread adds up
+            # The thread that has a row computes its norm.  After the barrier, every thread adds up
             # all rows in the same order, so the bits do not depend on how rows are shared.
-            squares = self._squares[self._used : self._used + len(value)]
+            norms = self._norms[self._used : self._used + len(value)]
             self._used += len(value)
             rows = Part(gradient.array.reshape(len(value), -1))
-            calls += [("row_squares", (rows, Part(squares))), MEET]
+            calls += [("gradient_norms", (rows, Part(norms))), MEET]
             calls.append(("scale_gradient", (self._scale, gradient)))
         if self._claims and value.ndim > 1:
             calls.append(("claim_lines", (FlatPart(value),)))

@@ -3,15 +3,21 @@
 import numpy as np
 
 
-def row_squares(dw, squares):
-    """Sum of the squares of each row."""
-    squares[:] = np.square(dw, dtype=np.float64).sum(axis=1)
+def gradient_norms(dw, norms):
+    """Euclidean norm of each row."""
+    norms[:] = _norms(dw.astype(np.float64))
 
 
-def norm_scale(limit, squares, scale):
+def norm_scale(limit, norms, scale):
     """Factor that scales a gradient down to a norm."""
-    norm = np.sqrt(squares.sum())
+    norm = _norms(norms)
     scale[0] = limit / norm if norm > limit else 1
+
+
+def _norms(vectors):
+    most = np.abs(vectors).max(axis=-1, initial=0.0, keepdims=True)
+    unit = np.where((most > 0) & np.isfinite(most), most, 1)
+    return np.sqrt(np.square(vectors / unit).sum(axis=-1)) * unit[..., 0]
 
 
 def scale_gradient(scale, dw):

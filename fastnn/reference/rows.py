@@ -46,9 +46,8 @@ def gather_columns(source, index, out):
     out[...] = source[:, index]
 
 
-def row_scales(batch_weight, weight, scale):
-    total = batch_weight.sum()
-    scale[...] = weight / total if total != 0 else 0
+def row_scales(rows, weight, scale):
+    scale[...] = weight / weight.dtype.type(rows)
 
 
 def batch_loss(row_loss, weight, total):

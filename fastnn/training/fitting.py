@@ -74,14 +74,10 @@ def make_plan(
         validation = _validation(model, validation_data, data.x.shape[1])
     elif held_out:
         data, validation = _split(data, held_out)
+    factor = None
     if class_weight is not None:
-        weight = model.loss.class_weights(class_weight, data.y, model.n_outputs)
-        data.weight = weight if data.weight is None else weight * data.weight
-    for part in (data, validation):
-        if part is not None and part.weight is not None and not part.weight.any():
-            raise ValueError(
-                "sample_weight (times class_weight) is 0 for all rows to train on or to validate on"
-            )
+        factor = model.loss.class_weights(class_weight, data.y, model.n_outputs)
+    data, validation = data.weighted(factor), validation and validation.weighted()
     return Plan(data, validation, epochs, batch_size, shuffle)
 
 
@@ -283,7 +279,7 @@ def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: in
 
 def train_on_batch(model: Model, data: Data) -> float:
     """Make one update with all rows, without counting an epoch; return their loss before it."""
-    plan = begin(model, adapt(model, Plan(data, None, 1, len(data.x), False)))
+    plan = begin(model, adapt(model, Plan(data.weighted(), None, 1, len(data.x), False)))
     penalty, epochs = model.penalty(), model.epochs
     history = History()
     try:

@@ -120,7 +120,7 @@ def training(
     x, target, weight = _fetch(program, model, data, order, per_thread=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.begin("loss")
-    program.add("row_scales", weight.batch, weight.rows, scale.rows)
+    program.add("row_scales", Clock.ROWS, weight.rows, scale.rows)
     plain = optimizer.plain_descent
     nodes = _forward(program, model, x, seed=order.seed, training=True, plain_descent=plain)
     last = model.layers[-1]

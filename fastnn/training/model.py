@@ -31,6 +31,27 @@ class Data:
         """Return some of the rows, as views."""
         return Data(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
+    def weighted(self, factor: np.ndarray | None = None) -> "Data":
+        """Return the rows with weights of mean 1, after multiplying them by `factor` if given.
+
+        A common factor of all weights cancels here, in float64: neither very small nor very large
+        weights reach the network's dtype.
+        """
+        # Powers of two are exact, so a product does not depend on how it is divided into factors.
+        factors = [
+            np.ldexp(each, -np.frexp(each.max())[1])
+            for each in (self.weight, factor)
+            if each is not None
+        ]
+        if not factors:
+            return self
+        weight = np.prod(factors, axis=0)
+        if not weight.any():
+            raise ValueError(
+                "sample_weight (times class_weight) is 0 for all rows to train on or to validate on"
+            )
+        return replace(self, weight=weight / weight.mean())
+
 
 @dataclass
 class Selection:

@@ -12,10 +12,7 @@ CASES = (
     case("gather_rows", tolerance="exact", sizes={"n": "m+3"}),
     case("gather", tolerance="exact", sizes={"n": "m+3"}),
     case("gather_columns", tolerance="exact", sizes={"k": "n+3"}),
-    case(
-        "row_scales", terms="m", splits=True, sizes={"n": "m+3"},
-        batch_weight=uniform, weight=uniform,
-    ),
+    case("row_scales", rows=7, weight=uniform),
     case("batch_loss", terms="m", weight=uniform, total=of(np.float64, empty)),
     case("flag_not_finite", tolerance="exact", flag=of(np.float64, empty)),
     case("claim_lines", tolerance="exact"),

@@ -36,9 +36,9 @@ CASES = (
     case("amsgrad_update", **_ADAM, v=uniform, largest=uniform),
     case("nadam_update", **_NADAM, v=uniform),
     case("scale_gradient", tolerance="exact", scale=0.7),
-    case("row_squares", terms="n", float64=True, squares=of(np.float64, empty)),
+    case("gradient_norms", terms="n", float64=True, norms=of(np.float64, empty)),
     case(
         "norm_scale", terms="n", float64=True, limit=0.9,
-        squares=of(np.float64, uniform), scale=of(np.float64, empty),
+        norms=of(np.float64, uniform), scale=of(np.float64, empty),
     ),
 )  # fmt: skip
