@@ -205,11 +205,12 @@ class Network:
         validation_split : float in [0, 1)
             Instead, hold out this share of the rows, the last ones.
         sample_weight : array-like, (n,), optional
-            Weights of the rows in the mean loss of their batch.
-        class_weight : dict or array-like, optional
+            Weights of the rows; a common factor cancels.  See :mod:`fastnn.losses`.
+        class_weight : dict, array-like or "balanced", optional
             Factors for the training rows' weights, by label: (n_classes,), or a dict such as
-            ``{1: 5.0}``, which gives other classes 1.  For class losses, and for one output under
-            the logistic loss (labels 0 and 1) or the attribute hinge (-1 and 1).
+            ``{1: 5.0}``, which gives other classes 1.  "balanced" gives all classes the same total.
+            For class losses, and for one output under the logistic loss (labels 0 and 1) or the
+            attribute hinge (-1 and 1).
         callbacks : list of Callback or callables (epoch, logs), optional
         verbose : {0, 1, 2}
             Show nothing, a progress bar, or a line per epoch.
@@ -223,7 +224,8 @@ class Network:
         Raises
         ------
         FloatingPointError
-            If a loss is not finite.  The weights stay as they were before that update.
+            If a loss or a weight is not finite.  The network goes back to its last weights, all
+            finite, with a finite loss.
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """

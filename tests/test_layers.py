@@ -89,8 +89,8 @@ CHECKED = {
 @pytest.mark.parametrize("name", CHECKED)
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 def test_gradient(name, backend):
-    # 8 rows are a batch of 5 and one of 3.  The weights make the loss of the epoch the mean over
-    # the batches, and the rate is so small that the second batch sees the weights of the first.
+    # 8 rows are a batch of 5 and one of 3.  The weights make the loss of the epoch the mean of the
+    # batches' means, and the rate is so small that the second batch sees the weights of the first.
     layers, rate, step = CHECKED[name], 1e-8, 1e-5
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((8, INPUTS)), rng.standard_normal((8, 2))
@@ -103,7 +103,7 @@ def test_gradient(name, backend):
         for name, shape in shapes
     ]
     network.set_weights(start)
-    network.fit(x, y, batch_size=5, shuffle=False, sample_weight=weight)
+    network.fit(x, y, batch_size=5, shuffle=False)
     other = {"backend": "numpy" if backend == "numba" else "numba"}
     for number, (before, after) in enumerate(zip(start, network.get_weights(), strict=True)):
         if "moving" in shapes[number][0]:

@@ -176,10 +176,14 @@ class Program:
         It reads and writes the same memory as :func:`fastnn.engine.worker.work`, in the same order.
         """
         first_epoch, n_rows = int(clock[Clock.EPOCH]), int(clock[Clock.TOTAL_ROWS])
+        begin, left = int(clock[Clock.FIRST]), int(clock[Clock.BATCHES])
         for epoch in range(len(epochs)):
             clock[Clock.EPOCH] = first_epoch + epoch
-            for first in range(0, n_rows, self.batch_size):
+            for first in range(begin, n_rows, self.batch_size):
                 clock[Clock.FIRST] = first
+                if left == 0:
+                    return
+                left -= 1
                 clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
                 clock[Clock.UPDATE] += 1
                 for _, group in self.groups:
@@ -195,4 +199,5 @@ class Program:
                         shared[Shared.NOT_FINITE] = not finite
                         return
                     epochs[epoch] += self.loss[0, :2]
+            begin = 0
             shared[Shared.DONE_EPOCHS] += 1

@@ -63,11 +63,16 @@ def run(
     n_rows: int,
     epochs: int = 1,
     first_epoch: int = 0,
+    first_row: int = 0,
+    updates: int = -1,
     backend: str = "numba",
     watch: Callable[[int, int, np.ndarray], None] | None = None,
     cycles: np.ndarray | None = None,
 ) -> Outcome:
-    """Run `epochs` epochs of `n_rows` rows.
+    """Run `epochs` epochs of `n_rows` rows, from `first_row` of the first one on.
+
+    With `updates`, the run ends after so many batches.  With 0, it computes the loss of a batch and
+    changes nothing.
 
     The calling thread calls `watch(epochs done, rows done of this epoch, sums)` about 20 times a
     second.  If it raises, or on Ctrl-C, the workers stop at the next step boundary before the
@@ -82,11 +87,14 @@ def run(
     clocks = aligned((program.n_threads, APART), np.int64)
     clocks[:, Clock.THREAD] = np.arange(program.n_threads)
     clocks[0, [Clock.EPOCH, Clock.UPDATE, Clock.TOTAL_ROWS]] = first_epoch, program.updates, n_rows
+    clocks[0, Clock.FIRST] = first_row
     sums = np.zeros((epochs, 2))
     stamps = np.zeros(epochs + 1, np.int64)
     apart = getattr(_here, "shared", None)
-    shared = aligned((Shared.SIZE,), np.int64) if apart is None else apart
+    shared = aligned((Shared.SIZE,), np.int64) if apart is None or updates == 0 else apart
     shared[Shared.HALT :] = 0  # all but STOP, which may already be set
+    if updates == 0:
+        shared[Shared.STOP] = 1
     program.refresh()
     if backend == "numba":
         table, _ = program.table
@@ -115,7 +123,8 @@ def run(
                 loss, counts = program.loss[thread], None if cycles is None else cycles[thread]
                 work(table, clocks[thread], shared, loss, *left, program.batch_size, counts)
 
-        if apart is not None or backend == "numpy":
+        brief = updates == 0 and n_threads == 1  # not worth a thread that Ctrl-C could interrupt
+        if apart is not None or backend == "numpy" or brief:
             job(0)
         else:
             run_threads(job, n_threads, stop, look)
@@ -124,16 +133,17 @@ def run(
     started = time.perf_counter()  # not earlier: compiling is not part of the epoch
     try:
         with cores.running():
-            if program.on_trial and epochs * -(-n_rows // program.batch_size) >= WORTH_A_TRIAL:
+            batches = epochs * -(-n_rows // program.batch_size)
+            if program.on_trial and updates < 0 and batches >= WORTH_A_TRIAL:
                 program.threads = _fastest(program.n_threads, go_on, shared)
                 program.on_trial = False
             if shared[Shared.DONE_EPOCHS] < epochs and not shared[Shared.NOT_FINITE]:
-                go_on(program.threads)
+                go_on(program.threads, updates or -1)
     finally:
         program.updates = int(clocks[0, Clock.UPDATE])
     elapsed = time.perf_counter() - started
     done, finite = int(shared[Shared.DONE_EPOCHS]), not shared[Shared.NOT_FINITE]
-    if finite and done < epochs:
+    if finite and done < epochs and updates and (updates < 0 or shared[Shared.STOP]):
         raise StoppedError
     return Outcome(
         sums, _epoch_seconds(stamps[: done + 1], elapsed, epochs), finite, done, clocks[0]
@@ -191,7 +201,7 @@ class Kept:
         if self._frame is not None:
             return predict(x, out, self._frame)
         self._clock[[Clock.INPUT, Clock.OUTPUT]] = x.ctypes.data, out.ctypes.data
-        self._clock[[Clock.EPOCH, Clock.TOTAL_ROWS]] = 0, len(x)
+        self._clock[[Clock.EPOCH, Clock.FIRST, Clock.TOTAL_ROWS]] = 0, 0, len(x)
         self._shared[Shared.NOT_FINITE] = 0
         with np.errstate(all="ignore"):
             self._program.run_reference(self._clock, self._shared, self._sums)

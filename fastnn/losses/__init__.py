@@ -1,8 +1,16 @@
 """Losses: their settings, their kernels, and the targets they accept.
 
-The loss of a batch is the mean over its rows, weighted by the sample weights.  The loss of a row is
-the sum over its targets.  PyTorch and Keras average over the targets too, so their loss is ours
-divided by the number of targets; the best weights are the same.
+The loss of a row is the sum over its targets.  PyTorch and Keras average over the targets too, so
+their loss is ours divided by the number of targets; the best weights are the same.
+
+The loss of n rows with weights w is ``sum(w * loss) / sum(w)``, as in scikit-learn: a common factor
+of the weights does not matter.  A batch of m rows estimates that of the training set by
+``sum(w * loss) / m``, where w is first divided by its mean over the whole set.  That is right on
+average, however small the batch.  Keras divides by m too, but does not divide by the mean, so
+there a factor of the weights is a factor of the learning rate.  PyTorch's class weights and
+scikit-learn's `MLPClassifier` divide by the batch's own sum of weights, which is biased: in a batch
+of one row, weights have no effect.  `train_on_batch` and `partial_fit` know no more than the rows
+they get, and take those for the whole set.
 """
 # ruff: noqa: F401  # imported so that users can import them from here
 

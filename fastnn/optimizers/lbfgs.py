@@ -127,7 +127,8 @@ class _Objective:
             if outcome.finite:
                 value = float(self.sums[0] / self.sums[1]) + self.penalty()
             gradient = _flat([parameter.state["gradient"] for parameter in self.parameters])
-            self.known = x, value if np.isfinite(value) else np.inf, gradient
+            good = np.isfinite(value) and np.isfinite(gradient).all()
+            self.known = x, value if good else np.inf, gradient
         return self.known[1], self.known[2]
 
 

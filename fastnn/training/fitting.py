@@ -1,5 +1,6 @@
 """Fitting: check the arguments, then loop over epochs."""
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ import numpy as np
 
 from fastnn.callbacks import Callback, CallbackList, History, ProgressBar
 from fastnn.callbacks.base import SPEED
-from fastnn.engine import cores
+from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.inputs import checks
@@ -18,6 +19,14 @@ from fastnn.preprocessing.chain import Chain
 from fastnn.training import evaluation, lowering
 from fastnn.training.lowering import Order
 from fastnn.training.model import Data, Model
+from fastnn.training.recovery import Start, go_back, not_finite
+
+_ROWS = 1000
+"""Training on so many rows takes much longer than looking at all weights and copying them."""
+_ADVICE = (
+    "The network keeps its last good weights; a smaller learning rate, or inputs and targets of a "
+    "smaller scale, may help"
+)
 
 
 def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
@@ -167,6 +176,7 @@ def train(model: Model, plan: Plan, hooks: Callback, watched: bool, network: Any
     try:
         while run.done < plan.epochs and not model.stop_training:
             run.some_epochs()
+        run.verify()
     finally:
         hooks.on_train_end(run.logs)
 
@@ -183,6 +193,7 @@ class _Run:
         penalized = any(each.regularizer for each in model.all_parameters())
         self.by_epoch = bool(watched or plan.validation or model.metrics or penalized)
         self.settings: tuple[Any, ...] = ()
+        self.starts: list[Start] = []
         self.program: Program
         self.outputs: list[np.ndarray]
 
@@ -194,10 +205,22 @@ class _Run:
         self.program, self.outputs = lowered(model, plan)
         self.settings = model.optimizer.snapshot()
 
+    def due(self, epochs: int = 0) -> bool:
+        """Return whether to look at all weights after `epochs` more, and to copy them.
+
+        If nobody else looks at them, that happens seldom enough to cost little.
+        """
+        if self.watched or not self.starts:
+            return True
+        epochs += self.model.epochs - self.starts[-1].epoch
+        return epochs * len(self.plan.data.x) >= _ROWS
+
     def some_epochs(self) -> None:
         """Train for one epoch, or for all remaining ones, and tell the hooks."""
         self.lower()
         model, plan, n = self.model, self.plan, len(self.plan.data.x)
+        if self.due() and not model.optimizer.searches:  # which itself stays at good weights
+            self.starts = [*self.starts[-1:], Start(model, self.program)]
         try:
             outcome = model.optimizer.run(
                 self.program,
@@ -213,15 +236,59 @@ class _Run:
             # Ctrl-C: whole epochs count, and so do all updates.
             batches = -(-n // self.program.batch_size)
             model.epochs += (self.program.updates - model.updates) // batches
-            raise
-        finally:
             model.updates = self.program.updates
-        for epoch in range(outcome.epochs):
+            if self.starts and not_finite(model):
+                self.go_back()
+            raise
+        model.updates, epochs = self.program.updates, outcome.epochs
+        problem = spoilt = None
+        if not outcome.finite:
+            problem = _blame(model, self.program, self.outputs, outcome.clock, self.done + epochs)
+        elif self.starts and (self.due(epochs) or self.done + epochs == plan.epochs):
+            spoilt = not_finite(model)
+        if self.starts and (problem or spoilt):
+            reached = model.epochs
+            self.go_back()
+            epochs, model.epochs = max(0, model.epochs - reached), min(reached, model.epochs)
+        if spoilt:
+            problem = f"an update in epoch {self.done + epochs} made {spoilt} not finite"
+        for epoch in range(epochs):
             mean = float(outcome.sums[epoch, 0] / outcome.sums[epoch, 1])
             self.end_epoch(mean, float(outcome.seconds[epoch]))
         model.stop_training |= outcome.ended
+        if problem:
+            raise FloatingPointError(f"{problem}. {_ADVICE}")
+
+    def go_back(self) -> None:
+        """Return to the last good weights, and count the epochs and updates that made them."""
+        model, n = self.model, len(self.plan.data.x)
+        start, end = self.starts[-1], self.program.updates
+        if end == start.updates and len(self.starts) > 1:  # the run before ended badly
+            start, end = self.starts[0], start.updates
+        if end > start.updates:
+            go_back(model, start, end - start.updates, n)
+        made = start.program.updates - start.updates
+        model.updates = start.program.updates
+        model.epochs = start.epoch + made // -(-n // start.program.batch_size)
+
+    def verify(self) -> None:
+        """Raise if the last update was bad, which the next batch would have noticed."""
+        model, data = self.model, self.plan.data
+        if not self.starts:
+            return
+        how: dict[str, Any] = {"n_rows": len(data.x), "backend": model.backend}
+        outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
+        loss, weight = self.program.loss[0]
         if not outcome.finite:
-            raise FloatingPointError(_blame(model, self.outputs, outcome.clock, self.done))
+            problem = _blame(model, self.program, self.outputs, outcome.clock, self.done)
+        elif loss < weight * math.sqrt(np.finfo(model.dtype).max):
+            return
+        elif math.isfinite(evaluation.evaluator(model, data)()):  # but do other rows overflow?
+            return
+        else:
+            problem = f"the loss is not finite after epoch {self.done - 1}"
+        self.go_back()
+        raise FloatingPointError(f"{problem}. {_ADVICE}")
 
     def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
         """Report the progress within an epoch to the hooks."""
@@ -262,8 +329,12 @@ def log_names(model: Model, validated: bool) -> list[str]:
     return [*names, *SPEED, *(f"val_{name}" for name in names if validated)]
 
 
-def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: int) -> str:
+def _blame(
+    model: Model, program: Program, outputs: list[np.ndarray], clock: np.ndarray, epoch: int
+) -> str:
     """Say where a loss that is not finite came from."""
+    if np.isfinite(program.loss[0, 0]):
+        return f"the gradient, or a penalty, is not finite in epoch {epoch}"
     rows = int(clock[Clock.ROWS])
     where = f"the loss {model.loss.name!r}"
     for number, (layer, out) in enumerate(zip(model.layers, outputs, strict=True)):
@@ -272,8 +343,7 @@ def _blame(model: Model, outputs: list[np.ndarray], clock: np.ndarray, epoch: in
             break
     return (
         f"the loss is not finite in epoch {epoch}, rows {clock[Clock.FIRST]} to "
-        f"{clock[Clock.FIRST] + rows - 1}: it began in {where}. The update was not made; "
-        "a smaller learning rate, or inputs and targets of a smaller scale, may help"
+        f"{clock[Clock.FIRST] + rows - 1}: it began in {where}"
     )
 
 

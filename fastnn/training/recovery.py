@@ -1,0 +1,81 @@
+"""Recovery: notice that training has gone wrong, and go back to the last good weights.
+
+An update can make weights that are not finite, or so large that the next loss is not.  The compiled
+loop sees only the loss, and only before an update.  So every run of it begins with a copy of all
+that updates change, and if it ends badly, it is repeated from there up to its last good update.
+Training is deterministic, so this costs nothing until it is needed.
+"""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastnn.engine import team
+from fastnn.engine.program import Program
+from fastnn.layers.base import Parameter
+from fastnn.training.model import Model
+
+
+class Start:
+    """Where a run of a program began: a copy of all that updates change."""
+
+    def __init__(self, model: Model, program: Program):
+        self.program, self.epoch, self.updates = program, model.epochs, program.updates
+        self._arrays = [array for *_, array in _changing(model)]
+        self._saved = np.concatenate([array.reshape(-1) for array in self._arrays])
+
+    def restore(self) -> None:
+        """Put everything back."""
+        self.program.updates, begin = self.updates, 0
+        for array in self._arrays:
+            array[...] = self._saved[begin : begin + array.size].reshape(array.shape)
+            begin += array.size
+
+
+def not_finite(model: Model) -> str | None:
+    """Return a description of the first parameter or state that holds NaN or infinity, if any."""
+    with np.errstate(all="ignore"):
+        for number, parameter, key, array in _changing(model):
+            total = np.add.reduce(array, axis=None)
+            if math.isfinite(total) or np.isfinite(array).all():  # only the sum may overflow
+                continue
+            name = f"the {parameter.name} of layer {number} ({model.layers[number]})"
+            return f"the optimizer's {key} for {name}" if key else name
+    return None
+
+
+def go_back(model: Model, start: Start, made: int, n_rows: int) -> None:
+    """Repeat a run up to before the first of the `made` updates after which not all was finite.
+
+    If all is finite even after the last one, that one was bad for the loss, and is left out.
+    """
+    program, epoch, good = start.program, start.epoch, 0
+    batches = -(-n_rows // program.batch_size)
+    start.restore()
+    while made - good > 1:
+        ahead = (made - good) // 2
+        team.run(
+            program,
+            n_rows=n_rows,
+            epochs=ahead // batches + 2,
+            first_epoch=epoch + good // batches,
+            first_row=good % batches * program.batch_size,
+            updates=ahead,
+            backend=model.backend,
+        )
+        if not_finite(model):
+            made = good + ahead
+            start.restore()
+        else:
+            good += ahead
+            start = Start(model, program)
+
+
+def _changing(model: Model) -> Iterable[tuple[int, Parameter, str, np.ndarray]]:
+    """Yield all arrays that updates change: their layer, parameter and name in the state."""
+    for number, parameters in enumerate(model.parameters):
+        for parameter in parameters:
+            yield number, parameter, "", parameter.value
+            for key, state in parameter.state.items():
+                yield number, parameter, key, state
