@@ -171,6 +171,9 @@ def as_class_labels(y: ArrayLike, n_rows: int, n_classes: int, name: str = "y") 
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}, wanted {wanted}")
     if array.dtype.kind == "f":
+        if not np.isfinite(array).all():  # libraries turn integers and missing values into floats
+            row = int(np.isfinite(array).argmin())
+            raise ValueError(f"{name} has {array[row]} at row {row}, wanted {wanted}")
         raise TypeError(
             f"{name} has dtype {array.dtype}, wanted {wanted}: "
             f"{expression}.astype(int) if the values are whole"
