@@ -113,6 +113,30 @@ def labels_of(data: Any) -> list[Any] | None:
     return list(data.columns) if hasattr(kind, "columns") else None
 
 
+def by_label(data: Any, name: str) -> Any:
+    """Return a pandas Series as a dict of its values by label, and anything else as it is.
+
+    Its order means nothing where the index says what each value is for: that of ``value_counts()``
+    is the values' own.
+    """
+    kind = type(data)
+    if not (hasattr(kind, "to_dict") and hasattr(kind, "index") and data.ndim == 1):
+        return data
+    found = data.to_dict()
+    if len(found) != len(data):
+        raise ValueError(f"{name} has labels twice in its index, wanted a value for each label")
+    return found
+
+
+def take_rows(data: Any, index: np.ndarray) -> Any:
+    """Return some rows: of a frame as a frame, of anything else as an array."""
+    if labels_of(data) is None:
+        return np.asarray(data)[index]
+    if hasattr(type(data), "iloc"):
+        return data.iloc[index]
+    return data.take(index) if hasattr(type(data), "to_pylist") else data[index]
+
+
 def _converts_safely(frame):
     kinds = {str(kind).lower() for kind in set(getattr(frame, "dtypes", ()))}
     return bool(kinds) and kinds <= _PLAIN

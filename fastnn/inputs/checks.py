@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn.inputs.arrays import as_expression, as_numbers, describe_place
+from fastnn.inputs.arrays import as_expression, as_numbers, by_label, describe_place
 
 _BLOCK = 1 << 18  # numbers checked at a time, so that temporaries stay in the cache
 _LISTED = 12  # a message lists at most this many names
@@ -214,6 +214,7 @@ def as_class_weight(w: Any, classes: Sequence[int], what: str) -> np.ndarray:
     """
     if not len(classes):
         raise ValueError(f"class_weight wants a loss of classes, {what} has none")
+    w = by_label(w, "class_weight")
     if not isinstance(w, Mapping):
         array = as_numbers(w, "class_weight")
         if array.shape != (len(classes),):
@@ -351,7 +352,7 @@ def one_of(value: Any, name: str, choices: Iterable[str]) -> str:
     raise ValueError(f"{name} is {value!r}, wanted {wanted}{hint}")
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[Any]) -> str:
     """Return names for a message; if there are many, only the first ones.
 
     Examples
