@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.inputs.arrays import labels_of, take_rows
+from fastnn.inputs.arrays import is_frame, take_rows
 
 __all__ = [
     "Dataset",
@@ -147,7 +147,7 @@ def split_rows(
 
 def _of_one_length(X: Any, y: Any) -> tuple[tuple[Any, Any], int]:
     """Return frames as they are and all else as arrays, and how many rows they have."""
-    X, y = (each if labels_of(each) else np.asarray(each) for each in (X, y))
+    X, y = (each if is_frame(each) else np.asarray(each) for each in (X, y))
     if len(X) != len(y):
         raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
     return (X, y), len(X)

@@ -162,7 +162,10 @@ def test_torch():
     assert as_inputs(X).ctypes.data == X.data_ptr()
     assert as_inputs(X.T).shape == (3, 2)
     message = "X (Tensor) cannot be read as an array: "
-    refuses(TypeError, message, as_inputs, X.requires_grad_())
+    refuses(TypeError, message, as_inputs, X.clone().requires_grad_())
+    np.testing.assert_array_equal(as_inputs(X.half()), X)
+    message = "X (Tensor of torch.bfloat16) cannot be read as an array: "
+    refuses(TypeError, message, as_inputs, X.bfloat16())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _FLOATS = np.dtype("float32"), np.dtype("float64")
-_PLAIN = frozenset("float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split())
+_PLAIN = frozenset(
+    "float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool boolean".split()
+)
 """Types of columns, in lower case, that a frame converts together without changing any number."""
 
 
@@ -24,11 +26,11 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
         if data.flags.c_contiguous and data.flags.aligned:
             return data
     _check_kind(data, name)
-    is_frame = labels_of(data) is not None
-    if is_frame and not _converts_safely(data):
+    framed = is_frame(data)
+    if framed and not _converts_safely(data):
         return _column_by_column(data, name)
     array = _as_array(data, name)
-    if array.dtype == object and is_frame:  # some value is missing
+    if array.dtype == object and framed:  # some value is missing
         return _column_by_column(data, name)
     if array.ndim == 0:
         raise TypeError(f"{name} is {data!r} ({type(data).__name__}), wanted an array of numbers")
@@ -57,10 +59,12 @@ def _check_kind(data, name):
     kind = type(data)
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, wanted plain numbers: {name}.filled(value)")
-    if isinstance(data, list | tuple):
-        for row, each in enumerate(data):
-            if isinstance(each, np.ma.MaskedArray):
-                raise TypeError(f"{name} has a masked array at row {row}, wanted plain numbers")
+    if issubclass(kind, bytearray):
+        raise TypeError(f"{name} is {data!r} (bytearray), wanted an array of numbers")
+    if issubclass(kind, list | tuple):
+        for each in set(map(type, data)):
+            if issubclass(each, np.ma.MaskedArray | bytearray):
+                raise TypeError(f"{name} has a {each.__name__} in it, wanted plain numbers")
     if hasattr(kind, "toarray"):
         raise TypeError(
             f"{name} is a sparse {kind.__name__}, wanted a dense array: {name}.toarray()"
@@ -93,24 +97,30 @@ def _as_array(data, name):
 
 
 def _dtype_name(data):
-    """Return the data's own type of items in lower case, without the name of its library."""
-    return str(getattr(data, "dtype", "")).rpartition(".")[2].lower()
+    """Return the data's own type of items, in lower case and without the name of PyTorch."""
+    own = hasattr(type(data), "dtype")  # a frame may have a column of that name
+    return str(data.dtype).lower().removeprefix("torch.") if own else ""
 
 
-def labels_of(data: Any) -> list[Any] | None:
-    """Return the labels of a frame's columns (pandas, polars, pyarrow); None for anything else.
+def is_frame(data: Any) -> bool:
+    """Return whether `data` is a table of labeled columns, as of pandas, polars or pyarrow.
 
     Examples
     --------
-    >>> labels_of(np.ones((2, 3))) is None
-    True
+    >>> is_frame(np.ones((2, 3)))
+    False
     """
-    kind = type(data)
-    if kind in (np.ndarray, list) or not (hasattr(kind, "to_numpy") or hasattr(kind, "__array__")):
-        return None
-    if hasattr(kind, "column_names"):  # pyarrow
-        return list(data.column_names)
-    return list(data.columns) if hasattr(kind, "columns") else None
+    kind = type(data)  # a frame's own attributes may be columns
+    return (
+        kind is not np.ndarray
+        and (hasattr(kind, "columns") or hasattr(kind, "column_names"))
+        and (hasattr(kind, "to_numpy") or hasattr(kind, "__array__"))
+    )
+
+
+def labels_of(frame: Any) -> list[Any]:
+    """Return the labels of a frame's columns."""
+    return list(frame.column_names if hasattr(type(frame), "column_names") else frame.columns)
 
 
 def by_label(data: Any, name: str) -> Any:
@@ -130,7 +140,7 @@ def by_label(data: Any, name: str) -> Any:
 
 def take_rows(data: Any, index: np.ndarray) -> Any:
     """Return some rows: of a frame as a frame, of anything else as an array."""
-    if labels_of(data) is None:
+    if not is_frame(data):
         return np.asarray(data)[index]
     if hasattr(type(data), "iloc"):
         return data.iloc[index]
@@ -160,7 +170,7 @@ def _items(frame: Any) -> Iterable[tuple[Any, Any]]:
         return frame.items()
     if hasattr(type(frame), "column_names"):
         return zip(frame.column_names, frame.columns, strict=True)
-    return ((label, frame[label]) for label in frame.columns)
+    return ((label, frame[label]) for label in labels_of(frame))
 
 
 def _not_a_number(array, data, name):
@@ -194,9 +204,8 @@ def describe_place(index: tuple[int, ...], data: Any) -> str:
     place = f"row {index[0]}"
     if len(index) == 2:
         place += f", column {index[1]}"
-        labels = labels_of(data)
-        if labels is not None:
-            place += f" ({labels[index[1]]!r})"
+        if is_frame(data):
+            place += f" ({labels_of(data)[index[1]]!r})"
     return place
 
 

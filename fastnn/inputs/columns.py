@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.inputs.arrays import labels_of
+from fastnn.inputs.arrays import is_frame, labels_of
 from fastnn.inputs.checks import listed
 
 Label = str | int
@@ -68,10 +68,9 @@ X[network.feature_names_in_] has the order of training
 
 def _names(data: Any, name: str) -> tuple[Label, ...] | None:
     """Return the names of a frame's columns, or raise ValueError if two are the same."""
-    labels = labels_of(data)
-    if labels is None:
+    if not is_frame(data):
         return None
-    names = tuple(_plain(label) for label in labels)
+    names = tuple(_plain(label) for label in labels_of(data))
     if len(set(names)) == len(names):
         return names
     if all(isinstance(each, int) for each in names):
