@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.inputs.arrays import is_frame, take_rows
+from fastnn.inputs.arrays import check_kind, is_frame, take_rows
 
 __all__ = [
     "Dataset",
@@ -147,6 +147,8 @@ def split_rows(
 
 def _of_one_length(X: Any, y: Any) -> tuple[tuple[Any, Any], int]:
     """Return frames as they are and all else as arrays, and how many rows they have."""
+    check_kind(X, "X")
+    check_kind(y, "y")
     X, y = (each if is_frame(each) else np.asarray(each) for each in (X, y))
     if len(X) != len(y):
         raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
@@ -196,7 +198,7 @@ def train_test_split(
     ValueError
         If `X`, `y` and `stratify` differ in rows, or one of the parts would be empty.
     TypeError
-        If `test_size` is not a number.
+        If `test_size` is not a number, or for sparse matrices, masked arrays and lazy frames.
 
     Examples
     --------
@@ -241,7 +243,7 @@ def train_validation_test_split(
     ValueError
         If `X`, `y` and `stratify` differ in rows, or one of the parts would be empty.
     TypeError
-        If a size is not a number.
+        If a size is not a number, or for sparse matrices, masked arrays and lazy frames.
 
     Examples
     --------

@@ -145,8 +145,8 @@ def fit_many(
                 f"{network.model.n_features} inputs"
             )
     plans = []
-    for network in found:
-        names = network.model.names.agreed(X, y)
+    for number, network in enumerate(found):
+        names = network.model.names.agreed(X, y, owner=f"networks[{number}]")
         own = replace(plan, data=replace(plan.data, names=names))
         plans.append(fitting.adapt(network.model, own))
     return _train(found, plans, hooks, bool(verbose), n_threads or cores.unused())

@@ -54,7 +54,8 @@ def test_every_door_refuses_another_order(door):
     network = Network([Dense(2), Dense(1)])
     network.fit(FRAME, Y)
     before = network.get_weights()
-    refused(f"X has {SWAPPED}{RIGHT_ORDER}", DOORS[door], network, SHUFFLED)
+    hint = RIGHT_ORDER.replace("network.", "networks[1]." if door == "fit_many" else "network.")
+    refused(f"X has {SWAPPED}{hint}", DOORS[door], network, SHUFFLED)
     for mine, kept in zip(network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, kept)
     assert network.epochs_done == 1
@@ -232,6 +233,14 @@ def test_a_series_gives_class_weights_and_frequencies_by_its_index():
     assert layer.frequencies == [1, 2, 3]
     message = "frequencies has labels 2, 1, wanted 0 to 1"
     refused(message, HierarchicalSoftmax, 2, tree="huffman", frequencies=counts[[2, 1]])
+
+
+def test_splits_read_nothing_wrongly():
+    message = "^X is a LazyFrame, a query whose rows do not exist yet"
+    with pytest.raises(TypeError, match=message):
+        train_test_split(FRAME.lazy(), Y)
+    with pytest.raises(TypeError, match="^y is a masked array, wanted plain numbers"):
+        train_validation_test_split(X, np.ma.masked_less(Y, 0))
 
 
 def test_splits_keep_frames():

@@ -25,7 +25,7 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
     if type(data) is np.ndarray and data.dtype in _FLOATS:
         if data.flags.c_contiguous and data.flags.aligned:
             return data
-    _check_kind(data, name)
+    check_kind(data, name)
     framed = is_frame(data)
     if framed and not _converts_safely(data):
         return _column_by_column(data, name)
@@ -54,8 +54,15 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="))
 
 
-def _check_kind(data, name):
-    """Refuse what NumPy cannot read, or would read wrongly, with a hint."""
+def check_kind(data: Any, name: str) -> None:
+    """Raise TypeError, with a hint, for what NumPy cannot read or would read wrongly.
+
+    Examples
+    --------
+    >>> check_kind(np.ma.masked_equal([1, 2], 2), "y")
+    Traceback (most recent call last):
+    TypeError: y is a masked array, wanted plain numbers: y.filled(value)
+    """
     kind = type(data)
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, wanted plain numbers: {name}.filled(value)")
