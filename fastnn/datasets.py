@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnn.inputs.arrays import check_kind, is_frame, take_rows
+
 __all__ = [
     "Dataset",
     "load_diabetes",
@@ -143,6 +145,16 @@ def split_rows(
     return generator.permutation(order[~is_test]), generator.permutation(order[is_test])
 
 
+def _of_one_length(X: Any, y: Any) -> tuple[tuple[Any, Any], int]:
+    """Return frames as they are and all else as arrays, and how many rows they have."""
+    check_kind(X, "X")
+    check_kind(y, "y")
+    X, y = (each if is_frame(each) else np.asarray(each) for each in (X, y))
+    if len(X) != len(y):
+        raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
+    return (X, y), len(X)
+
+
 def _part_size(size: Any, n_rows: int, n_left: int, name: str) -> int:
     """Return a part's number of rows from `size`, a share of all rows or that number."""
     if isinstance(size, bool) or not isinstance(size, numbers.Real):
@@ -162,7 +174,7 @@ def train_test_split(
     test_size: float = 0.2,
     seed: int = 0,
     stratify: ArrayLike | None = None,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> tuple[Any, ...]:
     """Split rows at random into a training and a test part.
 
     Parameters
@@ -178,15 +190,15 @@ def train_test_split(
 
     Returns
     -------
-    X_train, X_test, y_train, y_test : arrays
-        Copies of the rows; `X` and `y` do not change.
+    X_train, X_test, y_train, y_test : arrays or frames
+        Copies of the rows: frames of pandas, polars or pyarrow from frames, arrays from all else.
 
     Raises
     ------
     ValueError
         If `X`, `y` and `stratify` differ in rows, or one of the parts would be empty.
     TypeError
-        If `test_size` is not a number.
+        If `test_size` is not a number, or for sparse matrices, masked arrays and lazy frames.
 
     Examples
     --------
@@ -195,11 +207,9 @@ def train_test_split(
     >>> X_train.shape, X_test.shape, y_test.sum()
     ((6, 2), (4, 2), np.int64(2))
     """
-    X, y = np.asarray(X), np.asarray(y)
-    if len(X) != len(y):
-        raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
-    train, test = split_rows(len(X), test_size, seed, stratify)
-    return X[train], X[test], y[train], y[test]
+    both, n_rows = _of_one_length(X, y)
+    train, test = split_rows(n_rows, test_size, seed, stratify)
+    return tuple(take_rows(data, rows) for data in both for rows in (train, test))
 
 
 def train_validation_test_split(
@@ -209,7 +219,7 @@ def train_validation_test_split(
     test_size: float = 0.2,
     seed: int = 0,
     stratify: ArrayLike | None = None,
-) -> tuple[NDArray[Any], ...]:
+) -> tuple[Any, ...]:
     """Split rows at random into a training, a validation and a test part.
 
     Parameters
@@ -225,15 +235,15 @@ def train_validation_test_split(
 
     Returns
     -------
-    X_train, X_validation, X_test, y_train, y_validation, y_test : arrays
-        Copies of the rows; `X` and `y` do not change.
+    X_train, X_validation, X_test, y_train, y_validation, y_test : arrays or frames
+        Copies of the rows: frames of pandas, polars or pyarrow from frames, arrays from all else.
 
     Raises
     ------
     ValueError
         If `X`, `y` and `stratify` differ in rows, or one of the parts would be empty.
     TypeError
-        If a size is not a number.
+        If a size is not a number, or for sparse matrices, masked arrays and lazy frames.
 
     Examples
     --------
@@ -242,11 +252,9 @@ def train_validation_test_split(
     >>> [part.shape for part in parts]
     [(6, 2), (2, 2), (2, 2), (6,), (2,), (2,)]
     """
-    X, y = np.asarray(X), np.asarray(y)
-    if len(X) != len(y):
-        raise ValueError(f"X has {len(X)} rows and y has {len(y)}; wanted the same number")
-    rest, test = split_rows(len(X), test_size, seed, stratify)
+    both, n_rows = _of_one_length(X, y)
+    rest, test = split_rows(n_rows, test_size, seed, stratify)
     groups = None if stratify is None else np.asarray(stratify)[rest]
-    n_validation = _part_size(validation_size, len(X), len(rest), "validation")
+    n_validation = _part_size(validation_size, n_rows, len(rest), "validation")
     train, validation = (rest[part] for part in split_rows(len(rest), n_validation, seed, groups))
-    return X[train], X[validation], X[test], y[train], y[validation], y[test]
+    return tuple(take_rows(data, rows) for data in both for rows in (train, validation, test))

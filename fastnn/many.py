@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -143,7 +144,11 @@ def fit_many(
                 f"X has {n_inputs} columns, but networks[{number}] was built for "
                 f"{network.model.n_features} inputs"
             )
-    plans = [fitting.adapt(network.model, plan) for network in found]
+    plans = []
+    for number, network in enumerate(found):
+        names = network.model.names.agreed(X, y, owner=f"networks[{number}]")
+        own = replace(plan, data=replace(plan.data, names=names))
+        plans.append(fitting.adapt(network.model, own))
     return _train(found, plans, hooks, bool(verbose), n_threads or cores.unused())
 
 

@@ -137,6 +137,7 @@ class Network:
     preprocessing: Chain | None = _attribute("preprocessing")
     stop_training: bool = _attribute("stop_training")
     extra: dict[str, Any] = _attribute("extra")
+    feature_names_in_: np.ndarray = _attribute("feature_names_in_")
 
     def __copy__(self) -> "Network":
         """Return an equal network with its own weights."""
@@ -191,7 +192,8 @@ class Network:
         Parameters
         ----------
         X : array-like, (n, n_inputs)
-            Numbers of any dtype and layout.  Memory maps are read one batch at a time.
+            Numbers of any dtype and layout.  Memory maps are read one batch at a time.  All later
+            frames must have the columns of the first, by name and in order: `feature_names_in_`.
         y : array-like
             Targets (n, n_targets), so ``y[:, None]`` for a single one, or integer labels (n,) if
             the loss is for classes.  Most losses want one output per target.
@@ -207,10 +209,9 @@ class Network:
         sample_weight : array-like, (n,), optional
             Weights of the rows; a common factor cancels.  See :mod:`fastnn.losses`.
         class_weight : dict, array-like or "balanced", optional
-            Factors for the training rows' weights, by label: (n_classes,), or a dict such as
-            ``{1: 5.0}``, which gives other classes 1.  "balanced" gives all classes the same total.
-            For class losses, and for one output under the logistic loss (labels 0 and 1) or the
-            attribute hinge (-1 and 1).
+            Factors for the training rows' weights, by label: (n_classes,), or a dict or Series such
+            as ``{1: 5.0}``, which gives other classes 1.  "balanced" gives all the same total.  For
+            class losses, and one output with labels 0 and 1 (logistic) or -1 and 1 (hinge).
         callbacks : list of Callback or callables (epoch, logs), optional
         verbose : {0, 1, 2}
             Show nothing, a progress bar, or a line per epoch.
@@ -284,7 +285,7 @@ class Network:
 
         Each line is one kernel call, in order: how the threads share its work, its arrays, and with
         `measure` its time.  docs/engine.md walks through such a listing.  The result's `steps` are
-        its lines, and `epoch` an epoch's seconds.  This works on a copy of the network.
+        its lines, and `epoch` an epoch's seconds.  It works on a copy.
 
         Parameters
         ----------

@@ -80,13 +80,16 @@ def pretrain(
     if batch_size is not None:
         batch_size = checks.positive_int(batch_size, "batch_size")
     optimizer = optimizers.get(optimizer)
+    names = network.model.names.agreed(X)
     rows = checks.as_inputs(X, network.model.n_features, network.dtype, "X")
     chain = network.preprocessing
     if chain is not None:
         if not chain.fitted:
             chain.fit(rows)
+            chain.names_ = names
         rows = chain.transform(rows, network.dtype)
     network.build(np.shape(rows)[1])
+    network.model.names = names
     rows = np.asarray(rows, network.dtype)[:, network.inputs_]
     settings: dict[str, Any] = {
         "seed": network.seed,

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn.engine.program import aligned_copy
 from fastnn.files import storage
+from fastnn.inputs.columns import Names
 from fastnn.inputs.custom import restored
 from fastnn.inputs.settings import look_up
 from fastnn.layers import TABLE
@@ -54,6 +55,8 @@ def _header(model: Model, extra: dict[str, Any]) -> dict[str, Any]:
         "format": _FORMAT,
         "n_inputs": model.n_inputs,
         "inputs": None if selection is None else selection.index.tolist(),
+        "feature_names": model.names.x,
+        "target_names": model.names.y,
         "layers": [layer.to_config() for layer in model.layers],
         "loss": model.loss.to_config(),
         "optimizer": model.optimizer.to_config(),
@@ -111,8 +114,11 @@ def _restore(model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]
             parameter.value[...] = arrays[name]
             state = below(arrays, f"optimizer.{name}.")
             parameter.state = {key: aligned_copy(array) for key, array in state.items()}
+    names = (header.get(f"{kind}_names") for kind in ("feature", "target"))
+    model.names = Names(*(None if each is None else tuple(each) for each in names))
     fitted = below(arrays, "preprocessing.")
     if fitted and model.preprocessing is not None:
         model.preprocessing.restore(fitted)
+        model.preprocessing.names_ = model.names
     model.extra = header["extra"]
     model.epochs, model.updates = header["epochs"], header["updates"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn.inputs.arrays import as_expression, as_numbers, describe_place
+from fastnn.inputs.arrays import as_expression, as_numbers, by_label, describe_place
 
 _BLOCK = 1 << 18  # numbers checked at a time, so that temporaries stay in the cache
 _LISTED = 12  # a message lists at most this many names
@@ -171,6 +171,9 @@ def as_class_labels(y: ArrayLike, n_rows: int, n_classes: int, name: str = "y") 
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}, wanted {wanted}")
     if array.dtype.kind == "f":
+        if not np.isfinite(array).all():  # libraries turn integers and missing values into floats
+            row = int(np.isfinite(array).argmin())
+            raise ValueError(f"{name} has {array[row]} at row {row}, wanted {wanted}")
         raise TypeError(
             f"{name} has dtype {array.dtype}, wanted {wanted}: "
             f"{expression}.astype(int) if the values are whole"
@@ -213,6 +216,7 @@ def as_class_weight(w: Any, classes: Sequence[int], counts: np.ndarray) -> np.nd
         if w != "balanced":
             raise ValueError(f"class_weight is {w!r}, wanted 'balanced', a dict or an array")
         return counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    w = by_label(w, "class_weight")
     if not isinstance(w, Mapping):
         array = as_numbers(w, "class_weight")
         if array.shape != (len(classes),):
@@ -350,7 +354,7 @@ def one_of(value: Any, name: str, choices: Iterable[str]) -> str:
     raise ValueError(f"{name} is {value!r}, wanted {wanted}{hint}")
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[Any]) -> str:
     """Return names for a message; if there are many, only the first ones.
 
     Examples

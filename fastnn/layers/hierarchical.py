@@ -1,5 +1,6 @@
 """Hierarchical softmax: an output layer for very many classes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,8 @@ from fastnn import activations, initializers
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
-from fastnn.inputs.arrays import as_numbers
-from fastnn.inputs.checks import positive_int
+from fastnn.inputs.arrays import as_numbers, by_label
+from fastnn.inputs.checks import listed, positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import class_trees
 from fastnn.layers.base import Layer, Node, Parameter
@@ -38,7 +39,12 @@ def _as_tree(tree: Any, name: str) -> Any:
 
 
 def _as_list(frequencies: Any, name: str) -> list[float]:
-    return as_numbers(frequencies, name).tolist()
+    found = by_label(frequencies, name)
+    if isinstance(found, Mapping):
+        if set(found) != set(range(len(found))):
+            raise ValueError(f"{name} has labels {listed(found)}, wanted 0 to {len(found) - 1}")
+        found = [found[label] for label in range(len(found))]
+    return as_numbers(found, name).tolist()
 
 
 class HierarchicalSoftmax(Layer):
@@ -67,7 +73,8 @@ class HierarchicalSoftmax(Layer):
         classes short paths.  Your own tree is a pair whose members are labels or such pairs, as in
         ``((0, 1), (2, 3))``, with every label exactly once.
     frequencies : array-like, (n_classes,), optional
-        How often each class occurs, on any scale; required for "huffman".
+        How often each class occurs, on any scale; required for "huffman".  Or a dict or pandas
+        Series by label, such as ``labels.value_counts()``.
     kernel_initializer, bias_initializer : str or Initializer
         Initial W, (n_classes - 1, n_inputs), and b.  Glorot's bound counts the classes as
         outputs, so with many classes W starts near 0.

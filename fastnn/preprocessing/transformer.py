@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.inputs.checks import as_inputs, blocks
+from fastnn.inputs.columns import Names
 from fastnn.inputs.settings import Stateful, setting
 
 
@@ -21,6 +22,12 @@ class Transformer(Stateful):
     name = ""
     learned: ClassVar[tuple[str, ...]] = ()
     n_features_in_: int = setting(init=False)
+    names_ = Names()
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The names of the columns that `fit` saw; AttributeError if they had none."""
+        return self.names_.feature_names()
 
     @property
     def fitted(self) -> bool:
@@ -39,12 +46,14 @@ class Transformer(Stateful):
         ------
         ValueError, TypeError
             If `X` is not 2-D, is empty, or holds anything but finite numbers that are small enough
-            to compute with.  The learned attributes then stay as they were.
+            to compute with, or if two columns have the same name.  The learned attributes then stay
+            as they were.
         """
+        names = Names().agreed(X)
         rows = as_inputs(X, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             learned = self._learn(rows)
-        vars(self).update(learned, n_features_in_=rows.shape[1])
+        vars(self).update(learned, n_features_in_=rows.shape[1], names_=names)
         return self
 
     def transform(self, X: ArrayLike, dtype: DTypeLike | None = None) -> np.ndarray:
@@ -59,10 +68,12 @@ class Transformer(Stateful):
         Raises
         ------
         ValueError, TypeError
-            Before `fit`, if `X` has the wrong width, and if rows are not finite numbers before or
-            after the transformation.
+            Before `fit`, if `X` has the wrong width, if its columns have other names than those
+            that were fitted or another order, and if rows are not finite numbers before or after
+            the transformation.
         """
         self._check_fitted("transform")
+        self.names_.agreed(X, owner="transformer")
         return self._apply(self._forward, X, self.n_features_in_, dtype)
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> np.ndarray:

@@ -80,7 +80,7 @@ def make_plan(
     if validation_data is not None:
         if held_out:
             raise ValueError("validation_data and validation_split were both given")
-        validation = _validation(model, validation_data, data.x.shape[1])
+        validation = _validation(model, validation_data, data)
     elif held_out:
         data, validation = _split(data, held_out)
     factor = None
@@ -90,14 +90,14 @@ def make_plan(
     return Plan(data, validation, epochs, batch_size, shuffle)
 
 
-def _validation(model: Model, given: Any, n_features: int) -> Data:
-    """Return the validation rows that the caller gave, checked."""
+def _validation(model: Model, given: Any, data: Data) -> Data:
+    """Return the validation rows that the caller gave, checked to suit the training rows."""
     if not isinstance(given, Sequence) or len(given) not in (2, 3):
         raise ValueError(
             f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}"
         )
     x, y, weight = (*given, None)[:3]
-    return model.check_data(x, y, weight, "validation ", n_features)
+    return model.check_data(x, y, weight, "validation ", data)
 
 
 def _split(data: Data, held_out: float) -> tuple[Data, Data]:
@@ -154,6 +154,7 @@ def begin(model: Model, plan: Plan) -> Plan:
     chain = model.preprocessing
     if chain is not None and not chain.fitted:
         model.preprocessing = Chain(chain.steps).fit(plan.data.x)
+        model.preprocessing.names_ = plan.data.names
     try:
         data = model.prepared(plan.data)
         validation = plan.validation and model.prepared(plan.validation)
@@ -161,6 +162,7 @@ def begin(model: Model, plan: Plan) -> Plan:
     except BaseException:
         model.preprocessing = chain
         raise
+    model.names = plan.data.names
     return replace(plan, data=data, validation=validation)
 
 

@@ -3,7 +3,7 @@
 import copy
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from fastnn import losses, metrics, optimizers, regularizers
 from fastnn.engine import cores
 from fastnn.inputs import checks
+from fastnn.inputs.columns import Names
 from fastnn.kernels import COMPILED
 from fastnn.layers import Dense, Dropout, HierarchicalSoftmax, Layer, penalties
 from fastnn.layers.base import Parameter
@@ -26,10 +27,13 @@ class Data:
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None = None
+    names: Names = field(default_factory=Names)
+    """What the columns are called, here and where the model trained before."""
 
     def part(self, rows: slice) -> "Data":
         """Return some of the rows, as views."""
-        return Data(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
 
     def weighted(self, factor: np.ndarray | None = None) -> "Data":
         """Return the rows with weights of mean 1, after multiplying them by `factor` if given.
@@ -82,6 +86,8 @@ class Model:
         How many columns the first layer reads; 0 while unknown.
     selection : Selection or None
         Which columns of the data those are; None means all.
+    names : Names
+        What the columns of the data are called, if a frame has said so.
     epochs, updates : int
         Whole epochs and updates done, from which the order of rows and the optimizer count on.
     stop_training : bool
@@ -120,6 +126,7 @@ class Model:
         self.parameters: list[list[Parameter]] = []
         self.columns = 0
         self.selection: Selection | None = None
+        self.names = Names()
         self.epochs = 0
         self.updates = 0
         self.stop_training = False
@@ -191,6 +198,11 @@ class Model:
         if self.preprocessing is not None:
             return self.preprocessing.n_features_in_ if self.preprocessing.fitted else None
         return self.n_inputs if self.built else None
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The names of the columns of X; AttributeError if no frame has given any."""
+        return self.names.feature_names()
 
     @property
     def fuses(self) -> bool:
@@ -269,15 +281,22 @@ class Model:
         y: ArrayLike,
         sample_weight: ArrayLike | None,
         prefix: str = "",
-        n_features: int | None = None,
+        like: Data | None = None,
     ) -> Data:
-        """Check data from a caller; messages put `prefix` before the arguments' names."""
-        x = checks.as_inputs(X, n_features or self.n_features, self.dtype, f"{prefix}X")
+        """Check data from a caller; messages put `prefix` before the arguments' names.
+
+        The columns must be those of `like`, if given, or those that the model knows.
+        """
+        n_features, names = self.n_features, self.names
+        if like is not None:
+            n_features, names = like.x.shape[1], like.names
+        names = names.agreed(X, y, prefix)
+        x = checks.as_inputs(X, n_features, self.dtype, f"{prefix}X")
         y = self.loss.as_targets(y, len(x), self.n_outputs, self.dtype, f"{prefix}y")
         weight = None
         if sample_weight is not None:
             weight = checks.as_sample_weight(sample_weight, len(x), f"{prefix}sample_weight")
-        return Data(x, y, weight)
+        return Data(x, y, weight, names)
 
     def prepared(self, data: Data) -> Data:
         """Return checked rows as the first layer sees them, after preprocessing."""

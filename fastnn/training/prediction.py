@@ -24,6 +24,8 @@ starting it takes 0.1 ms and a fit's thread has many batches to do."""
 
 def predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
     """Return the outputs for a caller's rows; see :meth:`fastnn.Network.predict`."""
+    if type(X) is not np.ndarray:  # arrays have no names
+        model.names.agreed(X)
     if model.preprocessing is not None:
         model.need_built("predict")
         x = checks.as_inputs(X, model.n_features, model.dtype)
