@@ -18,15 +18,19 @@ TRAIN_EXAMPLES = """examples:
   python -m fastnn train houses.parquet --target price --loss mse --hidden 256,128 \\
       --batch-size 200 --learning-rate 0.0005 --output model.fastnn
 
-The table is CSV with a header line, or Parquet. Columns of numbers are standardized.
-Columns of text become one input per distinct text. Values may be missing except in the
-target. A numeric target means regression, any other target classification.
+The table is CSV (also .gz) or Parquet. Columns of numbers are standardized. Columns of text
+become one input per distinct text. Values may be missing except in the target. A target of
+numbers means regression, unless there are two whole numbers only; any other target means
+classification. Notes say which columns are ignored, and why. A column that is mostly
+numbers, but not all, is an error, which names the option that settles it.
 """
 PREDICT_EXAMPLES = """examples:
   python -m fastnn predict houses.fastnn new-houses.csv
-  python -m fastnn predict mail.fastnn inbox.csv --probabilities --output answers.csv
+  python -m fastnn predict mail.fastnn inbox.csv --probabilities --output answers.parquet
 
-The table needs the columns of the training table, in any order. Others are ignored.
+The table needs the columns of the training table, in any order. It is read with the options
+that the training table was read with, unless they are given again. Without a header, its
+columns are those of the training table in the same order, with or without the target.
 """
 EXPLAIN_EXAMPLES = """examples:
   python -m fastnn explain 200-64-1
@@ -77,6 +81,39 @@ def sizes(text: str) -> list[int]:
 sizes.__name__ = "network, wanted sizes such as 200-64-1,"
 
 
+def delimiter(text: str) -> str:
+    """Parse a separator, which a shell makes hard to type if it is a tab."""
+    return "\t" if text in ("tab", "\\t") else text
+
+
+def add_reading(command: argparse.ArgumentParser) -> None:
+    """Add the table, and the options that say how to read it."""
+    command.add_argument("data", metavar="DATA", help="the table, CSV or Parquet")
+    group = command.add_argument_group("how to read the table")
+    group.add_argument(
+        "--missing",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="one more text that means a missing value, as in --missing '?' (may be repeated)",
+    )
+    group.add_argument("--decimal", choices=[".", ","], help="the decimal mark (default: .)")
+    group.add_argument(
+        "--thousands", metavar="MARK", help="what separates thousands (default: nothing)"
+    )
+    group.add_argument(
+        "--delimiter",
+        type=delimiter,
+        metavar="MARK",
+        help="what separates fields, such as ';' or tab (default: found)",
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line names the columns (default: it does, and must look it)",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command-line parser."""
     top = argparse.ArgumentParser(
@@ -99,8 +136,21 @@ def parser() -> argparse.ArgumentParser:
     command("demo", "train two networks on real data, and time some kernels (under 20 seconds)")
 
     train = command("train", "train a network on your own table", TRAIN_EXAMPLES)
-    train.add_argument("data", metavar="DATA", help="the table, .csv or .parquet")
-    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    add_reading(train)
+    for option, what in (("--text", "read as text"), ("--ignore", "leave out")):
+        train.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="COLUMN",
+            help=f"a column to {what} (may be repeated)",
+        )
+    train.add_argument(
+        "--target",
+        required=True,
+        metavar="COLUMN",
+        help="the column to predict; without a header, its number (from 1)",
+    )
     train.add_argument(
         "--task",
         choices=["regression", "classification"],
@@ -147,11 +197,18 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--output", metavar="FILE", help="the model (default: the table's name, with .fastnn)"
     )
+    train.add_argument("--force", action="store_true", help="replace an existing model")
 
     predict = command("predict", "apply a trained network to a table", PREDICT_EXAMPLES)
     predict.add_argument("model", metavar="MODEL", help="a file that train wrote")
-    predict.add_argument("data", metavar="DATA", help="the table, .csv or .parquet")
-    predict.add_argument("--output", metavar="FILE", help="a CSV file (default: print)")
+    add_reading(predict)
+    predict.add_argument(
+        "--output",
+        metavar="FILE",
+        help="a file in the format of its name: .csv, .tsv, either with .gz, or .parquet "
+        "(default: print CSV)",
+    )
+    predict.add_argument("--force", action="store_true", help="replace an existing output")
     predict.add_argument(
         "--probabilities", action="store_true", help="add a column for each class's probability"
     )
@@ -207,8 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
-    except (ValueError, FloatingPointError, ModuleNotFoundError) as error:
-        return _fail(error)
+    except (ValueError, FloatingPointError, ImportError, MemoryError) as error:
+        return _fail(str(error) or f"{type(error).__name__}")
 
 
 def _fail(message: object) -> int:

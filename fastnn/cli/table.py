@@ -1,19 +1,23 @@
 """``train`` and ``predict``: a network on the user's own table."""
 
-import csv
-import io
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 import fastnn
 from fastnn import losses, optimizers
+from fastnn.cli.outputs import check_output, ending
 from fastnn.cli.report import classification_report, regression_report, speed_report
 from fastnn.datasets import split_rows
+from fastnn.files.storage import whole_file
+
+if TYPE_CHECKING:
+    from fastnn.tables import Reading, TableEncoder
+    from fastnn.tables.table import Table
 
 
 @contextmanager
@@ -25,34 +29,69 @@ def _naming(path: str) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _note(path: str, notes: list[str] | tuple[str, ...]) -> None:
+def _note(path: str, notes: list[str]) -> None:
     for note in notes:
         print(f"fastnn: note: {path}: {note}", file=sys.stderr)
 
 
+def _reading(arguments: Namespace, reading: "Reading") -> "Reading":
+    """Return how to read the table: as given, unless an option says otherwise."""
+    from fastnn.tables import is_parquet
+
+    given = {
+        name: value
+        for name in ("delimiter", "decimal", "thousands", "header")
+        if (value := getattr(arguments, name)) is not None
+    }
+    if {"delimiter", "header"} & set(given) and is_parquet(arguments.data):
+        raise ValueError("--delimiter and --header are for CSV, and this is Parquet")
+    missing = (*reading.missing, *(text.strip() for text in arguments.missing))
+    return replace(reading, **given, missing=tuple(dict.fromkeys(missing)))
+
+
+def _read_notes(arguments: Namespace, table: "Table") -> list[str]:
+    """Return the notes on the reading of a table."""
+    from fastnn.tables import missing_option
+
+    unused = [missing_option(text) for text in arguments.missing if text.strip() in table.unused]
+    return [*table.notes, *(f"no value is what {option} says" for option in unused)]
+
+
 def train(arguments: Namespace) -> None:
     """Train on a table, test on held-out rows, and write the model."""
-    from fastnn.tables import TableEncoder, read_table, read_target  # needs an extra
+    from fastnn.tables import (  # needs polars
+        FORMATS,
+        Reading,
+        TableEncoder,
+        missing_note,
+        open_table,
+        read_target,
+        target_notes,
+    )
 
-    data = arguments.data
+    data, target = arguments.data, arguments.target.strip()
     output = Path(arguments.output or Path(Path(data).name.split(".")[0]).with_suffix(".fastnn"))
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"{output}: there is no directory {output.parent}")
+    check_output(output, [data], arguments.force)
+    if ending(output, FORMATS):
+        raise ValueError(f"{output}: is the name of a table, wanted one for a model: .fastnn")
     with _naming(data):
-        frame = read_table(data)
-        task, values = read_target(frame, arguments.target, arguments.task)
+        table = open_table(data, _reading(arguments, Reading()), expected=[target])
+        if not table.reading.header and target.isdecimal():
+            target = f"column_{target}"
+        task, values = read_target(table, target, arguments.task)
         loss = _loss(task, arguments.loss)
         groups = values if task == "classification" else None
-        train, test = split_rows(len(frame), arguments.test_size, arguments.seed, groups)
-        encoder = TableEncoder.fit(frame, arguments.target, task, train)
-        inputs, targets = encoder.encode(frame), encoder.encode_target(frame)
+        train, test = split_rows(len(table), arguments.test_size, arguments.seed, groups)
+        text, ignore = ([name.strip() for name in n] for n in (arguments.text, arguments.ignore))
+        encoder = TableEncoder.fit(table, target, task, train, text, ignore)
+        inputs, targets = encoder.encode(table), encoder.encode_target(table)
     outputs = 1 if task == "regression" else len(encoder.classes)
-    print(f"{data}: {len(frame):,} rows; {task} of {arguments.target!r}", end="")
-    print(
-        f" on {len(encoder.columns)} columns"
-        + (f", {outputs} classes" if groups is not None else "")
-    )
-    _note(data, encoder.notes)
+    print(f"{data}: {len(table):,} rows; {task} of {target!r} on {_some(encoder.used)}", end="")
+    print(f", {outputs} classes: {_some(encoder.classes)}" if groups is not None else "")
+    for line in missing_note(table, encoder.used):
+        print(line)
+    doubts = target_notes(table.column(target), task, chosen=arguments.task is None)
+    _note(data, [*_read_notes(arguments, table), *doubts, *encoder.notes])
 
     rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
     last = None if task == "regression" else "softmax"
@@ -82,7 +121,7 @@ def train(arguments: Namespace) -> None:
         line = classification_report(values[test], predicted, values[train])
     print(f"{line} ({len(test):,} rows)")
     print(speed_report(history))
-    network.save(output, extra={"table": encoder.to_dict()})
+    network.save(output, extra={"table": encoder.to_dict() | {"reading": table.reading.to_dict()}})
     print(f"wrote {output}")
 
 
@@ -95,34 +134,62 @@ def _loss(task: str, loss: str | None) -> str:
 
 
 def predict(arguments: Namespace) -> None:
-    """Apply a model to a table; write one line of CSV per row, in order."""
-    from fastnn.tables import TableEncoder, read_table  # needs an extra
+    """Apply a model to a table; write one line per row, in order."""
+    from fastnn.tables import FORMATS, open_table, table_bytes  # needs polars
 
+    output = arguments.output
+    form = ".csv" if output is None else ending(output, FORMATS)
+    if form is None:
+        known = ", ".join(FORMATS)
+        raise ValueError(f"{output}: unknown format, wanted a name that ends in one of {known}")
+    if output is not None:
+        check_output(output, [arguments.data, arguments.model], arguments.force)
     network = fastnn.load(arguments.model)  # its messages name the file
     with _naming(arguments.model):
-        if "table" not in network.extra:
-            raise ValueError("was not written by `python -m fastnn train`")
-        encoder = TableEncoder.from_dict(network.extra["table"])
+        encoder, reading = _described(network)
         if arguments.probabilities and encoder.task == "regression":
             raise ValueError("predicts numbers; --probabilities is for classes")
     with _naming(arguments.data):
-        frame = read_table(arguments.data)
-        inputs = encoder.encode(frame)
-    _note(arguments.data, encoder.unseen(frame))
+        table = open_table(
+            arguments.data,
+            _reading(arguments, reading),
+            expected=encoder.used,
+            names=encoder.without_header,
+        )
+        inputs = encoder.encode(table)
+    _note(arguments.data, [*_read_notes(arguments, table), *encoder.unseen(table)])
     outputs = network.predict(inputs)
-    header, columns = [encoder.target], [encoder.decode(outputs)]
+    columns = {encoder.target: encoder.decode(outputs)}
     if arguments.probabilities:
-        header += [f"probability of {name}" for name in encoder.classes]
-        columns += list(outputs.T)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(zip(*(map(_text, column) for column in columns), strict=True))
-    if arguments.output is None:
-        sys.stdout.write(text.getvalue())
+        names = [f"probability of {name}" for name in encoder.classes]
+        columns |= dict(zip(names, outputs.T, strict=True))
+    content = table_bytes(columns, form)
+    if output is None:
+        sys.stdout.write(content.decode())
     else:
-        Path(arguments.output).write_text(text.getvalue(), encoding="utf-8")
+        with whole_file(output) as file:
+            file.write(content)
 
 
-def _text(value: np.generic) -> str:
-    return value if isinstance(value, str) else f"{value:.7g}"
+def _described(network: fastnn.Network) -> tuple["TableEncoder", "Reading"]:
+    """Return the encoder of a network's table, and how that was read."""
+    from fastnn.tables import Reading, TableEncoder
+
+    if "table" not in network.extra:
+        raise ValueError("was not written by `python -m fastnn train`")
+    try:
+        state = dict(network.extra["table"])
+        reading = Reading.from_dict(state.pop("reading", {}))
+        encoder = TableEncoder.from_dict(state)
+        n_inputs = len(encoder.input_names)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"its description of the table is damaged: {error!r}") from None
+    if n_inputs != network.model.n_inputs:
+        raise ValueError("its description of the table is not for this network")
+    # A header that was there is found again; a file that lost it is refused for its numbers.
+    return encoder, replace(reading, header=None) if reading.header else reading
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names of a list."""
+    return ", ".join(names[:10]) + f" and {len(names) - 10} more" * (len(names) > 10)

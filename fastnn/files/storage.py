@@ -12,7 +12,8 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -41,9 +42,6 @@ def save(
 ) -> None:
     """Write `arrays` and `header` to the file `path`, whole or not at all.
 
-    The bytes go to a temporary file in the same directory, which is then renamed.  Readers see the
-    old file or the new one, even after a crash.
-
     Parameters
     ----------
     path : path
@@ -67,6 +65,20 @@ def save(
     if len(text) > _HEADER_LIMIT:
         raise ValueError(f"header has {len(text)} bytes, wanted at most {_HEADER_LIMIT}")
 
+    with whole_file(path) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for array in ordered:
+            file.write(array.reshape(-1).view(np.uint8))
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that replaces `path` when the block ends, and never if the block raises.
+
+    The bytes go to a temporary file in the same directory, which is then renamed.  Readers see the
+    old file or the new one, even after a crash.
+    """
     target = os.path.realpath(path)
     directory, base = os.path.split(target)
     temporary = os.path.join(directory, f".{base[:200]}.{secrets.token_hex(8)}.tmp")
@@ -75,10 +87,7 @@ def save(
     )
     try:
         with open(descriptor, "wb") as file:
-            file.write(len(text).to_bytes(8, "little"))
-            file.write(text)
-            for array in ordered:
-                file.write(array.reshape(-1).view(np.uint8))
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

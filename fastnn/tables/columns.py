@@ -1,5 +1,6 @@
 """A table's columns: what kind each is, and how it becomes inputs of a network."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,36 +8,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fastnn.tables.doubts import advice, numbers_note, refuse_mixture
+from fastnn.tables.reading import number_like
+from fastnn.tables.table import Column
+
 MOST_CATEGORIES = 100
 """How many of a column's texts, the most frequent ones, get their own input."""
 
 _DATE = r"^(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{4})([T ]\d{1,2}:\d{2}.*)?$"
-
-
-def as_numbers(column: pl.Series) -> pl.Series:
-    """Return a column as float64, with null where the value is not a number."""
-    if column.dtype.is_numeric() or column.dtype in (pl.String, pl.Null):
-        return column.cast(pl.Float64, strict=False)
-    return pl.Series(column.name, [None] * len(column), dtype=pl.Float64)
-
-
-def not_numbers(column: pl.Series) -> pl.Series:
-    """Return true where a value is present and is not a number."""
-    return column.is_not_null() & as_numbers(column).is_null()
-
-
-def only_numbers(column: pl.Series) -> bool:
-    """Return whether every value that is present is a number."""
-    return as_numbers(column).null_count() == column.null_count()
-
-
-def is_text(column: pl.Series) -> bool:
-    return column.dtype == pl.String
-
-
-def first_row(mask: pl.Series) -> int:
-    """Return the index of the first true row."""
-    return int(mask.arg_max() or 0)
 
 
 @dataclass(frozen=True)
@@ -55,8 +34,8 @@ class NumericColumn:
     kind: str = "numeric"
 
     @classmethod
-    def fit(cls, column: pl.Series) -> "NumericColumn":
-        values = as_numbers(column)
+    def fit(cls, column: Column, rows: pl.Series) -> "NumericColumn":
+        values = column.numbers.gather(rows)
         there = values.drop_nulls().to_numpy()
         mean, scale = mean_and_scale(there, column.name)
         median = float(np.median(there))
@@ -65,14 +44,13 @@ class NumericColumn:
     def names(self) -> list[str]:
         return [self.name] + [f"{self.name}=missing"] * self.flag_missing
 
-    def encode(self, column: pl.Series) -> NDArray[np.float64]:
-        if not only_numbers(column):
-            row = first_row(not_numbers(column))
+    def encode(self, column: Column) -> NDArray[np.float64]:
+        if not column.only_numbers:
             raise ValueError(
                 f"column {self.name!r} held numbers in training; "
-                f"data row {row + 1} holds {column[row]!r}"
+                f"{column.first(column.not_numbers, '{place} holds {value!r}')}. {advice(column)}"
             )
-        values = as_numbers(column)
+        values = column.numbers
         filled = values.fill_null(self.median).to_numpy()
         inputs = [(filled - self.mean) / self.scale]
         if self.flag_missing:
@@ -93,36 +71,52 @@ class CategoryColumn:
     kind: str = "category"
 
     @classmethod
-    def fit(cls, column: pl.Series) -> "CategoryColumn":
-        counts = column.cast(pl.String).drop_nulls().value_counts(sort=False)
-        ordered = counts.sort(by=["count", column.name], descending=[True, False])
-        categories = sorted(ordered[column.name].head(MOST_CATEGORIES))
-        return cls(column.name, categories, flag_missing=column.null_count() > 0)
+    def fit(cls, column: Column, rows: pl.Series) -> "CategoryColumn":
+        texts = column.values.gather(rows).cast(pl.String).alias("text")
+        counts = texts.drop_nulls().value_counts(sort=False, name="times")
+        ordered = counts.sort(by=["times", "text"], descending=[True, False])
+        categories = sorted(ordered["text"].head(MOST_CATEGORIES))
+        return cls(column.name, categories, flag_missing=texts.null_count() > 0)
 
     def names(self) -> list[str]:
         values = [*self.categories] + ["missing"] * self.flag_missing
         return [f"{self.name}={value}" for value in values]
 
-    def codes(self, column: pl.Series) -> pl.Series:
+    def codes(self, column: Column) -> pl.Series:
         """Return the position of each value among the categories, or null."""
-        text = column.cast(pl.String)
+        text = column.values.cast(pl.String)
+        if {*self.categories} <= {"true", "false"}:
+            text = text.str.to_lowercase()
         positions = range(len(self.categories))
         return text.replace_strict(
             list(self.categories), list(positions), default=None, return_dtype=pl.Int64
         )
 
-    def encode(self, column: pl.Series) -> NDArray[np.float64]:
-        inputs = np.zeros((len(column), len(self.names())))
+    def encode(self, column: Column) -> NDArray[np.float64]:
+        values = column.values
+        if not (column.is_text or values.dtype.is_numeric() or values.dtype == pl.Null):
+            raise ValueError(
+                f"column {self.name!r} held texts in training; now it has the type {values.dtype}"
+            )
+        inputs = np.zeros((len(values), len(self.names())))
         codes = self.codes(column)
         known = codes.is_not_null().to_numpy()
+        texts = pl.Series(self.categories, dtype=pl.String)
+        changed = column.only_numbers and values.count() and not known.any()
+        if changed and not number_like(texts).any():
+            shown = ", ".join(map(repr, self.categories[:5]))
+            raise ValueError(
+                f"column {self.name!r} held texts in training, such as {shown}; now it holds "
+                f"numbers, the first {column.first(values.is_not_null())}"
+            )
         inputs[known, codes.drop_nulls().to_numpy()] = 1
         if self.flag_missing:
-            inputs[column.is_null().to_numpy(), -1] = 1
+            inputs[values.is_null().to_numpy(), -1] = 1
         return inputs
 
-    def unseen(self, column: pl.Series) -> int:
-        """Count the values that training did not see, or saw too rarely."""
-        return int((self.codes(column).is_null() & column.is_not_null()).sum())
+    def unseen(self, column: Column) -> pl.Series:
+        """Return true for values that training did not see, or saw too rarely."""
+        return self.codes(column).is_null() & column.values.is_not_null()
 
 
 KINDS: dict[str, type[NumericColumn] | type[CategoryColumn]] = {
@@ -143,35 +137,56 @@ def mean_and_scale(values: NDArray[np.float64], name: str) -> tuple[float, float
     return mean, scale
 
 
-def choose(column: pl.Series, rows: pl.Series) -> NumericColumn | CategoryColumn | str:
-    """Return a column's encoder, fitted to `rows`, or the reason to ignore the column."""
-    trained = column.gather(rows)
-    texts = trained.drop_nulls()
+def choose(
+    column: Column, rows: pl.Series, as_text: bool = False
+) -> NumericColumn | CategoryColumn | str:
+    """Return a column's encoder, fitted to `rows`, or the reason to ignore the column.
+
+    Raises
+    ------
+    ValueError
+        If the column is mostly numbers, and is not wanted `as_text`.
+    """
+    values = column.values
+    texts = values.gather(rows).drop_nulls()
     if texts.is_empty():
         return "holds no values: ignored"
-    if only_numbers(column):
-        return NumericColumn.fit(trained)
-    if column.dtype.is_temporal() or (is_text(column) and texts.str.contains(_DATE).all()):
+    if as_text and (column.is_text or values.dtype.is_numeric()):
+        return CategoryColumn.fit(column, rows)
+    if column.only_numbers:
+        return NumericColumn.fit(column, rows)
+    if values.dtype.is_temporal() or (column.is_text and texts.str.contains(_DATE).all()):
         return "holds dates or times: ignored (you can add columns of numbers made from them)"
-    if not (is_text(column) or column.dtype == pl.Boolean):
-        return f"has the type {column.dtype}: ignored"
+    if not column.is_text:
+        return f"has the type {values.dtype}: ignored"
+    name = shlex.quote(column.name)
+    refuse_mixture(
+        column, f"To read it as text give --text {name}, to leave it out --ignore {name}"
+    )
     distinct = texts.n_unique()
     if distinct > 20 and 2 * distinct > len(texts):
-        return f"holds {distinct} different texts in {len(texts)} rows: ignored"
-    return CategoryColumn.fit(trained)
+        return (
+            f"holds {distinct} different texts in {len(texts)} rows, the first "
+            f"{column.first(values.is_not_null())}: ignored"
+        )
+    return CategoryColumn.fit(column, rows)
 
 
-def remark_on(column: pl.Series, encoder: NumericColumn | CategoryColumn) -> str | None:
+def remark_on(
+    column: Column, encoder: NumericColumn | CategoryColumn, rows: pl.Series
+) -> str | None:
     """Return what a user may not expect about how a column is used, or None."""
     if isinstance(encoder, NumericColumn):
-        return None
-    wrong = not_numbers(column)
-    if 2 * wrong.sum() < column.count():
-        row = first_row(wrong)
+        return numbers_note(column, rows)
+    present = column.values.drop_nulls().cast(pl.String)
+    numbers = number_like(present).sum()
+    if column.is_text and numbers and not column.only_numbers:
         return (
-            f"read as text, because {wrong.sum()} of {column.count()} values are not numbers "
-            f"(the first, in data row {row + 1}, is {column[row]!r})"
+            f"is read as text, though {numbers} of {len(present)} values look like numbers (the "
+            f"first that does not is {column.first(column.not_numbers)})"
         )
     if len(encoder.categories) == MOST_CATEGORIES:
         return f"only its {MOST_CATEGORIES} most frequent texts are used"
+    if len(encoder.names()) == 1:
+        return f"holds {encoder.categories[0]!r} only: of no use"
     return None

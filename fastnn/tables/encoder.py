@@ -1,6 +1,7 @@
 """Encode a whole table: inputs and target."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,70 +12,83 @@ from fastnn.tables.columns import (
     KINDS,
     CategoryColumn,
     NumericColumn,
-    as_numbers,
     choose,
-    first_row,
-    is_text,
     mean_and_scale,
-    not_numbers,
-    only_numbers,
     remark_on,
 )
-
-
-def _present(frame: pl.DataFrame, name: str) -> pl.Series:
-    if name not in frame.columns:
-        shown = ", ".join(map(repr, frame.columns[:20])) + ", ..." * (frame.width > 20)
-        raise ValueError(f"no column {name!r}; there are {shown}")
-    return frame[name]
+from fastnn.tables.doubts import advice, missing_note, refuse_mixture
+from fastnn.tables.table import Column, Table
 
 
 def read_target(
-    frame: pl.DataFrame, name: str, task: str | None = None
+    frame: pl.DataFrame | Table, name: str, task: str | None = None
 ) -> tuple[str, NDArray[Any]]:
     """Return the task and the target: numbers for a regression, or the classes as texts.
 
-    Unless `task` says otherwise, a column of numbers means ``"regression"`` and any other column
-    ``"classification"``.
+    Unless `task` says otherwise, a column of numbers means ``"regression"``.  Any other column, and
+    one with two different whole numbers only, means ``"classification"``.
 
     Raises
     ------
     ValueError
         If the column is missing, lacks values, or does not suit the task.
     """
-    column = _present(frame, name)
-    if column.null_count():
-        row = first_row(column.is_null()) + 1
+    column = Table.of(frame).column(name)
+    values = column.values
+    if values.null_count():
         raise ValueError(
-            f"target column {name!r} has no value in {column.null_count()} of {len(column)} rows, "
-            f"the first of them data row {row}; remove or fill those rows"
+            f"target column {name!r} has no value in {values.null_count()} of {len(values)} rows, "
+            f"the first of them {_first_missing(column)}; remove or fill those rows"
         )
-    numeric = only_numbers(column)
-    task = task or ("regression" if numeric else "classification")
+    if task is None:
+        refuse_mixture(column, "To take its values for classes give --task classification")
+        task = "regression" if column.only_numbers and not _two(column) else "classification"
     if task == "regression":
-        if not numeric:
-            row = first_row(not_numbers(column))
+        if not column.only_numbers:
             raise ValueError(
                 f"regression needs numbers; target column {name!r} holds "
-                f"{column[row]!r} in data row {row + 1}"
+                f"{column.first(column.not_numbers)}. {advice(column)}"
             )
-        return task, as_numbers(column).to_numpy()
+        return task, column.numbers.to_numpy()
     if task != "classification":
         raise ValueError(f"task must be 'regression' or 'classification', got {task!r}")
-    if not (is_text(column) or column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        raise ValueError(f"target column {name!r} has the type {column.dtype}; wanted classes")
-    texts = column.cast(pl.String)
+    return task, _classes(column)
+
+
+def _first_missing(column: Column) -> str:
+    return column.table.place(int(column.values.is_null().arg_max() or 0))
+
+
+def _two(column: Column) -> bool:
+    """Return whether two whole numbers are all that a column of numbers holds."""
+    numbers = column.numbers.unique()
+    return len(numbers) == 2 and bool((numbers == numbers.round()).all())
+
+
+def _classes(column: Column) -> NDArray[np.str_]:
+    """Return the classes as texts, one spelling for each number."""
+    name, values = column.name, column.values
+    if not (column.is_text or values.dtype.is_numeric()):
+        raise ValueError(f"target column {name!r} has the type {values.dtype}; wanted classes")
+    texts = values.cast(pl.String)
+    numbers = column.numbers
+    exact = column.only_numbers and bool((numbers.abs() < 2**53).all())
+    if exact and numbers.n_unique() < texts.n_unique():  # 1 and 1.0
+        spelling = {value: f"{value:.17g}" for value in numbers.unique()}
+        texts = numbers.replace_strict(
+            list(spelling), list(spelling.values()), return_dtype=pl.String
+        )
     distinct = texts.n_unique()
     if distinct == 1:
         raise ValueError(f"target column {name!r} holds one class only, {texts[0]!r}")
     if distinct > 20 and 2 * distinct > len(texts):
-        wrong = first_row(not_numbers(column))
-        first = "" if numeric else f" (data row {wrong + 1} has {texts[wrong]!r})"
+        wrong = column.not_numbers
+        first = "" if column.only_numbers else f" (the first text is {column.first(wrong)})"
         raise ValueError(
             f"target column {name!r} holds {distinct} different values in {len(texts)} rows; "
             f"wanted a few classes, or only numbers for a regression{first}"
         )
-    return task, texts.to_numpy().astype(str)
+    return texts.to_numpy().astype(str)
 
 
 @dataclass(frozen=True)
@@ -108,76 +122,105 @@ class TableEncoder:
     mean: float = 0.0
     scale: float = 1.0
     notes: tuple[str, ...] = ()
+    table_columns: tuple[str, ...] = ()
 
     @classmethod
     def fit(
         cls,
-        frame: pl.DataFrame,
+        frame: pl.DataFrame | Table,
         target: str,
         task: str | None = None,
         rows: ArrayLike | None = None,
+        text: Collection[str] = (),
+        ignore: Collection[str] = (),
     ) -> "TableEncoder":
         """Learn the encoding from some `rows` of a table, or from all of it.
 
-        All rows determine which columns hold numbers, and which classes there are.  `notes` then
-        lists the ignored columns with the reasons.
+        All rows determine which columns hold numbers, and which classes there are.  The columns
+        `text` are read as text even if they hold numbers, and those of `ignore` are left out.
+        `notes` then lists the ignored columns with the reasons, and what else is doubtful.
 
         Raises
         ------
         ValueError
-            If the target does not suit the task (see `read_target`), or no column is left.
+            If the target does not suit the task (see `read_target`), a column is mostly numbers but
+            not all, or no column is left.
         """
-        task, values = read_target(frame, target, task)
-        chosen = pl.Series(np.arange(len(frame)) if rows is None else np.asarray(rows))
+        table = Table.of(frame)
+        for option, names in (("--text", text), ("--ignore", ignore)):
+            for name in names:
+                if table.column(name).name == target:
+                    raise ValueError(f"{option} names the target, {target!r}")
+        task, values = read_target(table, target, task)
+        chosen = pl.Series(np.arange(len(table)) if rows is None else np.asarray(rows))
         columns, notes = [], []
-        for column in frame.drop(target):
-            encoder = choose(column, chosen)
-            remark = encoder if isinstance(encoder, str) else remark_on(column, encoder)
+        for name in table.names:
+            if name == target or name in ignore:
+                continue
+            column = table.column(name)
+            encoder = choose(column, chosen, name in text)
+            remark = encoder if isinstance(encoder, str) else remark_on(column, encoder, chosen)
             if remark:
-                notes.append(f"column {column.name!r} {remark}")
+                notes.append(f"column {name!r} {remark}")
             if not isinstance(encoder, str):
                 columns.append(encoder)
         if not columns:
             raise ValueError(f"no column is left to predict {target!r} from; " + "; ".join(notes))
+        encoder = cls(
+            tuple(columns), target, task, notes=tuple(notes), table_columns=tuple(table.names)
+        )
         if task == "regression":
             mean, scale = mean_and_scale(values[chosen.to_numpy()], target)
-            return cls(tuple(columns), target, task, (), mean, scale, tuple(notes))
-        return cls(tuple(columns), target, task, _sorted_classes(values), notes=tuple(notes))
+            return replace(encoder, mean=mean, scale=scale)
+        return replace(encoder, classes=_sorted_classes(values))
 
     @property
     def input_names(self) -> list[str]:
         """The names of the network's inputs: a column's name, or ``column=text``."""
         return [name for column in self.columns for name in column.names()]
 
-    def encode(self, frame: pl.DataFrame) -> NDArray[np.float32]:
+    @property
+    def used(self) -> list[str]:
+        """The names of the columns that become inputs."""
+        return [column.name for column in self.columns]
+
+    @property
+    def without_header(self) -> list[list[str]]:
+        """What the columns of a table without a header may be: those of training, or the inputs."""
+        every = list(self.table_columns)
+        return [every, [name for name in every if name != self.target]] if every else []
+
+    def encode(self, frame: pl.DataFrame | Table) -> NDArray[np.float32]:
         """Return the network's inputs, float32 of shape (n, n_inputs); other columns are ignored.
 
         Raises
         ------
         ValueError
-            If columns are missing, or a column of numbers holds something else.
+            If columns are missing, or a column holds something else than in training.
         """
-        present = set(frame.columns)
+        table = Table.of(frame)
+        present = set(table.names)
         absent = [column.name for column in self.columns if column.name not in present]
         if absent:
             raise ValueError(f"missing columns: {', '.join(map(repr, absent))}")
-        inputs = np.empty((len(frame), len(self.input_names)), np.float32)
+        inputs = np.empty((len(table), len(self.input_names)), np.float32)
         start = 0
         for column in self.columns:
             stop = start + len(column.names())
             with np.errstate(over="ignore", invalid="ignore"):
-                inputs[:, start:stop] = column.encode(frame[column.name])
-            _refuse_infinite(inputs[:, start], column.name)
+                inputs[:, start:stop] = column.encode(table.column(column.name))
+            _refuse_infinite(inputs[:, start], column.name, table)
             start = stop
         return inputs
 
-    def encode_target(self, frame: pl.DataFrame) -> NDArray[Any]:
+    def encode_target(self, frame: pl.DataFrame | Table) -> NDArray[Any]:
         """Return labels, int64 of shape (n,), or standardized numbers, float32 (n, 1)."""
-        _, values = read_target(frame, self.target, self.task)
+        table = Table.of(frame)
+        _, values = read_target(table, self.target, self.task)
         if self.task == "regression":
             with np.errstate(over="ignore", invalid="ignore"):
                 target = ((values - self.mean) / self.scale).astype(np.float32)
-            _refuse_infinite(target, self.target)
+            _refuse_infinite(target, self.target, table)
             return target[:, None]
         labels = {name: label for label, name in enumerate(self.classes)}
         return np.array([labels[value] for value in values], np.int64)
@@ -188,18 +231,23 @@ class TableEncoder:
             return outputs[:, 0].astype(np.float64) * self.scale + self.mean
         return np.array(self.classes)[outputs.argmax(axis=1)]
 
-    def unseen(self, frame: pl.DataFrame) -> list[str]:
-        """Return a note for every column with texts that training did not see."""
-        counts = {
-            column.name: column.unseen(frame[column.name])
-            for column in self.columns
-            if isinstance(column, CategoryColumn)
-        }
-        return [
-            f"column {name!r} holds texts not seen in training in {count} of {len(frame)} rows"
-            for name, count in counts.items()
-            if count
-        ]
+    def unseen(self, frame: pl.DataFrame | Table) -> list[str]:
+        """Return notes on what in a table differs from the training table."""
+        table = Table.of(frame)
+        notes = []
+        for encoder in self.columns:
+            column = table.column(encoder.name)
+            unseen = isinstance(encoder, CategoryColumn) and encoder.unseen(column)
+            if isinstance(unseen, pl.Series) and unseen.any():
+                notes.append(
+                    f"column {encoder.name!r} holds texts not seen in training in {unseen.sum()} "
+                    f"of {len(table)} rows, the first {column.first(unseen)}"
+                )
+        extra = [name for name in table.names if name not in self.table_columns]
+        if extra and self.table_columns:
+            shown = ", ".join(map(repr, extra[:20])) + ", ..." * (len(extra) > 20)
+            notes.append(f"columns that the training table did not have are ignored: {shown}")
+        return notes + missing_note(table, self.used)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that `encode` and `decode` need, in JSON types."""
@@ -207,21 +255,22 @@ class TableEncoder:
             "columns": [asdict(column) for column in self.columns],
             "classes": list(self.classes),
             "notes": list(self.notes),
+            "table_columns": list(self.table_columns),
         }
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "TableEncoder":
         """Return the encoder that `to_dict` described."""
         columns = tuple(KINDS[column["kind"]](**column) for column in state["columns"])
-        classes, notes = tuple(state["classes"]), tuple(state["notes"])
-        return cls(**state | {"columns": columns, "classes": classes, "notes": notes})
+        lists = {name: tuple(state.get(name, ())) for name in ("classes", "notes", "table_columns")}
+        return cls(**state | {"columns": columns} | lists)
 
 
-def _refuse_infinite(inputs: NDArray[np.float32], name: str) -> None:
+def _refuse_infinite(inputs: NDArray[np.float32], name: str, table: Table) -> None:
     wrong = ~np.isfinite(inputs)
     if wrong.any():
-        row = int(wrong.argmax()) + 1
-        raise ValueError(f"column {name!r} is infinite or too large in data row {row}")
+        place = table.place(int(wrong.argmax()))
+        raise ValueError(f"column {name!r} is infinite or too large in {place}")
 
 
 def _sorted_classes(values: NDArray[np.str_]) -> tuple[str, ...]:

@@ -1,24 +1,51 @@
-"""Read CSV and Parquet files as frames."""
+"""Read CSV and Parquet files as tables."""
 
 import csv
 import gzip
-from collections.abc import Iterator
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import polars as pl
-from polars import selectors
 
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
-"""Texts that mean a missing value, ignoring blanks around them."""
+from fastnn.tables.reading import Reading, number_like
+from fastnn.tables.table import Table, clean, unused
+
+_CHUNK = 20_000  # rows that are Python lists at a time
 
 
-def read_table(path: str | Path) -> pl.DataFrame:
-    """Read a CSV file (``.csv``, ``.tsv`` or ``.txt``, also with ``.gz``) or a ``.parquet`` file.
+def read_table(path: str | Path, reading: Reading | None = None) -> pl.DataFrame:
+    """Return the frame of :func:`open_table`."""
+    return open_table(path, reading or Reading()).frame
 
-    A CSV file must be UTF-8 with a header line.  Its separator is whichever of comma, semicolon,
-    tab and bar is most frequent in the header.  Its columns come back as stripped text, with null
-    for the texts of `MISSING`; :class:`TableEncoder` decides what is a number.
+
+def open_table(
+    path: str | Path,
+    reading: Reading,
+    expected: Collection[str] = (),
+    names: Sequence[Sequence[str]] = (),
+) -> Table:
+    """Read a CSV file, which may be compressed with gzip, or a Parquet file.
+
+    A CSV file must be UTF-8, with as many fields in each line as in the first, which names the
+    columns.  Its separator is whichever of comma, semicolon, tab and bar fits.  Its columns come
+    back as stripped text, with null for missing values; :class:`TableEncoder` decides what is a
+    number.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    reading : Reading
+        What to do otherwise.
+    expected : collection of str
+        Columns that there must be.  They tell a first line that holds numbers from data.
+    names : sequence of sequences of str
+        Names to choose from by their number, for a file without a header.  Otherwise columns are
+        called ``column_1``, ``column_2`` and so on.
 
     Raises
     ------
@@ -30,70 +57,152 @@ def read_table(path: str | Path) -> pl.DataFrame:
     path = Path(path)
     with path.open("rb"):
         pass  # a file that cannot be opened raises Python's own error
+    lines = None
     try:
-        frame = pl.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+        if is_parquet(path):
+            frame = pl.read_parquet(path)
+            header, notes = _names(frame.columns)
+            frame.columns = header
+        else:
+            frame, lines, reading, notes = _read_csv(path, reading, expected, names)
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"cannot be read as a table: {str(error).splitlines()[0]}") from None
     except UnicodeDecodeError:
         raise ValueError("cannot be read as a table: it is not UTF-8 text") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"cannot be read as a table: damaged gzip file ({error})") from None
     if frame.is_empty():
         raise ValueError("has no rows")
-    return _clean(frame)
+    absent = unused(frame, reading.missing)
+    return Table(clean(frame, reading), reading, lines, tuple(notes), absent)
 
 
-def _read_csv(path: Path) -> pl.DataFrame:
+def is_parquet(path: str | Path) -> bool:
+    """Return whether a file's name or first bytes say that it is Parquet."""
+    return Path(path).suffix.lower() == ".parquet" or _starts_with(Path(path), b"PAR1")
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
+def _read_csv(
+    path: Path, reading: Reading, expected: Collection[str], names: Sequence[Sequence[str]]
+) -> tuple[pl.DataFrame, np.ndarray, Reading, list[str]]:
+    """Return all fields as text, the line of each row, the reading with its header, and notes.
+
+    polars fills short lines with nulls and reads unclosed quotes as text, so that the reader is
+    Python's, which is slower but exact.
+    """
     with _open(path) as text:
-        header = text.readline().strip()
-    if not header:
-        raise ValueError("the first line is blank, wanted the names of the columns")
-    separator = max(",;\t|", key=header.count)
-    try:
-        frame = pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
-    except pl.exceptions.PolarsError:
-        _refuse_ragged(path, separator)
-        raise
-    # polars reads a blank line as a row of nulls, but only a line with separators is a row.
-    empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    if empty.any():
-        blank = pl.Series([not record for _, record in _records(path, separator)][1:])
-        frame = frame.filter(~(empty & blank))
-    return frame
+        if not text.readline().strip():
+            raise ValueError("the first line is blank, wanted the names of the columns")
+    records = _records(path, reading.delimiter or _delimiter(path))
+    line, first = next(records)
+    if reading.header is None:
+        _refuse_numbers(first, expected)
+        reading = Reading(**vars(reading) | {"header": True})
+    rows: list[list[str]] = []
+    chunks: list[pl.DataFrame] = []
+    lines: list[int] = []
+    notes: list[str] = []
+    if reading.header:
+        header, notes = _names(first)
+    else:
+        fits = [known for known in names if len(known) == len(first)]
+        if names and not fits:
+            wanted = " or ".join(str(len(known)) for known in names)
+            raise ValueError(f"has {len(first)} columns without names, wanted {wanted}")
+        header = [f"column_{number + 1}" for number in range(len(first))]
+        if fits and header != list(fits[0]):
+            header = list(fits[0])
+            notes = [f"columns without names are taken for {', '.join(map(repr, header))}"]
+        rows, lines = [first], [line]
+    what = "the header" if reading.header else f"line {line}"
+
+    def frame() -> pl.DataFrame:
+        columns = zip(*rows, strict=True) if rows else [()] * len(header)
+        return pl.DataFrame(
+            [pl.Series(n, c, dtype=pl.String) for n, c in zip(header, columns, strict=True)]
+        )
+
+    for line, record in records:
+        if len(record) != len(header):
+            if len(record) == 1 and not record[0].strip():
+                continue  # a line of blanks
+            raise ValueError(f"line {line} has {len(record)} fields, {what} has {len(header)}")
+        rows.append(record)
+        lines.append(line)
+        if len(rows) == _CHUNK:
+            chunks.append(frame())
+            rows = []
+    return pl.concat([*chunks, frame()]), np.array(lines, np.int64), reading, notes
 
 
 def _open(path: Path) -> TextIO:
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener = gzip.open if _starts_with(path, b"\x1f\x8b") or path.suffix == ".gz" else open
     return opener(path, "rt", encoding="utf-8-sig", newline="")
 
 
-def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield every record's last line number and its fields: slow but exact."""
+def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield every record that is not a blank line, with the number of its first line."""
     with _open(path) as text:
-        reader = csv.reader(text, delimiter=separator)
+        reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
+        line = 1
         try:
             for record in reader:
-                yield reader.line_num, record
+                if record:
+                    yield line, record
+                line = reader.line_num + 1
         except csv.Error as error:
-            raise ValueError(f"line {reader.line_num}: {error}") from None
+            quotes = " (a quotation mark that is not closed, or inside a text?)"
+            raise ValueError(f"line {line}: {error}{quotes}") from None
 
 
-def _refuse_ragged(path: Path, separator: str) -> None:
-    width = 0
-    for line, record in _records(path, separator):
-        width = width or len(record)
-        if len(record) > width:
-            raise ValueError(f"line {line} has {len(record)} fields, the header has {width}")
+def _delimiter(path: Path) -> str:
+    """Return the separator that gives the first lines as many fields each, and most of them."""
+    fits = {}
+    for mark in ",;\t|":
+        try:
+            widths = [len(record) for _, record in islice(_records(path, mark), 100)]
+        except ValueError:
+            continue  # the separator that is right will say what is wrong
+        if widths[0] > 1:
+            fits[mark] = (len(set(widths)) == 1, widths[0])
+    likely = [mark for mark, fit in fits.items() if fit == max(fits.values())]
+    if len(likely) > 1:
+        marks = " or ".join(map(repr, likely))
+        raise ValueError(f"fields may be separated by {marks}; give --delimiter")
+    return likely[0] if likely else ","
 
 
-def _clean(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return stripped text, with null for missing values and a single spelling of booleans."""
-    frame = frame.with_columns(
-        selectors.float().fill_nan(None),
-        selectors.by_dtype(pl.Boolean, pl.Categorical, pl.Enum).cast(pl.String),
-    )
-    text = selectors.string().str.strip_chars()
-    frame = frame.with_columns(pl.when(text.is_in(MISSING)).then(None).otherwise(text).name.keep())
-    lower = selectors.string().str.to_lowercase()
-    flags = frame.select(lower.is_in(["true", "false"]).all())
-    return frame.with_columns(
-        pl.col([flag.name for flag in flags if flag.item()]).str.to_lowercase()
-    )
+def _refuse_numbers(first: list[str], expected: Collection[str]) -> None:
+    """Refuse a first line that seems to be data: it holds numbers, and no name that we know."""
+    fields = pl.Series([name.strip() for name in first])
+    numbers = fields.filter(number_like(fields))
+    known = pl.Series(list(expected), dtype=pl.String)
+    telling = len(known) > 1 or not number_like(known).any()
+    if len(numbers) and not (len(known) and telling and set(known) <= set(fields)):
+        raise ValueError(
+            f"line 1 holds {numbers[0]!r}, a number, so it seems to be data and not the names of "
+            "the columns; give --no-header if it is data (columns are then called column_1, "
+            "column_2, ...), or --header if these are names"
+        )
+
+
+def _names(given: list[str]) -> tuple[list[str], list[str]]:
+    """Return columns' names without blanks around them, and notes on those that had none."""
+    names = [name.strip() for name in given]
+    notes = []
+    for number, name in enumerate(names, 1):
+        if not name:
+            names[number - 1] = f"column_{number}"
+            notes.append(f"column {number} has no name and is called 'column_{number}'")
+    for number, name in enumerate(names, 1):
+        first = names.index(name) + 1
+        if first < number:
+            raise ValueError(
+                f"columns {first} and {number} are both called {name!r}; rename one of them"
+            )
+    return names, notes

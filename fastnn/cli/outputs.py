@@ -1,0 +1,37 @@
+"""Where a command may write: never over its input, over other files only with ``--force``."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def check_output(path: str | Path, inputs: Iterable[str], force: bool) -> None:
+    """Refuse a file that cannot be written or must not be, before any work is done.
+
+    Raises
+    ------
+    ValueError
+        If `path` is one of the `inputs`, by whatever name or link, or exists and `force` is false.
+    OSError
+        If its directory does not exist or cannot be written to, or it is no regular file.
+    """
+    path = Path(path)
+    for given in inputs:
+        if path.exists() and os.path.exists(given) and path.samefile(given):
+            raise ValueError(f"{path}: is the input {given}, which is never overwritten")
+    target = Path(os.path.realpath(path))  # where a link leads: that is what is written
+    for directory in (path.parent, target.parent):
+        if not directory.is_dir():
+            raise FileNotFoundError(f"{path}: there is no directory {directory}")
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path}: is not a regular file")
+    if os.path.lexists(path) and not force:
+        raise FileExistsError(f"{path}: exists; give --force to replace it")
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(f"{path}: cannot write to the directory {target.parent}")
+
+
+def ending(path: str | Path, known: Iterable[str]) -> str | None:
+    """Return the longest of the `known` endings that a file's name has, or None."""
+    name = Path(path).name.lower()
+    return max((one for one in known if name.endswith(one)), key=len, default=None)

@@ -1,0 +1,124 @@
+"""A table in memory: its values, which of them are numbers, and where they stood in the file."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from polars import selectors
+
+from fastnn.tables.reading import MISSING, Reading
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's `values`, and as `numbers`: float64, with null for what is missing or is none."""
+
+    values: pl.Series
+    numbers: pl.Series
+    table: "Table"
+
+    @property
+    def name(self) -> str:
+        return self.values.name
+
+    @property
+    def is_text(self) -> bool:
+        return self.values.dtype == pl.String
+
+    @property
+    def not_numbers(self) -> pl.Series:
+        """True where a value is present and is not a number."""
+        return self.values.is_not_null() & self.numbers.is_null()
+
+    @property
+    def only_numbers(self) -> bool:
+        """Whether every value that is present is a number."""
+        return self.numbers.null_count() == self.values.null_count()
+
+    def first(self, mask: pl.Series, words: str = "{value!r} in {place}") -> str:
+        """Return the first value under `mask` and its place."""
+        row = int(mask.arg_max() or 0)
+        return words.format(value=self.values[row], place=self.table.place(row))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame that :func:`clean` has seen, how it was read, and the line of each row, if known.
+
+    `notes` say what is worth telling about the reading, and `unused` are those of the texts said to
+    mean a missing value that were not found.
+    """
+
+    frame: pl.DataFrame
+    reading: Reading = field(default_factory=Reading)
+    lines: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, frame: "pl.DataFrame | Table") -> "Table":
+        """Return a table as it is, or one made from a frame."""
+        return frame if isinstance(frame, Table) else cls(clean(frame, Reading()))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def names(self) -> list[str]:
+        return self.frame.columns
+
+    def column(self, name: str) -> Column:
+        """Return one column.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name.
+        """
+        if name not in self.names:
+            shown = ", ".join(map(repr, self.names[:20])) + ", ..." * (len(self.names) > 20)
+            hint = ""
+            if self.lines is not None:
+                hint = "; --no-header if line 1 is data" if self.reading.header else ""
+                hint += "; --delimiter if there are more" if len(self.names) == 1 else ""
+            raise ValueError(f"no column {name!r}; there are {shown}{hint}")
+        values = self.frame[name]
+        if values.dtype == pl.String:
+            numbers = self.reading.numbers(values)
+        elif values.dtype.is_numeric() or values.dtype == pl.Null:
+            numbers = values.cast(pl.Float64)
+        else:
+            numbers = pl.Series(name, [None] * len(values), dtype=pl.Float64)
+        return Column(values, numbers, self)
+
+    def place(self, row: int) -> str:
+        """Return where a row stood, in words."""
+        return f"data row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+
+def unused(frame: pl.DataFrame, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of some texts that are nowhere in a frame, blanks and columns' types aside."""
+    values = [frame[name].cast(pl.String).str.strip_chars() for name in frame.columns]
+    return tuple(text for text in texts if not any((column == text).any() for column in values))
+
+
+def clean(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+    """Return stripped text, with null for missing values and a single spelling of booleans."""
+    frame = frame.with_columns(
+        selectors.float().fill_nan(None),
+        selectors.by_dtype(pl.Boolean, pl.Categorical, pl.Enum).cast(pl.String),
+    )
+    text = selectors.string().str.strip_chars()
+    missing = [*MISSING, *reading.missing]
+    frame = frame.with_columns(pl.when(text.is_in(missing)).then(None).otherwise(text).name.keep())
+    numbers = reading.numbers(pl.Series(reading.missing, dtype=pl.String)).drop_nulls().to_list()
+    if numbers:
+        number = selectors.numeric()
+        absent = number.cast(pl.Float64).is_in(numbers)
+        frame = frame.with_columns(pl.when(absent).then(None).otherwise(number).name.keep())
+    lower = selectors.string().str.to_lowercase()
+    flags = frame.select(lower.is_in(["true", "false"]).all())
+    return frame.with_columns(
+        pl.col([flag.name for flag in flags if flag.item()]).str.to_lowercase()
+    )
