@@ -86,6 +86,11 @@ def delimiter(text: str) -> str:
     return "\t" if text in ("tab", "\\t") else text
 
 
+def thousands(text: str) -> str:
+    """Parse the mark between thousands, or ``none``."""
+    return "" if text == "none" else text
+
+
 def add_reading(command: argparse.ArgumentParser) -> None:
     """Add the table, and the options that say how to read it."""
     command.add_argument("data", metavar="DATA", help="the table, CSV or Parquet")
@@ -99,7 +104,10 @@ def add_reading(command: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--decimal", choices=[".", ","], help="the decimal mark (default: .)")
     group.add_argument(
-        "--thousands", metavar="MARK", help="what separates thousands (default: nothing)"
+        "--thousands",
+        type=thousands,
+        metavar="MARK",
+        help="what separates thousands, or none (default: none)",
     )
     group.add_argument(
         "--delimiter",

@@ -54,7 +54,7 @@ def _read_notes(arguments: Namespace, table: "Table") -> list[str]:
     from fastnn.tables import missing_option
 
     unused = [missing_option(text) for text in arguments.missing if text.strip() in table.unused]
-    return [*table.notes, *(f"no value is what {option} says" for option in unused)]
+    return [*table.notes, *(f"{option}: no value is that" for option in unused)]
 
 
 def train(arguments: Namespace) -> None:
@@ -70,7 +70,10 @@ def train(arguments: Namespace) -> None:
     )
 
     data, target = arguments.data, arguments.target.strip()
-    output = Path(arguments.output or Path(Path(data).name.split(".")[0]).with_suffix(".fastnn"))
+    with open(data, "rb"):
+        pass  # first of all: its name is also the model's
+    name = Path(data).name
+    output = arguments.output or f"{name.split('.')[0] or name}.fastnn"
     check_output(output, [data], arguments.force)
     if ending(output, FORMATS):
         raise ValueError(f"{output}: is the name of a table, wanted one for a model: .fastnn")

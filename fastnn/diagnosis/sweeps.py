@@ -35,7 +35,7 @@ def _pyplot():
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        hint = "pip install 'fastnn-kernels[plot]'"
+        hint = "pip install matplotlib"
         raise ImportError(f"plot() wants matplotlib: {hint}") from error
     return pyplot
 

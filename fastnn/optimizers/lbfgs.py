@@ -74,7 +74,7 @@ class LBFGS(Optimizer):
         try:
             from scipy.optimize import line_search
         except ImportError as error:
-            raise ImportError("LBFGS wants SciPy: pip install 'fastnn-kernels[lbfgs]'") from error
+            raise ImportError("LBFGS wants SciPy: pip install scipy") from error
         objective = _Objective(program, parameters, penalty, how)
         pairs = _Pairs(parameters, self.history_size)
         first, sums, seconds = program.updates, np.zeros((epochs, 2)), np.zeros(epochs)

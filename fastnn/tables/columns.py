@@ -45,6 +45,11 @@ class NumericColumn:
         return [self.name] + [f"{self.name}=missing"] * self.flag_missing
 
     def encode(self, column: Column) -> NDArray[np.float64]:
+        if not (column.only_numbers or column.is_text):
+            raise ValueError(
+                f"column {self.name!r} held numbers in training; "
+                f"now it has the type {column.values.dtype}"
+            )
         if not column.only_numbers:
             raise ValueError(
                 f"column {self.name!r} held numbers in training; "

@@ -34,8 +34,9 @@ def refuse_mixture(column: Column, otherwise: str) -> None:
         return
     wrong = column.not_numbers
     raise ValueError(
-        f"column {column.name!r} seems to hold numbers, but {wrong.sum()} of {len(texts)} values "
-        f"are none: the first is {column.first(wrong)}. {advice(column)} {otherwise}"
+        f"column {column.name!r} seems to hold numbers, but cannot be read as such in "
+        f"{wrong.sum()} of {len(texts)} rows, the first {column.first(wrong)}. {advice(column)} "
+        f"{otherwise}"
     )
 
 
@@ -43,13 +44,18 @@ def advice(column: Column) -> str:
     """Return the options that would make the values of a column numbers, as a sentence."""
     reading = column.table.reading
     wrong = column.values.filter(column.not_numbers).unique(maintain_order=True)
-    options = reading.others(wrong[0])
-    if options:
-        readings = " or ".join(f"{option} if it is {value:.15g}" for option, value in options)
+    like = wrong.filter(number_like(wrong))
+    if len(like) and like[0] == wrong[0]:
+        options = reading.others(like) or reading.others(like.head(1))
+        if not options:  # $5 or 5%
+            return "Leave only the numbers there."
+        readings = " or ".join(
+            f"{option} if it is {value:.15g}" for value, option in options.items()
+        )
         return f"Give {readings}."
-    marks = [text for text in wrong if not reading.others(text)]
-    if len(marks) > 5 or any(number_like(pl.Series(marks))):  # 5 %, or text
-        return "Replace what is no number."
+    marks = wrong.filter(~number_like(wrong))
+    if len(marks) > 5:
+        return "Leave only the numbers there."
     given = " ".join(missing_option(mark) for mark in marks)
     header = " (Or leave out --no-header, if it is a name.)" if _on_line_1(column) else ""
     return f"Give {given} if that means a missing value.{header}"

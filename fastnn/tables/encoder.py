@@ -158,12 +158,12 @@ class TableEncoder:
             if name == target or name in ignore:
                 continue
             column = table.column(name)
-            encoder = choose(column, chosen, name in text)
-            remark = encoder if isinstance(encoder, str) else remark_on(column, encoder, chosen)
+            choice = choose(column, chosen, name in text)
+            remark = choice if isinstance(choice, str) else remark_on(column, choice, chosen)
             if remark:
                 notes.append(f"column {name!r} {remark}")
-            if not isinstance(encoder, str):
-                columns.append(encoder)
+            if not isinstance(choice, str):
+                columns.append(choice)
         if not columns:
             raise ValueError(f"no column is left to predict {target!r} from; " + "; ".join(notes))
         encoder = cls(

@@ -73,7 +73,7 @@ def open_table(
         raise ValueError(f"cannot be read as a table: damaged gzip file ({error})") from None
     if frame.is_empty():
         raise ValueError("has no rows")
-    absent = unused(frame, reading.missing)
+    absent = unused(frame, reading)
     return Table(clean(frame, reading), reading, lines, tuple(notes), absent)
 
 
@@ -98,7 +98,8 @@ def _read_csv(
     with _open(path) as text:
         if not text.readline().strip():
             raise ValueError("the first line is blank, wanted the names of the columns")
-    records = _records(path, reading.delimiter or _delimiter(path))
+    delimiter = reading.delimiter or _delimiter(path)
+    records = _records(path, delimiter)
     line, first = next(records)
     if reading.header is None:
         _refuse_numbers(first, expected)
@@ -131,7 +132,10 @@ def _read_csv(
         if len(record) != len(header):
             if len(record) == 1 and not record[0].strip():
                 continue  # a line of blanks
-            raise ValueError(f"line {line} has {len(record)} fields, {what} has {len(header)}")
+            raise ValueError(
+                f"line {line} has {len(record)} fields, {what} has {len(header)} (separated by "
+                f"{delimiter!r}; --delimiter changes that)"
+            )
         rows.append(record)
         lines.append(line)
         if len(rows) == _CHUNK:

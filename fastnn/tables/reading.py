@@ -1,6 +1,7 @@
 """How the texts of a table are read: what separates them, what is a number and what is missing."""
 
 import re
+import shlex
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>",
 """Texts that mean a missing value, ignoring blanks around them."""
 
 _BLANKS = "[\u00a0\u202f\u2009]"  # the ones that typesetters put between thousands
+_THOUSANDS = ("", *",. '’_")
 _EXPONENT = "(?:[eE][+-]?[0-9]+)?"
 _NUMBER_LIKE = (
     "^[$€£¥]? ?[+\u2212-]?[$€£¥]? ?"
@@ -34,7 +36,7 @@ class Reading:
 
     delimiter: str | None = None
     decimal: str = "."
-    thousands: str | None = None
+    thousands: str = ""
     missing: tuple[str, ...] = ()
     header: bool | None = None
 
@@ -44,50 +46,51 @@ class Reading:
         )
         if wrong:
             raise ValueError(f"--delimiter is {self.delimiter!r}, wanted one character, or tab")
-        if self.thousands is not None and self.thousands not in tuple(",. '’_"):
+        if self.thousands not in _THOUSANDS:
             raise ValueError(
-                f"--thousands is {self.thousands!r}, wanted a comma, point, blank, apostrophe or _"
+                f"--thousands is {self.thousands!r}, wanted a comma, point, blank, "
+                "apostrophe, _ or none"
             )
         if self.thousands == self.decimal:
             raise ValueError(f"--decimal and --thousands are both {self.decimal!r}")
 
     def numbers(self, texts: pl.Series) -> pl.Series:
         """Return texts as float64, with null where one is not a number."""
-        if self.thousands == " ":
-            texts = texts.str.replace_all(_BLANKS, " ")
-        point = re.escape(self.decimal)
-        digits = f"[0-9]+{point}?[0-9]*|{point}[0-9]+"
         if self.thousands:
-            digits += f"|[0-9]{{1,3}}(?:{re.escape(self.thousands)}[0-9]{{3}})+(?:{point}[0-9]*)?"
-        number = texts.str.contains(f"^[+-]?(?:(?:{digits}){_EXPONENT}|(?i:inf|infinity))$")
-        plain = texts.set(~number, None)
-        if self.thousands:
-            plain = plain.str.replace_all(self.thousands, "", literal=True)
-        return plain.str.replace_all(self.decimal, ".", literal=True).cast(pl.Float64)
+            if self.thousands == " ":
+                texts = texts.str.replace_all(_BLANKS, " ")
+            mark, point = re.escape(self.thousands), re.escape(self.decimal)
+            groups = f"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+({point}[0-9]*)?$"
+            wrong = texts.str.contains(mark) & ~texts.str.contains(groups)
+            texts = texts.set(wrong, None).str.replace_all(self.thousands, "", literal=True)
+        if self.decimal != ".":
+            texts = texts.set(texts.str.contains(".", literal=True), None)
+            texts = texts.str.replace_all(self.decimal, ".", literal=True)
+        return texts.cast(pl.Float64, strict=False).fill_nan(None)
 
-    def others(self, text: str) -> list[tuple[str, float]]:
-        """Return the options with the fewest changes that make `text` a number, and that number.
+    def others(self, texts: pl.Series) -> dict[float, str]:
+        """Return the fewest options that make all texts numbers, by what the first then is.
 
         Examples
         --------
-        >>> Reading().others("1,234")
-        [('--thousands ,', 1234.0), ('--decimal ,', 1.234)]
+        >>> Reading().others(pl.Series(["1,234"]))
+        {1234.0: '--thousands ,', 1.234: '--decimal ,'}
         """
-        found: dict[int, list[tuple[str, float]]] = {}
+        found: dict[int, dict[float, str]] = {}
         for decimal in ".,":
-            for thousands in (None, ",", ".", " ", "'", "’", "_"):
-                if thousands == decimal or (thousands is None and self.thousands is not None):
+            for thousands in _THOUSANDS:
+                if thousands == decimal:
                     continue
-                (value,) = replace(self, decimal=decimal, thousands=thousands).numbers(
-                    pl.Series([text])
-                )
-                if value is not None:
+                other = replace(self, decimal=decimal, thousands=thousands)
+                values = other.numbers(texts)
+                if not values.has_nulls():
                     options = [f"--decimal {decimal}"] * (decimal != self.decimal)
                     if thousands != self.thousands:
-                        quote = "'" if thousands == " " else '"' if thousands in ("'", "’") else ""
-                        options.append(f"--thousands {quote}{thousands}{quote}")
-                    found.setdefault(len(options), []).append((" ".join(options), value))
-        return found[min(found)] if found else []
+                        options.append(
+                            f"--thousands {shlex.quote(thousands) if thousands else 'none'}"
+                        )
+                    found.setdefault(len(options), {}).setdefault(values[0], " ".join(options))
+        return found[min(found)] if found else {}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in JSON types."""

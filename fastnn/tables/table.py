@@ -55,6 +55,7 @@ class Table:
     lines: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    _columns: dict[str, Column] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, frame: "pl.DataFrame | Table") -> "Table":
@@ -83,13 +84,17 @@ class Table:
                 hint = "; --no-header if line 1 is data" if self.reading.header else ""
                 hint += "; --delimiter if there are more" if len(self.names) == 1 else ""
             raise ValueError(f"no column {name!r}; there are {shown}{hint}")
-        values = self.frame[name]
+        if name not in self._columns:
+            self._columns[name] = self._column(self.frame[name])
+        return self._columns[name]
+
+    def _column(self, values: pl.Series) -> Column:
         if values.dtype == pl.String:
             numbers = self.reading.numbers(values)
         elif values.dtype.is_numeric() or values.dtype == pl.Null:
             numbers = values.cast(pl.Float64)
         else:
-            numbers = pl.Series(name, [None] * len(values), dtype=pl.Float64)
+            numbers = pl.Series(values.name, [None] * len(values), dtype=pl.Float64)
         return Column(values, numbers, self)
 
     def place(self, row: int) -> str:
@@ -97,10 +102,18 @@ class Table:
         return f"data row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
 
-def unused(frame: pl.DataFrame, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of some texts that are nowhere in a frame, blanks and columns' types aside."""
-    values = [frame[name].cast(pl.String).str.strip_chars() for name in frame.columns]
-    return tuple(text for text in texts if not any((column == text).any() for column in values))
+def unused(frame: pl.DataFrame, reading: Reading) -> tuple[str, ...]:
+    """Return those texts said to mean a missing value that are nowhere in a frame."""
+    texts = frame.select(selectors.string() | selectors.by_dtype(pl.Categorical, pl.Enum))
+    texts = texts.cast(pl.String).select(pl.all().str.strip_chars())
+    numbers = frame.select(selectors.numeric().cast(pl.Float64))
+    values = reading.numbers(pl.Series(reading.missing, dtype=pl.String))
+    return tuple(
+        text
+        for text, value in zip(reading.missing, values, strict=True)
+        if not any((column == text).any() for column in texts)
+        and not any((column == value).any() for column in numbers)
+    )
 
 
 def clean(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
