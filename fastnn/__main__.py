@@ -102,7 +102,12 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="one more text that means a missing value, as in --missing '?' (may be repeated)",
     )
-    group.add_argument("--decimal", choices=[".", ","], help="the decimal mark (default: .)")
+    group.add_argument(
+        "--decimal",
+        choices=[".", ","],
+        metavar="MARK",
+        help="the decimal mark, . or , (default: .)",
+    )
     group.add_argument(
         "--thousands",
         type=thousands,

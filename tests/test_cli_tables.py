@@ -117,9 +117,12 @@ def test_decimal_commas_and_thousands(run, spell, separator, options):
     assert status == 0 and "regression of 'price' on size, city" in out and err == ""
 
 
-def test_percents_and_currencies_are_not_lost(run):
-    text = csv(*((row, 0, f"${size}") for row, size in enumerate(SIZES)))
-    assert f"the first '${SIZES[0]}' in line 2" in run(text)[2]
+@pytest.mark.parametrize("spelling", ["${}", "{}%", "{} €", "\u2212{}", "{}kg", "{} m/s"])
+def test_signs_and_units_are_not_lost(run, spelling):
+    text = csv(*((row, 0, spelling.format(size)) for row, size in enumerate(SIZES)))
+    status, _, err = run(text)
+    assert status == 2 and f"the first '{spelling.format(SIZES[0])}' in line 2" in err
+    assert "Leave only the numbers there" in err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fastnn.tables.doubts import advice, numbers_note, refuse_mixture
-from fastnn.tables.reading import number_like
+from fastnn.tables.reading import number_like, with_unit
 from fastnn.tables.table import Column
 
 MOST_CATEGORIES = 100
@@ -165,11 +165,15 @@ def choose(
     if not column.is_text:
         return f"has the type {values.dtype}: ignored"
     name = shlex.quote(column.name)
-    refuse_mixture(
-        column, f"To read it as text give --text {name}, to leave it out --ignore {name}"
-    )
+    otherwise = f"To read it as text give --text {name}, to leave it out --ignore {name}"
+    refuse_mixture(column, otherwise)
     distinct = texts.n_unique()
     if distinct > 20 and 2 * distinct > len(texts):
+        if 2 * with_unit(texts).sum() >= len(texts):
+            raise ValueError(
+                f"column {column.name!r} seems to hold numbers with units, the first "
+                f"{column.first(values.is_not_null())}. Leave only the numbers there. {otherwise}"
+            )
         return (
             f"holds {distinct} different texts in {len(texts)} rows, the first "
             f"{column.first(values.is_not_null())}: ignored"

@@ -54,7 +54,7 @@ def advice(column: Column) -> str:
         )
         return f"Give {readings}."
     marks = wrong.filter(~number_like(wrong))
-    if len(marks) > 5:
+    if len(marks) > 5 or not all(mark.isprintable() for mark in marks):
         return "Leave only the numbers there."
     given = " ".join(missing_option(mark) for mark in marks)
     header = " (Or leave out --no-header, if it is a name.)" if _on_line_1(column) else ""

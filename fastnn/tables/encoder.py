@@ -45,9 +45,10 @@ def read_target(
         task = "regression" if column.only_numbers and not _two(column) else "classification"
     if task == "regression":
         if not column.only_numbers:
+            settle = advice(column) if column.numbers.count() else "Is it --task classification?"
             raise ValueError(
                 f"regression needs numbers; target column {name!r} holds "
-                f"{column.first(column.not_numbers)}. {advice(column)}"
+                f"{column.first(column.not_numbers)}. {settle}"
             )
         return task, column.numbers.to_numpy()
     if task != "classification":

@@ -46,6 +46,8 @@ class Reading:
         )
         if wrong:
             raise ValueError(f"--delimiter is {self.delimiter!r}, wanted one character, or tab")
+        if self.decimal not in (".", ","):
+            raise ValueError(f"--decimal is {self.decimal!r}, wanted a point or comma")
         if self.thousands not in _THOUSANDS:
             raise ValueError(
                 f"--thousands is {self.thousands!r}, wanted a comma, point, blank, "
@@ -100,6 +102,11 @@ class Reading:
     def from_dict(cls, state: dict[str, Any]) -> "Reading":
         """Return the reading that `to_dict` described."""
         return cls(**state | {"missing": tuple(state.get("missing", ()))})
+
+
+def with_unit(texts: pl.Series) -> pl.Series:
+    """Return true for numbers with letters behind them, such as 12.5 kg."""
+    return texts.str.contains(r"^[+-]?[0-9][0-9., ]*[A-Za-zµ°][A-Za-zµ°/²³0-9]{0,7}$")
 
 
 def number_like(texts: pl.Series) -> pl.Series:
