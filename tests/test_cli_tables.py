@@ -229,7 +229,7 @@ def test_what_is_ignored_or_of_no_use_is_listed(run):
         "column 'id' numbers the rows and is used as a number; --ignore id",
         "column 'day' holds dates or times: ignored",
         "column 'note' holds 32 different texts in 32 rows, the first 'text 0' in line 2: ignored",
-        "column 'constant' holds 5.0 only: of no use",
+        "column 'constant' holds 5 only: of no use",
         "column 'empty' holds no values: ignored",
         "column 'column_9' holds no values: ignored",
     ):

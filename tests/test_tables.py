@@ -112,10 +112,18 @@ def test_numbers_are_standardized(table):
     assert X.dtype == np.float32
 
 
+def test_rounding_is_no_spread(table):
+    encoder, X = encoded(table("a,b,y\n" + f"0.3,1e-20,1\n{0.1 + 0.2!r},3e-20,2\n" * 20))
+    assert not X[:, 0].any() and set(X[:, 1]) == {-1, 1}
+    assert encoder.encode(table("a,b\n0.31,5e-20\n")).tolist() == [[0, 3]]
+
+
 @pytest.mark.parametrize("value", ["0", "0.1", "-3e7", "1e300"])
 def test_constant_column_is_zero(table, value):
-    _, X = encoded(table(f"a,y\n{value},1\n{value},2\n{value},3\n"))
+    encoder, X = encoded(table(f"a,y\n{value},1\n{value},2\n{value},3\n"))
     assert np.array_equal(X, np.zeros((3, 1)))
+    # Its weights are as they were drawn, so that other values later must not count.
+    assert np.array_equal(encoder.encode(table("a\n7\n-7\n")), np.zeros((2, 1)))
 
 
 def test_missing_numbers_are_the_median_and_flagged(table):

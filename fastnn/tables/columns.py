@@ -22,7 +22,8 @@ _DATE = r"^(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{4})([T ]\d{1,2}:\d{2}
 class NumericColumn:
     """A standardized column: (value - mean) / scale, with the median for missing values.
 
-    The scale is the standard deviation, or 1 for a constant column, which therefore becomes 0.
+    The scale is the standard deviation, or 0 for a column that was constant in training: nothing
+    was learned from it, so that it becomes 0 whatever it holds later.
     With `flag_missing`, a second input is 1 where the value is missing.
     """
 
@@ -37,7 +38,7 @@ class NumericColumn:
     def fit(cls, column: Column, rows: pl.Series) -> "NumericColumn":
         values = column.numbers.gather(rows)
         there = values.drop_nulls().to_numpy()
-        mean, scale = mean_and_scale(there, column.name)
+        mean, scale = mean_and_scale(there, column)
         median = float(np.median(there))
         return cls(column.name, mean, scale, median, flag_missing=values.null_count() > 0)
 
@@ -57,7 +58,7 @@ class NumericColumn:
             )
         values = column.numbers
         filled = values.fill_null(self.median).to_numpy()
-        inputs = [(filled - self.mean) / self.scale]
+        inputs = [(filled - self.mean) / self.scale if self.scale else np.zeros(len(values))]
         if self.flag_missing:
             inputs.append(values.is_null().to_numpy())
         return np.column_stack(inputs)
@@ -130,16 +131,25 @@ KINDS: dict[str, type[NumericColumn] | type[CategoryColumn]] = {
 }
 
 
-def mean_and_scale(values: NDArray[np.float64], name: str) -> tuple[float, float]:
-    """Return what standardizes the values of a column."""
-    # min == max rather than a small deviation: the mean of equal values can round off them.
-    if values.min() == values.max():
-        return float(values[0]), 1.0
+def mean_and_scale(values: NDArray[np.float64], column: Column) -> tuple[float, float]:
+    """Return what standardizes values of a column; a scale of 0 says that they are all equal.
+
+    Values that only rounding tells apart count as equal.
+
+    Raises
+    ------
+    ValueError
+        If the values are infinite or too large for that.
+    """
+    low, high = values.min(), values.max()
+    unit = np.finfo(np.float32 if column.values.dtype == pl.Float32 else np.float64).eps
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = float(values.mean()), float(values.std()) or 1.0
+        spread, mean, scale = high - low, float(values.mean()), float(values.std())
+    if np.isfinite(spread) and spread <= 8 * unit * max(-low, high):
+        return float(low), 0.0
     if not np.isfinite(scale):
-        raise ValueError(f"column {name!r} holds infinite or too large numbers")
-    return mean, scale
+        raise ValueError(f"column {column.name!r} holds infinite or too large numbers")
+    return mean, scale or 1.0
 
 
 def choose(
@@ -186,7 +196,7 @@ def remark_on(
 ) -> str | None:
     """Return what a user may not expect about how a column is used, or None."""
     if isinstance(encoder, NumericColumn):
-        return numbers_note(column, rows)
+        return numbers_note(column, encoder.scale == 0)
     present = column.values.drop_nulls().cast(pl.String)
     numbers = number_like(present).sum()
     if column.is_text and numbers and not column.only_numbers:

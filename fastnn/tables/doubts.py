@@ -3,8 +3,6 @@
 import re
 import shlex
 
-import polars as pl
-
 from fastnn.tables.reading import number_like
 from fastnn.tables.table import Column, Table
 
@@ -71,11 +69,11 @@ def _on_line_1(column: Column) -> bool:
     return lines is not None and lines[0] == 1 and column.not_numbers[0]
 
 
-def numbers_note(column: Column, rows: pl.Series) -> str | None:
-    """Return what is worth telling about a column of numbers, given the `rows` to train on."""
+def numbers_note(column: Column, constant: bool) -> str | None:
+    """Return what is worth telling about a column of numbers, or None."""
     values = column.numbers.drop_nulls()
-    if column.numbers.gather(rows).n_unique() == 1:
-        return f"holds {values[0]!r} only: of no use"
+    if constant:
+        return f"holds {values[0]:.12g} only: of no use"
     whole = len(values) == len(column.table) and (values == values.round()).all()
     if not whole or values.n_unique() < len(values):
         return None
@@ -90,6 +88,8 @@ def target_notes(column: Column, task: str, chosen: bool) -> list[str]:
     """Return what is worth telling about the target; `chosen` if `--task` was not given."""
     name, values = column.name, column.numbers
     distinct = values.n_unique()
+    if distinct == 1 and task == "regression":
+        return [f"target {name!r} holds {values[0]:g} only: there is nothing to learn"]
     if column.only_numbers and chosen and task == "classification":
         low, high = values.unique().sort()
         return [

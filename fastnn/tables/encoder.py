@@ -171,8 +171,8 @@ class TableEncoder:
             tuple(columns), target, task, notes=tuple(notes), table_columns=tuple(table.names)
         )
         if task == "regression":
-            mean, scale = mean_and_scale(values[chosen.to_numpy()], target)
-            return replace(encoder, mean=mean, scale=scale)
+            mean, scale = mean_and_scale(values[chosen.to_numpy()], table.column(target))
+            return replace(encoder, mean=mean, scale=scale or 1.0)
         return replace(encoder, classes=_sorted_classes(values))
 
     @property
