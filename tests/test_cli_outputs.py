@@ -121,6 +121,15 @@ def test_names_that_a_model_cannot_have(work, no_work, name, said):
     assert status == 2 and said in err and len(err.splitlines()) == 1
 
 
+def test_a_write_protected_file_is_refused_first(work, no_work, monkeypatch):
+    allowed = os.access
+    monkeypatch.setattr(  # the administrator may write everywhere
+        os, "access", lambda path, mode: str(path).endswith(".csv") and allowed(path, mode)
+    )
+    status, _, err = work("train", "t.csv", *TRAIN, "--force")
+    assert status == 2 and "write-protected" in err
+
+
 def test_a_link_to_nowhere_counts_as_a_file(work, no_work):
     os.symlink("not-there.csv", "link.csv")
     status, _, err = work("predict", "t.fastnn", "t.csv", "--output", "link.csv")

@@ -13,7 +13,7 @@ def check_output(path: str | Path, inputs: Iterable[str], force: bool) -> None:
     ValueError
         If `path` is one of the `inputs`, by whatever name or link, or exists and `force` is false.
     OSError
-        If its directory does not exist or cannot be written to, or it is no regular file.
+        If its directory does not exist, one of them is write-protected, or it is no regular file.
     """
     path = Path(path)
     for given in inputs:
@@ -27,8 +27,9 @@ def check_output(path: str | Path, inputs: Iterable[str], force: bool) -> None:
         raise OSError(f"{path}: is not a regular file")
     if os.path.lexists(path) and not force:
         raise FileExistsError(f"{path}: exists; give --force to replace it")
-    if not os.access(target.parent, os.W_OK):
-        raise PermissionError(f"{path}: cannot write to the directory {target.parent}")
+    for needed in (target.parent, target):
+        if needed.exists() and not os.access(needed, os.W_OK):
+            raise PermissionError(f"{path}: cannot be written, as {needed} is write-protected")
 
 
 def ending(path: str | Path, known: Iterable[str]) -> str | None:
