@@ -11,9 +11,10 @@ def check_output(path: str | Path, inputs: Iterable[str], force: bool) -> None:
     Raises
     ------
     ValueError
-        If `path` is one of the `inputs`, by whatever name or link, or exists and `force` is false.
+        If `path` is one of the `inputs`, by whatever name or link.
     OSError
-        If its directory does not exist, one of them is write-protected, or it is no regular file.
+        If it exists and `force` is false, is no regular file, or is in a directory that does not
+        exist, or if either of the two is write-protected.
     """
     path = Path(path)
     for given in inputs:
