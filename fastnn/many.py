@@ -124,7 +124,7 @@ def fit_many(
     if n_threads is not None:
         n_threads = checks.positive_int(n_threads, "n_threads")
     # What float32 can hold, float64 can too: checking for one network covers all.
-    strictest = min(found, key=lambda network: network.dtype.itemsize)
+    strictest = min(found, key=lambda each: each.model.input_dtype.itemsize + each.dtype.itemsize)
     plan = fitting.make_plan(
         strictest.model,
         X,
@@ -144,6 +144,9 @@ def fit_many(
                 f"X has {n_inputs} columns, but networks[{number}] was built for "
                 f"{network.model.n_features} inputs"
             )
+    kinds = {(network.model.input_dtype, network.dtype): network.model for network in found}
+    for model in kinds.values():
+        fitting.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
     plans = []
     for number, network in enumerate(found):
         names = network.model.names.agreed(X, y, owner=f"networks[{number}]")

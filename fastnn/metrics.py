@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.checks import one_of, positive_int
+from fastnn.inputs.precision import is_constant
 
 Function = Callable[..., float]
 
@@ -78,8 +79,8 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
     """Return the coefficient of determination, averaged over outputs.
 
     ``1 - sum((y - prediction)**2) / sum((y - mean(y))**2)``: 1 is perfect, and predicting the mean
-    of these rows gives 0.  A constant target gives 1 if every prediction is exact, else 0, as in
-    scikit-learn's ``r2_score``.
+    of these rows gives 0.  A target that is constant, except for rounding, gives 1 if
+    every prediction is exact, else 0, as in scikit-learn's ``r2_score``.
 
     Examples
     --------
@@ -89,8 +90,11 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
     left = np.average(np.square(_errors(y, prediction)), axis=0, weights=sample_weight)
     center = np.average(y.astype(np.float64), axis=0, weights=sample_weight)
     total = np.average(np.square(y - center), axis=0, weights=sample_weight)
-    total[np.ptp(y, axis=0) == 0] = 0  # exactly, despite rounding
-    shares = np.where(left > 0, 1.0, 0.0)
+    low, high = y.min(axis=0), y.max(axis=0)
+    constant = is_constant(low, high, y.dtype)
+    total[constant] = 0  # exactly, despite rounding
+    within = np.where(constant, np.square(np.subtract(high, low, dtype=np.float64)), 0)
+    shares = np.where(left > within, 1.0, 0.0)
     np.divide(left, total, out=shares, where=total > 0)
     return float(1 - shares.mean())
 

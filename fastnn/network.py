@@ -323,7 +323,7 @@ class Network:
         >>> network.train_on_batch(np.ones((2, 1)), np.array([[1.0], [2.0]]))
         2.5
         """
-        return fitting.train_on_batch(self.model, self.model.check_data(X, y, sample_weight))
+        return fitting.train_on_batch(self.model, X, y, sample_weight)
 
     def evaluate(
         self,

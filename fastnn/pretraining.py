@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from fastnn import optimizers
 from fastnn.callbacks import History
-from fastnn.inputs import checks
+from fastnn.inputs import checks, precision
 from fastnn.layers import Dense, Dropout
 from fastnn.network import Network
 
@@ -81,7 +81,8 @@ def pretrain(
         batch_size = checks.positive_int(batch_size, "batch_size")
     optimizer = optimizers.get(optimizer)
     names = network.model.names.agreed(X)
-    rows = checks.as_inputs(X, network.model.n_features, network.dtype, "X")
+    rows = network.model.check_inputs(X)
+    precision.warn_of_lost_digits(rows, X, "X", network.model.input_dtype, stacklevel=2)
     chain = network.preprocessing
     if chain is not None:
         if not chain.fitted:

@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 def without_warnings(function: Callable[..., T]) -> Callable[..., T]:
-    """Suppress the losses' warnings, which are for training: the diagnosis reports its own."""
+    """Suppress the warnings of `fit`, which are for training: the diagnosis reports its own."""
 
     @functools.wraps(function)
     def quiet(*arguments: Any, **settings: Any) -> T:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "loss '", UserWarning)
+            warnings.filterwarnings("ignore", "(loss '|[Xy] column )", UserWarning)
             return function(*arguments, **settings)
 
     return quiet

@@ -14,6 +14,7 @@ from fastnn.diagnosis.findings import Finding
 from fastnn.diagnosis.gradients import check_gradients, has_own_kernels
 from fastnn.diagnosis.probes import check_oscillation, check_units
 from fastnn.diagnosis.trials import CONSTANT, Study, Trial, overfit_small
+from fastnn.inputs.precision import constant_columns
 
 _SMALL_BATCH = 32
 
@@ -28,7 +29,7 @@ def _standardized(values: np.ndarray) -> np.ndarray:
     """Return the columns scaled to mean 0 and standard deviation 1; constant ones become 0."""
     centered = values - values.mean(axis=0, dtype=np.float64)
     deviation = centered.std(axis=0)
-    return centered / np.where(deviation > 1e-12 * np.abs(values).max(axis=0), deviation, np.inf)
+    return centered / np.where(constant_columns(values) | (deviation == 0), np.inf, deviation)
 
 
 def gradient(study: Study) -> Iterator[Finding]:
@@ -245,7 +246,7 @@ def _constant_prediction(study: Study, simple: str) -> Finding:
 def _explained(x: np.ndarray, y: np.ndarray, study: Study) -> float:
     """Return the R^2 on held-out rows of a ridge regression on inputs and random ReLU features."""
     rng = np.random.default_rng(study.seed)
-    x = _standardized(x.astype(np.float64))
+    x = _standardized(x)
     if study.network.loss.target == "class":
         y = np.eye(study.n_outputs)[y]
     weights = rng.standard_normal((x.shape[1], 64)) / math.sqrt(x.shape[1])

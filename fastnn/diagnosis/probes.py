@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from fastnn.callbacks import Callback, History, Logs
 from fastnn.diagnosis.copies import as_network, copy_of
-from fastnn.inputs import checks
 from fastnn.network import Network
 
 _FLAT = 0.01
@@ -61,7 +60,7 @@ def check_units(network: Network, X: ArrayLike) -> list[LayerUnits]:
     [LayerUnits(layer=0, activation='tanh', saturated=0.0, dead=None)]
     """
     if not as_network(network).built:
-        x = checks.as_inputs(X, None, network.dtype)
+        x = network.model.check_inputs(X)
         network = copy_of(network, x.shape[1])
     found = []
     for number, output in enumerate(network.layer_outputs(X)):

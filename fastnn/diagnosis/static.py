@@ -7,6 +7,7 @@ import numpy as np
 from fastnn.activations import Softmax
 from fastnn.diagnosis.findings import Finding
 from fastnn.diagnosis.trials import Study
+from fastnn.inputs.precision import constant_columns
 from fastnn.network import Network
 
 
@@ -36,12 +37,12 @@ def labels(kind: str, y: np.ndarray, n_outputs: int) -> Finding | None:
 
 
 def constants(study: Study) -> Iterator[Finding]:
-    """Inputs or targets that are equal in every row."""
-    if len(study.x) > 1 and (study.x == study.x[:1]).all():
+    """Inputs or targets that are equal in every row, except for rounding."""
+    if len(study.x) > 1 and constant_columns(study.x).all():
         number = float(len(study.x))
         problem = f"the inputs are the same in all {len(study.x):,} rows"
         yield Finding("constant_inputs", number, problem, "Check how X is made")
-    elif len(study.y) > 1 and (study.y == study.y[:1]).all():
+    elif len(study.y) > 1 and constant_columns(study.y).all():
         problem = f"the target is {study.y.flat[0]:g} in all {len(study.y):,} rows"
         yield Finding(
             "constant_target", float(study.y.flat[0]), problem, "There is nothing to learn"

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from fastnn.inputs.arrays import as_numbers
 from fastnn.inputs.checks import as_inputs, positive_int, probability
+from fastnn.inputs.precision import is_constant
 from fastnn.inputs.settings import Stateful, setting
 
 
@@ -67,10 +68,12 @@ class BinnedTarget(Stateful):
         Raises
         ------
         ValueError, TypeError
-            If `y` has another shape, holds anything but finite numbers, or is constant.
+            If `y` has another shape, holds anything but finite numbers, or is constant except
+            for rounding.
         """
-        values = np.sort(_as_vector(y))
-        if values[0] == values[-1]:
+        given = _as_vector(y)
+        values = np.sort(given.astype(np.float64))
+        if is_constant(values[0], values[-1], given.dtype):
             raise ValueError(f"y is {values[0]} everywhere, wanted at least two different values")
         # Edges are training values, so no bin is empty.  The smallest value cannot be an edge,
         # because the bin below it would be empty.
@@ -209,4 +212,4 @@ def _as_vector(y: ArrayLike) -> np.ndarray:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] != 1:
         raise ValueError(f"y has shape {values.shape}, wanted (n,) or (n, 1)")
-    return as_inputs(values, dtype=np.float64, name="y")[:, 0].astype(np.float64)
+    return as_inputs(values, dtype=np.float64, name="y")[:, 0]

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.checks import as_inputs
+from fastnn.inputs.precision import rounding
 from fastnn.inputs.settings import look_up, setting, table
 from fastnn.preprocessing import projection, scaling  # noqa: F401  # for TABLE
+from fastnn.preprocessing.scaling import column_ranges
 from fastnn.preprocessing.transformer import Transformer
 
 
@@ -65,10 +67,19 @@ class Chain(Transformer):
         return self.width_
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
-        fitted = []
+        fitted: list[Any] = []
+        moved = np.zeros(1)
         for step in self.steps:
+            low, high = column_ranges(rows)
+            moved = np.maximum(moved, rounding(low, high, rows.dtype))
+            # A step hides how large its inputs were: after "center", what rounding left of a
+            # constant column looks like a spread.
+            noise = (low < high) & (high - low <= moved)
+            if noise.any():
+                rows = np.where(noise, low.astype(rows.dtype), rows)
             fitted.append(_copy(step).fit(rows))
             rows = _transformed(step, fitted[-1].transform, rows)
+            moved = fitted[-1].carry(moved) if isinstance(step, Transformer) else np.zeros(1)
         return {"steps_": fitted, "width_": rows.shape[1]}
 
     def _forward(self, block: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels import COMPILED
-from fastnn.preprocessing.scaling import column_means
+from fastnn.preprocessing.scaling import column_means, column_ranges
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
 
 
@@ -84,7 +84,7 @@ class PCA(Transformer):
         return len(self.components_)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
-        mean = column_means(rows)
+        mean = column_means(rows, *column_ranges(rows))
         covariance = np.zeros((len(mean), len(mean)))
         for block in float_blocks(rows):
             block -= mean
@@ -114,6 +114,9 @@ class PCA(Transformer):
                 "as many as X has columns, and rows"
             )
         return wanted
+
+    def carry(self, rounding: np.ndarray) -> np.ndarray:
+        return np.full(len(self.components_), np.linalg.norm(rounding))
 
     # Use the engine's product, not NumPy's, so that a row's bits do not depend on other rows.
     def _forward(self, block: np.ndarray) -> np.ndarray:
@@ -169,6 +172,9 @@ class Whiten(PCA, _Bounded):
     """
 
     name = "whiten"
+
+    def carry(self, rounding: np.ndarray) -> np.ndarray:
+        return super().carry(rounding) / np.sqrt(self.explained_variance_ + self.eps)
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         scores = super()._forward(block)

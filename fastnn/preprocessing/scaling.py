@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.checks import boolean, finite_float
+from fastnn.inputs.precision import is_constant
 from fastnn.inputs.settings import setting
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
 
@@ -17,13 +18,13 @@ def column_ranges(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def column_means(rows: np.ndarray) -> np.ndarray:
-    """Return the mean of each column; for a constant column, exactly its value."""
+def column_means(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the mean of each column from `low` to `high`; of a constant one, exactly its value."""
     total = np.zeros(rows.shape[1])
     for block in float_blocks(rows):
         total += block.sum(axis=0)
     not_too_large("the mean", total)
-    return np.clip(total / len(rows), *column_ranges(rows))
+    return np.clip(total / len(rows), low, high)
 
 
 class Center(Transformer):
@@ -58,12 +59,15 @@ class Center(Transformer):
     per_feature: bool = setting(default=True, check=boolean)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
-        means = column_means(rows)
+        means = column_means(rows, *column_ranges(rows))
         if self.per_feature:
             return {"mean_": means}
         mean = means.mean()
         not_too_large("the mean", mean)
         return {"mean_": float(np.clip(mean, means.min(), means.max()))}
+
+    def carry(self, rounding: np.ndarray) -> np.ndarray:
+        return rounding
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.mean_
@@ -79,7 +83,7 @@ class Standardize(Transformer):
 
     ``(x - mean_) / scale_`` with ``scale_ = sqrt(mean((x - mean_)**2))``.  The standard deviation
     divides by n, not n - 1, as in scikit-learn's ``StandardScaler``.  A feature that is constant in
-    training gets scale 1 and becomes 0.
+    training, except for rounding in the dtype of `X`, gets scale 1 and becomes 0.
 
     Attributes
     ----------
@@ -107,14 +111,19 @@ class Standardize(Transformer):
     scale_: np.ndarray = setting(init=False)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
-        mean = column_means(rows)
+        low, high = column_ranges(rows)
+        mean = column_means(rows, low, high)
         squares = np.zeros_like(mean)
         for block in float_blocks(rows):
             block -= mean
             squares += np.square(block, out=block).sum(axis=0)
         not_too_large("the variance", squares)
         var = squares / len(rows)
-        return {"mean_": mean, "var_": var, "scale_": _divisors(np.sqrt(var))}
+        deviation = np.where(is_constant(low, high, rows.dtype), 0.0, np.sqrt(var))
+        return {"mean_": mean, "var_": var, "scale_": _divisors(deviation)}
+
+    def carry(self, rounding: np.ndarray) -> np.ndarray:
+        return rounding / self.scale_
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.mean_
@@ -141,8 +150,9 @@ class MinMax(Transformer):
     """Scale each feature so that its training values fill a range.
 
     ``low + (x - data_min_) * (high - low) / (data_max_ - data_min_)``.  Other rows may fall outside
-    the range.  A feature that is constant in training is not scaled, only shifted: to 0, or if 0 is
-    outside the range, to the end of the range nearest to 0.
+    the range.  A feature that is constant in training, except for rounding in the dtype of `X`, is
+    not scaled, only shifted: to 0, or if 0 is outside the range, to the end of the range nearest
+    to 0.
 
     Parameters
     ----------
@@ -182,7 +192,7 @@ class MinMax(Transformer):
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         low, high = self.feature_range
         least, most = column_ranges(rows)
-        width = most - least
+        width = np.where(is_constant(least, most, rows.dtype), 0.0, most - least)
         not_too_large("the range", width)
         return {
             "data_min_": least,
@@ -190,6 +200,9 @@ class MinMax(Transformer):
             "scale_": np.where(width > 0, (high - low) / _divisors(width), 1.0),
             "offset_": np.where(width > 0, low, np.clip(0.0, low, high)),
         }
+
+    def carry(self, rounding: np.ndarray) -> np.ndarray:
+        return rounding * self.scale_
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.data_min_

@@ -116,6 +116,13 @@ class Transformer(Stateful):
         """Reverse `_forward` for a block of float64 rows, which may be overwritten."""
         raise NotImplementedError
 
+    def carry(self, rounding: np.ndarray) -> np.ndarray:
+        """Return how far rounding, by up to so much in each column of rows, moves the results.
+
+        What lies within is no spread for the next transformer; 0 means that this is not known.
+        """
+        return np.zeros(1)
+
     def __sklearn_clone__(self) -> Self:
         return type(self)(**self.settings())  # not fitted
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fastnn.inputs.precision import is_constant
 from fastnn.tables.doubts import advice, numbers_note, refuse_mixture
 from fastnn.tables.reading import number_like, with_unit
 from fastnn.tables.table import Column
@@ -141,12 +142,11 @@ def mean_and_scale(values: NDArray[np.float64], column: Column) -> tuple[float, 
     ValueError
         If the values are infinite or too large for that.
     """
-    low, high = values.min(), values.max()
-    unit = np.finfo(np.float32 if column.values.dtype == pl.Float32 else np.float64).eps
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread, mean, scale = high - low, float(values.mean()), float(values.std())
-    if np.isfinite(spread) and spread <= 8 * unit * max(-low, high):
+    low, dtype = values.min(), np.float32 if column.values.dtype == pl.Float32 else np.float64
+    if is_constant(low, values.max(), dtype):
         return float(low), 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = float(values.mean()), float(values.std())
     if not np.isfinite(scale):
         raise ValueError(f"column {column.name!r} holds infinite or too large numbers")
     return mean, scale or 1.0

@@ -13,7 +13,7 @@ from fastnn.callbacks.base import SPEED
 from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
-from fastnn.inputs import checks
+from fastnn.inputs import checks, precision
 from fastnn.layers import penalties
 from fastnn.preprocessing.chain import Chain
 from fastnn.training import evaluation, lowering
@@ -41,8 +41,17 @@ def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options
     hooks = CallbackList([history, *bar, *(callbacks or ())])
     if model.loss.warning is not None:
         warnings.warn(model.loss.warning, UserWarning, stacklevel=3)
+    warn_of_lost_digits(model, plan.data, X, y, stacklevel=3)
     train(model, begin(model, plan), hooks, bool(bar or callbacks), network)
     return history
+
+
+def warn_of_lost_digits(model: Model, data: Data, X: Any, y: Any, stacklevel: int) -> None:
+    """Warn if the model's dtype loses what tells the rows of `data` apart; X and y name columns."""
+    level = stacklevel + 1
+    precision.warn_of_lost_digits(data.x, X, "X", model.input_dtype, level)
+    if data.y.ndim == 2:
+        precision.warn_of_lost_digits(data.y, y, "y", model.dtype, level)
 
 
 @dataclass
@@ -349,8 +358,10 @@ def _blame(
     )
 
 
-def train_on_batch(model: Model, data: Data) -> float:
+def train_on_batch(model: Model, X: Any, y: Any, sample_weight: Any) -> float:
     """Make one update with all rows, without counting an epoch; return their loss before it."""
+    data = model.check_data(X, y, sample_weight)
+    warn_of_lost_digits(model, data, X, y, stacklevel=3)
     plan = begin(model, adapt(model, Plan(data.weighted(), None, 1, len(data.x), False)))
     penalty, epochs = model.penalty(), model.epochs
     history = History()

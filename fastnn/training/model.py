@@ -275,6 +275,17 @@ class Model:
 
     # Data
 
+    @property
+    def input_dtype(self) -> np.dtype:
+        """What X is cast to first: preprocessing computes in float64."""
+        return self.dtype if self.preprocessing is None else np.dtype(np.float64)
+
+    def check_inputs(
+        self, X: ArrayLike, name: str = "X", n_features: int | None = None
+    ) -> np.ndarray:
+        """Check rows from a caller, not preprocessed yet."""
+        return checks.as_inputs(X, n_features or self.n_features, self.input_dtype, name)
+
     def check_data(
         self,
         X: ArrayLike,
@@ -291,7 +302,7 @@ class Model:
         if like is not None:
             n_features, names = like.x.shape[1], like.names
         names = names.agreed(X, y, prefix)
-        x = checks.as_inputs(X, n_features, self.dtype, f"{prefix}X")
+        x = self.check_inputs(X, f"{prefix}X", n_features)
         y = self.loss.as_targets(y, len(x), self.n_outputs, self.dtype, f"{prefix}y")
         weight = None
         if sample_weight is not None:

@@ -28,8 +28,7 @@ def predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.nda
         model.names.agreed(X)
     if model.preprocessing is not None:
         model.need_built("predict")
-        x = checks.as_inputs(X, model.n_features, model.dtype)
-        X = model.preprocessing.transform(x, model.dtype)
+        X = model.preprocessing.transform(model.check_inputs(X), model.dtype)
     return outputs(model, X, batch_size)
 
 

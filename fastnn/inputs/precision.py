@@ -1,0 +1,132 @@
+"""What rounding does to columns: spreads that are nothing else, and digits that a type lacks."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from fastnn.inputs.arrays import describe_place
+from fastnn.inputs.checks import blocks
+
+_UNITS = 8
+"""Values at most this many units of rounding apart count as equal.  The sums of 1,000 rows of 100
+shares, which should all be 1, lie up to five apart."""
+_SHARE = 1e-3
+"""A type lacks digits if it moves values by more than this share of a column's range."""
+_FIRST_ROWS = 32
+
+
+def rounding(low: ArrayLike, high: ArrayLike, dtype: DTypeLike) -> np.ndarray:
+    """Return how far apart equal numbers from `low` to `high` can be, because `dtype` rounds them.
+
+    Integers are exact.
+
+    Examples
+    --------
+    >>> rounding([0.1], [1.0], np.float64).tolist() == [8 * 2.0**-52]
+    True
+    """
+    dtype = np.dtype(dtype)
+    unit = np.finfo(dtype).eps if dtype.kind == "f" else 0.0
+    return _UNITS * unit * _largest(low, high)
+
+
+def is_constant(low: ArrayLike, high: ArrayLike, dtype: DTypeLike) -> np.ndarray:
+    """Return whether columns from `low` to `high` are constant except for rounding in `dtype`.
+
+    Whatever divides by a column's spread asks this first: the spread of [0.3, 0.1 + 0.2] is a
+    rounding error, however exactly it is known.
+
+    Examples
+    --------
+    >>> is_constant([0.3, 1e-20], [0.1 + 0.2, 2e-20], np.float64)
+    array([ True, False])
+    """
+    if np.dtype(dtype).kind != "f":
+        return np.equal(low, high)
+    with np.errstate(all="ignore"):
+        return np.subtract(high, low, dtype=np.float64) <= rounding(low, high, dtype)
+
+
+def constant_columns(array: np.ndarray) -> np.ndarray:
+    """Return which columns of an array with rows are constant; see :func:`is_constant`."""
+    return is_constant(array.min(axis=0), array.max(axis=0), array.dtype)
+
+
+def warn_of_lost_digits(
+    array: np.ndarray, data: Any, name: str, dtype: DTypeLike, stacklevel: int
+) -> None:
+    """Warn if `dtype` cannot tell a column's values apart, or only roughly.
+
+    Parameters
+    ----------
+    array : array, (rows, columns)
+        Finite numbers, as :mod:`fastnn.inputs.checks` returned them for the caller's `data`.
+    dtype : data type
+        What computations start with.
+    stacklevel : int
+        As in :func:`warnings.warn`, as if that were called in place of this function.
+    """
+    dtype = np.dtype(dtype)
+    if array.dtype == dtype or array.dtype.itemsize < dtype.itemsize:
+        return
+    remedy = ""
+    if dtype == np.float32:
+        remedy = ", or use dtype='float64'"
+        if name == "X":
+            remedy += " or preprocessing='standardize', which computes in float64"
+    with np.errstate(all="ignore"):
+        for column in _suspects(array, dtype):
+            moved, low, high = _moved(array[:, column], dtype)
+            spread = float(high.item() - low.item())
+            if moved <= _SHARE * spread:
+                continue
+            _, _, where = describe_place((0, int(column)), data).partition(", ")
+            size = _largest(low, high)
+            warnings.warn(
+                f"{name} {where} has numbers near {size:.2g} that differ by at most {spread:.1g}, "
+                f"and {dtype} moves them by up to {moved:.1g}: subtract a constant first{remedy}",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
+
+
+def _suspects(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the columns whose range is so small beside their numbers that digits may be lost.
+
+    A few rows acquit nearly all columns: further rows only add to the range, and the largest number
+    grows by no more than the range does.
+    """
+    some = array[:_FIRST_ROWS]
+    suspects = np.flatnonzero(_is_narrow(some.min(axis=0), some.max(axis=0), dtype))
+    if not len(suspects):
+        return suspects
+    low = high = array[0, suspects]
+    for _, block in blocks(array):
+        some = block[:, suspects]
+        low, high = np.minimum(low, some.min(axis=0)), np.maximum(high, some.max(axis=0))
+    return suspects[_is_narrow(low, high, dtype) & ~is_constant(low, high, array.dtype)]
+
+
+def _is_narrow(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    return 2 * np.finfo(dtype).eps * _largest(low, high) > _SHARE * (high - low)
+
+
+def _largest(low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    return np.maximum(np.abs(low, dtype=np.float64), np.abs(high, dtype=np.float64))
+
+
+def _moved(column: np.ndarray, dtype: np.dtype) -> tuple[float, Any, Any]:
+    """Return how far `dtype` moves values against the smallest one, that one, and the largest."""
+    low, high = column.min(), column.max()
+    start, moved = np.float64(low.astype(dtype)), 0.0
+    for _, block in blocks(column):
+        if column.dtype.kind == "f":
+            true = block - low
+        else:  # exactly: integers may have more digits than float64, and differences wrap around
+            true = (block.astype(np.uint64) - np.asarray(low).astype(np.uint64)).astype(np.float64)
+        held = block.astype(dtype).astype(np.float64) - start
+        moved = max(moved, float(np.abs(held - true).max()))
+    return moved, low, high
