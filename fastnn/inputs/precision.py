@@ -46,7 +46,8 @@ def is_constant(low: ArrayLike, high: ArrayLike, dtype: DTypeLike) -> np.ndarray
     if np.dtype(dtype).kind != "f":
         return np.equal(low, high)
     with np.errstate(all="ignore"):
-        return np.subtract(high, low, dtype=np.float64) <= rounding(low, high, dtype)
+        spread = np.subtract(high, low, dtype=np.float64)
+        return (spread <= rounding(low, high, dtype)) & np.isfinite(spread)
 
 
 def constant_columns(array: np.ndarray) -> np.ndarray:
@@ -71,17 +72,17 @@ def warn_of_lost_digits(
     dtype = np.dtype(dtype)
     if array.dtype == dtype or array.dtype.itemsize < dtype.itemsize:
         return
-    remedy = ""
-    if dtype == np.float32:
-        remedy = ", or use dtype='float64'"
-        if name == "X":
-            remedy += " or preprocessing='standardize', which computes in float64"
     with np.errstate(all="ignore"):
         for column in _suspects(array, dtype):
             moved, low, high = _moved(array[:, column], dtype)
             spread = float(high.item() - low.item())
             if moved <= _SHARE * spread:
                 continue
+            remedy = ""
+            if dtype == np.float32:
+                remedy = ", or use dtype='float64'"
+                if name == "X":
+                    remedy += " or preprocessing='standardize', which computes in float64"
             _, _, where = describe_place((0, int(column)), data).partition(", ")
             size = _largest(low, high)
             warnings.warn(
@@ -99,7 +100,8 @@ def _suspects(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     grows by no more than the range does.
     """
     some = array[:_FIRST_ROWS]
-    suspects = np.flatnonzero(_is_narrow(some.min(axis=0), some.max(axis=0), dtype))
+    narrow = _is_narrow(np.minimum.reduce(some), np.maximum.reduce(some), dtype)
+    suspects = narrow.nonzero()[0]
     if not len(suspects):
         return suspects
     low = high = array[0, suspects]
@@ -110,12 +112,13 @@ def _suspects(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _is_narrow(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    low, high = low.astype(np.float64), high.astype(np.float64)
-    return 2 * np.finfo(dtype).eps * _largest(low, high) > _SHARE * (high - low)
+    share = 2 * float(np.finfo(dtype).eps) / _SHARE
+    return share * _largest(low, high) > np.subtract(high, low, dtype=np.float64)
 
 
 def _largest(low: ArrayLike, high: ArrayLike) -> np.ndarray:
-    return np.maximum(np.abs(low, dtype=np.float64), np.abs(high, dtype=np.float64))
+    """Return the largest absolute value of numbers from `low` to `high`."""
+    return np.maximum(np.negative(low, dtype=np.float64), high)
 
 
 def _moved(column: np.ndarray, dtype: np.dtype) -> tuple[float, Any, Any]:
