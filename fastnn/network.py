@@ -68,7 +68,7 @@ class Network:
     preprocessing : transformer or list, optional
         Transformers for the inputs: objects or names from :mod:`fastnn.preprocessing`, or any with
         scikit-learn's methods.  The attribute holds copies, a Chain, that the first `fit` fits to
-        its training rows.  `fit`, `evaluate` and `predict` apply them, in float64, to copies of rows.
+        its training rows.  `fit`, `evaluate` and `predict` apply them, in float64, to a copy of X.
 
     Attributes
     ----------
