@@ -31,6 +31,7 @@ class Initializer(Configured):
 
     name = ""
 
+    @np.errstate(all="ignore")
     def __call__(
         self, shape: tuple[int, ...], rng: np.random.Generator, dtype: DTypeLike = np.float32
     ) -> np.ndarray:

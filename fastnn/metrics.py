@@ -34,6 +34,7 @@ def _errors(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return np.subtract(prediction, y, dtype=np.float64)
 
 
+@np.errstate(all="ignore")
 def mean_absolute_error(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
@@ -47,6 +48,7 @@ def mean_absolute_error(
     return _mean(np.abs(_errors(y, prediction)), sample_weight)
 
 
+@np.errstate(all="ignore")
 def mean_squared_error(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
@@ -60,6 +62,7 @@ def mean_squared_error(
     return _mean(np.square(_errors(y, prediction)), sample_weight)
 
 
+@np.errstate(all="ignore")
 def root_mean_squared_error(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
@@ -75,6 +78,7 @@ def root_mean_squared_error(
     return math.sqrt(mean_squared_error(y, prediction, sample_weight))
 
 
+@np.errstate(all="ignore")
 def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
     """Return the coefficient of determination, averaged over outputs.
 
@@ -99,6 +103,7 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
     return float(1 - shares.mean())
 
 
+@np.errstate(all="ignore")
 def accuracy(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
@@ -120,6 +125,7 @@ def accuracy(
     return _mean((prediction >= 0.5) == (y >= 0.5), sample_weight)
 
 
+@np.errstate(all="ignore")
 def sign_accuracy(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
@@ -137,6 +143,7 @@ def sign_accuracy(
     return _mean((prediction >= 0) == (y > 0), sample_weight)
 
 
+@np.errstate(all="ignore")
 def log_loss(
     y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
@@ -174,6 +181,7 @@ class TopK:
     def __post_init__(self):
         positive_int(self.k, "k")
 
+    @np.errstate(all="ignore")
     def __call__(
         self, y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
     ) -> float:
@@ -301,16 +309,16 @@ def scores(
         }
 
 
+@np.errstate(all="ignore")
 def activated(outputs: np.ndarray, activation: str | None) -> np.ndarray:
     """Return the named activation of outputs: softmax, sigmoid, exponential, or none."""
-    with np.errstate(all="ignore"):
-        if activation == "sigmoid":
-            small = np.exp(-np.abs(outputs))
-            return np.where(outputs >= 0, 1, small) / (1 + small)
-        if activation == "softmax":
-            powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            return powers / powers.sum(axis=1, keepdims=True)
-        return np.exp(outputs) if activation == "exponential" else outputs
+    if activation == "sigmoid":
+        small = np.exp(-np.abs(outputs))
+        return np.where(outputs >= 0, 1, small) / (1 + small)
+    if activation == "softmax":
+        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+    return np.exp(outputs) if activation == "exponential" else outputs
 
 
 def _unweighted(function: Callable[[np.ndarray, np.ndarray], Any]) -> Function:

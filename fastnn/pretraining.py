@@ -13,6 +13,7 @@ from fastnn.layers import Dense, Dropout
 from fastnn.network import Network
 
 
+@np.errstate(all="ignore")
 def pretrain(
     network: Network,
     X: ArrayLike,
@@ -82,7 +83,9 @@ def pretrain(
     optimizer = optimizers.get(optimizer)
     names = network.model.names.agreed(X)
     rows = network.model.check_inputs(X)
-    precision.warn_of_lost_digits(rows, X, "X", network.model.input_dtype, stacklevel=2)
+    precision.warn_of_lost_digits(
+        rows, X, "X", network.model.input_dtype, stacklevel=3
+    )  # NumPy wraps us
     chain = network.preprocessing
     if chain is not None:
         if not chain.fitted:

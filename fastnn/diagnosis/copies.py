@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import warnings
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from fastnn.inputs import checks
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain
+from fastnn.training import fitting
 
 T = TypeVar("T")
 
@@ -21,11 +21,14 @@ T = TypeVar("T")
 def without_warnings(function: Callable[..., T]) -> Callable[..., T]:
     """Suppress the warnings of `fit`, which are for training: the diagnosis reports its own."""
 
+    @np.errstate(all="ignore")
     @functools.wraps(function)
     def quiet(*arguments: Any, **settings: Any) -> T:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(loss '|[Xy] column )", UserWarning)
+        before = fitting.unwarned.set(True)
+        try:
             return function(*arguments, **settings)
+        finally:
+            fitting.unwarned.reset(before)
 
     return quiet
 

@@ -35,6 +35,7 @@ class LayerUnits:
     dead: float | None
 
 
+@np.errstate(all="ignore")
 def check_units(network: Network, X: ArrayLike) -> list[LayerUnits]:
     """Return the share of saturated and of dead units in every layer that can have them.
 

@@ -342,7 +342,7 @@ def sweep(
     """
     x, targets = arrays_of(network, X, y)
     epochs = checks.positive_int(epochs, "epochs")
-    jobs = cores.available() if n_jobs is None else checks.positive_int(n_jobs, "n_jobs")
+    jobs = cores.usable() if n_jobs is None else checks.positive_int(n_jobs, "n_jobs")
     train, test = _held_out(len(x), checks.fraction(validation_split, "validation_split"), network)
     kinds = _optimizers([network.optimizer] if optimizers is None else optimizers)
     sizes = [checks.positive_int(n, "batch_sizes") for n in _listed(batch_sizes, "batch_sizes")]

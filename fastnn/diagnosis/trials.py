@@ -43,7 +43,7 @@ def _constants(kind: str, y: np.ndarray, n_outputs: int) -> list[np.ndarray]:
     zeros = np.zeros(n_outputs)
     if kind == "class":
         counts = np.bincount(y, minlength=n_outputs)
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             logits = np.maximum(np.log(counts / len(y)), -20)
         return [zeros, logits, 2.0 * (counts == counts.max()) - 1]
     mean = y.mean(axis=0)

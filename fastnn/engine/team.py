@@ -1,5 +1,6 @@
 """Run programs: start the worker threads, watch them and join them."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -272,6 +273,8 @@ def run_threads(
 
     Meanwhile `watch()` is called about 20 times a second.  If it raises, or on Ctrl-C, `stop()` is
     called, which must make the jobs end.  The exception propagates when they have ended.
+
+    Jobs run in the caller's context: callbacks find its decimal precision and NumPy's error state.
     """
     ready, ended = threading.Event(), threading.Semaphore(0)
     cancelled = False
@@ -293,7 +296,8 @@ def run_threads(
     threads: list[threading.Thread] = []
     try:
         for thread in range(n_threads):
-            threads.append(threading.Thread(target=body, args=(thread,), daemon=True))
+            within = contextvars.copy_context().run
+            threads.append(threading.Thread(target=within, args=(body, thread), daemon=True))
             threads[-1].start()
         ready.set()
         # Not Thread.join: if Ctrl-C interrupts it, it believes the thread has ended (before 3.13).

@@ -46,7 +46,7 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
     if array.dtype == np.float16:
         return array.astype(np.float32)
     if item > 8:
-        with np.errstate(over="ignore"):  # an overflow is reported later, as an infinity
+        with np.errstate(all="ignore"):  # an overflow is reported later, as an infinity
             return array.astype(np.float64)
     whole_strides = all(stride % item == 0 for stride in array.strides)
     if array.dtype.isnative and array.flags.aligned and whole_strides:

@@ -188,6 +188,7 @@ def as_class_labels(y: ArrayLike, n_rows: int, n_classes: int, name: str = "y") 
     return array
 
 
+@np.errstate(all="ignore")
 def as_sample_weight(w: ArrayLike, n_rows: int, name: str = "sample_weight") -> np.ndarray:
     """Return `w` as a 1-D float64 array of `n_rows` weights, none negative and not all zero."""
     array = as_numbers(w, name)
@@ -236,6 +237,7 @@ def as_class_weight(w: Any, classes: Sequence[int], counts: np.ndarray) -> np.nd
     )
 
 
+@np.errstate(all="ignore")
 def as_cost_matrix(cost: ArrayLike, name: str = "cost") -> np.ndarray:
     """Return `cost` as a square float64 matrix without negative numbers and with diagonal 0."""
     array = as_numbers(cost, name)
@@ -249,6 +251,7 @@ def as_cost_matrix(cost: ArrayLike, name: str = "cost") -> np.ndarray:
     return array.astype(np.float64)
 
 
+@np.errstate(all="ignore")
 def as_weights(
     weights: Iterable[ArrayLike],
     shapes: Sequence[tuple[int, ...]],
@@ -377,7 +380,7 @@ def _check_finite(array, data, name, dtype):
     if array.dtype.kind != "f":
         return
     for start, block in blocks(array):
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             finite = np.isfinite(block.astype(dtype, copy=False))
         if not finite.all():
             place, value = _first(~finite, array, start)

@@ -1,8 +1,10 @@
 """L-BFGS: a quasi-Newton method for full batches, with SciPy's line search."""
 
+import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -69,10 +71,12 @@ class LBFGS(Optimizer):
     def update(self, rate, name, factors):
         return "store_update", ()
 
+    @np.errstate(all="ignore")
     def run(self, program, parameters, penalty, *, epochs=1, **how):
         """Run iterations; see :meth:`Optimizer.run`."""
         try:
-            from scipy.optimize import line_search
+            with _calm():  # importing SciPy adds filters of warnings
+                from scipy.optimize import line_search
         except ImportError as error:
             raise ImportError("LBFGS wants SciPy: pip install scipy") from error
         objective = _Objective(program, parameters, penalty, how)
@@ -99,6 +103,34 @@ class LBFGS(Optimizer):
             if not goes_on:
                 return team.Outcome(sums, seconds, True, done + 1, objective.clock, ended=True)
         return team.Outcome(sums, seconds, True, epochs, objective.clock)
+
+
+_lock = threading.Lock()
+_calming: list[warnings.catch_warnings] = []
+_calm_threads = 0
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Ignore warnings of the line search: a failure shows in its result too.
+
+    Python's own block, of which this is one for several threads, leaves other filters behind if
+    threads enter and leave it in turn, as in :func:`fastnn.fit_many`.
+    """
+    global _calm_threads
+    with _lock:
+        if _calm_threads == 0:
+            _calming.append(warnings.catch_warnings())
+            _calming[0].__enter__()
+            warnings.filterwarnings("ignore", "The line search |Rounding errors ", RuntimeWarning)
+        _calm_threads += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _calm_threads -= 1
+            if _calm_threads == 0:
+                _calming.pop().__exit__(None, None, None)
 
 
 class _Objective:
@@ -175,8 +207,7 @@ def _move(
         direction = -_hessian_inverse_times(gradient, latest)
         if not latest:
             direction *= min(1.0, 1.0 / np.abs(gradient).sum())
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # a failed search shows in the result too
+        with _calm():
             length = line_search(
                 lambda place: objective.at(place)[0],
                 lambda place: objective.at(place)[1],

@@ -62,6 +62,7 @@ class BinnedTarget(Stateful):
 
     n_bins: int = setting(default=20, check=_bins)
 
+    @np.errstate(all="ignore")
     def fit(self, y: ArrayLike) -> Self:
         """Learn the bins from the training targets `y`, (n,) or (n, 1).
 
@@ -113,6 +114,7 @@ class BinnedTarget(Stateful):
             )
         return self.mean_[found]
 
+    @np.errstate(all="ignore")
     def mean(self, probabilities: ArrayLike) -> np.ndarray:
         """Return the mean of each row's distribution, float64 (n,).
 
@@ -132,6 +134,7 @@ class BinnedTarget(Stateful):
         """Return the median of each row's distribution, float64 (n,).  It suits absolute errors."""
         return self.quantile(probabilities, 0.5)
 
+    @np.errstate(all="ignore")
     def quantile(self, probabilities: ArrayLike, q: float) -> np.ndarray:
         """Return the quantile `q`, from 0 to 1, of each row's distribution, float64 (n,)."""
         q = probability(q, "q")
@@ -142,6 +145,7 @@ class BinnedTarget(Stateful):
         share = (q - before[rows, bins]) / p[rows, bins]
         return self.low_[bins] + np.clip(share, 0, 1) * (self.high_ - self.low_)[bins]
 
+    @np.errstate(all="ignore")
     def distribution(self, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return each row's cumulative distribution function, as points to plot or interpolate.
 

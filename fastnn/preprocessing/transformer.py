@@ -51,7 +51,7 @@ class Transformer(Stateful):
         """
         names = Names().agreed(X)
         rows = as_inputs(X, dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             learned = self._learn(rows)
         vars(self).update(learned, n_features_in_=rows.shape[1], names_=names)
         return self
@@ -150,7 +150,7 @@ def by_blocks(
     """Apply `function` to the rows block by block, so that temporaries are one block in size."""
     out = np.empty((0, 0))
     start = 0
-    with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
+    with np.errstate(all="ignore"):  # the result is checked
         for block in float_blocks(rows):
             done = function(block)
             if start == 0:

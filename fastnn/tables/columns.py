@@ -145,7 +145,7 @@ def mean_and_scale(values: NDArray[np.float64], column: Column) -> tuple[float, 
     low, dtype = values.min(), np.float32 if column.values.dtype == pl.Float32 else np.float64
     if is_constant(low, values.max(), dtype):
         return float(low), 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         mean, scale = float(values.mean()), float(values.std())
     if not np.isfinite(scale):
         raise ValueError(f"column {column.name!r} holds infinite or too large numbers")

@@ -208,7 +208,7 @@ class TableEncoder:
         start = 0
         for column in self.columns:
             stop = start + len(column.names())
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 inputs[:, start:stop] = column.encode(table.column(column.name))
             _refuse_infinite(inputs[:, start], column.name, table)
             start = stop
@@ -219,7 +219,7 @@ class TableEncoder:
         table = Table.of(frame)
         _, values = read_target(table, self.target, self.task)
         if self.task == "regression":
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 target = ((values - self.mean) / self.scale).astype(np.float32)
             _refuse_infinite(target, self.target, table)
             return target[:, None]

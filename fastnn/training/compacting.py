@@ -23,6 +23,7 @@ class Reduction:
     biases: list[np.ndarray]
 
 
+@np.errstate(all="ignore")
 def compact(model: Model, tolerance: float) -> Model:
     """Return a copy of a model without the units and inputs it does not need."""
     model.need_built("compact")

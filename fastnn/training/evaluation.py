@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from fastnn.engine import team
 from fastnn.inputs import checks
 from fastnn.metrics import activated, scores
@@ -29,6 +31,7 @@ def evaluator(model: Model, data: Data) -> Callable[[], float]:
     n_threads = model.threads(min(len(data.x), 2 * _ROWS), model.flops())
     program = lowering.evaluation(model, data, min(len(data.x), _ROWS * n_threads), n_threads)
 
+    @np.errstate(all="ignore")
     def evaluate() -> float:
         outcome = team.run(program, n_rows=len(data.x), backend=model.backend)
         if not outcome.finite:

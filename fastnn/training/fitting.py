@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,9 @@ _ADVICE = (
     "smaller scale, may help"
 )
 
+unwarned: ContextVar[bool] = ContextVar("unwarned", default=False)
+"""Whether `fit` does not warn here.  A filter of warnings would be one of all threads."""
+
 
 def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
     """Train a network; :meth:`fastnn.Network.fit` documents the arguments."""
@@ -39,7 +43,7 @@ def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options
     if not isinstance(callbacks, Iterable | None):
         raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
     hooks = CallbackList([history, *bar, *(callbacks or ())])
-    if model.loss.warning is not None:
+    if model.loss.warning is not None and not unwarned.get():
         warnings.warn(model.loss.warning, UserWarning, stacklevel=3)
     warn_of_lost_digits(model, plan.data, X, y, stacklevel=3)
     train(model, begin(model, plan), hooks, bool(bar or callbacks), network)
@@ -48,6 +52,8 @@ def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options
 
 def warn_of_lost_digits(model: Model, data: Data, X: Any, y: Any, stacklevel: int) -> None:
     """Warn if the model's dtype loses what tells the rows of `data` apart; X and y name columns."""
+    if unwarned.get():
+        return
     level = stacklevel + 1
     precision.warn_of_lost_digits(data.x, X, "X", model.input_dtype, level)
     if data.y.ndim == 2:
@@ -65,6 +71,7 @@ class Plan:
     shuffle: bool
 
 
+@np.errstate(all="ignore")
 def make_plan(
     model: Model,
     X: Any,
@@ -79,6 +86,7 @@ def make_plan(
     class_weight: Any = None,
 ) -> Plan:
     """Check the arguments of :meth:`fastnn.Network.fit`."""
+    cores.chosen()  # a bad FASTNN_NUM_THREADS is told before anything changes
     epochs = checks.positive_int(epochs, "epochs")
     if batch_size is not None:
         batch_size = checks.positive_int(batch_size, "batch_size")
@@ -158,6 +166,7 @@ def _check_penalties(model: Model) -> None:
                 )
 
 
+@np.errstate(all="ignore")
 def begin(model: Model, plan: Plan) -> Plan:
     """Fit the preprocessing, build the model, and return the plan with prepared rows."""
     chain = model.preprocessing
@@ -198,6 +207,7 @@ class _Run:
     def __init__(self, model: Model, plan: Plan, hooks: Callback, watched: bool):
         self.model, self.plan, self.hooks, self.watched = model, plan, hooks, watched
         self.done = 0
+        self.callers: Any = np.geterr()  # for callbacks that are called while we compute
         self.logs: dict[str, float] = {}
         self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
         # If nobody needs to know in between, all epochs are one run of the compiled code.
@@ -263,9 +273,10 @@ class _Run:
             epochs, model.epochs = max(0, model.epochs - reached), min(reached, model.epochs)
         if spoilt:
             problem = f"an update in epoch {self.done + epochs} made {spoilt} not finite"
+        with np.errstate(all="ignore"):
+            means = outcome.sums[:, 0] / outcome.sums[:, 1]
         for epoch in range(epochs):
-            mean = float(outcome.sums[epoch, 0] / outcome.sums[epoch, 1])
-            self.end_epoch(mean, float(outcome.seconds[epoch]))
+            self.end_epoch(float(means[epoch]), float(outcome.seconds[epoch]))
         model.stop_training |= outcome.ended
         if problem:
             raise FloatingPointError(f"{problem}. {_ADVICE}")
@@ -303,8 +314,9 @@ class _Run:
 
     def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
         """Report the progress within an epoch to the hooks."""
-        mean = sums[0, 0] / sums[0, 1] if sums[0, 1] else float("nan")
-        self.hooks.on_progress(self.done, rows, len(self.plan.data.x), float(mean))
+        mean = float(sums[0, 0]) / float(sums[0, 1]) if sums[0, 1] else float("nan")
+        with np.errstate(**self.callers):
+            self.hooks.on_progress(self.done, rows, len(self.plan.data.x), mean)
 
     def end_epoch(self, mean: float, seconds: float) -> None:
         """Count an epoch, evaluate its weights, and tell the hooks."""
@@ -321,6 +333,7 @@ class _Run:
         self.done += 1
 
 
+@np.errstate(all="ignore")
 def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
     """Adopt the optimizer; return the program of the plan's epochs, and the layers' outputs."""
     model.adopt_optimizer()

@@ -35,6 +35,7 @@ class Data:
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
 
+    @np.errstate(all="ignore")
     def weighted(self, factor: np.ndarray | None = None) -> "Data":
         """Return the rows with weights of mean 1, after multiplying them by `factor` if given.
 

@@ -110,7 +110,7 @@ class Predictor:
         def job(first):
             here = x[first : first + piece]
             if not as_it_is:
-                with np.errstate(over="ignore"):  # the program finds the infinity
+                with np.errstate(all="ignore"):  # the program finds the infinity
                     here = np.ascontiguousarray(here, out.dtype)
             return self._run(here, out[first : first + piece], free, rows)
 
