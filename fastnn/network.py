@@ -57,8 +57,8 @@ class Network:
         Seeds the starting weights and the order of the rows.
     dtype : {"float32", "float64"}
     n_threads : int or None
-        Upper limit on threads; None is the cores this process may use.  Small work uses fewer.  The
-        weights are bit-identical for any number.
+        Upper limit on threads; None is FASTNN_NUM_THREADS, or else the cores this process may use,
+        within other libraries' limits (README, "Threads").  The weights do not depend on it.
     backend : {"numba", "numpy"}
         "numpy" runs the reference kernels: slow; use it to verify results.
     metrics : list of str or function, optional

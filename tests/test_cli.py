@@ -220,7 +220,15 @@ def test_explain_without_times_and_with_code(capsys):
 def test_info(capsys):
     assert main(["info"]) == 0
     text = capsys.readouterr().out
-    for name in ("numpy", "numba", "processor", "instruction set", "cores allowed", "cache"):
+    for name in (
+        "numpy",
+        "numba",
+        "processor",
+        "instruction set",
+        "cores allowed",
+        "threads",
+        "cache",
+    ):
         assert f"\n{name} " in text
 
 

@@ -1,10 +1,14 @@
 """How many threads a network gets."""
 
 import os
+import sys
+from types import SimpleNamespace
 
 import pytest
 
+import fastnn
 from fastnn.engine import cores
+from fastnn.kernels import threads
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +38,98 @@ def test_runs_at_the_same_time_divide_the_cores(earned):
             assert cores.threads_for(1e9, 50) == 2
         assert cores.threads_for(1e9, 50, most=3) == 3
     assert cores.threads_for(1e9, 50) == 8
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    """Return what sets environment variables; none of those that matter is set before."""
+    for name in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    monkeypatch.setattr(cores, "available", lambda: 8)
+    return lambda text: [monkeypatch.setenv(*each.split("=")) for each in text.split()]
+
+
+def report(monkeypatch, *counts):
+    """Let threadpoolctl report libraries with these numbers of threads."""
+    found = [{"num_threads": count} for count in counts]
+    module = SimpleNamespace(ThreadpoolController=lambda: SimpleNamespace(info=lambda: found))
+    monkeypatch.setitem(sys.modules, "threadpoolctl", module)
+
+
+@pytest.mark.parametrize(
+    ("text", "usable"),
+    [
+        ("", 8),
+        ("OMP_NUM_THREADS=1", 1),
+        ("OMP_NUM_THREADS=3 NUMBA_NUM_THREADS=5", 3),
+        ("OMP_NUM_THREADS=5 NUMBA_NUM_THREADS=3", 3),
+        ("OMP_NUM_THREADS=4,2", 4),
+        ("OMP_NUM_THREADS=16", 8),
+        ("OMP_NUM_THREADS=0 NUMBA_NUM_THREADS=abc", 8),
+        ("OMP_NUM_THREADS= NUMBA_NUM_THREADS=-1", 8),
+        ("OMP_NUM_THREADS=1 FASTNN_NUM_THREADS=3", 3),
+        ("FASTNN_NUM_THREADS=12", 12),
+    ],
+)
+def test_environment_variables(variables, text, usable):
+    variables(text)
+    assert cores.usable() == usable
+    assert cores.threads_for(1e12, 50) == usable
+    assert cores.threads_for(1e12, 50, most=5) == 5
+    with cores.running():
+        assert cores.unused() == max(1, usable // 2)
+
+
+def test_threadpoolctl_comes_before_variables_of_other_libraries(variables, monkeypatch):
+    variables("OMP_NUM_THREADS=4")
+    report(monkeypatch, 2, None, 3, -1)  # some libraries cannot say
+    assert cores.usable() == 2
+    report(monkeypatch, 6)
+    assert cores.usable() == 6
+    report(monkeypatch)
+    assert cores.usable() == 4
+    variables("FASTNN_NUM_THREADS=5")
+    report(monkeypatch, 2)
+    assert cores.usable() == 5
+
+
+def test_limits_of_threadpoolctl_itself(variables, monkeypatch):
+    monkeypatch.undo()
+    control = pytest.importorskip("threadpoolctl")
+    if not control.threadpool_info():
+        pytest.skip("no library that threadpoolctl knows")
+    before = cores.usable()
+    with control.threadpool_limits(1):
+        assert cores.usable() == 1
+    assert cores.usable() == before
+
+
+@pytest.mark.parametrize("text", ["0", "abc", "", "-2", "1.5", "4,2"])
+def test_a_bad_number_of_threads_is_refused_before_anything_changes(variables, text):
+    variables(f"FASTNN_NUM_THREADS={text}")
+    network = fastnn.Network([fastnn.Dense(1)])
+    with pytest.raises(ValueError, match=f"FASTNN_NUM_THREADS is {text!r}, wanted a whole"):
+        network.fit([[1.0]], [[1.0]])
+    assert not network.built
+
+
+def test_kernels_called_from_python_keep_to_the_limits(variables, monkeypatch):
+    for name, function in [("chosen", threads.chosen), ("least", threads._least_of_others)]:
+        monkeypatch.setattr(threads, f"_{name}_at_first", function)
+    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(threads.numba, "threading_layer", lambda: "omp")
+    with threads.Threads() as count:
+        assert count == 8
+    variables("OMP_NUM_THREADS=3")
+    with threads.Threads() as count:
+        assert count == 3
+    report(monkeypatch, 2)
+    with threads.Threads() as count:
+        assert count == 2
+    variables("FASTNN_NUM_THREADS=1")
+    with pytest.raises(threads.NoThreadsError), threads.Threads():
+        pass
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")

@@ -36,6 +36,7 @@ def info() -> None:
         ("processor", f"{_processor()} ({llvm.get_host_cpu_name()})"),
         ("instruction set", TILE.name),
         ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
+        ("threads", str(cores.usable())),
         ("threading layer", threading_layer()),
         ("cache", str(cache_directory())),
     ]

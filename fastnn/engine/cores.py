@@ -2,9 +2,12 @@
 
 import ctypes
 import os
+import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from fastnn.kernels.threads import chosen, limit
 
 _CGROUP = Path("/sys/fs/cgroup")
 _lock = threading.Lock()
@@ -116,9 +119,17 @@ FLOPS_PER_CERTAIN = 1e7
 """... and this many, a trial decides (:mod:`fastnn.engine.team`)."""
 
 
+def usable() -> int:
+    """Return how many threads this process may run at a time, by what its caller allows.
+
+    FASTNN_NUM_THREADS takes the place of the cores; all other limits only lower their number.
+    """
+    return chosen() or min(available(), limit() or sys.maxsize)
+
+
 def unused() -> int:
-    """Return how many cores this process's other runs leave for a new one: at least one."""
-    return max(1, available() // (_running + 1))
+    """Return how many threads this process's other runs leave for a new one: at least one."""
+    return max(1, usable() // (_running + 1))
 
 
 def threads_for(
@@ -127,7 +138,7 @@ def threads_for(
     """Return how many threads to use for batches of `rows` rows and `flops` operations each.
 
     That is one per `worth` operations, FLOPS_PER_THREAD by default.  `most` is the limit, or if it
-    is None, the cores that this process's other runs leave.  :func:`at_most` may lower it.
+    is None, what this process's other runs leave.  :func:`at_most` may lower it.
     """
     useful = max(1, min(int(flops / (worth or FLOPS_PER_THREAD)), rows))
     limit = getattr(_here, "most", None)
