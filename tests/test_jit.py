@@ -1,12 +1,16 @@
 """Where compiled code is cached."""
 
 import importlib.util
+import os
 import shutil
+import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import fastnn
+from fastnn.kernels import jit
 
 PACKAGE = Path(fastnn.__file__).parent
 
@@ -29,3 +33,48 @@ def test_an_edit_of_compiled_code_starts_a_fresh_cache(path, tmp_path):
     with (tmp_path / path).open("a") as file:
         file.write("# changed\n")
     assert directory() != before
+
+
+@pytest.fixture
+def placed(tmp_path, monkeypatch):
+    """Return what says where the cache is in a process with such variables."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FASTNN_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def directory(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+        return jit.cache_directory.__wrapped__().parent
+
+    return directory
+
+
+def test_the_cache_stays_where_it_is_when_the_process_moves(placed, tmp_path):
+    assert placed(FASTNN_CACHE_DIR="here", XDG_CACHE_HOME="there") == tmp_path / "here"
+
+
+def test_empty_variables_count_as_unset(placed, tmp_path):
+    assert placed(FASTNN_CACHE_DIR="", XDG_CACHE_HOME=tmp_path / "x") == tmp_path / "x" / "fastnn"
+    assert placed(XDG_CACHE_HOME="", HOME=tmp_path / "h") == tmp_path / "h" / ".cache" / "fastnn"
+
+
+def test_without_a_home_the_cache_goes_when_the_process_ends(placed, tmp_path, monkeypatch):
+    at_exit = []
+    monkeypatch.setattr(jit.atexit, "register", lambda *call, **how: at_exit.append((call, how)))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert placed().parent == tmp_path and placed().is_dir()
+    for (remove, *arguments), how in at_exit:
+        remove(*arguments, **how)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OSError):
+        placed().mkdir(parents=True)
+
+
+def test_a_handler_that_is_not_pythons_stays(monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("changed"))
+    with jit.uninterrupted():
+        pass

@@ -29,16 +29,9 @@ CALLED = {
     "llvmlite.ir:IRBuilder._insert": "self instr",
     "llvmlite.ir:instructions.StoreInstr": "parent val ptr",
     "llvmlite.ir:instructions.StoreInstr.descr": "self buf",
-    "numba.core.caching:CompileResultCacheImpl": "py_func",
-    "numba.core.caching:FunctionCache": "py_func",
-    "numba.core.caching:FunctionCache._load_overload": "self sig target_context",
-    "numba.core.caching:FunctionCache.load_overload": "self sig target_context",
-    "numba.core.caching:FunctionCache.save_overload": "self sig data",
-    "numba.core.caching:_CacheLocator.ensure_cache_path": "self",
-    "numba.core.caching:_CacheLocator.from_function": "py_func py_file",
-    "numba.core.caching:_CacheLocator.get_cache_path": "self",
-    "numba.core.caching:_CacheLocator.get_disambiguator": "self",
-    "numba.core.caching:_CacheLocator.get_source_stamp": "self",
+    "numba.core.caching:NullCache": "",
+    "numba.core.caching:NullCache.load_overload": "self sig target_context",
+    "numba.core.caching:NullCache.save_overload": "self sig cres",
     "numba.core.callconv:CPUCallConv.return_user_exc": "self builder exc exc_args",
     "numba.core.ccallback:CFunc": "pyfunc sig locals options",
     "numba.core.ccallback:CFunc.compile": "self",
@@ -47,6 +40,7 @@ CALLED = {
     "numba.core.cgutils:alloca_once_value": "builder value",
     "numba.core.cgutils:for_range": "builder count",
     "numba.core.cgutils:get_or_insert_function": "module fnty name",
+    "numba.core.compiler:CompileResult._reduce": "self",
     "numba.core.dispatcher:Dispatcher._compile_for_args": "self",
     "numba.core.dispatcher:Dispatcher.get_call_template": "self args kws",
     "numba.core.errors:NumbaError": "msg",
@@ -59,14 +53,16 @@ CALLED = {
     "numba.core.registry:cpu_target.target_context.make_tuple": "builder typ values",
     "numba.core.registry:cpu_target.target_context.populate_array": "arr",
     "numba.core.runtime:rtsys.initialize": "ctx",
+    "numba.core.serialize:dumps": "obj",
     "numba.core.sigutils:normalize_signature": "sig",
     "numba.np.arrayobj:populate_array": "array data shape strides itemsize meminfo",
 }
 """What is called, and with which arguments: others must have defaults."""
 READ = {
-    "numba.core.caching:CompileResultCacheImpl._locator_classes",
-    "numba.core.caching:FunctionCache._impl_class",
+    "numba.core.caching:NullCache.cache_path",
     "numba.core.ccallback:CFunc.address",
+    "numba.core.codegen:CodeLibrary.has_dynamic_globals",
+    "numba.core.compiler:CompileResult._rebuild",
     "numba.core.registry:cpu_target.target_context.call_conv",
 }
 """What else must be there."""
@@ -189,64 +185,55 @@ def test_compiling_for_types(internals):
         internals.compile_for(shorten, (types.float64,))
 
 
-@pytest.fixture
-def cache(internals, tmp_path):
-    """Return what makes the cache of a function in a directory."""
+def test_compiled_code_is_stored_and_loaded(internals):
+    kept = {}
 
-    def make(function, directory=tmp_path):
-        class Locator(internals.CacheLocator):
-            def get_cache_path(self):
-                return str(directory)
+    class Cache(internals.NoCache):
+        def load_overload(self, sig, target_context):
+            stored = kept.get((sig, internals.target(target_context)))
+            return stored and internals.unpacked(stored, target_context)
 
-            def get_source_stamp(self):
-                return 0
+        def save_overload(self, sig, cres):
+            kept[sig, internals.target(cres.target_context)] = internals.packed(cres)
 
-            def get_disambiguator(self):
-                return "one"
-
-            @classmethod
-            def from_function(cls, py_func, py_file):
-                return cls()
-
-        return internals.cache_class(Locator)(function)
-
-    return make
-
-
-def test_code_is_stored_where_we_say_and_loaded_from_there(internals, cache, tmp_path):
     def double(x):
         return 2 * x
 
     first, second = numba.njit(double), numba.njit(double)
     for made in (first, second):
-        internals.set_cache(made, cache(double))
+        internals.set_cache(made, Cache())
         assert made(3) == 6
-    assert {path.suffix for path in tmp_path.iterdir()} == {".nbi", ".nbc"}
+    assert len(kept) == 1
     assert sum(first.stats.cache_misses.values()) == sum(second.stats.cache_hits.values()) == 1
     assert not second.stats.cache_misses
 
 
-def test_a_directory_that_cannot_be_had_is_done_without(internals, cache, tmp_path):
+def test_code_with_addresses_of_this_process_is_not_stored(internals):
+    stored = []
+
+    class Cache(internals.NoCache):
+        def save_overload(self, sig, cres):
+            stored.append(internals.packed(cres))
+
+    function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(abs)
+    made = numba.njit(lambda x: function(x))
+    internals.set_cache(made, Cache())
+    assert made(-3.0) == 3
+    assert stored == [None]
+
+
+def test_code_that_is_called_by_address(internals):
     def double(x):
         return 2 * x
 
-    (tmp_path / "file").touch()
-    made = numba.njit(double)
-    internals.set_cache(made, cache(double, tmp_path / "file" / "within"))
-    assert made(3) == 6
-
-
-def test_code_that_is_called_by_address(internals, cache, tmp_path):
-    def double(x):
-        return 2 * x
-
+    cache = internals.NoCache()
     made = internals.make_cfunc(
-        double, types.int64(types.int64), cache(double), error_model="numpy", fastmath={"nsz"}
+        double, types.int64(types.int64), cache, error_model="numpy", fastmath={"nsz"}
     )
     assert made.address is None
     made.compile()
     assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(made.address)(3) == 6
-    assert any(tmp_path.iterdir())
+    assert made._cache is cache
 
 
 def test_the_processor(internals):

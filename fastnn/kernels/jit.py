@@ -9,15 +9,18 @@ cache policy:
   that it vectorizes.  No flag ever drops NaN or infinity.
 * The cache is a directory named after a hash of the package's sources.  Numba does not notice
   changes in functions that a cached function calls, so any edit of a kernel starts a new directory.
-  A directory that is not writable is only read.
+  What is damaged there is compiled again, and a directory that is not writable is only read: see
+  :mod:`fastnn.kernels.code_cache`.
 """
 
+import atexit
 import contextlib
 import functools
 import hashlib
 import linecache
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -26,16 +29,21 @@ from pathlib import Path
 
 import numba
 
-from fastnn.kernels.numba_internals import (
-    CacheLocator,
-    cache_class,
-    compile_within,
-    make_cfunc,
-    set_cache,
-)
+from fastnn.kernels.code_cache import CodeCache
+from fastnn.kernels.numba_internals import compile_within, make_cfunc, set_cache
 
 REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
 """Fast-math flags for a loop that is one sum: reorder and contract freely, but keep NaN and inf."""
+
+
+def _temporary() -> Path:
+    """Return a directory that is private, and so only for this process."""
+    try:
+        parent = tempfile.mkdtemp(prefix="fastnn-")
+    except OSError:  # nowhere can be written: nor can this, which the cache then says
+        return Path(os.devnull) / "fastnn"
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    return Path(parent)
 
 
 @functools.cache
@@ -43,52 +51,22 @@ def cache_directory() -> Path:
     """Return the directory of this version's compiled code.
 
     Its parent is ``$FASTNN_CACHE_DIR``, ``$XDG_CACHE_HOME/fastnn`` or ``~/.cache/fastnn``; without
-    a home directory it is a temporary directory of this process.
+    a home directory it is a temporary directory of this process.  Empty variables count as unset.
     """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for folder in ("kernels", "engine"):
         for source in sorted((package / folder).rglob("*.py")):
             digest.update(source.read_bytes())
-    if "FASTNN_CACHE_DIR" in os.environ:
-        parent = Path(os.environ["FASTNN_CACHE_DIR"])
-    elif "XDG_CACHE_HOME" in os.environ:
-        parent = Path(os.environ["XDG_CACHE_HOME"]) / "fastnn"
+    if own := os.environ.get("FASTNN_CACHE_DIR"):
+        parent = Path(own)
+    elif users := os.environ.get("XDG_CACHE_HOME"):
+        parent = Path(users) / "fastnn"
     elif os.path.expanduser("~") != "~":
         parent = Path("~/.cache/fastnn").expanduser()
     else:
-        parent = Path(tempfile.mkdtemp(prefix="fastnn-"))  # private, so only for this process
-    return parent / digest.hexdigest()[:16]
-
-
-class _Locator(CacheLocator):
-    """Points Numba to :func:`cache_directory` for all of our functions, generated ones too."""
-
-    def __init__(self, function):
-        self._function = function
-
-    def ensure_cache_path(self):
-        try:
-            os.makedirs(self.get_cache_path(), exist_ok=True)
-        except OSError:
-            pass  # saving is impossible; loading may still work
-
-    def get_cache_path(self):
-        return str(cache_directory())
-
-    def get_source_stamp(self):
-        return 0  # the directory's name is the stamp
-
-    def get_disambiguator(self):
-        code = self._function.__code__
-        return hashlib.sha256(repr((code.co_consts, code.co_names)).encode()).hexdigest()[:10]
-
-    @classmethod
-    def from_function(cls, py_func, py_file):
-        return cls(py_func)
-
-
-_Cache = cache_class(_Locator)
+        parent = _temporary()
+    return parent.absolute() / digest.hexdigest()[:16]  # wherever the process goes from here
 
 
 def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, prepare=None):
@@ -111,8 +89,8 @@ def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, pr
     )(function)
     if numba.config.DISABLE_JIT:
         return dispatcher
-    if cached and not parallel:
-        set_cache(dispatcher, _Cache(function))
+    if cached and not parallel and function.__closure__ is None:
+        set_cache(dispatcher, CodeCache(function, cache_directory))
 
     @contextlib.contextmanager
     def block(*arguments):
@@ -144,7 +122,7 @@ def inlined(function):
 
 def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
     """Compile `function` now, for one signature, as code to call by address."""
-    cache = _Cache(function) if cached else None
+    cache = CodeCache(function, cache_directory) if cached else None
     compiled = make_cfunc(function, signature, cache, error_model="numpy", fastmath=set(fastmath))
     with uninterrupted():
         compiled.compile()
@@ -154,14 +132,15 @@ def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
 @contextlib.contextmanager
 def uninterrupted():
     """Delay Ctrl-C until the end of the block, because the compiler does not survive it."""
-    if threading.current_thread() is not threading.main_thread():
+    handler = signal.getsignal(signal.SIGINT)  # None if it is not Python's, nor ours to restore
+    if threading.current_thread() is not threading.main_thread() or handler is None:
         yield
         return
     pending: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
+    signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        signal.signal(signal.SIGINT, handler)
         if pending:
             signal.raise_signal(signal.SIGINT)

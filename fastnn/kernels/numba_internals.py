@@ -6,6 +6,7 @@ begin with an underscore.  If a Numba release breaks fastnn, fix it here;
 """
 
 import importlib
+import pickle
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -13,22 +14,23 @@ from typing import Any
 import llvmlite.binding as llvm  # symbols that compiled code finds by name, the host's name
 from llvmlite import ir  # LLVM's types, constants and instructions, for intrinsics
 from numba.core import (
-    caching,  # the cache on disk, which we keep in a directory of our own
+    caching,  # what Numba asks of a cache on disk
     cgutils,  # for intrinsics: calls of LLVM's functions, globals, loops, tuples
     sigutils,  # a signature as the compiler takes it apart
 )
 from numba.core.ccallback import CFunc  # code to call by address, with our cache set in time
+from numba.core.compiler import CompileResult  # compiled code, and how to store it
 from numba.core.errors import NumbaError, TypingError  # a user's function that cannot be compiled
 from numba.core.registry import cpu_target  # the processor that Numba compiles for
 from numba.core.runtime import rtsys  # the runtime that loaded code is linked to
+from numba.core.serialize import dumps  # pickle, for what compiled code consists of
 
 __all__ = [
     "CFunc",
-    "CacheLocator",
+    "NoCache",
     "NumbaError",
     "TypingError",
     "array_view",
-    "cache_class",
     "cgutils",
     "compile_for",
     "compile_within",
@@ -37,43 +39,36 @@ __all__ = [
     "ir",
     "llvm",
     "make_cfunc",
+    "packed",
     "processor",
     "set_cache",
+    "target",
     "threading_layer",
+    "unpacked",
 ]
 
-CacheLocator = caching._CacheLocator
-"""Base of classes that tell Numba where to cache a function's compiled code."""
+NoCache = caching.NullCache
+"""Base of the cache on disk: what Numba asks of a cache, doing nothing."""
 
 
-def cache_class(locator: Any) -> type:
-    """Return a cache class that stores code where a subclass of :data:`CacheLocator` says.
+def packed(compiled: Any) -> bytes | None:
+    """Return compiled code as bytes, or None if it holds addresses of this process."""
+    if compiled.library.has_dynamic_globals:
+        return None
+    return dumps(compiled._reduce())
 
-    If writing fails, nothing is cached.  If reading fails, the function is compiled.
-    """
 
-    class CacheImpl(caching.CompileResultCacheImpl):
-        _locator_classes = [locator]
+def unpacked(content: bytes, target_context: Any) -> Any:
+    """Return the compiled code that :func:`packed` made bytes of, ready to run."""
+    # Numba would first import and register everything that compiling may need.  That takes a third
+    # of the time to the first epoch, and compiled code does not need it.
+    rtsys.initialize(target_context)
+    return CompileResult._rebuild(target_context, *pickle.loads(content))
 
-    class FunctionCache(caching.FunctionCache):
-        _impl_class = CacheImpl
 
-        def save_overload(self, sig, data):
-            try:
-                super().save_overload(sig, data)
-            except OSError:
-                pass
-
-        def load_overload(self, sig, target_context):
-            # Numba would first import and register everything that compiling may need.  That takes
-            # a third of the time to the first epoch, and compiled code does not need it.
-            rtsys.initialize(target_context)
-            try:
-                return self._load_overload(sig, target_context)
-            except (OSError, EOFError):
-                return None
-
-    return FunctionCache
+def target(target_context: Any) -> tuple[str, str, str]:
+    """Return LLVM's names of the system, the processor and its features (+avx2,...)."""
+    return target_context.codegen().magic_tuple()
 
 
 def set_cache(compiled: Any, cache: Any) -> None:
@@ -132,7 +127,7 @@ def insert(builder: ir.IRBuilder, instruction: ir.Instruction) -> None:
 
 def processor() -> tuple[str, list[str]]:
     """Return LLVM's name and features (+avx2 ...) of the processor that Numba compiles for."""
-    _, name, features = cpu_target.target_context.codegen().magic_tuple()
+    _, name, features = target(cpu_target.target_context)
     return name, features.split(",")
 
 
