@@ -83,9 +83,8 @@ def pretrain(
     optimizer = optimizers.get(optimizer)
     names = network.model.names.agreed(X)
     rows = network.model.check_inputs(X)
-    precision.warn_of_lost_digits(
-        rows, X, "X", network.model.input_dtype, stacklevel=3
-    )  # NumPy wraps us
+    # Between the caller and this function is what `errstate` wraps it in.
+    precision.warn_of_lost_digits(rows, X, "X", network.model.input_dtype, stacklevel=3)
     chain = network.preprocessing
     if chain is not None:
         if not chain.fitted:
