@@ -3,8 +3,8 @@
 :func:`table.gemm` adds sums of KC terms to those in C one by one.  After some thousand of these, C
 has grown so large beside each that its rounding shows: of 10 million rows a tenth of a percent.
 Worse, ``C += scale * A B`` rounds every part of a gradient to the precision of the weights, and the
-parts of a small step vanish.  So here blocks of C are computed aside, from DEEP terms at a time, and
-the sums of these are added in float64.
+parts of a small step vanish.  So here blocks of C are computed aside, DEEP terms at a time, and the
+sums of these are added in float64.
 """
 
 import numpy as np
