@@ -43,8 +43,8 @@ def test_a_million_millionths_are_one(name):
 def test_a_step_of_many_rows_is_rounded_once():
     # Each part of this step, from 256 rows, is less than a weight of 1 can notice.
     rows = 2**14
-    ones, gradient = np.ones((rows, 3), np.float32), np.full((rows, 2), 1 / rows, np.float32)
-    weights = np.ones((3, 2), np.float32)
+    ones, gradient = np.ones((rows, 3), np.float32), np.full((rows, 20), 1 / rows, np.float32)
+    weights = np.ones((3, 20), np.float32)
     COMPILED["matmul_tn_add"](ones, gradient, -1e-6, weights)
     np.testing.assert_array_equal(weights, np.float32(1 - 1e-6))
 
