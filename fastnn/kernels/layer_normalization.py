@@ -20,8 +20,10 @@ import numpy as np
 
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import fma
-from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.jit import REASSOCIATE, inlined, njit
+from fastnn.kernels.memory import stack_buffer
 from fastnn.kernels.rows import columns
+from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
 
 
 @njit(fastmath=REASSOCIATE)
@@ -91,6 +93,36 @@ def layer_norm_forward(x, epsilon, gamma, beta, mean, inverse, out):
             out[i, j] = gamma[j] * ((x[i, j] - center) * factor) + beta[j]
 
 
+@inlined
+def _add_gradients(x, mean, inverse, dy, begin, end, low, high, dgamma, dbeta):
+    """Write the sums over rows begin ... end - 1."""
+    quarter = (end - begin) // np.uint64(4)  # four rows at a time, as in column_sums
+    second = begin + quarter
+    third = second + quarter
+    fourth = third + quarter
+    for j in range(low, high):
+        dgamma[j] = 0
+        dbeta[j] = 0
+    for i in range(quarter):
+        at0, at1, at2, at3 = begin + i, second + i, third + i, fourth + i
+        mean0, mean1, mean2, mean3 = mean[at0], mean[at1], mean[at2], mean[at3]
+        inverse0, inverse1 = inverse[at0], inverse[at1]
+        inverse2, inverse3 = inverse[at2], inverse[at3]
+        for j in range(low, high):
+            dy0, dy1, dy2, dy3 = dy[at0, j], dy[at1, j], dy[at2, j], dy[at3, j]
+            normal0 = (x[at0, j] - mean0) * inverse0
+            normal1 = (x[at1, j] - mean1) * inverse1
+            normal2 = (x[at2, j] - mean2) * inverse2
+            normal3 = (x[at3, j] - mean3) * inverse3
+            dbeta[j] = dbeta[j] + dy0 + dy1 + dy2 + dy3
+            dgamma[j] = dgamma[j] + dy0 * normal0 + dy1 * normal1 + dy2 * normal2 + dy3 * normal3
+    for i in range(fourth + quarter, end):
+        mean0, inverse0 = mean[i], inverse[i]
+        for j in range(low, high):
+            dbeta[j] += dy[i, j]
+            dgamma[j] += dy[i, j] * ((x[i, j] - mean0) * inverse0)
+
+
 @kernel("mn m m mn - - n! n!", parallel=False)
 def layer_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     """Write the gradients of gamma and beta for columns first ... last - 1.
@@ -117,28 +149,16 @@ def layer_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     (array([-10.,  20.]), array([10., 20.]))
     """
     low, high = columns(first, last, dgamma.shape[0])
-    for j in range(low, high):
-        dgamma[j] = 0
-        dbeta[j] = 0
-    quarter = np.uint64(x.shape[0] // 4)  # four rows at a time, as in column_sums
-    second, third, fourth = quarter, quarter + quarter, quarter + quarter + quarter
-    for i in range(quarter):
-        mean0, mean1, mean2, mean3 = mean[i], mean[i + second], mean[i + third], mean[i + fourth]
-        inverse0, inverse1 = inverse[i], inverse[i + second]
-        inverse2, inverse3 = inverse[i + third], inverse[i + fourth]
-        for j in range(low, high):
-            dy0, dy1, dy2, dy3 = dy[i, j], dy[i + second, j], dy[i + third, j], dy[i + fourth, j]
-            normal0 = (x[i, j] - mean0) * inverse0
-            normal1 = (x[i + second, j] - mean1) * inverse1
-            normal2 = (x[i + third, j] - mean2) * inverse2
-            normal3 = (x[i + fourth, j] - mean3) * inverse3
-            dbeta[j] = dbeta[j] + dy0 + dy1 + dy2 + dy3
-            dgamma[j] = dgamma[j] + dy0 * normal0 + dy1 * normal1 + dy2 * normal2 + dy3 * normal3
-    for i in range(fourth + quarter, np.uint64(x.shape[0])):
-        mean0, inverse0 = mean[i], inverse[i]
-        for j in range(low, high):
-            dbeta[j] += dy[i, j]
-            dgamma[j] += dy[i, j] * ((x[i, j] - mean0) * inverse0)
+    totals0, totals1 = stack_buffer(TOTALS_BYTES), stack_buffer(TOTALS_BYTES)
+    rows = np.uint64(x.shape[0])
+    for part in range(parts(rows, low, high)):
+        left, right = columns_of(part, rows, low, high)
+        for block in range(blocks(rows)):
+            begin, end = rows_of(block, rows)
+            _add_gradients(x, mean, inverse, dy, begin, end, left, right, dgamma, dbeta)
+            if rows > BLOCK:
+                carry(begin, end == rows, left, right, dgamma, totals0)
+                carry(begin, end == rows, left, right, dbeta, totals1)
 
 
 @njit(fastmath=REASSOCIATE)

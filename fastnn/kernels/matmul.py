@@ -5,6 +5,8 @@ Each kernel describes its product, and one routine computes them all: see
 """
 
 from fastnn.kernels.contract import kernel
+from fastnn.kernels.gemm.deep import DEEP, deep_product
+from fastnn.kernels.gemm.loops import KC
 from fastnn.kernels.gemm.structures import (
     GATED,
     LEAKY,
@@ -19,11 +21,20 @@ from fastnn.kernels.gemm.structures import (
 )
 from fastnn.kernels.gemm.table import compile_gemm, gemm
 from fastnn.kernels.gemm.transpose import write_transposed
+from fastnn.kernels.jit import inlined
 
 
 def prepare(*arguments):
     """Compile the product for a call of a kernel whose last argument is an array."""
     compile_gemm(arguments[-1].dtype)
+
+
+@inlined
+def _product(dims, a, b, c, one):
+    if dims.k > DEEP:
+        deep_product(dims, a, b, c, False, one)
+    else:
+        gemm(dims, a, b, c, overwrite(one), 0)
 
 
 @kernel("mk kn mn!", strided=True, prepare=prepare)
@@ -40,7 +51,8 @@ def matmul_nn(a, b, out):
     Notes
     -----
     Each element is summed in the order of k with fused multiply-adds, however the matrices are cut
-    into tiles, so the rows of a product do not depend on how many are computed together.
+    into tiles, so the rows of a product do not depend on how many are computed together.  The sums
+    of every 4,096 terms are added in float64.
 
     Examples
     --------
@@ -55,7 +67,7 @@ def matmul_nn(a, b, out):
     """
     one = out.dtype.type(1)
     dims = Dims(a.shape[0], out.shape[1], a.shape[1])
-    gemm(dims, matrix(a, one), matrix(b, one), matrix(out, one), overwrite(one), 0)
+    _product(dims, matrix(a, one), matrix(b, one), matrix(out, one), one)
 
 
 @kernel("km kn mn!", strided=True, prepare=prepare)
@@ -76,7 +88,7 @@ def matmul_tn(a, b, out):
     one = out.dtype.type(1)
     dims = Dims(a.shape[1], out.shape[1], a.shape[0])
     left = transposed(matrix(a, one))
-    gemm(dims, left, matrix(b, one), matrix(out, one), overwrite(one), 0)
+    _product(dims, left, matrix(b, one), matrix(out, one), one)
 
 
 @kernel("mk nk mn!", strided=True, prepare=prepare)
@@ -95,12 +107,14 @@ def matmul_nt(a, b, out):
     one = out.dtype.type(1)
     dims = Dims(a.shape[0], out.shape[1], a.shape[1])
     right = transposed(matrix(b, one))
-    gemm(dims, matrix(a, one), right, matrix(out, one), overwrite(one), 0)
+    _product(dims, matrix(a, one), right, matrix(out, one), one)
 
 
 @kernel("km kn - mn~", strided=True, prepare=prepare)
 def matmul_tn_add(a, b, scale, out):
     """Add ``scale * (a.T @ b)`` to `out`: a gradient step that never stores the gradient.
+
+    Each element of `out` is rounded once, however many terms its sum has.
 
     Parameters
     ----------
@@ -123,8 +137,10 @@ def matmul_tn_add(a, b, scale, out):
     dims = Dims(a.shape[1], out.shape[1], a.shape[0])
     left = transposed(matrix(a, one))
     add = Epilogue(False, NOWHERE, NONE, one, NOWHERE, True, factor)
-    if factor != 0:
+    if factor != 0 and dims.k <= KC:
         gemm(dims, left, matrix(b, one), matrix(out, one), add, 0)
+    elif factor != 0:
+        deep_product(dims, left, matrix(b, one), matrix(out, one), True, factor)
 
 
 @kernel("mk kn n? - - mn!", strided=True, prepare=prepare)

@@ -124,6 +124,16 @@ def stack_buffer(_, count):
 
 
 @intrinsic
+def elements_at(_, like, address):
+    """Return the elements at an address, of the type of `like`; they are indexed as an array's."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[1], args[0].type.as_pointer())
+
+    return types.CPointer(like)(like, types.int64), codegen
+
+
+@intrinsic
 def size_of(_, like):
     """Return the bytes of a number, as a constant: dividing by it costs a shift."""
 

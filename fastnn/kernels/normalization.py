@@ -18,7 +18,56 @@ import math
 import numpy as np
 
 from fastnn.kernels.contract import kernel
-from fastnn.kernels.rows import column_sums, columns
+from fastnn.kernels.elementary import fma
+from fastnn.kernels.jit import inlined
+from fastnn.kernels.memory import stack_buffer
+from fastnn.kernels.rows import columns
+from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
+
+
+@inlined
+def _add_differences(x, begin, end, low, high, out):
+    """Write the sums of rows begin ... end - 1 less the first row of all."""
+    quarter = (end - begin) // np.uint64(4)  # four rows at a time, as in column_sums
+    second = begin + quarter
+    third = second + quarter
+    fourth = third + quarter
+    for j in range(low, high):
+        out[j] = 0
+    for i in range(quarter):
+        for j in range(low, high):
+            start = x[0, j]
+            away0, away1 = x[begin + i, j] - start, x[second + i, j] - start
+            away2, away3 = x[third + i, j] - start, x[fourth + i, j] - start
+            out[j] += (away0 + away1) + (away2 + away3)
+    for i in range(fourth + quarter, end):
+        for j in range(low, high):
+            out[j] += x[i, j] - x[0, j]
+
+
+@inlined
+def _add_squares(x, begin, end, low, high, mean, out):
+    """Write the sums over rows begin ... end - 1 of the squares of ``x - mean``.
+
+    Those of the first rows are added to what there is.
+    """
+    quarter = (end - begin) // np.uint64(4)
+    second = begin + quarter
+    third = second + quarter
+    fourth = third + quarter
+    if begin > 0:
+        for j in range(low, high):
+            out[j] = 0
+    for i in range(quarter):
+        for j in range(low, high):
+            away0, away1 = x[begin + i, j] - mean[j], x[second + i, j] - mean[j]
+            away2, away3 = x[third + i, j] - mean[j], x[fourth + i, j] - mean[j]
+            squares = fma(away1, away1, away0 * away0)
+            out[j] += squares + fma(away3, away3, away2 * away2)
+    for i in range(fourth + quarter, end):
+        for j in range(low, high):
+            away0 = x[i, j] - mean[j]
+            out[j] = fma(away0, away0, out[j])
 
 
 @kernel("mn - - n! n!", parallel=False)
@@ -26,7 +75,9 @@ def batch_moments(x, first, last, mean, variance):
     """Write the mean and the variance of columns first ... last - 1.
 
     The variance divides by the number of rows.  It takes two passes: the second sums the squares of
-    ``x - mean``.
+    ``x - mean``.  The first sums the differences from the first row, so that a mean far from 0 is
+    as good as one near 0, and that of equal numbers is that number.  What rounding takes from the
+    mean does not go into the variance.
 
     Parameters
     ----------
@@ -43,26 +94,32 @@ def batch_moments(x, first, last, mean, variance):
     >>> mean, variance
     (array([2., 5.]), array([1., 0.]))
     """
-    column_sums(x, first, last, mean)
     low, high = columns(first, last, mean.shape[0])
-    rows = mean.dtype.type(x.shape[0])
-    for j in range(low, high):
-        mean[j] /= rows
-        variance[j] = 0
-    quarter = np.uint64(x.shape[0] // 4)  # four rows at a time, as in column_sums
-    second, third, fourth = quarter, quarter + quarter, quarter + quarter + quarter
-    for i in range(quarter):
+    totals, rows = stack_buffer(TOTALS_BYTES), np.uint64(x.shape[0])
+    if rows == 0:
         for j in range(low, high):
-            away0, away1 = x[i, j] - mean[j], x[i + second, j] - mean[j]
-            away2, away3 = x[i + third, j] - mean[j], x[i + fourth, j] - mean[j]
-            squares = variance[j] + away0 * away0 + away1 * away1
-            variance[j] = squares + away2 * away2 + away3 * away3
-    for i in range(fourth + quarter, np.uint64(x.shape[0])):
-        for j in range(low, high):
-            away0 = x[i, j] - mean[j]
-            variance[j] += away0 * away0
-    for j in range(low, high):
-        variance[j] /= rows
+            mean[j] = variance[j] = math.nan
+        return
+    count, zero = mean.dtype.type(x.shape[0]), mean.dtype.type(0)
+    for part in range(parts(rows, low, high)):
+        left, right = columns_of(part, rows, low, high)
+        for block in range(blocks(rows)):
+            begin, end = rows_of(block, rows)
+            _add_differences(x, begin, end, left, right, mean)
+            if rows > BLOCK:
+                carry(begin, end == rows, left, right, mean, totals)
+        for j in range(left, right):
+            further = mean[j] / count
+            mean[j] = x[0, j] + further
+            rounded = further - (mean[j] - x[0, j])
+            variance[j] = -count * rounded * rounded
+        for block in range(blocks(rows)):
+            begin, end = rows_of(block, rows)
+            _add_squares(x, begin, end, left, right, mean, variance)
+            if rows > BLOCK:
+                carry(begin, end == rows, left, right, variance, totals)
+        for j in range(left, right):
+            variance[j] = (zero if variance[j] <= 0 else variance[j]) / count
 
 
 @kernel("- m m!")
@@ -119,6 +176,30 @@ def batch_norm_forward(x, mean, inverse, gamma, beta, out):
             out[i, j] = gamma[j] * ((x[i, j] - mean[j]) * inverse[j]) + beta[j]
 
 
+@inlined
+def _add_gradients(x, mean, dy, begin, end, low, high, dgamma, dbeta):
+    """Write the sums over rows begin ... end - 1 of ``dy * (x - mean)`` and of `dy`."""
+    quarter = (end - begin) // np.uint64(4)
+    second = begin + quarter
+    third = second + quarter
+    fourth = third + quarter
+    for j in range(low, high):
+        dgamma[j] = 0
+        dbeta[j] = 0
+    for i in range(quarter):
+        at0, at1, at2, at3 = begin + i, second + i, third + i, fourth + i
+        for j in range(low, high):
+            dy0, dy1, dy2, dy3 = dy[at0, j], dy[at1, j], dy[at2, j], dy[at3, j]
+            away0, away1 = x[at0, j] - mean[j], x[at1, j] - mean[j]
+            away2, away3 = x[at2, j] - mean[j], x[at3, j] - mean[j]
+            dbeta[j] = dbeta[j] + dy0 + dy1 + dy2 + dy3
+            dgamma[j] = dgamma[j] + dy0 * away0 + dy1 * away1 + dy2 * away2 + dy3 * away3
+    for i in range(fourth + quarter, end):
+        for j in range(low, high):
+            dbeta[j] += dy[i, j]
+            dgamma[j] += dy[i, j] * (x[i, j] - mean[j])
+
+
 @kernel("mn n n mn - - n! n!", parallel=False)
 def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     """Write the gradients of gamma and beta for columns first ... last - 1.
@@ -143,24 +224,18 @@ def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     (array([10.]), array([30.]))
     """
     low, high = columns(first, last, mean.shape[0])
-    for j in range(low, high):
-        dgamma[j] = 0
-        dbeta[j] = 0
-    quarter = np.uint64(x.shape[0] // 4)
-    second, third, fourth = quarter, quarter + quarter, quarter + quarter + quarter
-    for i in range(quarter):
-        for j in range(low, high):
-            dy0, dy1, dy2, dy3 = dy[i, j], dy[i + second, j], dy[i + third, j], dy[i + fourth, j]
-            away0, away1 = x[i, j] - mean[j], x[i + second, j] - mean[j]
-            away2, away3 = x[i + third, j] - mean[j], x[i + fourth, j] - mean[j]
-            dbeta[j] = dbeta[j] + dy0 + dy1 + dy2 + dy3
-            dgamma[j] = dgamma[j] + dy0 * away0 + dy1 * away1 + dy2 * away2 + dy3 * away3
-    for i in range(fourth + quarter, np.uint64(x.shape[0])):
-        for j in range(low, high):
-            dbeta[j] += dy[i, j]
-            dgamma[j] += dy[i, j] * (x[i, j] - mean[j])
-    for j in range(low, high):
-        dgamma[j] *= inverse[j]
+    totals0, totals1 = stack_buffer(TOTALS_BYTES), stack_buffer(TOTALS_BYTES)
+    rows = np.uint64(x.shape[0])
+    for part in range(parts(rows, low, high)):
+        left, right = columns_of(part, rows, low, high)
+        for block in range(blocks(rows)):
+            begin, end = rows_of(block, rows)
+            _add_gradients(x, mean, dy, begin, end, left, right, dgamma, dbeta)
+            if rows > BLOCK:
+                carry(begin, end == rows, left, right, dgamma, totals0)
+                carry(begin, end == rows, left, right, dbeta, totals1)
+        for j in range(left, right):
+            dgamma[j] *= inverse[j]
 
 
 @kernel("mn n n n n n - mn mn!")

@@ -10,8 +10,10 @@ import math
 import numpy as np
 
 from fastnn.kernels.contract import kernel
-from fastnn.kernels.jit import REASSOCIATE
+from fastnn.kernels.jit import REASSOCIATE, inlined
+from fastnn.kernels.memory import stack_buffer
 from fastnn.kernels.rows import columns
+from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
 
 
 @kernel("- - m~")
@@ -42,6 +44,24 @@ def bound(low, high, w):
         w[k] = most if value > most else value
 
 
+@inlined
+def _add_squares(w, begin, end, low, high, out):
+    """Write the sums of the squares of rows begin ... end - 1."""
+    quarter = (end - begin) // np.uint64(4)  # four rows at a time, as in column_sums
+    second = begin + quarter
+    third = second + quarter
+    fourth = third + quarter
+    for j in range(low, high):
+        out[j] = 0
+    for i in range(quarter):
+        for j in range(low, high):
+            w0, w1, w2, w3 = w[begin + i, j], w[second + i, j], w[third + i, j], w[fourth + i, j]
+            out[j] = out[j] + w0 * w0 + w1 * w1 + w2 * w2 + w3 * w3
+    for i in range(fourth + quarter, end):
+        for j in range(low, high):
+            out[j] += w[i, j] * w[i, j]
+
+
 @kernel("mn - - n! n!", parallel=False)
 def column_norms(w, first, last, before, after):
     """Write the norms ``sqrt(sum_i w[i, first:last]**2)`` to the same elements of both vectors.
@@ -63,20 +83,18 @@ def column_norms(w, first, last, before, after):
     array([5., 1.])
     """
     low, high = columns(first, last, before.shape[0])
-    quarter = np.uint64(w.shape[0] // 4)  # four rows at a time, as in column_sums
-    second, third, fourth = quarter, quarter + quarter, quarter + quarter + quarter
-    for j in range(low, high):
-        before[j] = 0
-    for i in range(quarter):
-        for j in range(low, high):
-            w0, w1, w2, w3 = w[i, j], w[i + second, j], w[i + third, j], w[i + fourth, j]
-            before[j] = before[j] + w0 * w0 + w1 * w1 + w2 * w2 + w3 * w3
-    for i in range(fourth + quarter, np.uint64(w.shape[0])):
-        for j in range(low, high):
-            before[j] += w[i, j] * w[i, j]
-    for j in range(low, high):
-        before[j] = math.sqrt(before[j])
-        after[j] = before[j]
+    totals = stack_buffer(TOTALS_BYTES)
+    rows = np.uint64(w.shape[0])
+    for part in range(parts(rows, low, high)):
+        left, right = columns_of(part, rows, low, high)
+        for block in range(blocks(rows)):
+            begin, end = rows_of(block, rows)
+            _add_squares(w, begin, end, left, right, before)
+            if rows > BLOCK:
+                carry(begin, end == rows, left, right, before, totals)
+        for j in range(left, right):
+            before[j] = math.sqrt(before[j])
+            after[j] = before[j]
 
 
 @kernel("mn m! m!", fastmath=REASSOCIATE)

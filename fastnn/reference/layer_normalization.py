@@ -20,8 +20,9 @@ def layer_norm_forward(x, epsilon, gamma, beta, mean, inverse, out):
 def layer_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     """Gradients of gamma and beta."""
     part = np.s_[:, first:last]
-    dgamma[first:last] = (dy[part] * _normal(x[part], mean, inverse)).sum(axis=0)
-    dbeta[first:last] = dy[part].sum(axis=0)
+    products = dy[part] * _normal(x[part], mean, inverse)
+    dgamma[first:last] = products.sum(axis=0, dtype=np.float64)
+    dbeta[first:last] = dy[part].sum(axis=0, dtype=np.float64)
 
 
 def layer_norm_backward(x, mean, inverse, gamma, dy, dx):

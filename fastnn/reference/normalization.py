@@ -5,9 +5,11 @@ import numpy as np
 
 def batch_moments(x, first, last, mean, variance):
     """Mean and variance of columns."""
-    x, rows = x[:, first:last], x.dtype.type(len(x))
-    mean[first:last] = x.sum(axis=0) / rows
-    variance[first:last] = np.square(x - mean[first:last]).sum(axis=0) / rows
+    x, rows = x[:, first:last], np.float64(len(x))
+    start = x[0] if len(x) else np.nan
+    exact = start + (x - start).sum(axis=0, dtype=np.float64) / rows
+    mean[first:last] = exact
+    variance[first:last] = np.square(x - exact).sum(axis=0) / rows
 
 
 def inverse_deviation(epsilon, variance, inverse):
@@ -22,9 +24,9 @@ def batch_norm_forward(x, mean, inverse, gamma, beta, out):
 
 def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     """Gradients of gamma and beta."""
-    products = (dy * (x - mean)).sum(axis=0) * inverse
+    products = (dy * (x - mean)).sum(axis=0, dtype=np.float64) * inverse
     dgamma[first:last] = products[first:last]
-    dbeta[first:last] = dy[:, first:last].sum(axis=0)
+    dbeta[first:last] = dy[:, first:last].sum(axis=0, dtype=np.float64)
 
 
 def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):

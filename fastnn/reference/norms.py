@@ -10,7 +10,7 @@ def bound(low, high, w):
 
 def column_norms(w, first, last, before, after):
     """Norms of columns."""
-    before[first:last] = np.sqrt(np.square(w[:, first:last]).sum(axis=0))
+    before[first:last] = np.sqrt(np.square(w[:, first:last]).sum(axis=0, dtype=np.float64))
     after[first:last] = before[first:last]
 
 

@@ -60,7 +60,7 @@ def flag_not_finite(a, flag):
 
 
 def column_sums(a, first, last, out):
-    np.sum(a[:, first:last], axis=0, out=out[first:last])
+    out[first:last] = a[:, first:last].sum(axis=0, dtype=np.float64)
 
 
 def claim_lines(a):
