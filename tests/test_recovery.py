@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L2, LBFGS, SGD, Adam, Dense, Network
+from fastnn import L2, LBFGS, SGD, Adam, Dense, MaxNorm, Network, UnitNorm
 from fastnn.training.recovery import not_finite
 
 X = np.random.default_rng(0).normal(size=(25, 3))
@@ -127,3 +127,15 @@ def test_ctrl_c_leaves_finite_weights():
     with pytest.raises((KeyboardInterrupt, FloatingPointError)):
         network.fit(X, Y, epochs=3, callbacks=[stop])
     assert not_finite(network.model) is None
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("constraint", [MaxNorm(2.0), UnitNorm()])
+def test_a_constraint_on_huge_weights_does_not_make_them_zero(constraint, backend):
+    layers = [Dense(2, kernel_constraint=constraint)]
+    network = Network(layers, optimizer=SGD(1e-30), loss="mae", backend=backend)
+    network.build(2)
+    network.set_weights([np.array([[3e25, 3e25], [4e25, 4e25]]), [0.0, 0.0]])
+    network.fit(np.full((4, 2), 1e-30), np.ones((4, 2)))
+    w = network.get_weights()[0].astype(np.float64)
+    np.testing.assert_allclose(np.sqrt((w**2).sum(axis=0)), constraint.bounds[1], rtol=1e-6)

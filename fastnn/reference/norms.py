@@ -1,6 +1,14 @@
-"""Norms of rows and columns, and bounds, in NumPy: see `fastnn.kernels.norms`."""
+"""Norms and bounds in NumPy: see `fastnn.kernels.norms`."""
 
 import numpy as np
+
+
+def _norms(vectors):
+    """Norms of the last axis, in float64, of numbers whose squares may overflow."""
+    vectors = vectors.astype(np.float64)
+    most = np.abs(vectors).max(axis=-1, initial=0, keepdims=True)
+    unit = np.where((most > 0) & np.isfinite(most), most, 1)
+    return np.sqrt(np.square(vectors / unit).sum(axis=-1)) * unit[..., 0]
 
 
 def bound(low, high, w):
@@ -10,13 +18,13 @@ def bound(low, high, w):
 
 def column_norms(w, first, last, before, after):
     """Norms of columns."""
-    before[first:last] = np.sqrt(np.square(w[:, first:last]).sum(axis=0, dtype=np.float64))
+    before[first:last] = _norms(w[:, first:last].T)
     after[first:last] = before[first:last]
 
 
 def row_norms(w, before, after):
     """Norms of rows."""
-    before[...] = np.sqrt(np.square(w).sum(axis=1))
+    before[...] = _norms(w)
     after[...] = before
 
 
@@ -33,3 +41,19 @@ def scale_columns(factor, first, last, w):
 def scale_rows(factor, w):
     """Scale rows."""
     w *= factor[:, None]
+
+
+def gradient_norms(dw, norms):
+    """Euclidean norm of each row."""
+    norms[:] = _norms(dw)
+
+
+def norm_scale(limit, norms, scale):
+    """Factor that scales a gradient down to a norm."""
+    norm = _norms(norms)
+    scale[0] = limit / norm if norm > limit else 1
+
+
+def scale_gradient(scale, dw):
+    """Scale a gradient."""
+    dw *= dw.dtype.type(scale)
