@@ -2,8 +2,8 @@
 
 A penalty or constraint on whole units computes the norms of W's columns, changes the norms as if
 they were weights, and scales the columns accordingly.  Kernels take columns ``first`` ...
-``last - 1`` of a whole matrix, so that the inner loop runs along its rows.  A gradient is clipped by
-the norm of all gradients together.
+``last - 1`` of a whole matrix, so that the inner loop runs along its rows.  Gradients are clipped
+by the norm of all together.
 """
 
 import math
