@@ -8,7 +8,8 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 if sys.platform != "win32":
@@ -16,20 +17,22 @@ if sys.platform != "win32":
 
 _STEM_BYTES = 100
 """How much of a file's name its temporary file's repeats: names may have 255 bytes, or just 143."""
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp$")
 _SECONDS_TO_RENAME = 60.0
 """When Windows shows that nobody writes a temporary file, its writer may be about to rename it."""
 
 
-def write(path: str | os.PathLike[str], fill: Callable[[BinaryIO], object]) -> None:
-    """Call ``fill(file)``, which writes a file's bytes, and put the file in place when it is whole.
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` when the block ends, and never if it raises.
 
-    The bytes go to a temporary file in the same folder, which then replaces `path`.  Readers see
-    the old file or the new one, whatever happens: an exception, a full disk, Ctrl-C, a killed
-    process or a power failure.  A killed process leaves its temporary file behind; the next write
-    of the same `path` removes it.
+    The bytes go to a temporary file in the same folder, which is then renamed.  Readers see the old
+    file or the new one, whatever happens: an exception, a full disk, Ctrl-C, a killed process or a
+    power failure.  A killed process leaves its temporary file behind, and the next write of the
+    same `path` removes it.
 
-    A file that is replaced keeps its permissions and, where the system allows it, its owner; a
-    link stays a link.  A device or pipe, which nothing can replace, is written to directly.
+    A file that is replaced keeps its permissions and, where the system allows it, its owner; a link
+    stays a link.  A device or pipe, which nothing can replace, is written to directly.
 
     Raises
     ------
@@ -38,28 +41,27 @@ def write(path: str | os.PathLike[str], fill: Callable[[BinaryIO], object]) -> N
     """
     given = os.fspath(path)
     try:
-        _write(given, fill)
+        with _opened(given) as file:
+            yield file
     except OSError as error:
-        if error.errno is None or error.filename == given:
-            raise
-        raise OSError(error.errno, error.strerror, given) from None
+        # A failed write has no name, and a temporary file's would say nothing to the caller.
+        if error.filename is None or _TEMPORARY.search(os.fsdecode(error.filename)):
+            raise OSError(error.errno, error.strerror, given) from None
+        raise
 
 
-def _write(given: str, fill: Callable[[BinaryIO], object]) -> None:
+def _opened(given: str) -> AbstractContextManager[BinaryIO]:
     try:
         found = os.stat(given)
     except FileNotFoundError:
-        _replace(_new_target(given), None, fill)
-        return
+        return _replacing(_new_target(given), None)
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), given)
     if not os.access(given, os.W_OK):  # a rename would replace even a protected file
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), given)
     if stat.S_ISREG(found.st_mode):
-        _replace(os.path.realpath(given), found, fill)
-    else:
-        with open(given, "wb") as file:
-            fill(file)
+        return _replacing(os.path.realpath(given), found)
+    return open(given, "wb")
 
 
 def _new_target(given: str) -> str:
@@ -75,36 +77,42 @@ def _new_target(given: str) -> str:
     return target
 
 
-def _replace(target: str, found: os.stat_result | None, fill: Callable[[BinaryIO], object]) -> None:
-    """Make a file, or replace the one that was found."""
+@contextlib.contextmanager
+def _replacing(target: str, found: os.stat_result | None) -> Iterator[BinaryIO]:
+    """Open a file that becomes `target`, where there is nothing or the file that was found."""
     folder, stem = os.path.split(target)
     while len(os.fsencode(stem)) > _STEM_BYTES:
         stem = stem[:-1]
     _sweep(folder, stem)
-    claimed = False
-    while not claimed:
-        temporary = os.path.join(folder, f".{stem}.{secrets.token_hex(8)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                claimed = _claim(file, temporary)
-                if claimed:
-                    _keep_permissions(file, found)
-                    fill(file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    if sys.platform != "win32":
-                        os.replace(temporary, target)  # while the lock still protects it
-            if claimed and sys.platform == "win32":
-                os.replace(temporary, target)  # Windows does not rename open files
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+    file = _claimed(os.path.join(folder, f".{stem}."))
+    try:
+        with file:
+            _keep_permissions(file, found)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if sys.platform != "win32":
+                os.replace(file.name, target)  # while the lock still protects it
+        if sys.platform == "win32":
+            os.replace(file.name, target)  # which renames no open files
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(file.name)
+        raise
     _sync_folder(folder)
 
 
-def _claim(file: BinaryIO, path: str) -> bool:
-    """Lock a new temporary file; return False if another process swept it away before that."""
+def _claimed(beginning: str) -> BinaryIO:
+    """Return a new temporary file that no other process will sweep away."""
+    while True:
+        file = open(f"{beginning}{secrets.token_hex(8)}.tmp", "xb")
+        if _locked(file):
+            return file
+        file.close()
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Lock a new temporary file; return False if another process was faster, to sweep it away."""
     if sys.platform != "win32":
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,7 +120,7 @@ def _claim(file: BinaryIO, path: str) -> bool:
             return False
         except OSError:  # a file system without locks, on which nobody sweeps
             return True
-    return os.path.exists(path)
+    return os.path.exists(file.name)
 
 
 def _sweep(folder: str, stem: str) -> None:
@@ -120,7 +128,7 @@ def _sweep(folder: str, stem: str) -> None:
 
     A living writer holds a lock, which the system releases when a process ends, however it ends.
     """
-    pattern = re.compile(re.escape(f".{stem}.") + r"[0-9a-f]{16}\.tmp")
+    pattern = re.compile(re.escape(f".{stem}") + _TEMPORARY.pattern)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         left = [entry.path for entry in entries if pattern.fullmatch(entry.name)]
         for path in left:

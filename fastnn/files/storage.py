@@ -17,12 +17,12 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from fastnn.files import atomic
+from fastnn.files.atomic import whole_file
 
 _DTYPES = {
     "BOOL": np.dtype("?"),
@@ -52,7 +52,7 @@ _PIECE = 2**20
 def save(
     path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]
 ) -> None:
-    """Write `arrays` and `header` to the file `path`, whole or not at all (:mod:`.atomic`).
+    """Write `arrays` and `header` to the file `path`, whole or not at all.
 
     Parameters
     ----------
@@ -78,21 +78,17 @@ def save(
         raise ValueError(f"header has {len(text)} bytes, wanted at most {_HEADER_LIMIT}")
 
     head = len(text).to_bytes(8, "little") + text
-    atomic.write(path, lambda file: _write(file, head, ordered))
-
-
-def _write(file: BinaryIO, head: bytes, arrays: Sequence[np.ndarray]) -> None:
-    """Write a file, then its checksum."""
-    file.write(head)
     checksum = zlib.crc32(head)
-    for array in arrays:
-        data = array.reshape(-1).view(np.uint8)
-        for first in range(0, len(data), _PIECE):
-            piece = data[first : first + _PIECE].tobytes()  # a copy: others may be changing it
-            checksum = zlib.crc32(piece, checksum)
-            file.write(piece)
-    file.seek(_BEFORE)
-    file.write(f"{checksum:08x}".encode())
+    with whole_file(path) as file:
+        file.write(head)
+        for array in ordered:
+            data = array.reshape(-1).view(np.uint8)
+            for first in range(0, len(data), _PIECE):
+                piece = data[first : first + _PIECE].tobytes()  # a copy: others may change it
+                checksum = zlib.crc32(piece, checksum)
+                file.write(piece)
+        file.seek(_BEFORE)
+        file.write(f"{checksum:08x}".encode())
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
