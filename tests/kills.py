@@ -48,6 +48,8 @@ class Trajectory:
         self.make, self.batches = make, 1 if whole_epochs else ROWS // BATCH
         self.states = {}
         network = make()
+        network.build(3)
+        self.make_state(network)
         for epoch in range(EPOCHS):
             self.add(network)
             for batches in range(1, self.batches):
@@ -63,6 +65,11 @@ class Trajectory:
     def options(self):
         return OPTIONS if self.batches > 1 else {}
 
+    @staticmethod
+    def make_state(network):
+        for parameter in network.model.all_parameters():
+            parameter.keep_state(network.optimizer)
+
     def add(self, network):
         found = state(network)
         self.states.setdefault(found["updates"], []).append(found)
@@ -70,6 +77,9 @@ class Trajectory:
     def check(self, network):
         """Check an interrupted network, and that it goes on as if nothing had happened."""
         found = state(network)
+        if not found["updates"] and found["built"]:  # the optimizer's state may not exist yet
+            self.make_state(network)
+            found = state(network)
         assert found in self.states[found["updates"]] or not found["built"], (
             f"no state of the fit: {found['epochs']} epochs and {found['updates']} updates"
         )

@@ -119,7 +119,8 @@ def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, A
     found = zlib.crc32(head[:_BEFORE] + _ZEROS.encode() + head[_BEFORE + len(_ZEROS) :])
     arrays = {}
     for name, (dtype, shape, *_) in sorted(spans.items(), key=_place):
-        array = np.fromfile(file, dtype=dtype, count=math.prod(shape))
+        array = np.empty(math.prod(shape), dtype)
+        file.readinto(array.data)  # type: ignore[attr-defined]
         found = zlib.crc32(array.data, found)
         arrays[name] = array.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
     if checksum not in (None, f"{found:08x}"):

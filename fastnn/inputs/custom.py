@@ -9,7 +9,8 @@ import numpy as np
 from numba import types
 from numba.extending import is_jitted
 
-from fastnn.kernels.jit import njit, uninterrupted
+from fastnn.kernels.interrupts import uninterrupted
+from fastnn.kernels.jit import njit
 from fastnn.kernels.numba_internals import NumbaError, compile_for
 
 Pair = tuple[Callable[..., None], Callable[..., None]]
