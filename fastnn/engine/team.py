@@ -13,7 +13,7 @@ from fastnn.engine import cores
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import APART, Program, aligned
 from fastnn.engine.worker import compile_predict, compile_worker, predict, work
-from fastnn.kernels.interrupts import interruptible, let_interrupt, uninterrupted
+from fastnn.kernels.interrupts import interruptible, uninterrupted
 
 _POLL_SECONDS = 0.05
 _TRIAL_BATCHES = 16
@@ -224,12 +224,11 @@ def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int)
 
     def body(_):
         for piece in waiting:
-            let_interrupt()
             if not (went_on and job(piece)):
                 stop()
                 return
 
-    with uninterrupted(), cores.running():
+    with cores.running():
         if n_threads == 1:
             body(0)
         else:

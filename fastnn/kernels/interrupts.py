@@ -4,6 +4,8 @@ Python runs the handlers of signals between any two instructions of the main thr
 raises, a lock may stay locked and what several statements change together is half changed.
 """
 
+# The functions of `signal` convert to enums and back, which takes ten times as long.
+import _signal  # type: ignore[import-not-found]
 import signal
 import threading
 from collections.abc import Iterator
@@ -53,10 +55,10 @@ def let_interrupt() -> None:
 
 def _delay() -> None:
     for number in _SIGNALS:
-        handler = signal.getsignal(number)
+        handler = _signal.getsignal(number)
         if callable(handler):  # not the system's, which end the process, nor another language's
             _handlers[number] = handler
-            signal.signal(number, _remember)
+            _signal.signal(number, _remember)
 
 
 def _remember(number: int, frame: Any) -> None:
@@ -70,7 +72,7 @@ def _deliver() -> None:
     while _handlers or _pending:
         try:
             for number, handler in [*_handlers.items()]:
-                signal.signal(number, handler)
+                _signal.signal(number, handler)
                 del _handlers[number]
             while _pending:
                 signal.raise_signal(_pending.pop(0))
