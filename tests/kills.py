@@ -4,18 +4,23 @@
 with 1 at the first thing that is wrong; ``--seed`` repeats the moments.
 """
 
+import argparse
 import copy
 import functools
 import io
 import os
 import signal
 import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 
 import fastnn
 from fastnn import Adam, Dense, ModelCheckpoint, Network
+from fastnn.engine import cores
 
 ROWS, BATCH, EPOCHS = 60, 15, 5
 _DATA = np.random.default_rng(0)
@@ -69,6 +74,10 @@ class Trajectory:
     def make_state(network):
         for parameter in network.model.all_parameters():
             parameter.keep_state(network.optimizer)
+
+    def at_end(self, epoch):
+        """Return the state after a whole epoch."""
+        return self.states[epoch * self.batches][-1]
 
     def add(self, network):
         found = state(network)
@@ -268,6 +277,7 @@ def load(folder):
 
     def check():
         assert state(fastnn.load(path)) == state(old)
+        path.unlink()
 
     return lambda: fastnn.load(path), check
 
@@ -284,37 +294,144 @@ JOBS = quiet, watched, another_optimizer, many, set_weights, predict, save, load
 
 
 def interrupt(rng, jobs, count, folder):
-    """Interrupt each job at `count` random moments in all; return how many came before its end."""
+    """Interrupt the jobs at `count` random moments; return how many came before the job's end."""
     lengths, hits = {}, 0
     for job in jobs:
-        run, _ = job(folder)
-        run()
-        run, check = job(folder)
-        moment, started = Moment(call=-1), time.perf_counter()
-        moment.interrupt(run)
-        check()
-        lengths[job] = moment.calls, time.perf_counter() - started
+        for _ in range(2):  # the first time also compiles
+            run, check = job(folder)
+            moment, started = Moment(call=-1), time.perf_counter()
+            moment.interrupt(run)
+            lengths[job] = moment.calls, time.perf_counter() - started
+            check()
     for number in range(count):
-        job = jobs[number % len(jobs)]
+        job, timed = jobs[number % len(jobs)], number // len(jobs) % 2
         calls, seconds = lengths[job]
-        timed = number // len(jobs) % 2
-        moment = Moment(
-            *((None, rng.uniform(1e-5, seconds)) if timed else (int(rng.integers(1, calls)),))
-        )
+        if timed:
+            moment = Moment(seconds=rng.uniform(1e-5, max(2e-5, seconds)))
+        else:
+            moment = Moment(call=int(rng.integers(1, calls + 1)))
         run, check = job(folder)
         try:
             hits += moment.interrupt(run)
             check()
-            assert signal.getsignal(signal.SIGINT) is not None
-            assert threads() == 1, "a thread is left"
-            assert fastnn.engine.cores._running == 0, "a run is still counted"
+            assert threading.active_count() == 1, "a thread is left"
+            assert cores.unused() == cores.available(), "a run is still counted"
         except BaseException as error:
             error.add_note(f"{job.__name__}, interrupted at {moment}")
             raise
     return hits
 
 
-def threads():
-    import threading
+# Killed processes
 
-    return threading.active_count()
+
+def kill(rng, job, seconds):
+    """Run a job in a fork, and kill it at a random moment; return whether that was before its end.
+
+    The job gets a function to call when what may be interrupted begins.
+    """
+    reads, writes = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            job(lambda: os.write(writes, b"!"))
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writes)
+    os.read(reads, 1)
+    os.close(reads)
+    time.sleep(rng.uniform(0, seconds))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the job itself failed"
+    return os.WIFSIGNALED(status)
+
+
+def kill_fits(rng, count, folder):
+    """Kill fits that write checkpoints, and go on from the file; return how many had written one."""
+    whole, path, hits, done = trajectory("quiet"), folder / "checkpoint", 0, 0
+    ends = {epoch: whole.at_end(epoch) for epoch in range(1, EPOCHS + 1)}
+
+    def job(begin):
+        network = fastnn.load(path) if path.exists() else whole.make()
+        begin()
+        left = EPOCHS - network.epochs_done
+        network.fit(X, Y, epochs=left, callbacks=[ModelCheckpoint(path)], **OPTIONS)
+
+    started = time.perf_counter()
+    whole.make().fit(X, Y, epochs=EPOCHS, callbacks=[ModelCheckpoint(path)], **OPTIONS)
+    seconds = time.perf_counter() - started
+    path.unlink()
+    for _ in range(count):
+        killed = kill(rng, job, seconds)
+        left = [name for name in os.listdir(folder) if name != path.name]
+        assert len(left) <= 1, f"several temporary files: {left}"
+        if not path.exists():
+            assert killed and not done, "the checkpoint is gone"
+            continue
+        network = fastnn.load(path)
+        assert network.epochs_done >= done, "the checkpoint is an older one"
+        hits += network.epochs_done > done
+        done = network.epochs_done
+        assert state(network) == ends[done], f"epoch {done} is not what it is without interruption"
+        if done == EPOCHS:
+            network.save(path)
+            assert os.listdir(folder) == [path.name], f"left {os.listdir(folder)}"
+            path.unlink()
+            done = 0
+    network = fastnn.load(path) if path.exists() else whole.make()
+    if left := EPOCHS - network.epochs_done:
+        network.fit(X, Y, epochs=left, callbacks=[ModelCheckpoint(path)], **OPTIONS)
+    assert state(network) == whole.last, "the resumed fit ends differently"
+    return hits
+
+
+def kill_saves(rng, count, folder):
+    """Kill processes that save one network, then another; return how many were killed."""
+    path, pair, hits = folder / "saved", trained_pair(), 0
+    pair[0].save(path)
+    allowed = [state(network) for network in pair]
+
+    def job(begin):
+        begin()
+        for _ in range(1000):
+            for network in reversed(pair):
+                network.save(path)
+
+    for _ in range(count):
+        hits += kill(rng, job, 0.01)
+        assert state(fastnn.load(path)) in allowed, "the file is neither"
+        assert len(os.listdir(folder)) <= 2, f"several temporary files: {os.listdir(folder)}"
+    pair[0].save(path)
+    assert os.listdir(folder) == [path.name], f"left {os.listdir(folder)}"
+    path.unlink()
+    return hits
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--interrupts", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    rng = np.random.default_rng(arguments.seed)
+    threads_for = cores.threads_for  # as many threads as are asked for, however small the work
+    cores.threads_for = lambda flops, rows, most=None, worth=None: threads_for(flops, rows, most, 1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hits = kill_fits(rng, arguments.kills // 2, folder)
+        (folder / "checkpoint").unlink()
+        print(f"{arguments.kills // 2} kills of fits, {hits} after a new checkpoint", flush=True)
+        hits = kill_saves(rng, arguments.kills - arguments.kills // 2, folder)
+        print(f"{arguments.kills - arguments.kills // 2} kills of saves, {hits} before their end")
+        hits = interrupt(rng, JOBS, arguments.interrupts, folder)
+        print(f"{arguments.interrupts} interrupts of {len(JOBS)} jobs, {hits} before their end")
+    print("nothing lost, nothing torn")
+
+
+if __name__ == "__main__":
+    main()
