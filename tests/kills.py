@@ -108,24 +108,28 @@ class Moment:
     """When to interrupt: at the n-th call or return of the main thread, or after some time."""
 
     def __init__(self, call=None, seconds=None):
-        self.call, self.seconds, self.calls = call, seconds, 0
+        self.call, self.seconds, self.calls, self.over = call, seconds, 0, False
 
     def __str__(self):
         return f"call {self.call}" if self.seconds is None else f"{1e3 * self.seconds:.3f} ms"
 
     def _profile(self, frame, event, _):
-        if event not in ("call", "c_return"):  # where Python looks for signals
+        if self.over or event not in ("call", "c_return"):  # where Python looks for signals
             return
         self.calls += 1
         if self.calls == self.call:
             sys.setprofile(None)
             signal.raise_signal(signal.SIGINT)
 
+    def _alarm(self, *_):
+        if not self.over:
+            signal.raise_signal(signal.SIGINT)
+
     def interrupt(self, job):
         """Run a job, interrupted at this moment; return whether that came before its end."""
         before = [
             signal.signal(signal.SIGINT, signal.default_int_handler),
-            signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT)),
+            signal.signal(signal.SIGALRM, self._alarm),
         ]
         try:
             if self.seconds is None:
@@ -133,11 +137,12 @@ class Moment:
             else:
                 signal.setitimer(signal.ITIMER_REAL, self.seconds)
             job()
-            self.call = None  # what comes now is not the job's
+            self.over = True  # what comes now is not the job's
             return False
         except KeyboardInterrupt:
             return True
         finally:
+            self.over = True
             sys.setprofile(None)
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in zip((signal.SIGINT, signal.SIGALRM), before, strict=True):
@@ -351,7 +356,7 @@ def kill(rng, job, seconds):
 
 
 def kill_fits(rng, count, folder):
-    """Kill fits that write checkpoints, and go on from the file; return how many had written one."""
+    """Kill fits that write checkpoints, and go on; return how many had written another one."""
     whole, path, hits, done = trajectory("quiet"), folder / "checkpoint", 0, 0
     ends = {epoch: whole.at_end(epoch) for epoch in range(1, EPOCHS + 1)}
 
