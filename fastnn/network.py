@@ -387,10 +387,10 @@ class Network:
     def save(self, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
         """Write the network to a safetensors file, with its description as JSON in the header.
 
-        The file appears whole or not at all.  It includes the fitted `preprocessing` and the
-        optimizer's state, so training can continue bit for bit.  It contains no code: it leaves out
-        metrics that are functions, and has only the names of custom activations and losses.
-        `extra` replaces :attr:`extra`.
+        The file appears whole or not at all, with a checksum by which :func:`load` notices damage.
+        It has the fitted `preprocessing` and the optimizer's state, so training can continue bit
+        for bit, but no code: no metrics that are functions, and only the names of custom
+        activations and losses.  `extra` replaces :attr:`extra`.
 
         Raises
         ------

@@ -237,6 +237,7 @@ def test_bad_settings(error, make, message):
             lambda path: ModelCheckpoint(path / "nowhere" / "a"),
             "[Errno 2] No such folder",
         ),
+        (IsADirectoryError, ModelCheckpoint, "[Errno 21] Is a directory: 'PATH'"),
     ],
 )
 def test_what_a_fit_does_not_have(error, make, message, tmp_path):
@@ -244,6 +245,8 @@ def test_what_a_fit_does_not_have(error, make, message, tmp_path):
         return 1.0
 
     network = Network([Dense(1)], metrics=[own])
+    if make is ModelCheckpoint:
+        message = message.replace("PATH", str(tmp_path))
     message = message.replace("'PATH'", repr(str(tmp_path / "{val_loss}")))
     with pytest.raises(error, match="^" + re.escape(message)):
         network.fit(X, Y, epochs=2, callbacks=[make(tmp_path)])

@@ -1,5 +1,6 @@
 """Callbacks that monitor a loss or a metric: early stopping and checkpoints."""
 
+import errno
 import math
 import os
 from collections.abc import Collection
@@ -177,7 +178,8 @@ class ModelCheckpoint(Monitor):
         `filepath` names an entry that the logs lack.  After an epoch, if the network cannot be
         saved.
     OSError
-        If the folder does not exist when the fit begins, or if a file cannot be written.
+        If the folder does not exist or `filepath` is one, when the fit begins, or if a file cannot
+        be written.
 
     Examples
     --------
@@ -213,7 +215,9 @@ class ModelCheckpoint(Monitor):
             super().on_train_begin(network)
         folder = os.path.dirname(self.filepath)
         if "{" not in folder and not os.path.isdir(folder or "."):
-            raise FileNotFoundError(2, "No such folder", folder)
+            raise FileNotFoundError(errno.ENOENT, "No such folder", folder)
+        if "{" not in self.filepath and os.path.isdir(self.filepath):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.filepath)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.improved(epoch, logs) if self.save_best_only else (epoch + 1) % self.every == 0:

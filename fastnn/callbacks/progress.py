@@ -9,6 +9,7 @@ from typing import TextIO
 from fastnn.callbacks.base import SPEED, Callback, Logs
 from fastnn.callbacks.history import speed
 from fastnn.inputs.checks import positive_int
+from fastnn.kernels.interrupts import uninterrupted
 
 
 class ProgressBar(Callback):
@@ -53,6 +54,7 @@ class ProgressBar(Callback):
         elif (epoch + 1) % self.every == 0:
             self._write_pending()
 
+    @uninterrupted()
     def on_train_end(self, logs: Logs) -> None:
         if self.redraws:
             if self.pending:

@@ -13,7 +13,7 @@ from fastnn import losses, optimizers
 from fastnn.cli.outputs import check_output, ending
 from fastnn.cli.report import classification_report, regression_report, speed_report
 from fastnn.datasets import split_rows
-from fastnn.files.storage import whole_file
+from fastnn.files.atomic import whole_file
 
 if TYPE_CHECKING:
     from fastnn.tables import Reading, TableEncoder

@@ -50,13 +50,15 @@ def available() -> int:
 def running():
     """Count one more run for the duration of the block."""
     global _running
-    with _lock:
-        _running += 1
+    counted = 0  # Ctrl-C may come before or after both are counted, not between
     try:
+        with _lock:
+            _running += 1
+            counted = 1
         yield
     finally:
         with _lock:
-            _running -= 1
+            _running -= counted
 
 
 @contextmanager

@@ -13,8 +13,8 @@ def uncollected() -> Iterator[None]:
     them repeatedly took a tenth of a first run and a sixth of an import.
     """
     enabled = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if enabled:

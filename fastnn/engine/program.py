@@ -13,6 +13,7 @@ from fastnn.engine.garbage import uncollected
 from fastnn.engine.steps import BATCH, EVERY, Group, Purpose, Step
 from fastnn.engine.worker import compile_worker
 from fastnn.kernels.gemm.table import compile_gemm
+from fastnn.kernels.interrupts import let_interrupt
 
 if TYPE_CHECKING:
     from fastnn.engine.listing import Listing
@@ -180,6 +181,7 @@ class Program:
         for epoch in range(len(epochs)):
             clock[Clock.EPOCH] = first_epoch + epoch
             for first in range(begin, n_rows, self.batch_size):
+                let_interrupt()
                 clock[Clock.FIRST] = first
                 if left == 0:
                     return

@@ -13,7 +13,7 @@ from fastnn.engine import cores
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import APART, Program, aligned
 from fastnn.engine.worker import compile_predict, compile_worker, predict, work
-from fastnn.kernels.jit import uninterrupted
+from fastnn.kernels.interrupts import interruptible, uninterrupted
 
 _POLL_SECONDS = 0.05
 _TRIAL_BATCHES = 16
@@ -133,7 +133,7 @@ def run(
 
     started = time.perf_counter()  # not earlier: compiling is not part of the epoch
     try:
-        with cores.running():
+        with uninterrupted(), cores.running():
             batches = epochs * -(-n_rows // program.batch_size)
             if program.on_trial and updates < 0 and batches >= WORTH_A_TRIAL:
                 program.threads = _fastest(program.n_threads, go_on, shared)
@@ -294,25 +294,26 @@ def run_threads(
             ended.release()
 
     threads: list[threading.Thread] = []
-    try:
-        for thread in range(n_threads):
-            within = contextvars.copy_context().run
-            threads.append(threading.Thread(target=within, args=(body, thread), daemon=True))
-            threads[-1].start()
-        ready.set()
-        # Not Thread.join: if Ctrl-C interrupts it, it believes the thread has ended (before 3.13).
-        for _ in threads:
-            while not ended.acquire(timeout=_POLL_SECONDS):
-                if watch is not None:
-                    watch()
-    except BaseException:
-        cancelled = not ready.is_set()
-        stop()
-        ready.set()
-        raise
-    finally:
-        # The workers write to buffers that die with this call: nothing may interrupt the wait.
-        with uninterrupted():
+    # Ctrl-C would leave the locks of threads and events locked, and not wait for the workers, which
+    # write to buffers that die with this call.
+    with uninterrupted():
+        try:
+            for thread in range(n_threads):
+                within = contextvars.copy_context().run
+                threads.append(threading.Thread(target=within, args=(body, thread), daemon=True))
+                threads[-1].start()
+            ready.set()
+            for _ in threads:
+                while not ended.acquire(timeout=_POLL_SECONDS):
+                    with interruptible():
+                        if watch is not None:
+                            watch()
+        except BaseException:
+            cancelled = not ready.is_set()
+            stop()
+            ready.set()
+            raise
+        finally:
             for started in threads:
                 if started.is_alive():
                     started.join()

@@ -17,7 +17,8 @@ from fastnn.engine.native import (
     ticks,
     vector,
 )
-from fastnn.kernels.jit import inlined, njit, uninterrupted
+from fastnn.kernels.interrupts import uninterrupted
+from fastnn.kernels.jit import inlined, njit
 
 COLUMNS = 6
 ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, PARTS = range(COLUMNS)

@@ -79,21 +79,21 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None) -> Mode
     if header.get("format") != _FORMAT:
         raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
     try:
-        found = Model(**_settings(header, custom, path))
+        found = Model(**_settings(header, custom))
         _restore(found, arrays, header)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a complete fastnn network: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return found
 
 
-def _settings(
-    header: dict[str, Any], custom: Mapping[str, Any] | None, path: str | os.PathLike[str]
-) -> dict[str, Any]:
+def _settings(header: dict[str, Any], custom: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the arguments of :class:`Model`."""
-    layers = restored(header["layers"], custom, path)
+    layers = restored(header["layers"], custom)
     return {
         "layers": [look_up(config, "layer", Layer, TABLE) for config in layers],
-        "loss": restored(header["loss"], custom, path),
+        "loss": restored(header["loss"], custom),
         **{name: header[name] for name in ("optimizer", "seed", "dtype", "n_threads", "backend")},
         "kernel_regularizer": header.get("kernel_regularizer"),
         "bias_regularizer": header.get("bias_regularizer"),
@@ -111,9 +111,12 @@ def _restore(model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]
     for number, layer in enumerate(model.parameters):
         for parameter in layer:
             name = f"layers.{number}.{parameter.name}"
-            parameter.value[...] = arrays[name]
+            parameter.value[...] = _like(parameter.value, arrays[name], name)
             state = below(arrays, f"optimizer.{name}.")
-            parameter.state = {key: aligned_copy(array) for key, array in state.items()}
+            parameter.state = {
+                key: aligned_copy(_like(parameter.value, array, f"{name}.{key}"))
+                for key, array in state.items()
+            }
     names = (header.get(f"{kind}_names") for kind in ("feature", "target"))
     model.names = Names(*(None if each is None else tuple(each) for each in names))
     fitted = below(arrays, "preprocessing.")
@@ -122,3 +125,12 @@ def _restore(model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]
         model.preprocessing.names_ = model.names
     model.extra = header["extra"]
     model.epochs, model.updates = header["epochs"], header["updates"]
+
+
+def _like(value: np.ndarray, array: np.ndarray, name: str) -> np.ndarray:
+    """Return an array that has a parameter's shape and type: compiled code relies on them."""
+    if array.shape != value.shape or array.dtype != value.dtype:
+        raise ValueError(
+            f"{name} is {array.dtype} {array.shape}, wanted {value.dtype} {value.shape}"
+        )
+    return array

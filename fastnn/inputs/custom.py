@@ -9,7 +9,8 @@ import numpy as np
 from numba import types
 from numba.extending import is_jitted
 
-from fastnn.kernels.jit import njit, uninterrupted
+from fastnn.kernels.interrupts import uninterrupted
+from fastnn.kernels.jit import njit
 from fastnn.kernels.numba_internals import NumbaError, compile_for
 
 Pair = tuple[Callable[..., None], Callable[..., None]]
@@ -46,7 +47,7 @@ class CustomMixin:
         return f"Custom({self.name!r})"
 
 
-def restored(config: Any, custom: Mapping[str, Any] | None, path: Any) -> Any:
+def restored(config: Any, custom: Mapping[str, Any] | None) -> Any:
     """Return a configuration with custom names replaced by the objects in `custom`.
 
     Raises
@@ -55,15 +56,15 @@ def restored(config: Any, custom: Mapping[str, Any] | None, path: Any) -> Any:
         If `custom` lacks a name.
     """
     if isinstance(config, list):
-        return [restored(item, custom, path) for item in config]
+        return [restored(item, custom) for item in config]
     if not isinstance(config, dict):
         return config
     if config.get("name") != "Custom":
-        return {key: restored(value, custom, path) for key, value in config.items()}
+        return {key: restored(value, custom) for key, value in config.items()}
     key = config["key"]
     if key not in (custom or {}):
         raise ValueError(
-            f"{path} uses {key!r}, whose code is not stored: "
+            f"the network uses {key!r}, whose code is not stored: "
             f"load(path, custom={{{key!r}: ...}}) wants the Custom object it was trained with"
         )
     return custom[key]  # type: ignore[index]

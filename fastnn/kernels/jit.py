@@ -21,15 +21,14 @@ import linecache
 import os
 import re
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import numba
 
 from fastnn.kernels.code_cache import CodeCache
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.kernels.numba_internals import compile_within, make_cfunc, set_cache
 
 REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
@@ -75,7 +74,7 @@ def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, pr
     Parallel functions are not cached, since that has crashed for others.  Neither are closures over
     compiled functions, which Numba would never find again.  ``prepare(*arguments)``, with the
     arguments of that first call, prepares whatever the compiled code will call.  Ctrl-C waits for
-    both.
+    both: the compiler does not survive it.
     """
     if function is None:
         return functools.partial(
@@ -127,20 +126,3 @@ def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
     with uninterrupted():
         compiled.compile()
     return compiled
-
-
-@contextlib.contextmanager
-def uninterrupted():
-    """Delay Ctrl-C until the end of the block, because the compiler does not survive it."""
-    handler = signal.getsignal(signal.SIGINT)  # None if it is not Python's, nor ours to restore
-    if threading.current_thread() is not threading.main_thread() or handler is None:
-        yield
-        return
-    pending: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if pending:
-            signal.raise_signal(signal.SIGINT)

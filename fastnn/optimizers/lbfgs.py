@@ -13,6 +13,7 @@ from fastnn.engine import team
 from fastnn.engine.program import Program
 from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import setting
+from fastnn.kernels.interrupts import let_interrupt
 from fastnn.optimizers.base import Optimizer
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -83,6 +84,7 @@ class LBFGS(Optimizer):
         pairs = _Pairs(parameters, self.history_size)
         first, sums, seconds = program.updates, np.zeros((epochs, 2)), np.zeros(epochs)
         for done in range(epochs):
+            let_interrupt()
             started = time.perf_counter()
             x = objective.place()
             try:

@@ -19,7 +19,8 @@ def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any)
     """Return the loss and the metrics; :meth:`fastnn.Network.evaluate` documents the arguments."""
     model.need_built("evaluate")
     return_dict = checks.boolean(return_dict, "return_dict")
-    data = model.prepared(model.check_data(X, y, sample_weight).weighted())
+    data = model.check_data(X, y, sample_weight).weighted()
+    data = model.prepared(data, model.preprocessing)
     values = {"loss": evaluator(model, data)()} | scored(model, data)
     if return_dict:
         return values

@@ -15,6 +15,7 @@ from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.inputs import checks, precision
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.layers import penalties
 from fastnn.preprocessing.chain import Chain
 from fastnn.training import evaluation, lowering
@@ -171,16 +172,13 @@ def begin(model: Model, plan: Plan) -> Plan:
     """Fit the preprocessing, build the model, and return the plan with prepared rows."""
     chain = model.preprocessing
     if chain is not None and not chain.fitted:
-        model.preprocessing = Chain(chain.steps).fit(plan.data.x)
-        model.preprocessing.names_ = plan.data.names
-    try:
-        data = model.prepared(plan.data)
-        validation = plan.validation and model.prepared(plan.validation)
+        chain = Chain(chain.steps).fit(plan.data.x)
+        chain.names_ = plan.data.names
+    data = model.prepared(plan.data, chain)
+    validation = plan.validation and model.prepared(plan.validation, chain)
+    with uninterrupted():
         model.build(data.x.shape[1])
-    except BaseException:
-        model.preprocessing = chain
-        raise
-    model.names = plan.data.names
+        model.preprocessing, model.names = chain, plan.data.names
     return replace(plan, data=data, validation=validation)
 
 
@@ -223,54 +221,55 @@ class _Run:
         model, plan = self.model, self.plan
         if self.settings == model.optimizer.snapshot():  # a callback may have changed it
             return
-        self.program, self.outputs = lowered(model, plan)
+        with uninterrupted():
+            self.program, self.outputs = lowered(model, plan)
         self.settings = model.optimizer.snapshot()
 
-    def due(self, epochs: int = 0) -> bool:
-        """Return whether to look at all weights after `epochs` more, and to copy them.
+    def due(self) -> bool:
+        """Return whether to look at all weights now, and to copy them.
 
         If nobody else looks at them, that happens seldom enough to cost little.
         """
         if self.watched or not self.starts:
             return True
-        epochs += self.model.epochs - self.starts[-1].epoch
+        epochs = self.model.epochs - self.starts[-1].epoch
         return epochs * len(self.plan.data.x) >= _ROWS
 
     def some_epochs(self) -> None:
         """Train for one epoch, or for all remaining ones, and tell the hooks."""
         self.lower()
-        model, plan, n = self.model, self.plan, len(self.plan.data.x)
+        model, plan = self.model, self.plan
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program)]
-        try:
-            outcome = model.optimizer.run(
-                self.program,
-                model.all_parameters(),
-                model.penalty,
-                n_rows=n,
-                epochs=1 if self.by_epoch else plan.epochs - self.done,
-                first_epoch=model.epochs,
-                backend=model.backend,
-                watch=self.watch if self.watched else None,
-            )
-        except BaseException:
-            # Ctrl-C: whole epochs count, and so do all updates.
-            batches = -(-n // self.program.batch_size)
-            model.epochs += (self.program.updates - model.updates) // batches
-            model.updates = self.program.updates
-            if self.starts and not_finite(model):
+        before, problem = model.epochs, None
+        with uninterrupted():  # what is trained and what is counted belong together
+            try:
+                outcome = model.optimizer.run(
+                    self.program,
+                    model.all_parameters(),
+                    model.penalty,
+                    n_rows=len(plan.data.x),
+                    epochs=1 if self.by_epoch else plan.epochs - self.done,
+                    first_epoch=model.epochs,
+                    backend=model.backend,
+                    watch=self.watch if self.watched else None,
+                )
+            except BaseException:
+                self.count()
+                if self.starts and not_finite(model):
+                    self.go_back()
+                raise
+            self.count()
+            epochs = model.epochs - before
+            spoilt = None
+            if not outcome.finite:
+                where = self.outputs, outcome.clock, self.done + epochs
+                problem = _blame(model, self.program, *where)
+            elif self.starts and (self.due() or self.done + epochs == plan.epochs):
+                spoilt = not_finite(model)
+            if self.starts and (problem or spoilt):
                 self.go_back()
-            raise
-        model.updates, epochs = self.program.updates, outcome.epochs
-        problem = spoilt = None
-        if not outcome.finite:
-            problem = _blame(model, self.program, self.outputs, outcome.clock, self.done + epochs)
-        elif self.starts and (self.due(epochs) or self.done + epochs == plan.epochs):
-            spoilt = not_finite(model)
-        if self.starts and (problem or spoilt):
-            reached = model.epochs
-            self.go_back()
-            epochs, model.epochs = max(0, model.epochs - reached), min(reached, model.epochs)
+                epochs = max(0, model.epochs - before)
         if spoilt:
             problem = f"an update in epoch {self.done + epochs} made {spoilt} not finite"
         with np.errstate(all="ignore"):
@@ -281,17 +280,28 @@ class _Run:
         if problem:
             raise FloatingPointError(f"{problem}. {_ADVICE}")
 
+    def count(self) -> None:
+        """Count what a run has done: all updates, and whole epochs, even after Ctrl-C."""
+        batches = -(-len(self.plan.data.x) // self.program.batch_size)
+        self.model.epochs += (self.program.updates - self.model.updates) // batches
+        self.model.updates = self.program.updates
+
     def go_back(self) -> None:
         """Return to the last good weights, and count the epochs and updates that made them."""
         model, n = self.model, len(self.plan.data.x)
         start, end = self.starts[-1], self.program.updates
         if end == start.updates and len(self.starts) > 1:  # the run before ended badly
             start, end = self.starts[0], start.updates
-        if end > start.updates:
-            go_back(model, start, end - start.updates, n)
-        made = start.program.updates - start.updates
-        model.updates = start.program.updates
-        model.epochs = start.epoch + made // -(-n // start.program.batch_size)
+        try:
+            if end > start.updates:
+                go_back(model, start, end - start.updates, n)
+        except BaseException:  # Ctrl-C
+            start.restore()
+            raise
+        finally:
+            made = start.program.updates - start.updates
+            model.updates = start.program.updates
+            model.epochs = start.epoch + made // -(-n // start.program.batch_size)
 
     def verify(self) -> None:
         """Raise if the last update was bad, which the next batch would have noticed."""
@@ -309,7 +319,8 @@ class _Run:
             return
         else:
             problem = f"the loss is not finite after epoch {self.done - 1}"
-        self.go_back()
+        with uninterrupted():
+            self.go_back()
         raise FloatingPointError(f"{problem}. {_ADVICE}")
 
     def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
@@ -319,7 +330,7 @@ class _Run:
             self.hooks.on_progress(self.done, rows, len(self.plan.data.x), mean)
 
     def end_epoch(self, mean: float, seconds: float) -> None:
-        """Count an epoch, evaluate its weights, and tell the hooks."""
+        """Evaluate an epoch's weights, and tell the hooks."""
         model, data, validation = self.model, self.plan.data, self.plan.validation
         logs = {"loss": mean + model.penalty()}
         logs |= evaluation.scored(model, data)
@@ -328,7 +339,6 @@ class _Run:
             logs["val_loss"] = self.validate()
             logs |= evaluation.scored(model, validation, "val_")
         self.logs = logs
-        model.epochs += 1
         self.hooks.on_epoch_end(self.done, logs)
         self.done += 1
 

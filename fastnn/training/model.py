@@ -14,9 +14,10 @@ from fastnn.engine import cores
 from fastnn.inputs import checks
 from fastnn.inputs.columns import Names
 from fastnn.kernels import COMPILED
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.layers import Dense, Dropout, HierarchicalSoftmax, Layer, penalties
 from fastnn.layers.base import Parameter
-from fastnn.preprocessing.chain import as_chain
+from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.reference import TWINS
 
 
@@ -234,9 +235,9 @@ class Model:
             parameters.append(layer.build(width, rng, self.dtype))
             width = layer.width(width)
         default = {"kernel": self.kernel_regularizer, "bias": self.bias_regularizer}
-        self.parameters, self.columns = parameters, n_inputs
-        for parameter in self.all_parameters():
+        for parameter in (each for layer in parameters for each in layer):
             parameter.regularizer = parameter.regularizer or default.get(parameter.name)
+        self.parameters, self.columns = parameters, n_inputs
 
     def all_parameters(self) -> list[Parameter]:
         """Return the parameters of all layers, in order."""
@@ -258,8 +259,9 @@ class Model:
                     f"{parameter.least:g}"
                 )
         given = [np.array(new) for new in given]  # they may be views of the parameters themselves
-        for parameter, new in zip(parameters, given, strict=True):
-            parameter.value[...] = new
+        with uninterrupted():
+            for parameter, new in zip(parameters, given, strict=True):
+                parameter.value[...] = new
 
     def adopt_optimizer(self) -> None:
         """Copy the optimizer, and make its state for parameters that have none."""
@@ -310,11 +312,9 @@ class Model:
             weight = checks.as_sample_weight(sample_weight, len(x), f"{prefix}sample_weight")
         return Data(x, y, weight, names)
 
-    def prepared(self, data: Data) -> Data:
+    def prepared(self, data: Data, chain: Chain | None) -> Data:
         """Return checked rows as the first layer sees them, after preprocessing."""
-        if self.preprocessing is None:
-            return data
-        return replace(data, x=self.preprocessing.transform(data.x, self.dtype))
+        return data if chain is None else replace(data, x=chain.transform(data.x, self.dtype))
 
     def threads(self, rows: int, flops: int, worth: float | None = None) -> int:
         """Return the number of threads for batches of `rows` rows with `flops` operations each."""

@@ -1,0 +1,84 @@
+"""A sample of what ``python -m tests.kills`` does for as long as one likes."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from fastnn.kernels.interrupts import interruptible, let_interrupt, uninterrupted
+from tests import kills
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+BUT_LBFGS = [job for job in kills.JOBS if job is not kills.lbfgs]
+"""Which compiles for a while, and needs SciPy."""
+
+
+@pytest.mark.parametrize("job", BUT_LBFGS, ids=lambda job: job.__name__)
+def test_interrupted(job, tmp_path):
+    assert kills.interrupt(np.random.default_rng(0), [job], 6, tmp_path)
+
+
+def test_a_killed_fit_goes_on_from_its_checkpoint(tmp_path):
+    assert kills.kill_fits(np.random.default_rng(0), 6, tmp_path)
+
+
+def test_a_killed_save_leaves_the_old_file_or_the_new_one(tmp_path):
+    assert kills.kill_saves(np.random.default_rng(0), 6, tmp_path) == 6
+
+
+def _handled(number, handler, job):
+    """Run a job while a signal has this handler; return the exception that it raised, if any."""
+    before = signal.signal(number, handler)
+    try:
+        job()
+        return None
+    except BaseException as error:
+        return error
+    finally:
+        assert signal.getsignal(number) is handler
+        signal.signal(number, before)
+
+
+def _raise(number, frame):
+    raise TimeoutError(number)
+
+
+def test_another_signals_handler_may_raise_during_a_fit():
+    network = kills.fresh()
+    network.fit(kills.X, kills.Y, **kills.OPTIONS)
+
+    def job():
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        network.fit(kills.X, kills.Y, epochs=10**7, **kills.OPTIONS)
+
+    assert isinstance(_handled(signal.SIGALRM, _raise, job), TimeoutError)
+    batches = kills.ROWS // kills.BATCH
+    assert network.epochs_done == network.model.updates // batches > 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_when_a_delayed_signal_is_handled(number):
+    steps = []
+
+    def handler(number, frame):
+        steps.append("handled")
+        if len(steps) > 6:
+            raise TimeoutError
+
+    def job():
+        with uninterrupted(), uninterrupted():
+            for _ in range(2):
+                signal.raise_signal(number)
+            steps.append("delayed")
+            let_interrupt()
+            steps.append("let")
+            with interruptible():
+                signal.raise_signal(number)
+                steps.append("at once")
+            signal.raise_signal(number)
+            steps.append("end")
+        steps.append("after")
+
+    assert isinstance(_handled(number, handler, job), TimeoutError)
+    assert steps == ["delayed", "handled", "let", "handled", "at once", "end", "handled"]
