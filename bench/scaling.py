@@ -154,7 +154,7 @@ def lower(work, dtype, threads):
     """Return a work's training program, and the bytes that a batch moves, by kind."""
     data = problem(work, dtype)
     network = FastnnTrainer(data, threads).network
-    network.model.adopt_optimizer()
+    network.model.keep_state()
     rows, state = network.model.check_data(data.X, data.y, None), len(network.optimizer.state)
     program, _ = lowering.training(
         network.model, network.optimizer, rows, lowering.Order(), work.batch, threads

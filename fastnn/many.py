@@ -11,7 +11,7 @@ from fastnn.callbacks import Callback, CallbackList, History, Logs
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
 from fastnn.network import Network
-from fastnn.training import fitting
+from fastnn.training import attributes, fitting
 from fastnn.training.fitting import Plan
 
 
@@ -40,6 +40,21 @@ class _Report(Callback):
 
     def on_train_end(self, logs: Logs) -> None:
         print(f"{self.label}: {self.history}\n", end="", flush=True)
+
+
+class _Guard(Callback):
+    """Raises if a callback changes an optimizer that other networks train with at the same time."""
+
+    def __init__(self, network: Network):
+        self.optimizer = network.model.given_optimizer
+        self.before = self.optimizer.changes_
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        if self.optimizer.changes_ != self.before:
+            raise ValueError(
+                f"{self.optimizer} was changed during fit_many, and several networks have it: "
+                "wanted an optimizer of its own for each network whose callbacks change it"
+            )
 
 
 def fit_many(
@@ -72,7 +87,8 @@ def fit_many(
     class_weight
         As in :meth:`Network.fit`, the same for all networks.
     callbacks : sequence of lists, optional
-        A list of callbacks for each network, called from the thread that trains it.
+        A list of callbacks for each network, called from the thread that trains it.  They must not
+        change an optimizer that several networks have.
     verbose : {0, 1}
         Print nothing, or a line when a network is done.
     n_threads : int or None
@@ -168,6 +184,8 @@ def _train(
     sizes = [
         _size(network, plan.data.x.shape[1]) for network, plan in zip(networks, plans, strict=True)
     ]
+    given = [id(network.model.given_optimizer) for network in networks]
+    shared = {number for number, each in enumerate(given) if given.count(each) > 1}
     waiting = deque(sorted(range(len(networks)), key=lambda number: -sizes[number]))
 
     def job(thread: int) -> None:
@@ -180,9 +198,11 @@ def _train(
             report = [_Report(f"networks[{number}]", histories[number])] if verbose else []
             try:
                 network = networks[number]
-                plan = fitting.begin(network.model, plans[number])
-                hook = CallbackList([histories[number], *own, *report])
-                fitting.train(network.model, plan, hook, bool(own), network)
+                guard = [_Guard(network)] if number in shared else []
+                hook = CallbackList([histories[number], *own, *guard, *report])
+                with network.model.access.claim("fit_many"):
+                    plan = fitting.begin(network.model, plans[number])
+                    fitting.train(network.model, plan, hook, bool(own), network)
             except team.StoppedError:
                 return
             except Exception as error:
@@ -220,6 +240,9 @@ def _as_networks(networks: Any) -> list[Network]:
         if not isinstance(network, Network):
             raise TypeError(f"networks[{number}] must be a Network, got {type(network).__name__}")
     _check_distinct([(network, f"networks[{number}]") for number, network in enumerate(found)])
+    for network in found:
+        network.model.access.check_free("fit_many")
+        attributes.settle(network.model)
     wants = [f"{n.loss.target} targets and {n.model.n_outputs} outputs" for n in found]
     for number, want in enumerate(wants):
         if want != wants[0]:

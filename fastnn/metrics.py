@@ -256,6 +256,10 @@ def get(metric: Any, target: str) -> Metric:
     >>> get("top_3_accuracy", "class").function
     TopK(k=3)
     """
+    if isinstance(metric, Metric):
+        if not metric.builtin:
+            return replace(metric, targets=(target,))
+        metric = metric.name
     if isinstance(metric, TopK):
         metric = f"top_{metric.k}_accuracy"
     if not isinstance(metric, str):
@@ -280,11 +284,16 @@ def get(metric: Any, target: str) -> Metric:
     return replace(found, function=sign_accuracy) if target == "sign" else found
 
 
-def get_all(metrics: Iterable[Any] | None, target: str) -> list[Metric]:
-    """Return the metrics of a network, which must have distinct names; see :func:`get`."""
+def as_list(metrics: Any) -> list[Any]:
+    """Return what a caller gives as metrics as a list."""
     if isinstance(metrics, str) or not isinstance(metrics, Iterable | None):
         raise TypeError(f"metrics is {metrics!r}, wanted a list of names or functions")
-    found = [get(metric, target) for metric in metrics or ()]
+    return list(metrics or ())
+
+
+def get_all(metrics: Iterable[Any] | None, target: str) -> list[Metric]:
+    """Return the metrics of a network, which must have distinct names; see :func:`get`."""
+    found = [get(metric, target) for metric in as_list(metrics)]
     names = [metric.name for metric in found]
     for name in names:
         if names.count(name) > 1 or name in ("loss", "seconds", "rows"):

@@ -11,27 +11,14 @@ from numpy.typing import ArrayLike
 from fastnn.callbacks import History
 from fastnn.files import modelfile
 from fastnn.layers import Layer
-from fastnn.losses import Loss
-from fastnn.metrics import Metric
-from fastnn.optimizers import Optimizer
-from fastnn.preprocessing.chain import Chain
-from fastnn.regularizers import Regularizer
-from fastnn.training import compacting, evaluation, fitting, prediction, summary
+from fastnn.training import attributes, compacting, evaluation, fitting, prediction, summary
 from fastnn.training.model import Model
 
 if TYPE_CHECKING:
     from fastnn.training.explaining import Explanation
 
 
-def _attribute(name: str) -> Any:
-    """Return a property that reads and writes an attribute of the network's model."""
-    return property(
-        lambda network: getattr(network.model, name),
-        lambda network, value: setattr(network.model, name, value),
-    )
-
-
-class Network:
+class Network(attributes.OfNetwork):
     """A fully-connected network.
 
     Methods raise ValueError or TypeError for bad input, and then change nothing.  Those that need
@@ -50,7 +37,7 @@ class Network:
     optimizer : str or Optimizer
         "sgd", "gd", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "adamw", "nadam", "lbfgs",
         or an object such as ``SGD(0.1, momentum=0.9)``.  Its `learning_rate` may be a schedule.
-        You may change it between fits, and a callback may change it between epochs.
+        The network holds this very object, and several networks may hold the same.
     kernel_regularizer, bias_regularizer : str or Regularizer or None
         Penalties for every layer without its own; ``L2(0)`` exempts a layer.
     seed : int
@@ -76,6 +63,16 @@ class Network:
         Set by a callback to end `fit` after the current epoch.
     extra : dict
         Anything JSON can hold, to be saved with the network.
+
+    Notes
+    -----
+    Attributes and settings may change, also in a callback: predictions follow at once, a fit from
+    its next epoch.  What the parameters were made from (units, initializers, dtype) then raises
+    ValueError, at the latest when the network is used; `seed` is that of rows and dropout only.
+
+    Threads may share a network.  While one fits, others that change it, as `fit` within a callback,
+    get RuntimeError.  Those that read (`predict`, `save`, a copy, a fork) wait up to 20 ms and a
+    batch, and get weights after a whole update (under LBFGS, an iteration).
 
     Examples
     --------
@@ -123,21 +120,6 @@ class Network:
         network = object.__new__(cls)
         network.model = model
         return network
-
-    layers: list[Layer] = _attribute("layers")
-    loss: Loss = _attribute("loss")
-    optimizer: Optimizer = _attribute("optimizer")
-    kernel_regularizer: Regularizer | None = _attribute("kernel_regularizer")
-    bias_regularizer: Regularizer | None = _attribute("bias_regularizer")
-    seed: int = _attribute("seed")
-    dtype: np.dtype = _attribute("dtype")
-    n_threads: int | None = _attribute("n_threads")
-    backend: str = _attribute("backend")
-    metrics: list[Metric] = _attribute("metrics")
-    preprocessing: Chain | None = _attribute("preprocessing")
-    stop_training: bool = _attribute("stop_training")
-    extra: dict[str, Any] = _attribute("extra")
-    feature_names_in_: np.ndarray = _attribute("feature_names_in_")
 
     def __copy__(self) -> "Network":
         """Return an equal network with its own weights."""

@@ -42,7 +42,7 @@ def _program(name, n_threads):
     x = np.random.default_rng(0).standard_normal((ROWS, 20), np.float32)
     y = np.arange(ROWS) % 3 if name == "classes" else x[:, :1].copy()
     network.build(20)
-    network.model.adopt_optimizer()
+    network.model.keep_state()
     data, order = Data(x, y, np.ones(ROWS)), Order(True, 0)
     program, _ = training(network.model, network.optimizer, data, order, 50, n_threads)
     team.run(program, n_rows=ROWS)  # compiled, and Python has seen all it has to

@@ -38,6 +38,7 @@ class Monitor(Stateful, Callback):
     monitor = "val_loss"
     min_delta = 0.0
     mode = "auto"
+    network: Any = setting(default=None, init=False)
     best: float | None = setting(default=None, init=False)
     best_epoch: int | None = setting(default=None, init=False)
 
@@ -50,13 +51,13 @@ class Monitor(Stateful, Callback):
         check_monitor(self, self.monitor, names)
 
     def on_train_begin(self, network: Any) -> None:
-        self.best = self.best_epoch = None
-        auto = self.mode == "auto"
-        self._maximize = self._direction(network.metrics) if auto else self.mode == "max"
+        self.best, self.best_epoch, self._metrics = None, None, network.metrics
+        self._larger_is_better()
 
-    def _direction(self, metrics) -> bool:
-        """Return whether larger is better."""
-        known = {"loss": False} | {metric.name: metric.maximize for metric in metrics}
+    def _larger_is_better(self) -> bool:
+        if self.mode != "auto":
+            return self.mode == "max"
+        known = {"loss": False} | {metric.name: metric.maximize for metric in self._metrics}
         name = one_of(self.monitor.removeprefix("val_"), "monitor (without 'val_')", known)
         if known[name] is None:
             raise ValueError(
@@ -67,11 +68,12 @@ class Monitor(Stateful, Callback):
 
     def improved(self, epoch: int, logs: Logs) -> bool:
         """Return whether this epoch is the best so far, and remember it if so.  NaN never is."""
+        check_monitor(self, self.monitor, logs)
         value = logs[self.monitor]
         if math.isnan(value):
             return False
         if self.best is not None:
-            gain = value - self.best if self._maximize else self.best - value
+            gain = value - self.best if self._larger_is_better() else self.best - value
             if not gain > self.min_delta:
                 return False
         self.best, self.best_epoch = float(value), epoch
@@ -148,7 +150,7 @@ class EarlyStopping(Monitor):
             self.network.stop_training = True
 
     def on_train_end(self, logs: Logs) -> None:
-        if self._weights is not None:
+        if self._weights is not None and self.restore_best_weights:
             self.network.set_weights(self._weights)
             self._weights = None
 

@@ -24,6 +24,9 @@ class ReduceLROnPlateau(Stateful, Callback):
     count.  Keras's default `factor` is 0.1.  PyTorch's ``ReduceLROnPlateau`` waits one epoch
     longer, ``patience + 1``, and its `threshold` is relative to the best value.
 
+    Other networks may have the same optimizer.  The reduced rate is therefore that of a copy, which
+    ``network.optimizer`` is from then on, until you set a setting of the optimizer that you gave.
+
     Parameters
     ----------
     monitor : str
@@ -61,6 +64,10 @@ class ReduceLROnPlateau(Stateful, Callback):
     cooldown: int = setting(default=0, check=non_negative_int)
     min_lr: float = setting(default=0.0, check=non_negative_float)
     mode: str = setting(default="min", check=among("min", "max"))
+    network: Any = setting(default=None, init=False)
+    best: float = setting(default=math.inf, init=False)
+    waited: int = setting(default=0, init=False)
+    cooling: int = setting(default=0, init=False)
 
     def check(self, names: Collection[str]) -> None:
         check_monitor(self, self.monitor, names)
@@ -76,6 +83,7 @@ class ReduceLROnPlateau(Stateful, Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        check_monitor(self, self.monitor, logs)
         value = logs[self.monitor] if self.mode == "min" else -logs[self.monitor]
         if self.cooling:
             self.cooling -= 1
@@ -85,7 +93,7 @@ class ReduceLROnPlateau(Stateful, Callback):
         elif not self.cooling:
             self.waited += 1
             if self.waited >= self.patience:
-                optimizer = self.network.optimizer
-                least = min(self.min_lr, optimizer.learning_rate)
-                optimizer.learning_rate = max(optimizer.learning_rate * self.factor, least)
+                rate = self.network.optimizer.learning_rate
+                reduced = max(rate * self.factor, min(self.min_lr, rate))
+                self.network.model.change_optimizer(learning_rate=reduced)
                 self.cooling, self.waited = self.cooldown, 0

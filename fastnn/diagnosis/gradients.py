@@ -1,5 +1,6 @@
 """Check gradients against finite differences, for the user's own network, loss and data."""
 
+import copy
 import functools
 import math
 import sys
@@ -16,6 +17,7 @@ from fastnn.inputs import checks
 from fastnn.layers import penalties
 from fastnn.network import Network
 from fastnn.optimizers import SGD
+from fastnn.regularizers import L2
 from fastnn.training import fitting
 
 _STEPS = (1e-5, 1e-6, 1e-7)
@@ -168,15 +170,29 @@ def check_gradients(
     return GradientCheck(worst, len(slopes), skipped, tolerance)
 
 
+def _drop_what_is_in_no_gradient(network: Network) -> None:
+    """Remove a network's constraints, and the penalties that act on the weights themselves."""
+    for each in network.model.all_parameters():
+        if penalties.acts_on_weights(*each.own):
+            each.own = None, None
+    for name in ("kernel_regularizer", "bias_regularizer"):
+        if penalties.acts_on_weights(getattr(network, name), None):
+            setattr(network, name, None)
+        for layer in network.layers:
+            if penalties.acts_on_weights(getattr(layer, name, None), None):
+                setattr(layer, name, L2(0))  # None would let the network's apply
+    for name in ("kernel_constraint", "bias_constraint"):
+        for layer in network.layers:
+            if hasattr(layer, name):
+                setattr(layer, name, None)
+
+
 class _Probe:
     """The training loss and its gradient, in float64, as functions of the weights."""
 
     def __init__(self, network: Network, x: np.ndarray, y: np.ndarray):
-        self.network = copy_of(network, x.shape[1], dtype="float64")
-        for each in self.network.model.all_parameters():  # these are not in the gradient
-            each.constraint = None
-            if penalties.acts_on_weights(each.regularizer, None):
-                each.regularizer = None
+        self.network = copy.copy(copy_of(network, x.shape[1], dtype="float64"))
+        _drop_what_is_in_no_gradient(self.network)
         self.x, self.y = x, y
         self.weights = self.network.get_weights()
         layers = self.network.model.parameters

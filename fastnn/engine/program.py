@@ -60,6 +60,8 @@ class Program:
         """How many threads actually run it; the results do not depend on this."""
         self.on_trial = False
         """Whether a long run should first try how many threads are fastest."""
+        self.random = False
+        """Whether a step draws random numbers, other ones in every update."""
         self.loss = self.thread_numbers(2)
         """The batch's sums of weighted losses and of weights, one row per thread."""
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []

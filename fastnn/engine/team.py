@@ -4,12 +4,14 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastnn.engine import cores
+from fastnn.engine.access import Access
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import APART, Program, aligned
 from fastnn.engine.worker import compile_predict, compile_worker, predict, work
@@ -69,6 +71,8 @@ def run(
     backend: str = "numba",
     watch: Callable[[int, int, np.ndarray], None] | None = None,
     cycles: np.ndarray | None = None,
+    access: Access | None = None,
+    pause: Callable[[], bool] | None = None,
 ) -> Outcome:
     """Run `epochs` epochs of `n_rows` rows, from `first_row` of the first one on.
 
@@ -78,6 +82,10 @@ def run(
     The calling thread calls `watch(epochs done, rows done of this epoch, sums)` about 20 times a
     second.  If it raises, or on Ctrl-C, the workers stop at the next step boundary before the
     exception propagates.
+
+    The run closes `access` while it changes what that guards.  When a reader wants in, it halts
+    after a whole update, with the number of updates in ``program.updates``, and calls `pause`.  If
+    that returns False, the run ends after the current epoch.
 
     Each thread writes the cycles that its steps take to its row of `cycles`, if given; see
     :func:`fastnn.engine.worker.work`.
@@ -93,6 +101,8 @@ def run(
     stamps = np.zeros(epochs + 1, np.int64)
     apart = getattr(_here, "shared", None)
     shared = aligned((Shared.SIZE,), np.int64) if apart is None or updates == 0 else apart
+    ended: list[int] = []
+    last, told = epochs, False
     shared[Shared.HALT :] = 0  # all but STOP, which may already be set
     if updates == 0:
         shared[Shared.STOP] = 1
@@ -104,25 +114,38 @@ def run(
     def stop():
         shared[Shared.STOP] = 1
 
+    def closed(*halting):
+        return nullcontext() if access is None else access.closed(*halting)
+
+    def settle():
+        """Stop, and wait until no worker changes anything."""
+        stop()
+        while len(ended) < clocks[0, Clock.N_THREADS]:
+            time.sleep(1e-4)
+
     def look():
         if watch is not None:
             watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
 
     def go_on(n_threads, batches=-1):
         """Run `batches` more (-1: all remaining); return the cycles of all but the first."""
+        ended.clear()
         for field in (Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS):
             clocks[:, field] = clocks[0, field]
         clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
         shared[Shared.ARRIVED] = 0
         done = int(shared[Shared.DONE_EPOCHS])
-        left = sums[done:], stamps[done:]
+        left = sums[done:last], stamps[done:]
 
         def job(thread):
-            if backend == "numpy":
-                program.run_reference(clocks[thread], shared, sums)
-            else:
-                loss, counts = program.loss[thread], None if cycles is None else cycles[thread]
-                work(table, clocks[thread], shared, loss, *left, program.batch_size, counts)
+            try:
+                if backend == "numpy":
+                    program.run_reference(clocks[thread], shared, left[0])
+                else:
+                    loss, counts = program.loss[thread], None if cycles is None else cycles[thread]
+                    work(table, clocks[thread], shared, loss, *left, program.batch_size, counts)
+            finally:
+                ended.append(thread)
 
         brief = updates == 0 and n_threads == 1  # not worth a thread that Ctrl-C could interrupt
         if apart is not None or backend == "numpy" or brief:
@@ -131,21 +154,48 @@ def run(
             run_threads(job, n_threads, stop, look)
         return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
 
+    def finish():
+        """Run all remaining batches, with pauses for readers; stop before if `pause` says so."""
+        nonlocal last, told
+        stuck, first = False, program.updates
+        while shared[Shared.DONE_EPOCHS] < last and not shared[Shared.NOT_FINITE]:
+            update = clocks[0, Clock.UPDATE]
+            left = first + updates - int(update) if updates > 0 else -1
+            if left == 0:
+                return
+            with closed(stop, settle) if not stuck else closed():
+                if access is not None and access.ending and not told:
+                    stop()
+                # A batch that takes longer than readers wait is done before the next pause.
+                go_on(program.threads, batches=1 if stuck else left)
+            stuck = clocks[0, Clock.UPDATE] == update
+            if not shared[Shared.STOP]:
+                continue
+            shared[Shared.STOP] = 0
+            if apart is not None and _here.stopped.is_set():
+                raise StoppedError
+            program.updates = int(clocks[0, Clock.UPDATE])
+            program.refresh()  # `watch` may have changed parameters
+            if pause is not None and not pause():
+                told = True
+                last = min(last, int(shared[Shared.DONE_EPOCHS] + (clocks[0, Clock.FIRST] > 0)))
+
     started = time.perf_counter()  # not earlier: compiling is not part of the epoch
     try:
         with uninterrupted(), cores.running():
             batches = epochs * -(-n_rows // program.batch_size)
             if program.on_trial and updates < 0 and batches >= WORTH_A_TRIAL:
-                program.threads = _fastest(program.n_threads, go_on, shared)
+                with closed():
+                    program.threads = _fastest(program.n_threads, go_on, shared)
                 program.on_trial = False
-            if shared[Shared.DONE_EPOCHS] < epochs and not shared[Shared.NOT_FINITE]:
-                go_on(program.threads, updates or -1)
+            if updates == 0:
+                go_on(program.threads)
+            else:
+                finish()
     finally:
         program.updates = int(clocks[0, Clock.UPDATE])
     elapsed = time.perf_counter() - started
     done, finite = int(shared[Shared.DONE_EPOCHS]), not shared[Shared.NOT_FINITE]
-    if finite and done < epochs and updates and (updates < 0 or shared[Shared.STOP]):
-        raise StoppedError
     return Outcome(
         sums, _epoch_seconds(stamps[: done + 1], elapsed, epochs), finite, done, clocks[0]
     )
@@ -250,14 +300,15 @@ def run_apart(job: Callable[[int], None], n_threads: int) -> None:
     On Ctrl-C, each program stops at its next step boundary and raises StoppedError in its job.  The
     exception propagates when all jobs have ended.
     """
-    shared = aligned((n_threads, APART), np.int64)
+    shared, stopped = aligned((n_threads, APART), np.int64), threading.Event()
 
     def alone(thread):
-        _here.shared = shared[thread]
+        _here.shared, _here.stopped = shared[thread], stopped
         with cores.at_most(1):
             job(thread)
 
     def stop():
+        stopped.set()  # readers stop programs too, for a moment
         shared[:, Shared.STOP] = 1
 
     run_threads(alone, n_threads, stop)

@@ -1,5 +1,6 @@
 """A model's file: its description in the header, and its arrays by name."""
 
+import copy
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -19,13 +20,14 @@ from fastnn.training.model import Model, Selection
 _FORMAT = "fastnn-network-1"
 
 
-def save(model: Model, path: str | os.PathLike[str], extra: dict[str, Any] | None) -> None:
+def save(kept: Model, path: str | os.PathLike[str], extra: dict[str, Any] | None) -> None:
     """Write a model; :meth:`fastnn.Network.save` documents the arguments."""
-    model.need_built("save")
-    extra = model.extra if extra is None else dict(extra)
+    kept.need_built("save")
+    extra = kept.extra if extra is None else dict(extra)
+    model = copy.copy(kept)  # another thread may fit it
     header = _header(model, extra)
     storage.save(path, _arrays(model), header)
-    model.extra = extra
+    kept.extra = extra
 
 
 def _arrays(model: Model) -> dict[str, np.ndarray]:

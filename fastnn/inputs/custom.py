@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Set
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numba import types
@@ -36,6 +36,9 @@ class CustomMixin:
     def to_config(self) -> dict[str, Any]:
         """Return what a file holds for it: only its name, because files contain no code."""
         return {"name": "Custom", "key": self.name}
+
+    def __copy__(self) -> Self:
+        return self  # as functions do
 
     def __eq__(self, other: object) -> bool:
         return self is other

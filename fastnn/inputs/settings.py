@@ -10,8 +10,9 @@ printed, copied and stored, and have scikit-learn's ``get_params`` and ``set_par
 """
 
 import copy
+import difflib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -30,8 +31,11 @@ _revision = 0
 class Setting:
     """A class's declaration of one setting."""
 
-    def __init__(self, default: Any, check: Check | None, kw_only: bool, init: bool):
+    def __init__(
+        self, default: Any, check: Check | None, kw_only: bool, init: bool, building: bool
+    ):
         self.default, self.check, self.kw_only, self.init = default, check, kw_only, init
+        self.building = building
         self.required = default is _REQUIRED
 
 
@@ -41,6 +45,7 @@ def setting(
     check: Check | None = None,
     kw_only: bool = False,
     init: bool = True,
+    building: bool = False,
 ) -> Any:
     """Declare a setting, in the body of a class.
 
@@ -54,8 +59,10 @@ def setting(
         Whether it must be given by name.
     init : bool
         False declares an attribute that is not a setting, such as something `fit` learns.
+    building : bool
+        Whether a network reads it only to make its parameters.  It then cannot change afterwards.
     """
-    return Setting(default, check, kw_only, init)
+    return Setting(default, check, kw_only, init, building)
 
 
 def optional(check: Check) -> Check:
@@ -86,10 +93,11 @@ class Configured:
 
     A subclass declares its settings with :func:`setting` and gets an ``__init__`` that takes them
     in that order, after those of its bases.  Settings are attributes that can be assigned to.  They
-    are values: assign a new list instead of changing one in place.
+    are values: assign a new list instead of changing one in place.  Assigning to anything that is
+    not declared raises AttributeError, unless its name begins or ends with ``_``.
 
     A subclass or a mixin may define its own ``__init__`` instead.  Then all attributes of an object
-    are its settings, except those whose names end with ``_``.
+    are its settings, except those whose names end with ``_``, and any name will do.
 
     Examples
     --------
@@ -107,6 +115,8 @@ class Configured:
     """
 
     _declared: ClassVar[Mapping[str, Setting]] = {}
+    _others: ClassVar[frozenset[str]] = frozenset()
+    """Names of attributes that are declared and are not settings."""
     _writes_init: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any):
@@ -117,6 +127,9 @@ class Configured:
                 delattr(cls, name)
             else:
                 setattr(cls, name, value.default)
+        inherited = (vars(base).get("_others", ()) for base in cls.__mro__[1:])
+        others = (name for name, value in own.items() if not value.init)
+        cls._others = frozenset(others).union(*inherited)
         own = {name: value for name, value in own.items() if value.init}
         declared: dict[str, Setting] = {}
         for base in reversed(cls.__mro__[1:]):
@@ -124,8 +137,9 @@ class Configured:
         declared.update(own)
         cls._declared = dict(sorted(declared.items(), key=lambda item: item[1].kw_only))
         first = next(base for base in cls.__mro__ if "__init__" in vars(base))
-        cls._writes_init = vars(first).get("_writes_init", True)
-        merged = not cls._writes_init and list(cls._declared) != list(vars(first)["_declared"])
+        cls._writes_init = first is not object and vars(first).get("_writes_init", True)
+        theirs = vars(first).get("_declared", {})
+        merged = not cls._writes_init and list(cls._declared) != list(theirs)
         if first is not cls and (own or merged):
             cls._writes_init = False
             cls.__init__ = _Init(cls)  # type: ignore[method-assign,assignment]
@@ -133,9 +147,17 @@ class Configured:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._declared:
             self._assign({name: value})
-        else:
-            super().__setattr__(name, value)
-            _note_change()
+            return
+        if not (
+            self._writes_init or name in self._others or name.startswith("_") or name.endswith("_")
+        ):
+            known = ", ".join(self._declared) or "none"
+            raise AttributeError(
+                f"{type(self).__name__} has no setting {name!r} "
+                f"({near(name, self._declared)}its settings: {known})"
+            )
+        super().__setattr__(name, value)
+        _note_change()
 
     def _assign(self, given: Mapping[str, Any]) -> None:
         """Check settings and set all of them or none."""
@@ -158,6 +180,11 @@ class Configured:
 
         Runs after every change.  If it raises, the change is undone.
         """
+
+    def building(self) -> dict[str, Any]:
+        """Return the settings that only building a network reads."""
+        own = vars(self)
+        return {n: _now(own[n]) for n, each in self._declared.items() if each.building}
 
     def settings(self) -> dict[str, Any]:
         """Return the settings by name, in the order of ``__init__``."""
@@ -241,6 +268,23 @@ class Stateful(Configured):
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of configured objects, however deep, that shares no settings with them."""
+    if isinstance(value, list):
+        return [copied(each) for each in value]
+    if not isinstance(value, Configured):
+        return value
+    twin = copy.copy(value)
+    vars(twin).update({name: copied(each) for name, each in vars(twin).items()})
+    return twin
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a message's hint at the most similar known name, or nothing."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {found[0]!r}? " if found else ""
 
 
 def _now(value: Any) -> Any:

@@ -33,11 +33,12 @@ class Parameter:
     """Whether the optimizer changes it.  If not, the layer itself tracks a statistic in it."""
     least: float = -np.inf
     """The smallest valid value."""
+    own: tuple[Regularizer | None, Constraint | None] = (None, None)
+    """The penalty and the constraint that the layer gave it when it was built."""
 
-    def copy(self) -> "Parameter":
-        """Return a copy with its own arrays."""
-        state = {name: aligned_copy(array) for name, array in self.state.items()}
-        return replace(self, value=aligned_copy(self.value), state=state)
+    def frozen(self) -> "Parameter":
+        """Return a copy of it without optimizer state."""
+        return replace(self, value=aligned_copy(self.value), state={})
 
     def keep_state(self, optimizer: Optimizer) -> bool:
         """Keep the state that the optimizer wants if it is complete; return whether it was.
@@ -136,6 +137,7 @@ class Node:
 
         `first` is the index of the first row of `source`.
         """
+        self.program.random = True
         key = self.seed, self.number, Clock.UPDATE
         return "dropout", (rate, scale, *key, first, source, target)
 

@@ -75,11 +75,11 @@ class Dense(Layer):
     Dense(64, activation='relu')
     """
 
-    units: int = setting(check=positive_int)
+    units: int = setting(check=positive_int, building=True)
     activation: Any = setting(default=None, check=activations.get)
-    use_bias: bool = setting(default=True, check=boolean)
-    kernel_initializer: Any = setting(default=None, check=optional(initializers.get))
-    bias_initializer: Any = setting(default="zeros", check=initializers.get)
+    use_bias: bool = setting(default=True, check=boolean, building=True)
+    kernel_initializer: Any = setting(default=None, check=optional(initializers.get), building=True)
+    bias_initializer: Any = setting(default="zeros", check=initializers.get, building=True)
     kernel_regularizer: Any = setting(default=None, check=regularizers.get)
     bias_regularizer: Any = setting(default=None, check=regularizers.get_for_bias)
     kernel_constraint: Any = setting(default=None, check=constraints.get)

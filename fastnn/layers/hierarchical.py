@@ -104,11 +104,13 @@ class HierarchicalSoftmax(Layer):
 
     activation = activations.get("softmax")
 
-    n_classes: int = setting(check=positive_int)
-    tree: Any = setting(default="balanced", check=_as_tree)
-    frequencies: Any = setting(default=None, check=optional(_as_list))
-    kernel_initializer: Any = setting(default="glorot_uniform", check=initializers.get)
-    bias_initializer: Any = setting(default="zeros", check=initializers.get)
+    n_classes: int = setting(check=positive_int, building=True)
+    tree: Any = setting(default="balanced", check=_as_tree, building=True)
+    frequencies: Any = setting(default=None, check=optional(_as_list), building=True)
+    kernel_initializer: Any = setting(
+        default="glorot_uniform", check=initializers.get, building=True
+    )
+    bias_initializer: Any = setting(default="zeros", check=initializers.get, building=True)
 
     def check_settings(self) -> None:
         n_classes, tree = self.n_classes, self.tree

@@ -54,8 +54,8 @@ class LayerNormalization(Layer):
     """
 
     epsilon: float = setting(default=1e-3, check=positive_float)
-    center: bool = setting(default=True, check=boolean)
-    scale: bool = setting(default=True, check=boolean)
+    center: bool = setting(default=True, check=boolean, building=True)
+    scale: bool = setting(default=True, check=boolean, building=True)
 
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
         built = []

@@ -60,8 +60,8 @@ class BatchNormalization(Layer):
 
     momentum: float = setting(default=0.99, check=fraction)
     epsilon: float = setting(default=1e-3, check=positive_float)
-    center: bool = setting(default=True, check=boolean)
-    scale: bool = setting(default=True, check=boolean)
+    center: bool = setting(default=True, check=boolean, building=True)
+    scale: bool = setting(default=True, check=boolean, building=True)
 
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
         ones, zeros = np.ones(n_inputs, dtype), np.zeros(n_inputs, dtype)

@@ -37,11 +37,19 @@ class Optimizer(Configured):
 
     name = ""
     learning_rate = schedules.get(1.0)
-    clipvalue: float | None = setting(default=None, init=False)
-    global_clipnorm: float | None = setting(default=None, init=False)
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+    changes_: int = setting(default=0, init=False)
+    """How often its settings were set anew."""
     full_batch = False
     searches = False
     on_command_line = False
+
+    def _assign(self, given: Mapping[str, Any]) -> None:
+        anew = bool(vars(self))
+        super()._assign(given)
+        if anew:
+            vars(self)["changes_"] = self.changes_ + 1
 
     @property
     def memory(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,9 @@ class LBFGS(Optimizer):
     float64.  PyTorch's ``LBFGS(line_search_fn="strong_wolfe")`` reaches the same end by other
     steps: its line search interpolates differently, its default history is 100, and its `step`
     makes up to 20 iterations.
+
+    Moving averages change once per iteration, by the statistics of the new weights, and dropout
+    draws one mask per iteration.
 
     Parameters
     ----------
@@ -73,7 +76,7 @@ class LBFGS(Optimizer):
         return "store_update", ()
 
     @np.errstate(all="ignore")
-    def run(self, program, parameters, penalty, *, epochs=1, **how):
+    def run(self, program, parameters, penalty, *, epochs=1, access=None, pause=None, **how):
         """Run iterations; see :meth:`Optimizer.run`."""
         try:
             with _calm():  # importing SciPy adds filters of warnings
@@ -81,30 +84,39 @@ class LBFGS(Optimizer):
         except ImportError as error:
             raise ImportError("LBFGS wants SciPy: pip install scipy") from error
         objective = _Objective(program, parameters, penalty, how)
-        pairs = _Pairs(parameters, self.history_size)
-        first, sums, seconds = program.updates, np.zeros((epochs, 2)), np.zeros(epochs)
+        pairs = _Pairs(objective.parameters, self.history_size)
+        sums, seconds = np.zeros((epochs, 2)), np.zeros(epochs)
         for done in range(epochs):
             let_interrupt()
             started = time.perf_counter()
-            x = objective.place()
-            try:
-                value, gradient = objective.at(x)
-                sums[done] = objective.sums
-                if not np.isfinite(value):
-                    return team.Outcome(sums, seconds, False, done, objective.clock)
-                goes_on = np.abs(gradient).max() > self.tolerance and _move(
-                    objective, pairs, first + done, x, line_search
-                )
-            except BaseException:
-                objective.go_to(x)
-                raise
-            finally:
-                program.updates = first + done
-            program.updates += 1
+            with nullcontext() if access is None else access.closed():
+                sums[done], finite, goes_on = self._iterate(objective, pairs, line_search)
+            if not finite:
+                return team.Outcome(sums, seconds, False, done, objective.clock)
             seconds[done] = time.perf_counter() - started
-            if not goes_on:
-                return team.Outcome(sums, seconds, True, done + 1, objective.clock, ended=True)
+            ended = not goes_on
+            if ended or (pause is not None and not pause()):
+                return team.Outcome(sums, seconds, True, done + 1, objective.clock, ended=ended)
         return team.Outcome(sums, seconds, True, epochs, objective.clock)
+
+    def _iterate(self, objective, pairs, line_search) -> tuple[np.ndarray, bool, bool]:
+        """Make an iteration; return the sums, whether they were finite, and whether to go on."""
+        x = objective.begin()
+        try:
+            value, gradient = objective.at(x)
+            sums = objective.sums
+            if not np.isfinite(value):
+                return sums, False, False
+            goes_on = np.abs(gradient).max() > self.tolerance and _move(
+                objective, pairs, x, line_search
+            )
+        except BaseException:
+            objective.go_to(x)
+            raise
+        finally:
+            objective.program.updates = objective.number
+        objective.program.updates += 1
+        return sums, True, bool(goes_on)
 
 
 _lock = threading.Lock()
@@ -139,8 +151,18 @@ class _Objective:
     """The loss with its penalties, and their gradient, as functions of one vector."""
 
     def __init__(self, program: Program, parameters: Sequence[Any], penalty, how: dict[str, Any]):
-        self.program, self.parameters, self.penalty, self.how = program, parameters, penalty, how
+        self.program, self.penalty, self.how = program, penalty, how
+        self.parameters = [each for each in parameters if each.trained]
+        self.tracked = [each.value for each in parameters if not each.trained]
+        self.moved: list[np.ndarray] = []
         self.known: tuple[np.ndarray, float, np.ndarray] | None = None
+
+    def begin(self) -> np.ndarray:
+        """Begin an iteration: return the current parameters as one vector."""
+        self.number = self.program.updates
+        if self.program.random:
+            self.known = None  # it is of another mask
+        return self.place()
 
     def place(self) -> np.ndarray:
         """Return the current parameters as one vector."""
@@ -155,7 +177,14 @@ class _Objective:
         """Return the value and the gradient at `x`, cached for the latest `x`."""
         x = self.go_to(x)
         if self.known is None or not np.array_equal(x, self.known[0]):
-            outcome = team.run(self.program, epochs=1, **self.how)
+            self.program.updates = self.number
+            before = [array.copy() for array in self.tracked]
+            try:
+                outcome = team.run(self.program, epochs=1, **self.how)
+                self.moved = [array.copy() for array in self.tracked]
+            finally:
+                for array, old in zip(self.tracked, before, strict=True):
+                    array[...] = old
             self.sums, self.clock = outcome.sums[0], outcome.clock
             value = np.inf
             if outcome.finite:
@@ -164,6 +193,11 @@ class _Objective:
             good = np.isfinite(value) and np.isfinite(gradient).all()
             self.known = x, value if good else np.inf, gradient
         return self.known[1], self.known[2]
+
+    def track(self) -> None:
+        """Keep the statistics that the layers tracked at the latest `x`."""
+        for array, new in zip(self.tracked, self.moved, strict=True):
+            array[...] = new
 
 
 class _Pairs:
@@ -196,10 +230,9 @@ class _Pairs:
             self.put(slot, nothing, nothing)
 
 
-def _move(
-    objective: _Objective, pairs: _Pairs, number: int, x: np.ndarray, line_search: Callable
-) -> bool:
+def _move(objective: _Objective, pairs: _Pairs, x: np.ndarray, line_search: Callable) -> bool:
     """Take a descent step from `x`; return whether it gained more than rounding."""
+    number = objective.number
     value, gradient = objective.at(x)
     dtype = objective.parameters[0].value.dtype
     known = pairs.latest(number)
@@ -221,6 +254,7 @@ def _move(
         if length is not None:
             there = objective.go_to(x + length * direction)
             reached, new_gradient = objective.at(there)
+            objective.track()
             s, y = there - x, new_gradient - gradient
             if _dot(s, y) > 1e-10 * _dot(y, y):
                 pairs.put(number, s, y)

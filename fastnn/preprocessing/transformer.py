@@ -53,7 +53,8 @@ class Transformer(Stateful):
         rows = as_inputs(X, dtype=np.float64)
         with np.errstate(all="ignore"):
             learned = self._learn(rows)
-        vars(self).update(learned, n_features_in_=rows.shape[1], names_=names)
+        found = {"n_features_in_": rows.shape[1], "names_": names, "fitted_as_": self.snapshot()}
+        vars(self).update(learned, **found)
         return self
 
     def transform(self, X: ArrayLike, dtype: DTypeLike | None = None) -> np.ndarray:
@@ -103,6 +104,11 @@ class Transformer(Stateful):
     def _check_fitted(self, what: str) -> None:
         if not self.fitted:
             raise ValueError(f"{type(self).__name__} is not fitted: call fit before {what}")
+        if self.snapshot() != vars(self)["fitted_as_"]:
+            raise ValueError(
+                f"{self} was changed after it was fitted: call fit again before {what}, or set it "
+                "back"
+            )
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         """Return the attributes learned from the rows."""
@@ -136,6 +142,7 @@ class Transformer(Stateful):
         arrays = {name: state[name] for name in ("n_features_in_", *self.learned)}
         for name, array in arrays.items():
             setattr(self, name, array if array.ndim else array.item())
+        vars(self)["fitted_as_"] = self.snapshot()
 
 
 def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -28,14 +28,15 @@ def compact(model: Model, tolerance: float) -> Model:
     """Return a copy of a model without the units and inputs it does not need."""
     model.need_built("compact")
     tolerance = checks.non_negative_float(tolerance, "tolerance")
+    model = copy.copy(model)  # another thread may fit it
     layers = [copy.copy(layer) for layer in plain(model.layers)]
     left = reduce(layers, model.parameters, tolerance)
     for layer, units, bias in zip(layers, left.kept[1:], left.biases, strict=True):
         layer.units = int(units.sum())
         layer.use_bias = layer.use_bias or bool(bias[units].any())
     small = copy.copy(model)
-    small.layers, small.parameters, small.selection = [*layers], [], None
-    small.optimizer = copy.copy(model.optimizer)
+    small.parameters, small.columns, small.selection = [], 0, None
+    small.layers = [*layers]
     small.build(int(left.kept[0].sum()))
     fill(small.parameters, model.parameters, left)
     if len(model.inputs) < model.n_inputs or not left.kept[0].all():

@@ -21,10 +21,14 @@ def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any)
     return_dict = checks.boolean(return_dict, "return_dict")
     data = model.check_data(X, y, sample_weight).weighted()
     data = model.prepared(data, model.preprocessing)
-    values = {"loss": evaluator(model, data)()} | scored(model, data)
+    values = prediction.consistent(model, _evaluated, data)
     if return_dict:
         return values
     return list(values.values()) if model.metrics else values["loss"]
+
+
+def _evaluated(model: Model, data: Data) -> dict[str, float]:
+    return {"loss": evaluator(model, data)()} | scored(model, data)
 
 
 def evaluator(model: Model, data: Data) -> Callable[[], float]:

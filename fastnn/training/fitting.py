@@ -16,9 +16,8 @@ from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.inputs import checks, precision
 from fastnn.kernels.interrupts import uninterrupted
-from fastnn.layers import penalties
 from fastnn.preprocessing.chain import Chain
-from fastnn.training import evaluation, lowering
+from fastnn.training import attributes, evaluation, lowering
 from fastnn.training.lowering import Order
 from fastnn.training.model import Data, Model
 from fastnn.training.recovery import Start, go_back, not_finite
@@ -37,6 +36,12 @@ unwarned: ContextVar[bool] = ContextVar("unwarned", default=False)
 def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
     """Train a network; :meth:`fastnn.Network.fit` documents the arguments."""
     model = network.model
+    with model.access.claim("fit"):
+        return _fit(network, X, y, callbacks=callbacks, verbose=verbose, **options)
+
+
+def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
+    model = network.model
     verbose = checks.non_negative_int(verbose, "verbose")
     plan = adapt(model, make_plan(model, X, y, **options))
     history = History()
@@ -45,8 +50,8 @@ def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options
         raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
     hooks = CallbackList([history, *bar, *(callbacks or ())])
     if model.loss.warning is not None and not unwarned.get():
-        warnings.warn(model.loss.warning, UserWarning, stacklevel=3)
-    warn_of_lost_digits(model, plan.data, X, y, stacklevel=3)
+        warnings.warn(model.loss.warning, UserWarning, stacklevel=4)
+    warn_of_lost_digits(model, plan.data, X, y, stacklevel=4)
     train(model, begin(model, plan), hooks, bool(bar or callbacks), network)
     return history
 
@@ -147,24 +152,7 @@ def adapt(model: Model, plan: Plan) -> Plan:
                 f"batch_size is {batch_size} (or there are no more rows), wanted at least "
                 f"{layer.least_rows} for layers[{number}], {type(layer).__name__}"
             )
-    if model.optimizer.searches:
-        _check_penalties(model)
     return replace(plan, batch_size=batch_size, shuffle=shuffle)
-
-
-def _check_penalties(model: Model) -> None:
-    """Refuse penalties and constraints that act after an update: a line search would miss them."""
-    for number, layer in enumerate(model.layers):
-        for name in ("kernel", "bias"):
-            own = getattr(layer, f"{name}_regularizer", None)
-            penalty = own or getattr(model, f"{name}_regularizer")
-            constraint = getattr(layer, f"{name}_constraint", None)
-            if penalties.acts_on_weights(penalty, constraint):
-                raise ValueError(
-                    f"optimizer is {model.optimizer}, which takes no constraints and only "
-                    f"penalties in the gradient, got {constraint or penalty!r} for "
-                    f"layers[{number}]"
-                )
 
 
 @np.errstate(all="ignore")
@@ -178,7 +166,7 @@ def begin(model: Model, plan: Plan) -> Plan:
     validation = plan.validation and model.prepared(plan.validation, chain)
     with uninterrupted():
         model.build(data.x.shape[1])
-        model.preprocessing, model.names = chain, plan.data.names
+        vars(model)["preprocessing"], model.names = chain, plan.data.names
     return replace(plan, data=data, validation=validation)
 
 
@@ -207,23 +195,36 @@ class _Run:
         self.done = 0
         self.callers: Any = np.geterr()  # for callbacks that are called while we compute
         self.logs: dict[str, float] = {}
-        self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
         # If nobody needs to know in between, all epochs are one run of the compiled code.
         penalized = any(each.regularizer for each in model.all_parameters())
         self.by_epoch = bool(watched or plan.validation or model.metrics or penalized)
+        self.identity: tuple[Any, ...] = ()
         self.settings: tuple[Any, ...] = ()
         self.starts: list[Start] = []
+        self.targets = _targets(model)
         self.program: Program
         self.outputs: list[np.ndarray]
 
     def lower(self) -> None:
-        """Make the program if there is none yet or if the optimizer's settings have changed."""
+        """Make the program if there is none yet or if the model's attributes have changed."""
         model, plan = self.model, self.plan
-        if self.settings == model.optimizer.snapshot():  # a callback may have changed it
-            return
+        if self.settings:  # a callback may have changed them
+            if self.identity == (now := attributes.identity(model)):
+                return
+            self.identity = now
+            if self.settings == attributes.snapshot(model):
+                return
+            attributes.settle(model)
+            adapt(model, plan)
+        if _targets(model) != self.targets:
+            raise ValueError(
+                f"loss is {model.loss!r}, which wants other targets than this fit began with: "
+                "set it before a fit"
+            )
         with uninterrupted():
             self.program, self.outputs = lowered(model, plan)
-        self.settings = model.optimizer.snapshot()
+        self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
+        self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
 
     def due(self) -> bool:
         """Return whether to look at all weights now, and to copy them.
@@ -239,9 +240,11 @@ class _Run:
         """Train for one epoch, or for all remaining ones, and tell the hooks."""
         self.lower()
         model, plan = self.model, self.plan
+        self.epochs, self.updates = model.epochs, model.updates
+        self.program.updates = model.updates  # a callback may have made some
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program)]
-        before, problem = model.epochs, None
+        problem = spoilt = None
         with uninterrupted():  # what is trained and what is counted belong together
             try:
                 outcome = model.optimizer.run(
@@ -253,6 +256,8 @@ class _Run:
                     first_epoch=model.epochs,
                     backend=model.backend,
                     watch=self.watch if self.watched else None,
+                    access=model.access,
+                    pause=self.count,
                 )
             except BaseException:
                 self.count()
@@ -260,8 +265,7 @@ class _Run:
                     self.go_back()
                 raise
             self.count()
-            epochs = model.epochs - before
-            spoilt = None
+            epochs = model.epochs - self.epochs
             if not outcome.finite:
                 where = self.outputs, outcome.clock, self.done + epochs
                 problem = _blame(model, self.program, *where)
@@ -269,7 +273,7 @@ class _Run:
                 spoilt = not_finite(model)
             if self.starts and (problem or spoilt):
                 self.go_back()
-                epochs = max(0, model.epochs - before)
+                epochs = max(0, model.epochs - self.epochs)
         if spoilt:
             problem = f"an update in epoch {self.done + epochs} made {spoilt} not finite"
         with np.errstate(all="ignore"):
@@ -280,11 +284,12 @@ class _Run:
         if problem:
             raise FloatingPointError(f"{problem}. {_ADVICE}")
 
-    def count(self) -> None:
-        """Count what a run has done: all updates, and whole epochs, even after Ctrl-C."""
-        batches = -(-len(self.plan.data.x) // self.program.batch_size)
-        self.model.epochs += (self.program.updates - self.model.updates) // batches
-        self.model.updates = self.program.updates
+    def count(self) -> bool:
+        """Count the updates so far, and whole epochs; return whether to go on after this epoch."""
+        model, batches = self.model, -(-len(self.plan.data.x) // self.program.batch_size)
+        model.epochs = self.epochs + (self.program.updates - self.updates) // batches
+        model.updates = self.program.updates
+        return not model.stop_training
 
     def go_back(self) -> None:
         """Return to the last good weights, and count the epochs and updates that made them."""
@@ -294,7 +299,8 @@ class _Run:
             start, end = self.starts[0], start.updates
         try:
             if end > start.updates:
-                go_back(model, start, end - start.updates, n)
+                with model.access.writing("fit"):
+                    go_back(model, start, end - start.updates, n)
         except BaseException:  # Ctrl-C
             start.restore()
             raise
@@ -345,8 +351,8 @@ class _Run:
 
 @np.errstate(all="ignore")
 def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
-    """Adopt the optimizer; return the program of the plan's epochs, and the layers' outputs."""
-    model.adopt_optimizer()
+    """Return the program of the plan's epochs, and the layers' outputs."""
+    model.keep_state()
     batch_size, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
     threads = model.threads(batch_size, flops)
     tried = model.threads(batch_size, flops, cores.FLOPS_PER_TRIED)
@@ -355,6 +361,11 @@ def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
     program.threads, program.updates = threads, model.updates
     program.on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
     return program, outputs
+
+
+def _targets(model: Model) -> tuple[str, int]:
+    """Return what the loss wants y to hold."""
+    return model.loss.target, model.loss.n_targets(model.n_outputs)
 
 
 def log_names(model: Model, validated: bool) -> list[str]:
@@ -385,6 +396,14 @@ def train_on_batch(model: Model, X: Any, y: Any, sample_weight: Any) -> float:
     """Make one update with all rows, without counting an epoch; return their loss before it."""
     data = model.check_data(X, y, sample_weight)
     warn_of_lost_digits(model, data, X, y, stacklevel=3)
+    ending = model.access.mine and model.stop_training  # in a callback of a fit
+    with model.access.claim("train_on_batch", again=True):
+        loss = _train_on_batch(model, data)
+        model.stop_training = ending
+    return loss
+
+
+def _train_on_batch(model: Model, data: Data) -> float:
     plan = begin(model, adapt(model, Plan(data.weighted(), None, 1, len(data.x), False)))
     penalty, epochs = model.penalty(), model.epochs
     history = History()

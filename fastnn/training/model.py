@@ -9,16 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn import losses, metrics, optimizers, regularizers
 from fastnn.engine import cores
+from fastnn.engine.access import Access
+from fastnn.engine.program import aligned_copy
 from fastnn.inputs import checks
 from fastnn.inputs.columns import Names
+from fastnn.inputs.settings import copied
 from fastnn.kernels import COMPILED
 from fastnn.kernels.interrupts import uninterrupted
-from fastnn.layers import Dense, Dropout, HierarchicalSoftmax, Layer, penalties
+from fastnn.layers import Layer, penalties
 from fastnn.layers.base import Parameter
+from fastnn.losses import Loss
+from fastnn.metrics import Metric
+from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.reference import TWINS
+from fastnn.regularizers import Regularizer
+from fastnn.training import attributes
 
 
 @dataclass
@@ -82,8 +89,12 @@ class Model:
 
     Attributes
     ----------
+    access : Access
+        Which threads may use the parameters.
     parameters : list of list of Parameter
         By layer, each with its optimizer state; empty before :meth:`build`.
+    made_from : list
+        What of the layers the parameters were made from.
     columns : int
         How many columns the first layer reads; 0 while unknown.
     selection : Selection or None
@@ -92,8 +103,8 @@ class Model:
         What the columns of the data are called, if a frame has said so.
     epochs, updates : int
         Whole epochs and updates done, from which the order of rows and the optimizer count on.
-    stop_training : bool
-    extra : dict
+    reduced : (Optimizer, int) or None
+        A changed copy of the caller's optimizer, and the number of that one's changes.
     predictor : object or None
         What :mod:`fastnn.training.prediction` keeps between calls.
     """
@@ -113,58 +124,131 @@ class Model:
         metrics: Iterable[Any] | None,
         preprocessing: Any,
     ):
-        self.layers = _as_layers(layers)
-        self.loss = losses.get(loss)
-        self.optimizer = optimizers.get(optimizer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
-        self.bias_regularizer = regularizers.get_for_bias(bias_regularizer, "bias_regularizer")
-        self.seed = _as_seed(seed)
-        self.dtype = _as_dtype(dtype)
-        if n_threads is not None:
-            n_threads = checks.positive_int(n_threads, "n_threads")
-        self.n_threads = n_threads
-        self.backend = checks.one_of(backend, "backend", ("numba", "numpy"))
-        self.preprocessing = as_chain(preprocessing)
+        self.access = Access()
         self.parameters: list[list[Parameter]] = []
+        self.made_from: list[Any] = []
         self.columns = 0
         self.selection: Selection | None = None
         self.names = Names()
         self.epochs = 0
         self.updates = 0
-        self.stop_training = False
-        self.extra: dict[str, Any] = {}
+        self.reduced: tuple[Optimizer, int] | None = None
         self.predictor: Any = None
-        self._check_fit_together()
-        self.metrics = _as_metrics(metrics, self)
+        given = {
+            "layers": layers,
+            "loss": loss,
+            "optimizer": optimizer,
+            "kernel_regularizer": kernel_regularizer,
+            "bias_regularizer": bias_regularizer,
+            "seed": seed,
+            "dtype": dtype,
+            "n_threads": n_threads,
+            "backend": backend,
+            "metrics": metrics,
+            "preprocessing": as_chain(preprocessing),
+            "extra": {},
+        }
+        for name, value in given.items():
+            vars(self)[name] = attributes.CHECKS[name](value, name)
+        attributes.settle(self)
 
-    def _check_fit_together(self) -> None:
-        last = self.layers[-1].activation.name
-        wanted = self.loss.fused
-        if wanted is not None and last not in (wanted, "linear"):
-            raise ValueError(
-                f"loss {self.loss.name!r} wants a last layer with activation {wanted!r} or "
-                f"'linear' (then predict gives what {wanted} would be applied to), got {last!r}"
-            )
-        self.loss.n_targets(self.n_outputs)
-        for layer in self.layers:
-            layer.check(layer is self.layers[-1], self.loss, self.kernel_regularizer)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in attributes.CHECKS and not hasattr(Model, name):
+            attributes.assign(self, name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    layers: list[Layer]
+    loss: Loss
+    kernel_regularizer: Regularizer | None
+    bias_regularizer: Regularizer | None
+    seed: int
+    dtype: np.dtype
+    n_threads: int | None
+    backend: str
+    metrics: list[Metric]
+    preprocessing: Chain | None
+    extra: dict[str, Any]
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The caller's own object, or what :meth:`change_optimizer` made of it since it changed."""
+        if self.reduced is not None:
+            changed, number = self.reduced
+            if self.given_optimizer.changes_ == number:
+                return changed
+        return self.given_optimizer
+
+    @optimizer.setter
+    def optimizer(self, given: Any) -> None:
+        attributes.assign(self, "optimizer", given)
+
+    def change_optimizer(self, **settings: Any) -> None:
+        """Give the model a copy of its optimizer with other settings.
+
+        The caller's own, which other networks may have, stays as it is.  It takes over again when
+        the caller changes it.
+        """
+        changed = copy.copy(self.optimizer).set_params(**settings)
+        self.reduced = changed, self.given_optimizer.changes_
+
+    @property
+    def given_optimizer(self) -> Optimizer:
+        """The caller's own object."""
+        given: Optimizer = vars(self)["optimizer"]
+        return given
+
+    @property
+    def stop_training(self) -> bool:
+        """Whether a fit is to end after the current epoch."""
+        return self.access.ending
+
+    @stop_training.setter
+    def stop_training(self, stop: bool) -> None:
+        self.access.ending = checks.boolean(stop, "stop_training")
+        if self.access.ending:
+            self.access.end()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The predictor holds addresses, which a copy must not share.
-        return self.__dict__ | {"predictor": None}
+        return vars(copy.copy(self)) | {"access": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, access=Access())
 
     def __copy__(self) -> "Model":
-        """Return a model with the same settings and its own copies of the parameters."""
+        """Return an equal model that shares nothing that can change."""
+        with self.access.reading():
+            twin = self.frozen()
+            for new, old in zip(twin.all_parameters(), self.all_parameters(), strict=True):
+                new.state = {name: aligned_copy(array) for name, array in old.state.items()}
+        for name in ("loss", "optimizer", "kernel_regularizer", "bias_regularizer"):
+            vars(twin)[name] = copied(getattr(self, name))
+        vars(twin)["layers"] = [copied(layer) for layer in self.layers]
+        vars(twin)["metrics"] = list(self.metrics)
+        vars(twin)["preprocessing"] = copy.deepcopy(self.preprocessing)
+        vars(twin)["extra"] = copy.deepcopy(self.extra)
+        twin.reduced = None
+        attributes.settle(twin)
+        return twin
+
+    def frozen(self) -> "Model":
+        """Return a model with the same settings and the current weights, without optimizer state.
+
+        Whoever calls this is reading.
+        """
         twin = self.head(len(self.layers))
-        twin.parameters = [[each.copy() for each in layer] for layer in self.parameters]
-        twin.extra = dict(self.extra)
+        twin.parameters = [[each.frozen() for each in layer] for layer in self.parameters]
+        twin.access = Access()
         return twin
 
     def head(self, count: int) -> "Model":
         """Return the first `count` layers as a model that shares their parameters."""
         part = object.__new__(Model)
-        part.__dict__.update(self.__getstate__())
-        part.layers, part.parameters = self.layers[:count], self.parameters[:count]
+        vars(part).update(vars(self), predictor=None)  # which holds addresses
+        vars(part)["layers"], vars(part)["parameters"] = (
+            self.layers[:count],
+            self.parameters[:count],
+        )
         return part
 
     # Shapes
@@ -230,14 +314,21 @@ class Model:
                     f"n_inputs is {n_inputs}, but the network is built for {self.n_inputs} inputs"
                 )
             return
+        attributes.settle(self)
+        with self.access.writing("build"):
+            self._build(n_inputs)
+
+    def _build(self, n_inputs: int) -> None:
         width, rng, parameters = n_inputs, np.random.default_rng(self.seed), []
         for layer in self.layers:
             parameters.append(layer.build(width, rng, self.dtype))
             width = layer.width(width)
-        default = {"kernel": self.kernel_regularizer, "bias": self.bias_regularizer}
-        for parameter in (each for layer in parameters for each in layer):
-            parameter.regularizer = parameter.regularizer or default.get(parameter.name)
-        self.parameters, self.columns = parameters, n_inputs
+        for each in (each for layer in parameters for each in layer):
+            each.own = each.regularizer, each.constraint
+        with uninterrupted():
+            self.columns, self.made_from = n_inputs, attributes.building(self.layers)
+            self.parameters = parameters
+            attributes.settle(self)
 
     def all_parameters(self) -> list[Parameter]:
         """Return the parameters of all layers, in order."""
@@ -245,7 +336,8 @@ class Model:
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the parameters' values."""
-        return [parameter.value.copy() for parameter in self.all_parameters()]
+        with self.access.reading():
+            return [parameter.value.copy() for parameter in self.all_parameters()]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Set the parameters' values, or nothing; see :meth:`fastnn.Network.set_weights`."""
@@ -259,14 +351,14 @@ class Model:
                     f"{parameter.least:g}"
                 )
         given = [np.array(new) for new in given]  # they may be views of the parameters themselves
-        with uninterrupted():
+        with self.access.writing("set_weights"), uninterrupted():
             for parameter, new in zip(parameters, given, strict=True):
                 parameter.value[...] = new
 
-    def adopt_optimizer(self) -> None:
-        """Copy the optimizer, and make its state for parameters that have none."""
-        self.optimizer = copy.copy(self.optimizer)
-        kept = [parameter.keep_state(self.optimizer) for parameter in self.all_parameters()]
+    def keep_state(self) -> None:
+        """Make the optimizer's state for parameters that have none."""
+        with self.access.writing("fit"):
+            kept = [each.keep_state(self.optimizer) for each in self.all_parameters()]
         if not all(kept):
             self.updates = 0  # Adam corrects its moments by their number of updates
 
@@ -301,6 +393,7 @@ class Model:
 
         The columns must be those of `like`, if given, or those that the model knows.
         """
+        attributes.settle(self)
         n_features, names = self.n_features, self.names
         if like is not None:
             n_features, names = like.x.shape[1], like.names
@@ -321,52 +414,3 @@ class Model:
         if self.backend == "numpy":
             return 1
         return cores.threads_for(flops * rows, rows, self.n_threads, worth)
-
-
-def _as_layers(layers: Any) -> list[Layer]:
-    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
-        raise TypeError(f"layers must be a sequence of Dense, got {type(layers).__name__}")
-    found = list(layers)
-    for number, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            wanted = "a Dense or another layer"
-            raise TypeError(f"layers[{number}] must be {wanted}, got {type(layer).__name__}")
-    if not any(isinstance(layer, Dense | HierarchicalSoftmax) for layer in found):
-        what = "has no Dense" if found else "is empty"
-        raise ValueError(f"layers {what}, wanted at least one Dense or a HierarchicalSoftmax")
-    if isinstance(found[-1], Dropout):
-        raise ValueError(f"layers ends with {found[-1]}, which would drop outputs")
-    return found
-
-
-def _as_seed(seed: Any) -> int:
-    seed = checks.non_negative_int(seed, "seed")
-    if seed >= 2**63:
-        raise ValueError(f"seed must be below 2**63, got {seed}")
-    return seed
-
-
-def _as_dtype(dtype: Any) -> np.dtype:
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = str(dtype)
-    return np.dtype(checks.one_of(name, "dtype", ("float32", "float64")))
-
-
-def _as_metrics(given: Iterable[Any] | None, model: Model) -> list[metrics.Metric]:
-    """Return the metrics, or raise if one cannot be computed from the model's outputs."""
-    found = metrics.get_all(given, model.loss.target)
-    loss, last = model.loss, model.layers[-1].activation.name
-    for metric in found:
-        if metric.builtin and loss.outputs > 1:
-            raise ValueError(
-                f"metric {metric.name!r} wants one output for each target, but loss {loss.name!r} "
-                f"has {loss.outputs}: wanted a function of (y, prediction)"
-            )
-        if metric.name == "log_loss" and not {"softmax", "sigmoid"} & {loss.fused, last}:
-            raise ValueError(
-                f"metric 'log_loss' wants probabilities, but under loss {loss.name!r} the outputs "
-                f"of a last layer with activation {last!r} are not probabilities"
-            )
-    return found

@@ -1,6 +1,7 @@
 """Prediction: the programs that a model keeps for it, and how rows are split among threads."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,9 +9,10 @@ from numpy.typing import ArrayLike
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
 from fastnn.inputs.settings import revision
-from fastnn.training import lowering
+from fastnn.training import attributes, lowering
 from fastnn.training.model import Model
 
+T = TypeVar("T")
 ROWS = 256
 """Rows that a thread computes together: few enough that the layers' outputs stay in the cache."""
 _PIECE_FLOPS = 1e8
@@ -24,6 +26,31 @@ starting it takes 0.1 ms and a fit's thread has many batches to do."""
 
 def predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
     """Return the outputs for a caller's rows; see :meth:`fastnn.Network.predict`."""
+    access = model.access
+    before = access.version
+    if before % 2 == 0:
+        out = _predict(model, X, batch_size)
+        if access.version == before:
+            return out
+    return consistent(model, _predict, X, batch_size)
+
+
+def consistent(model: Model, function: Callable[..., T], *arguments: Any) -> T:
+    """Return ``function(model, *arguments)`` for weights as they are after a whole update."""
+    access = model.access
+    before = access.version
+    if before % 2 == 0:
+        result = function(model, *arguments)
+        if access.version == before:
+            return result
+    with access.reading():
+        if access.mine:
+            return function(model, *arguments)
+        model = model.frozen()
+    return function(model, *arguments)
+
+
+def _predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
     if type(X) is not np.ndarray:  # arrays have no names
         model.names.agreed(X)
     if model.preprocessing is not None:
@@ -35,8 +62,16 @@ def predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.nda
 def layer_outputs(model: Model, X: ArrayLike) -> list[np.ndarray]:
     """Return each layer's outputs for a caller's rows; see :meth:`fastnn.Network.layer_outputs`."""
     model.need_built("layer_outputs")
+    attributes.settle(model)
+    return consistent(model, _layer_outputs, X)
+
+
+def _layer_outputs(model: Model, X: ArrayLike) -> list[np.ndarray]:
+    model.names.agreed(X)
+    if model.preprocessing is not None:
+        X = model.preprocessing.transform(checks.as_inputs(X, model.n_features), model.dtype)
     heads = (model.head(end) for end in range(1, len(model.layers) + 1))
-    return [predict(head, X) for head in heads]
+    return [Predictor(head).predict(X, None, model.n_threads) for head in heads]
 
 
 def outputs(model: Model, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
@@ -44,6 +79,7 @@ def outputs(model: Model, x: ArrayLike, batch_size: int | None = None) -> np.nda
     predictor = model.predictor
     if predictor is None or not predictor.fits(model):
         model.need_built("predict")
+        attributes.settle(model)
         predictor = model.predictor = Predictor(model)
     return predictor.predict(x, batch_size, model.n_threads)
 
