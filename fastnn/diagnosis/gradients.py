@@ -204,33 +204,38 @@ class _Probe:
         self.momentum = 0.0 if self.network.optimizer.plain_descent else 0.5
 
     def _step(self, rate: float) -> list[np.ndarray]:
-        """Return the weights after one step from where they are."""
-        network = self.network
-        network.optimizer = SGD(rate, self.momentum)
-        for each in network.model.all_parameters():
+        """Return the weights after one step from where they are, wherever it leads."""
+        for each in self.network.model.all_parameters():
             each.state = {}
-        network.model.updates = 0  # what depends on the update's number is then the same every time
-        network.set_weights(self.weights)
-        network.fit(self.x, self.y, batch_size=len(self.x), shuffle=False)
-        return network.get_weights()
+        self._run(self._program(rate), self.weights)
+        return self.network.get_weights()
+
+    def _program(self, rate: float) -> Program:
+        """Return a program that makes one step with all rows."""
+        model = self.network.model
+        model.optimizer = SGD(rate, self.momentum)
+        plan = fitting.make_plan(model, self.x, self.y, batch_size=len(self.x), shuffle=False)
+        return fitting.lowered(model, plan)[0]
 
     @functools.cached_property
     def _still(self) -> Program:
         """A program that computes the training loss and moves nothing, lowered once for all."""
-        model = self.network.model
-        model.optimizer = SGD(_STILL, self.momentum)
-        plan = fitting.make_plan(model, self.x, self.y, batch_size=len(self.x), shuffle=False)
-        return fitting.lowered(model, plan)[0]
+        return self._program(_STILL)
 
-    def _loss(self, weights: list[np.ndarray]) -> float:
-        """Return the training loss at these weights."""
-        model, program = self.network.model, self._still
+    def _run(self, program: Program, weights: list[np.ndarray]) -> team.Outcome:
+        """Run a program at these weights."""
+        model = self.network.model
         model.set_weights(weights)
-        program.updates = 0
+        program.updates = 0  # what depends on the update's number is then the same every time
         outcome = team.run(program, n_rows=len(self.x), backend=model.backend)
         if not outcome.finite:
             raise FloatingPointError("the loss is not finite near the weights")
-        return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + model.penalty()
+        return outcome
+
+    def _loss(self, weights: list[np.ndarray]) -> float:
+        """Return the training loss at these weights."""
+        sums = self._run(self._still, weights).sums[0]
+        return float(sums[0] / sums[1]) + self.network.model.penalty()
 
     @functools.cached_property
     def here(self) -> float:
