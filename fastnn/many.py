@@ -11,8 +11,8 @@ from fastnn.callbacks import Callback, CallbackList, History, Logs
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
 from fastnn.network import Network
-from fastnn.training import attributes, fitting
-from fastnn.training.fitting import Plan
+from fastnn.training import attributes, loop, planning
+from fastnn.training.planning import Plan
 
 
 class FitManyError(ExceptionGroup):
@@ -141,7 +141,7 @@ def fit_many(
         n_threads = checks.positive_int(n_threads, "n_threads")
     # What float32 can hold, float64 can too: checking for one network covers all.
     strictest = min(found, key=lambda each: each.model.input_dtype.itemsize + each.dtype.itemsize)
-    plan = fitting.make_plan(
+    plan = planning.make_plan(
         strictest.model,
         X,
         y,
@@ -162,12 +162,12 @@ def fit_many(
             )
     kinds = {(network.model.input_dtype, network.dtype): network.model for network in found}
     for model in kinds.values():
-        fitting.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
+        planning.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
     plans = []
     for number, network in enumerate(found):
         names = network.model.names.agreed(X, y, owner=f"networks[{number}]")
         own = replace(plan, data=replace(plan.data, names=names))
-        plans.append(fitting.adapt(network.model, own))
+        plans.append(planning.adapt(network.model, own))
     return _train(found, plans, hooks, bool(verbose), n_threads or cores.unused())
 
 
@@ -201,8 +201,8 @@ def _train(
                 guard = [_Guard(network)] if number in shared else []
                 hook = CallbackList([histories[number], *own, *guard, *report])
                 with network.model.access.claim("fit_many"):
-                    plan = fitting.begin(network.model, plans[number])
-                    fitting.train(network.model, plan, hook, bool(own), network)
+                    plan = planning.begin(network.model, plans[number])
+                    loop.train(network.model, plan, hook, bool(own), network)
             except team.StoppedError:
                 return
             except Exception as error:

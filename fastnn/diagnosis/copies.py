@@ -13,7 +13,7 @@ from fastnn.inputs import checks
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain
-from fastnn.training import fitting
+from fastnn.training import planning
 
 T = TypeVar("T")
 
@@ -24,11 +24,11 @@ def without_warnings(function: Callable[..., T]) -> Callable[..., T]:
     @np.errstate(all="ignore")
     @functools.wraps(function)
     def quiet(*arguments: Any, **settings: Any) -> T:
-        before = fitting.unwarned.set(True)
+        before = planning.unwarned.set(True)
         try:
             return function(*arguments, **settings)
         finally:
-            fitting.unwarned.reset(before)
+            planning.unwarned.reset(before)
 
     return quiet
 

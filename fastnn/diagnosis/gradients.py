@@ -18,7 +18,7 @@ from fastnn.layers import penalties
 from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.regularizers import L2
-from fastnn.training import fitting
+from fastnn.training import loop, planning
 
 _STEPS = (1e-5, 1e-6, 1e-7)
 """Steps to try in turn: a kink within one of them may lie outside the next."""
@@ -214,8 +214,8 @@ class _Probe:
         """Return a program that makes one step with all rows."""
         model = self.network.model
         model.optimizer = SGD(rate, self.momentum)
-        plan = fitting.make_plan(model, self.x, self.y, batch_size=len(self.x), shuffle=False)
-        return fitting.lowered(model, plan)[0]
+        plan = planning.make_plan(model, self.x, self.y, batch_size=len(self.x), shuffle=False)
+        return loop.lowered(model, plan)[0]
 
     @functools.cached_property
     def _still(self) -> Program:

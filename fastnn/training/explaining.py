@@ -13,7 +13,7 @@ from fastnn.engine.program import Program, aligned
 from fastnn.engine.worker import PARTS, count_nothing
 from fastnn.inputs import checks
 from fastnn.layers.base import Parameter
-from fastnn.training import fitting
+from fastnn.training import loop, planning
 from fastnn.training.model import Model
 
 _ROUNDS = 50
@@ -91,9 +91,9 @@ def explain(model: Model, X: Any, y: Any, *, measure: Any, **options: Any) -> Ex
     if measure and model.backend == "numpy":
         raise ValueError("measure times compiled steps, which backend 'numpy' does not run")
     model = copy.deepcopy(model)
-    plan = fitting.adapt(model, fitting.make_plan(model, X, y, **options))
-    plan = fitting.begin(model, plan)
-    program, _ = fitting.lowered(model, plan)
+    plan = planning.adapt(model, planning.make_plan(model, X, y, **options))
+    plan = planning.begin(model, plan)
+    program, _ = loop.lowered(model, plan)
     layers = [repr(layer) for layer in model.layers]
     if not measure:
         return _listed(program, layers)

@@ -1,0 +1,247 @@
+"""The loop over epochs: run the compiled program, count, evaluate, and tell the callbacks."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastnn.callbacks import Callback
+from fastnn.callbacks.base import SPEED
+from fastnn.engine import cores, team
+from fastnn.engine.clock import Clock
+from fastnn.engine.program import Program
+from fastnn.kernels.interrupts import uninterrupted
+from fastnn.training import attributes, evaluation, lowering
+from fastnn.training.lowering import Order
+from fastnn.training.model import Model
+from fastnn.training.planning import Plan, adapt
+from fastnn.training.recovery import Start, go_back, not_finite
+
+_ROWS = 1000
+"""Training on so many rows takes much longer than looking at all weights and copying them."""
+_ADVICE = (
+    "The network keeps its last good weights; a smaller learning rate, or inputs and targets of a "
+    "smaller scale, may help"
+)
+
+
+def train(model: Model, plan: Plan, hooks: Callback, watched: bool, network: Any = None) -> None:
+    """Follow a plan that :func:`begin` returned.
+
+    `hooks` are told that `network` trains and, if `watched`, about progress within an epoch.
+    """
+    run = _Run(model, plan, hooks, watched)
+    model.stop_training = False
+    hooks.check(log_names(model, plan.validation is not None))
+    hooks.on_train_begin(network)
+    try:
+        while run.done < plan.epochs and not model.stop_training:
+            run.some_epochs()
+        run.verify()
+    finally:
+        hooks.on_train_end(run.logs)
+
+
+class _Run:
+    """A fit in progress: its program, and the epochs done so far."""
+
+    def __init__(self, model: Model, plan: Plan, hooks: Callback, watched: bool):
+        self.model, self.plan, self.hooks, self.watched = model, plan, hooks, watched
+        self.done = 0
+        self.callers: Any = np.geterr()  # for callbacks that are called while we compute
+        self.logs: dict[str, float] = {}
+        # If nobody needs to know in between, all epochs are one run of the compiled code.
+        penalized = any(each.regularizer for each in model.all_parameters())
+        self.by_epoch = bool(watched or plan.validation or model.metrics or penalized)
+        self.identity: tuple[Any, ...] = ()
+        self.settings: tuple[Any, ...] = ()
+        self.starts: list[Start] = []
+        self.targets = _targets(model)
+        self.program: Program
+        self.outputs: list[np.ndarray]
+
+    def lower(self) -> None:
+        """Make the program if there is none yet or if the model's attributes have changed."""
+        model, plan = self.model, self.plan
+        if self.settings:  # a callback may have changed them
+            if self.identity == (now := attributes.identity(model)):
+                return
+            self.identity = now
+            if self.settings == attributes.snapshot(model):
+                return
+            attributes.settle(model)
+            adapt(model, plan)
+        if _targets(model) != self.targets:
+            raise ValueError(
+                f"loss is {model.loss!r}, which wants other targets than this fit began with: "
+                "set it before a fit"
+            )
+        with uninterrupted():
+            self.program, self.outputs = lowered(model, plan)
+        self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
+        self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
+
+    def due(self) -> bool:
+        """Return whether to look at all weights now, and to copy them.
+
+        If nobody else looks at them, that happens seldom enough to cost little.
+        """
+        if self.watched or not self.starts:
+            return True
+        epochs = self.model.epochs - self.starts[-1].epoch
+        return epochs * len(self.plan.data.x) >= _ROWS
+
+    def some_epochs(self) -> None:
+        """Train for one epoch, or for all remaining ones, and tell the hooks."""
+        self.lower()
+        model, plan = self.model, self.plan
+        self.epochs, self.updates = model.epochs, model.updates
+        self.program.updates = model.updates  # a callback may have made some
+        if self.due() and not model.optimizer.searches:  # which itself stays at good weights
+            self.starts = [*self.starts[-1:], Start(model, self.program)]
+        problem = spoilt = None
+        with uninterrupted():  # what is trained and what is counted belong together
+            try:
+                outcome = model.optimizer.run(
+                    self.program,
+                    model.all_parameters(),
+                    model.penalty,
+                    n_rows=len(plan.data.x),
+                    epochs=1 if self.by_epoch else plan.epochs - self.done,
+                    first_epoch=model.epochs,
+                    backend=model.backend,
+                    watch=self.watch if self.watched else None,
+                    access=model.access,
+                    pause=self.count,
+                )
+            except BaseException:
+                self.count()
+                if self.starts and not_finite(model):
+                    self.go_back()
+                raise
+            self.count()
+            epochs = model.epochs - self.epochs
+            if not outcome.finite:
+                where = self.outputs, outcome.clock, self.done + epochs
+                problem = _blame(model, self.program, *where)
+            elif self.starts and (self.due() or self.done + epochs == plan.epochs):
+                spoilt = not_finite(model)
+            if self.starts and (problem or spoilt):
+                self.go_back()
+                epochs = max(0, model.epochs - self.epochs)
+        if spoilt:
+            problem = f"an update in epoch {self.done + epochs} made {spoilt} not finite"
+        with np.errstate(all="ignore"):
+            means = outcome.sums[:, 0] / outcome.sums[:, 1]
+        for epoch in range(epochs):
+            self.end_epoch(float(means[epoch]), float(outcome.seconds[epoch]))
+        model.stop_training |= outcome.ended
+        if problem:
+            raise FloatingPointError(f"{problem}. {_ADVICE}")
+
+    def count(self) -> bool:
+        """Count the updates so far, and whole epochs; return whether to go on after this epoch."""
+        model, batches = self.model, -(-len(self.plan.data.x) // self.program.batch_size)
+        model.epochs = self.epochs + (self.program.updates - self.updates) // batches
+        model.updates = self.program.updates
+        return not model.stop_training
+
+    def go_back(self) -> None:
+        """Return to the last good weights, and count the epochs and updates that made them."""
+        model, n = self.model, len(self.plan.data.x)
+        start, end = self.starts[-1], self.program.updates
+        if end == start.updates and len(self.starts) > 1:  # the run before ended badly
+            start, end = self.starts[0], start.updates
+        try:
+            if end > start.updates:
+                with model.access.writing("fit"):
+                    go_back(model, start, end - start.updates, n)
+        except BaseException:  # Ctrl-C
+            start.restore()
+            raise
+        finally:
+            made = start.program.updates - start.updates
+            model.updates = start.program.updates
+            model.epochs = start.epoch + made // -(-n // start.program.batch_size)
+
+    def verify(self) -> None:
+        """Raise if the last update was bad, which the next batch would have noticed."""
+        model, data = self.model, self.plan.data
+        if not self.starts:
+            return
+        how: dict[str, Any] = {"n_rows": len(data.x), "backend": model.backend}
+        outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
+        loss, weight = self.program.loss[0]
+        if not outcome.finite:
+            problem = _blame(model, self.program, self.outputs, outcome.clock, self.done)
+        elif loss < weight * math.sqrt(np.finfo(model.dtype).max):
+            return
+        elif math.isfinite(evaluation.evaluator(model, data)()):  # but do other rows overflow?
+            return
+        else:
+            problem = f"the loss is not finite after epoch {self.done - 1}"
+        with uninterrupted():
+            self.go_back()
+        raise FloatingPointError(f"{problem}. {_ADVICE}")
+
+    def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
+        """Report the progress within an epoch to the hooks."""
+        mean = float(sums[0, 0]) / float(sums[0, 1]) if sums[0, 1] else float("nan")
+        with np.errstate(**self.callers):
+            self.hooks.on_progress(self.done, rows, len(self.plan.data.x), mean)
+
+    def end_epoch(self, mean: float, seconds: float) -> None:
+        """Evaluate an epoch's weights, and tell the hooks."""
+        model, data, validation = self.model, self.plan.data, self.plan.validation
+        logs = {"loss": mean + model.penalty()}
+        logs |= evaluation.scored(model, data)
+        logs |= {"seconds": seconds, "rows": len(data.x)}
+        if validation and self.validate:
+            logs["val_loss"] = self.validate()
+            logs |= evaluation.scored(model, validation, "val_")
+        self.logs = logs
+        self.hooks.on_epoch_end(self.done, logs)
+        self.done += 1
+
+
+@np.errstate(all="ignore")
+def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
+    """Return the program of the plan's epochs, and the layers' outputs."""
+    model.keep_state()
+    batch_size, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
+    threads = model.threads(batch_size, flops)
+    tried = model.threads(batch_size, flops, cores.FLOPS_PER_TRIED)
+    order, most = Order(plan.shuffle, model.seed), max(threads, tried)
+    program, outputs = lowering.training(model, model.optimizer, plan.data, order, batch_size, most)
+    program.threads, program.updates = threads, model.updates
+    program.on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
+    return program, outputs
+
+
+def _targets(model: Model) -> tuple[str, int]:
+    """Return what the loss wants y to hold."""
+    return model.loss.target, model.loss.n_targets(model.n_outputs)
+
+
+def log_names(model: Model, validated: bool) -> list[str]:
+    """Return the names of the entries in an epoch's logs."""
+    names = ["loss", *(metric.name for metric in model.metrics)]
+    return [*names, *SPEED, *(f"val_{name}" for name in names if validated)]
+
+
+def _blame(
+    model: Model, program: Program, outputs: list[np.ndarray], clock: np.ndarray, epoch: int
+) -> str:
+    """Say where a loss that is not finite came from."""
+    if np.isfinite(program.loss[0, 0]):
+        return f"the gradient, or a penalty, is not finite in epoch {epoch}"
+    rows = int(clock[Clock.ROWS])
+    where = f"the loss {model.loss.name!r}"
+    for number, (layer, out) in enumerate(zip(model.layers, outputs, strict=True)):
+        if not np.isfinite(out[:rows]).all():
+            where = f"layer {number} ({layer})"
+            break
+    return (
+        f"the loss is not finite in epoch {epoch}, rows {clock[Clock.FIRST]} to "
+        f"{clock[Clock.FIRST] + rows - 1}: it began in {where}"
+    )
