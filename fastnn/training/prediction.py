@@ -69,7 +69,7 @@ def layer_outputs(model: Model, X: ArrayLike) -> list[np.ndarray]:
 def _layer_outputs(model: Model, X: ArrayLike) -> list[np.ndarray]:
     model.names.agreed(X)
     if model.preprocessing is not None:
-        X = model.preprocessing.transform(checks.as_inputs(X, model.n_features), model.dtype)
+        X = model.preprocessing.transform(model.check_inputs(X), model.dtype)
     heads = (model.head(end) for end in range(1, len(model.layers) + 1))
     return [Predictor(head).predict(X, None, model.n_threads) for head in heads]
 
