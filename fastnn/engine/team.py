@@ -4,7 +4,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,112 +93,162 @@ def run(
     Inside :func:`run_apart`, the thread itself is the worker, so nobody calls `watch`.  The
     reference does not call it either.
     """
-    clocks = aligned((program.n_threads, APART), np.int64)
-    clocks[:, Clock.THREAD] = np.arange(program.n_threads)
-    clocks[0, [Clock.EPOCH, Clock.UPDATE, Clock.TOTAL_ROWS]] = first_epoch, program.updates, n_rows
-    clocks[0, Clock.FIRST] = first_row
-    sums = np.zeros((epochs, 2))
-    stamps = np.zeros(epochs + 1, np.int64)
-    apart = getattr(_here, "shared", None)
-    shared = aligned((Shared.SIZE,), np.int64) if apart is None or updates == 0 else apart
-    ended: list[int] = []
-    last, told = epochs, False
-    shared[Shared.HALT :] = 0  # all but STOP, which may already be set
-    if updates == 0:
-        shared[Shared.STOP] = 1
-    program.refresh()
-    if backend == "numba":
-        table, _ = program.table
-        compile_worker(counts=cycles is not None)
-
-    def stop():
-        shared[Shared.STOP] = 1
-
-    def closed(*halting):
-        return nullcontext() if access is None else access.closed(*halting)
-
-    def settle():
-        """Stop, and wait until no worker changes anything."""
-        stop()
-        while len(ended) < clocks[0, Clock.N_THREADS]:
-            time.sleep(1e-4)
-
-    def look():
-        if watch is not None:
-            watch(int(shared[Shared.DONE_EPOCHS]), int(shared[Shared.DONE_ROWS]), sums)
-
-    def go_on(n_threads, batches=-1):
-        """Run `batches` more (-1: all remaining); return the cycles of all but the first."""
-        ended.clear()
-        for field in (Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS):
-            clocks[:, field] = clocks[0, field]
-        clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
-        shared[Shared.ARRIVED] = 0
-        done = int(shared[Shared.DONE_EPOCHS])
-        left = sums[done:last], stamps[done:]
-
-        def job(thread):
-            try:
-                if backend == "numpy":
-                    program.run_reference(clocks[thread], shared, left[0])
-                else:
-                    loss, counts = program.loss[thread], None if cycles is None else cycles[thread]
-                    work(table, clocks[thread], shared, loss, *left, program.batch_size, counts)
-            finally:
-                ended.append(thread)
-
-        brief = updates == 0 and n_threads == 1  # not worth a thread that Ctrl-C could interrupt
-        if apart is not None or backend == "numpy" or brief:
-            job(0)
-        else:
-            run_threads(job, n_threads, stop, look)
-        return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
-
-    def finish():
-        """Run all remaining batches, with pauses for readers; stop before if `pause` says so."""
-        nonlocal last, told
-        stuck, first = False, program.updates
-        while shared[Shared.DONE_EPOCHS] < last and not shared[Shared.NOT_FINITE]:
-            update = clocks[0, Clock.UPDATE]
-            left = first + updates - int(update) if updates > 0 else -1
-            if left == 0:
-                return
-            with closed(stop, settle) if not stuck else closed():
-                if access is not None and access.ending and not told:
-                    stop()
-                # A batch that takes longer than readers wait is done before the next pause.
-                go_on(program.threads, batches=1 if stuck else left)
-            stuck = clocks[0, Clock.UPDATE] == update
-            if not shared[Shared.STOP]:
-                continue
-            shared[Shared.STOP] = 0
-            if apart is not None and _here.stopped.is_set():
-                raise StoppedError
-            program.updates = int(clocks[0, Clock.UPDATE])
-            program.refresh()  # `watch` may have changed parameters
-            if pause is not None and not pause():
-                told = True
-                last = min(last, int(shared[Shared.DONE_EPOCHS] + (clocks[0, Clock.FIRST] > 0)))
-
+    going = _Run(program, n_rows, epochs, backend, watch, cycles, access)
+    going.begin(first_epoch, first_row, brief=updates == 0)
     started = time.perf_counter()  # not earlier: compiling is not part of the epoch
     try:
         with uninterrupted(), cores.running():
-            batches = epochs * -(-n_rows // program.batch_size)
-            if program.on_trial and updates < 0 and batches >= WORTH_A_TRIAL:
-                with closed():
-                    program.threads = _fastest(program.n_threads, go_on, shared)
-                program.on_trial = False
             if updates == 0:
-                go_on(program.threads)
+                going.go_on(program.threads)
             else:
-                finish()
+                if updates < 0:
+                    going.try_threads()
+                going.finish(updates, pause)
     finally:
-        program.updates = int(clocks[0, Clock.UPDATE])
-    elapsed = time.perf_counter() - started
-    done, finite = int(shared[Shared.DONE_EPOCHS]), not shared[Shared.NOT_FINITE]
-    return Outcome(
-        sums, _epoch_seconds(stamps[: done + 1], elapsed, epochs), finite, done, clocks[0]
-    )
+        program.updates = going.update
+    return going.outcome(time.perf_counter() - started)
+
+
+class _Run:
+    """A run in progress: its threads' clocks, what they share, and the epochs' sums."""
+
+    def __init__(
+        self,
+        program: Program,
+        n_rows: int,
+        epochs: int,
+        backend: str,
+        watch: Callable[[int, int, np.ndarray], None] | None,
+        cycles: np.ndarray | None,
+        access: Access | None,
+    ):
+        self.program, self.n_rows, self.epochs, self.backend = program, n_rows, epochs, backend
+        self.watch, self.cycles, self.access = watch, cycles, access
+        self.clocks = aligned((program.n_threads, APART), np.int64)
+        self.sums, self.stamps = np.zeros((epochs, 2)), np.zeros(epochs + 1, np.int64)
+        self.last = epochs
+        """How many epochs to do, which `pause` may lower."""
+        self.ended: list[int] = []
+        """The threads that have stopped."""
+        self.brief = False
+
+    def begin(self, first_epoch: int, first_row: int, brief: bool) -> None:
+        """Set the clocks, and compile; a `brief` run ends at the first check."""
+        program, clocks = self.program, self.clocks
+        clocks[:, Clock.THREAD] = np.arange(program.n_threads)
+        start = [Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS]
+        clocks[0, start] = first_epoch, first_row, program.updates, self.n_rows
+        self.brief, apart = brief, getattr(_here, "shared", None)
+        self.apart = apart is not None
+        self.shared = aligned((Shared.SIZE,), np.int64) if brief or apart is None else apart
+        self.shared[Shared.HALT :] = 0  # all but STOP, which may already be set
+        if brief:
+            self.stop()
+        program.refresh()
+        if self.backend == "numba":
+            self.table, _ = program.table
+            compile_worker(counts=self.cycles is not None)
+
+    @property
+    def update(self) -> int:
+        """The number of the last update."""
+        return int(self.clocks[0, Clock.UPDATE])
+
+    @property
+    def done(self) -> int:
+        """How many epochs are done."""
+        return int(self.shared[Shared.DONE_EPOCHS])
+
+    def stop(self) -> None:
+        """Ask the threads to stop at the next check."""
+        self.shared[Shared.STOP] = 1
+
+    def settle(self) -> None:
+        """Stop, and wait until no thread changes anything."""
+        self.stop()
+        while len(self.ended) < self.clocks[0, Clock.N_THREADS]:
+            time.sleep(1e-4)
+
+    def look(self) -> None:
+        """Call `watch`."""
+        if self.watch is not None:
+            self.watch(self.done, int(self.shared[Shared.DONE_ROWS]), self.sums)
+
+    def closed(self, *halting: Callable[[], None]) -> AbstractContextManager[None]:
+        """Close the arrays to readers, if there may be any."""
+        return nullcontext() if self.access is None else self.access.closed(*halting)
+
+    def work(self, thread: int) -> None:
+        """Do one thread's part of the batches up to the next pause."""
+        clock, sums, stamps = self.clocks[thread], self.left_sums, self.left_stamps
+        try:
+            if self.backend == "numpy":
+                self.program.run_reference(clock, self.shared, sums)
+            else:
+                loss, size = self.program.loss[thread], self.program.batch_size
+                cycles = None if self.cycles is None else self.cycles[thread]
+                work(self.table, clock, self.shared, loss, sums, stamps, size, cycles)
+        finally:
+            self.ended.append(thread)
+
+    def go_on(self, n_threads: int, batches: int = -1) -> int:
+        """Run `batches` more (-1: all remaining); return the cycles of all but the first."""
+        clocks = self.clocks
+        self.ended.clear()
+        for field in (Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS):
+            clocks[:, field] = clocks[0, field]
+        clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
+        self.shared[Shared.ARRIVED] = 0
+        self.left_sums, self.left_stamps = (
+            self.sums[self.done : self.last],
+            self.stamps[self.done :],
+        )
+        # A single batch is not worth a thread that Ctrl-C could interrupt.
+        if self.apart or self.backend == "numpy" or (self.brief and n_threads == 1):
+            self.work(0)
+        else:
+            run_threads(self.work, n_threads, self.stop, self.look)
+        return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
+
+    def try_threads(self) -> None:
+        """Find out how many threads are fastest, if that is open and pays."""
+        program, batches = self.program, self.epochs * -(-self.n_rows // self.program.batch_size)
+        if program.on_trial and batches >= WORTH_A_TRIAL:
+            with self.closed():
+                program.threads = _fastest(program.n_threads, self.go_on, self.shared)
+            program.on_trial = False
+
+    def finish(self, updates: int, pause: Callable[[], bool] | None) -> None:
+        """Make `updates` more (-1: all), halting for readers; end before if `pause` says so."""
+        program, shared, access = self.program, self.shared, self.access
+        stuck, told, first = False, False, program.updates
+        while self.done < self.last and not shared[Shared.NOT_FINITE]:
+            update = self.update
+            left = first + updates - update if updates > 0 else -1
+            if left == 0:
+                return
+            with self.closed(self.stop, self.settle) if not stuck else self.closed():
+                if access is not None and access.ending and not told:
+                    self.stop()
+                # A batch that takes longer than readers wait is done before the next pause.
+                self.go_on(program.threads, batches=1 if stuck else left)
+            stuck = self.update == update
+            if not shared[Shared.STOP]:
+                continue
+            shared[Shared.STOP] = 0
+            if self.apart and _here.stopped.is_set():
+                raise StoppedError
+            program.updates = self.update
+            program.refresh()  # `watch` may have changed parameters
+            if pause is not None and not pause():
+                told = True
+                self.last = min(self.last, self.done + int(self.clocks[0, Clock.FIRST] > 0))
+
+    def outcome(self, elapsed: float) -> Outcome:
+        """Return what the run did in `elapsed` seconds."""
+        seconds = _epoch_seconds(self.stamps[: self.done + 1], elapsed, self.epochs)
+        finite = not self.shared[Shared.NOT_FINITE]
+        return Outcome(self.sums, seconds, finite, self.done, self.clocks[0])
 
 
 def _fastest(most: int, go_on: Callable[[int, int], int], shared: np.ndarray) -> int:
