@@ -100,4 +100,4 @@ if __name__ == "__main__":
     found = run(
         int(number), int(most), float(seconds), Path(folder), apart if how == ["--apart"] else check
     )
-    (Path(folder) / "report.json").write_text(json.dumps(dataclasses.asdict(found)))
+    (Path(folder) / "report.json").write_text(json.dumps(vars(found)))
