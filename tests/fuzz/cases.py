@@ -36,7 +36,10 @@ class Case:
     scale: float = 1.0
     x_type: str = "float32"
     x_form: str = "plain"
+    y_type: str = "float64"
+    """The type of targets that are numbers; labels are int64."""
     y_form: str = "plain"
+    y_scale: float = 1.0
     weights: str = ""
     """The rows' weights; see :data:`WEIGHTS`."""
     fit: dict[str, Any] = field(default_factory=dict)
@@ -71,7 +74,9 @@ class Case:
         targets = loss.n_targets(self.outputs)
         y: np.ndarray = {
             "class": lambda: rng.integers(0, self.outputs, self.rows),
-            "real": lambda: rng.standard_normal((self.rows, targets)),
+            "real": lambda: forms.cast(
+                rng.standard_normal((self.rows, targets)) * self.y_scale, self.y_type
+            ),
             "count": lambda: rng.integers(0, 5, (self.rows, targets)),
             "binary": lambda: rng.integers(0, 2, (self.rows, targets)),
             "sign": lambda: rng.choice([-1, 1], (self.rows, targets)),
@@ -159,6 +164,8 @@ _rate = st.sampled_from(
     ]
 )  # fmt: skip
 _clip = st.sampled_from(["", "", "", ", clipvalue=0.02", ", global_clipnorm=0.1"])
+
+_SCALES = 1e-3, 10.0, 1e3, 1e-30, 1e10, 1e30
 
 
 def _rarely(strategy, usual):
@@ -308,9 +315,11 @@ def cases(draw) -> Case:
         rows=rows,
         columns=draw(st.sampled_from([1, 2, 3, 5, 7, 8, 16, 17, 33, 70])),
         kind=draw(_rarely(st.sampled_from(list(KINDS)), "normal")),
-        scale=draw(_rarely(st.sampled_from([1e-3, 10.0, 1e3, 1e-30, 1e10, 1e30]), 1.0)),
+        scale=draw(_rarely(st.sampled_from(_SCALES), 1.0)),
         x_type=draw(_rarely(st.sampled_from(forms.TYPES), "float32")),
         x_form=draw(_rarely(st.sampled_from(list(forms.LAYOUTS)), "guarded, last")),
+        y_type=draw(_rarely(st.sampled_from(forms.TYPES), "float64")),
+        y_scale=draw(_rarely(st.sampled_from(_SCALES), 1.0)),
         y_form=draw(_rarely(st.sampled_from(list(forms.LAYOUTS)), "guarded, last")),
         weights=draw(_rarely(st.sampled_from(list(WEIGHTS)), "")),
         fit=draw(_fits(loss, outputs, rows)),

@@ -139,7 +139,7 @@ class Checked:
         with guard:
             self.found = trained(case, self.data, n_threads=1)
             self.results = outcome(self.found, x)
-        counts[f"{self.found.how}"] += 1
+        counts[self.found.how] += 1
 
     @functools.cached_property
     def reference(self) -> "Reference":
@@ -255,6 +255,18 @@ class Checked:
         repeated = trained(whole, (x[rows], y[rows], None), n_threads=1)
         near(Reference(whole, (x, y, 1.0 + twice)), repeated, weighted, self.counts)
 
+    def among_others(self) -> None:
+        """A network trained with others is the network trained alone."""
+        if self.found.how != "finished":
+            return
+        networks = [self.case.network(seed=self.case.seed + more) for more in (0, 1)]
+        x, y, weight = self.data
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loss 'signed_error'", UserWarning)
+            with contextlib.suppress(fastnn.FitManyError):  # of the other one
+                fastnn.fit_many(networks, x, y, sample_weight=weight, n_threads=2, **self.case.fit)
+        assert stored(networks[0]) == stored(self.found.network)
+
     def an_error_in_a_callback(self) -> None:
         """A fit that a callback ends with an error goes on as if there had been none."""
         epochs = self.case.fit.get("epochs", 1)
@@ -364,9 +376,15 @@ def properties() -> dict[str, Callable[[Checked], None]]:
 def check(case: Case, counts: Counter | None = None) -> None:
     """Check all properties of a case; raise what went wrong."""
     counts = Counter() if counts is None else counts
+    counts["cases"] += 1
     with threads_however_small_the_work(), np.errstate(all=case.errstate):
+        try:
+            case.network()
+        except REFUSED as error:
+            assert str(error)
+            counts["refused before a fit"] += 1
+            return
         checked = Checked(case, counts)
-        counts["cases"] += 1
         for name, method in properties().items():
             try:
                 method(checked)
