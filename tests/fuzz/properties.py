@@ -259,7 +259,7 @@ class Checked:
         """A network trained with others is the network trained alone."""
         if self.found.how != "finished":
             return
-        networks = [self.case.network(seed=self.case.seed + more) for more in (0, 1)]
+        networks = [self.case.network(seed=self.case.seed + more, n_threads=1) for more in (0, 1)]
         x, y, weight = self.data
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "loss 'signed_error'", UserWarning)
