@@ -4,123 +4,26 @@ import contextlib
 import copy
 import dataclasses
 import functools
-import sys
-import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 import fastnn
-from fastnn.engine import cores
-from fastnn.engine import program as programs
-from fastnn.kernels.contract import CONTRACTS
-from fastnn.reference import TWINS
 from tests.fuzz.cases import Case
-from tests.guard import GuardedRegion
-
-REFUSED = ValueError, TypeError
-"""What bad input raises, and nothing else; a fit that diverges raises FloatingPointError."""
-
-
-@contextlib.contextmanager
-def threads_however_small_the_work() -> Iterator[None]:
-    """Let a given `n_threads` be what it says; see tests/conftest.py."""
-    by_work, tried = cores.threads_for, cores.FLOPS_PER_TRIED
-    cores.threads_for = lambda flops, rows, most=None, worth=None: by_work(
-        flops, rows, most, 1 if most is not None and worth is None else worth
-    )
-    cores.FLOPS_PER_TRIED = float("inf")
-    try:
-        yield
-    finally:
-        cores.threads_for, cores.FLOPS_PER_TRIED = by_work, tried
-
-
-def _guarded(shape: Any, dtype: Any) -> np.ndarray:
-    """Return zeros whose last byte touches a page that nobody may touch."""
-    zeros = np.zeros(shape, dtype)
-    return GuardedRegion(max(zeros.nbytes, 1)).place(zeros, "last") if zeros.nbytes else zeros
-
-
-@contextlib.contextmanager
-def guarded_buffers() -> Iterator[None]:
-    """Put the buffers and parameters that fastnn makes at guard pages."""
-    plain = programs.aligned
-    users = [
-        module
-        for name, module in list(sys.modules.items())
-        if name.startswith("fastnn.") and getattr(module, "aligned", None) is plain
-    ]
-    for module in users:
-        module.aligned = _guarded
-    try:
-        yield
-    finally:
-        for module in users:
-            module.aligned = plain
-
-
-@dataclasses.dataclass
-class Trained:
-    """What came of a fit."""
-
-    network: fastnn.Network
-    history: dict[str, list[float]]
-    error: Exception | None = None
-
-    @property
-    def how(self) -> str:
-        """How it ended."""
-        if self.error is None:
-            return "finished"
-        return "diverged" if isinstance(self.error, FloatingPointError) else "refused"
-
-
-def trained(case: Case, data: Any, epochs: int | None = None, network: Any = None, **options):
-    """Fit a network, or a new one; errors that a fit may raise are part of what comes of it."""
-    network = network or case.network(**options)
-    x, y, weight = data
-    how = {**case.fit, **({} if epochs is None else {"epochs": epochs})}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "loss 'signed_error'", UserWarning)
-        try:
-            history = network.fit(x, y, sample_weight=weight, **how).history
-        except (*REFUSED, FloatingPointError) as error:
-            if isinstance(error, FloatingPointError) and "not finite" not in str(error):
-                raise  # NumPy's
-            return Trained(network, {}, error)
-    return Trained(network, {name: history[name] for name in history if name != "seconds"})
-
-
-def stored(network: fastnn.Network) -> bytes:
-    """Return all that is kept of a network, as `save` writes it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network"
-        network.save(path)
-        return path.read_bytes()
-
-
-def reloaded(network: fastnn.Network) -> fastnn.Network:
-    """Return the network, written to a file and read."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network"
-        network.save(path)
-        return fastnn.load(path)
-
-
-def outcome(found: Trained, x: Any) -> list[bytes]:
-    """Return all numbers of a fit, as bytes."""
-    if found.how == "refused":
-        return [str(found.error).encode()]
-    numbers = [*found.network.get_weights(), found.network.predict(x)]
-    numbers += [np.array(values) for _, values in sorted(found.history.items())]
-    return [array.tobytes() for array in numbers]
+from tests.fuzz.faults import faults
+from tests.fuzz.rounding import Reference, near
+from tests.fuzz.running import (
+    REFUSED,
+    guarded_buffers,
+    outcome,
+    reloaded,
+    stored,
+    threads_however_small_the_work,
+    trained,
+)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
@@ -321,49 +224,6 @@ class Checked:
             assert stored(network) == before, name
 
 
-def faults(case: Case) -> dict[str, tuple[Any, Any, Any, dict[str, Any]]]:
-    """Return what must be refused, by name: inputs, targets, weights, and how to fit."""
-    x, y, weight = case.arrays
-    n = len(x)
-    numbers = x.astype(np.float64)
-    labels = y.ndim == 1
-
-    def spoiled(array: np.ndarray, value: float) -> np.ndarray:
-        array = array.astype(np.float64)
-        array[-1, ...] = value
-        return array
-
-    found: dict[str, tuple[Any, Any, Any, dict[str, Any]]] = {
-        "X with NaN": (spoiled(x, np.nan), y, weight, {}),
-        "X with an infinity": (spoiled(x, np.inf), y, weight, {}),
-        "X of text": (numbers.astype(str), y, weight, {}),
-        "X of complex numbers": (numbers + 1j, y, weight, {}),
-        "X with a column more": (np.hstack([numbers, numbers[:, :1]]), y, weight, {}),
-        "X of one dimension": (numbers[0], y, weight, {}),
-        "X without rows": (numbers[:0], y, weight, {}),
-        "y of another length": (x, np.concatenate([y, y[:1]]), weight, {}),
-        "y of another shape": (x, y[:, None] if labels else y[:, 0], weight, {}),
-        "y with NaN": (x, spoiled(y, np.nan), weight, {}),
-        "weights of another length": (x, y, np.ones(n + 1), {}),
-        "weights below 0": (x, y, np.where(np.arange(n) == n - 1, -1.0, 1.0), {}),
-        "weights all 0": (x, y, np.zeros(n), {}),
-        "weights with an infinity": (x, y, np.full(n, np.inf), {}),
-        "batch_size 0": (x, y, weight, {"batch_size": 0}),
-        "epochs 0": (x, y, weight, {"epochs": 0}),
-        "epochs in text": (x, y, weight, {"epochs": "3"}),
-        "shuffle 1": (x, y, weight, {"shuffle": 1}),
-        "validation_split 1": (x, y, weight, {"validation_split": 1.0}),
-        "validation_data alone": (x, y, weight, {"validation_data": (x,)}),
-        "a number for callbacks": (x, y, weight, {"callbacks": 3}),
-    }
-    if labels:
-        found["a label too large"] = x, np.where(np.arange(n) == n - 1, case.outputs, y), weight, {}
-        found["a label below 0"] = x, np.where(np.arange(n) == 0, -1, y), weight, {}
-    if case.dtype == "float32" and not case.options:
-        found["X too large"] = spoiled(x, 1e300), y, weight, {}
-    return found
-
-
 def properties() -> dict[str, Callable[[Checked], None]]:
     """Return the properties by name."""
     return {
@@ -392,109 +252,3 @@ def check(case: Case, counts: Counter | None = None) -> None:
                 error.add_note(f"while checking: {name}")
                 raise
             counts[name] += 1
-
-
-# To rounding
-
-
-class Reference:
-    """The twins' fit of a case, and how far it moves if what it starts from moves a little."""
-
-    def __init__(self, case: Case, data: Any):
-        self.case, self.data = case, data
-        with np.errstate(all="ignore"):
-            self.found = trained(case, data, backend="numpy")
-        self._moves: list[list[float]] = []
-
-    @property
-    def tame(self) -> bool:
-        """Whether it finished, far from the ends of the dtype."""
-        if self.found.how != "finished":
-            return False
-        top = np.sqrt(np.finfo(self.case.dtype).max)
-        return all(np.abs(each).max(initial=0) < top for each in numbers(self.found, self.data[0]))
-
-    def moves(self, number: int) -> list[float] | None:
-        """Return how far each array moved in so many fits; None if one did not finish."""
-        while len(self._moves) < number:
-            moves = self._moved(STEPS[len(self._moves)], len(self._moves))
-            if moves is None:
-                return None
-            self._moves.append(moves)
-        return [max(found) for found in zip(*self._moves[:number], strict=True)]
-
-    def _moved(self, steps: int, seed: int) -> list[float] | None:
-        rng = np.random.default_rng(seed)
-        shaken = {name: _noisy(name, twin, steps, rng) for name, twin in TWINS.items()}
-        with np.errstate(all="ignore"), mock.patch.dict(TWINS, shaken):
-            found = trained(self.case, self.data, backend="numpy")
-        if found.how != "finished":
-            return None
-        x = self.data[0]
-        pairs = zip(numbers(found, x), numbers(self.found, x), strict=True)
-        return [float(np.abs(one - two).max(initial=0)) for one, two in pairs]
-
-
-STEPS = 2, 2, 4, 4, 16, 16, 64, 64
-"""By how many units in the last place all numbers move in every kernel, fit by fit."""
-
-
-def _noisy(name: str, twin: Callable[..., None], steps: int, rng: np.random.Generator):
-    """Return a twin that reads and writes numbers moved in their last places, as rounding does."""
-
-    def moved(array: np.ndarray) -> np.ndarray:
-        change = steps * np.finfo(array.dtype).eps * rng.choice([-1, 1], array.shape)
-        return (array * (1 + change)).astype(array.dtype)
-
-    def called(*arguments: Any) -> None:
-        given = list(arguments)
-        for place, (value, argument) in enumerate(
-            zip(given, CONTRACTS[name].arguments, strict=True)
-        ):
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-                if not argument.written:
-                    given[place] = moved(value)
-                elif argument.updated:
-                    value[...] = moved(value)
-        twin(*given)
-        for value, argument in zip(given, CONTRACTS[name].arguments, strict=True):
-            if argument.written and value.dtype.kind == "f":
-                value[...] = moved(value)
-
-    return called
-
-
-def numbers(found: Trained, x: Any) -> list[np.ndarray]:
-    """Return the numbers of a fit to compare: weights, predictions, losses."""
-    losses = np.array(found.history["loss"])
-    return [*found.network.get_weights(), found.network.predict(x), losses]
-
-
-def near(reference: Reference, found: Trained, other: Trained, counts: Counter) -> None:
-    """Fail unless two fits agree, to what rounding can do.
-
-    The tolerance belongs to the dtype and grows with the number of terms, and with how far the
-    reference moves if all that its kernels read and write changes in the last places.
-    """
-    case, x = reference.case, reference.data[0]
-    if not reference.tame or reference.moves(2) is None:
-        counts["(too close to the dtype's ends to compare)"] += 1
-        return
-    assert found.how == other.how, (found.error, other.error)
-    actual, expected = numbers(found, x), numbers(other, x)
-    info, terms = np.finfo(case.dtype), 64 + case.rows + case.columns
-    for fits in range(0, len(STEPS) + 1, 2):
-        moves = reference.moves(fits) if fits else [0.0] * len(actual)
-        if moves is None:
-            counts["(too close to the dtype's ends to compare)"] += 1
-            return
-        wrong = []
-        for place, (one, two) in enumerate(zip(actual, expected, strict=True)):
-            allowed = terms * float(info.eps) * np.abs(two).max(initial=0) + 16 * moves[place]
-            off = float(np.abs(one.astype(np.float64) - two).max(initial=0))
-            if not off <= allowed + float(info.tiny):
-                wrong.append(f"array {place} is off by {off:.3g}, allowed {allowed:.3g}")
-        if not wrong:
-            counts["numbers compared"] += sum(each.size for each in actual)
-            return
-    raise AssertionError("; ".join(wrong))
