@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -180,15 +179,29 @@ def _numbers(nodes: list[str]) -> dict[str, tuple[int, str]]:
         ),
         "forms of data": (len(forms.LAYOUTS) * len(forms.TYPES), "that random cases come in"),
         "planted faults": (len(test_fuzz.FAULTS), "that the checks of random cases must find"),
+        "random cases": (_long("fuzz", "cases"), "in the last long run (below)"),
+        "faults injected": (
+            _long("fuzz", "faults injected"),
+            "in that run: bad input that must be one error and change nothing",
+        ),
+        "kills and interrupts": (
+            _long("kills"),
+            "at random moments of fits and saves, in the last long run",
+        ),
     }
 
 
-def _long() -> list[str]:
+def _long(run: str, *names: str) -> int:
+    """Return what a long run counted under these names, or in all."""
+    counts = long_runs.read().get(run, {}).get("counts", {})
+    return sum(number for name, number in counts.items() if not names or name in names)
+
+
+def _long_runs() -> list[str]:
     lines = []
-    for name, result in long_runs.read().items():
-        counts = Counter(result["counts"])
-        told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
-        lines.append(f"- **{name}**, {result['date']}: `{result['command']}`. {told}.")
+    for result in long_runs.read().values():
+        told = ", ".join(f"{number:,} {what}" for what, number in result["counts"].items())
+        lines.append(f"- `{result['command']}`, {result['date']}: {told}.")
     return lines
 
 
@@ -211,7 +224,7 @@ def page(nodes: list[str]) -> str:
         for name, method in properties().items()
     )
     lines.append(FUZZ.format(properties=checks, seconds=test_fuzz.SECONDS))
-    lines += [LONG, *_long(), ""]
+    lines += [LONG, *_long_runs(), ""]
     return "\n".join(lines)
 
 

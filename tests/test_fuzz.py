@@ -1,5 +1,6 @@
 """Random cases keep every promise; and the checks that say so notice what breaks one."""
 
+import faulthandler
 import os
 import signal
 from collections import Counter
@@ -174,6 +175,7 @@ def test_a_fault_is_found(name, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_crash_is_a_failure_with_its_case(monkeypatch, tmp_path):
     def crash(case, counts):
+        faulthandler.disable()
         os.kill(os.getpid(), signal.SIGSEGV)
 
     monkeypatch.setattr(batch, "check", crash)
