@@ -86,6 +86,7 @@ def numbers(found: Trained, x: Any) -> list[np.ndarray]:
     return [*found.network.get_weights(), found.network.predict(x), losses]
 
 
+@np.errstate(all="ignore")
 def near(reference: Reference, found: Trained, other: Trained, counts: Counter) -> None:
     """Fail unless two fits agree, to what rounding can do.
 
