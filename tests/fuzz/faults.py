@@ -7,6 +7,7 @@ import numpy as np
 from tests.fuzz.cases import Case
 
 
+@np.errstate(all="ignore")
 def faults(case: Case) -> dict[str, tuple[Any, Any, Any, dict[str, Any]]]:
     """Return what must be refused, by name: inputs, targets, weights, and how to fit."""
     x, y, weight = case.arrays

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import dataclasses
 import functools
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +22,7 @@ from tests.fuzz.running import (
     stored,
     threads_however_small_the_work,
     trained,
+    warnings_are_errors,
 )
 
 
@@ -164,10 +164,8 @@ class Checked:
             return
         networks = [self.case.network(seed=self.case.seed + more, n_threads=1) for more in (0, 1)]
         x, y, weight = self.data
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "loss 'signed_error'", UserWarning)
-            with contextlib.suppress(fastnn.FitManyError):  # of the other one
-                fastnn.fit_many(networks, x, y, sample_weight=weight, n_threads=2, **self.case.fit)
+        with contextlib.suppress(fastnn.FitManyError):  # of the other one
+            fastnn.fit_many(networks, x, y, sample_weight=weight, n_threads=2, **self.case.fit)
         assert stored(networks[0]) == stored(self.found.network)
 
     def an_error_in_a_callback(self) -> None:
@@ -237,7 +235,11 @@ def check(case: Case, counts: Counter | None = None) -> None:
     """Check all properties of a case; raise what went wrong."""
     counts = Counter() if counts is None else counts
     counts["cases"] += 1
-    with threads_however_small_the_work(), np.errstate(all=case.errstate):
+    with (
+        threads_however_small_the_work(),
+        warnings_are_errors(),
+        np.errstate(all=case.errstate),
+    ):
         try:
             case.network()
         except REFUSED as error:

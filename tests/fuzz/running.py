@@ -35,6 +35,16 @@ def threads_however_small_the_work() -> Iterator[None]:
         cores.threads_for, cores.FLOPS_PER_TRIED = by_work, tried
 
 
+@contextlib.contextmanager
+def warnings_are_errors() -> Iterator[None]:
+    """Let no warning pass but those that fastnn promises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "loss 'signed_error'", UserWarning)
+        warnings.filterwarnings("ignore", ".* moves them by up to", UserWarning)
+        yield
+
+
 def _guarded(shape: Any, dtype: Any) -> np.ndarray:
     """Return zeros whose last byte touches a page that nobody may touch."""
     zeros = np.zeros(shape, dtype)
@@ -80,15 +90,12 @@ def trained(case: Case, data: Any, epochs: int | None = None, network: Any = Non
     network = network or case.network(**options)
     x, y, weight = data
     how = {**case.fit, **({} if epochs is None else {"epochs": epochs})}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "loss 'signed_error'", UserWarning)
-        try:
-            history = network.fit(x, y, sample_weight=weight, **how).history
-        except (*REFUSED, FloatingPointError) as error:
-            if isinstance(error, FloatingPointError) and "not finite" not in str(error):
-                raise  # NumPy's
-            return Trained(network, {}, error)
+    try:
+        history = network.fit(x, y, sample_weight=weight, **how).history
+    except (*REFUSED, FloatingPointError) as error:
+        if isinstance(error, FloatingPointError) and "not finite" not in str(error):
+            raise  # NumPy's
+        return Trained(network, {}, error)
     return Trained(network, {name: history[name] for name in history if name != "seconds"})
 
 
