@@ -67,12 +67,18 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "Bad input is one error that names the argument, what came and what was wanted, and "
         "changes nothing": ("checks.py", "network_door.py"),
         "Every setting does something, is checked, compared, copied and stored": ("settings.py",),
+        "Weights of rows and classes mean what they say, at any scale and batch size": (
+            "weights.py",
+        ),
         "A fit that diverges says so and leaves the last good weights": (
+            "recovery.py",
             "network_door.py::test_a_diverging",
             "network_door.py::test_the_error_names",
         ),
+        "Columns are what their names and types say": ("columns.py", "types.py"),
+        "Digits that a data type cannot hold are no signal, and are said": ("precision.py",),
         "The command line says what it cannot read and overwrites nothing unasked": (
-            "cli.py",
+            "cli",
             "tables.py",
         ),
     },
