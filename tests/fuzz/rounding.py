@@ -109,7 +109,7 @@ def near(reference: Reference, found: Trained, other: Trained, counts: Counter) 
         for place, (one, two) in enumerate(zip(actual, expected, strict=True)):
             allowed = terms * float(info.eps) * np.abs(two).max(initial=0) + 16 * moves[place]
             off = float(np.abs(one.astype(np.float64) - two).max(initial=0))
-            if not off <= allowed + float(info.tiny):
+            if not off <= allowed + 8 * float(info.eps):  # as kernels, to 8 eps of 1
                 wrong.append(f"array {place} is off by {off:.3g}, allowed {allowed:.3g}")
         if not wrong:
             counts["numbers compared"] += sum(each.size for each in actual)
