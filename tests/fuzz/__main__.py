@@ -21,6 +21,9 @@ BATCH = 150
 HANG = 300
 """Seconds without a new case after which a process counts as hanging."""
 
+SEARCH = 900
+"""Seconds to look for the smallest case of a crash; one that does not come again is not found."""
+
 
 class Batch:
     """A process that checks the cases of one seed."""
@@ -104,7 +107,7 @@ def hunt(
 
 def _smallest(seed: int) -> str:
     """Return the failure of a batch whose process died, minimized, or nothing if it does not."""
-    batch = Batch(seed, 3600, apart=True)
+    batch = Batch(seed, SEARCH, apart=True)
     try:
         while not batch.over():
             time.sleep(0.2)
