@@ -436,6 +436,16 @@ def main():
         hits = interrupt(rng, JOBS, arguments.interrupts, folder)
         print(f"{arguments.interrupts} interrupts of {len(JOBS)} jobs, {hits} before their end")
     print("nothing lost, nothing torn")
+    long_runs.record(
+        "kills",
+        f"python -m tests.kills --kills {arguments.kills} --interrupts {arguments.interrupts} "
+        f"--seed {arguments.seed}",
+        {
+            "kills of fits": arguments.kills // 2,
+            "kills of saves": arguments.kills - arguments.kills // 2,
+            "interrupts": arguments.interrupts,
+        },
+    )
 
 
 if __name__ == "__main__":

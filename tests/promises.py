@@ -41,6 +41,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "initializers.py",
             "dropout.py",
         ),
+        "Sums over any number of rows are right to rounding": ("sums.py",),
         "Preprocessing and metrics equal scikit-learn's": (
             "preprocessing.py",
             "prepared_network.py",
@@ -83,15 +84,19 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "Nothing lost, nothing stuck": {
-        "Files are whole or not there, and a damaged file is refused": ("storage.py",),
+        "Files are whole or not there, and a damaged file is refused": ("storage.py", "atomic.py"),
         "Interrupted and killed runs go on with the same bits": (
+            "kills.py",
             "processes.py::test_ctrl_c",
             "callbacks.py",
         ),
+        "A damaged cache of compiled code is compiled anew": ("code_cache.py",),
         "Threads, forks, pools and several processes on one cache work": ("processes.py",),
     },
     "Nothing outside": {
         "No kernel touches memory outside its arrays": ("guard_pages.py",),
+        "The caller's error state, warnings, random numbers and threads are neither used nor "
+        "changed": ("surroundings.py",),
         "What the caller passes in is not changed": (
             "inputs.py::test_what_is_given",
             "inputs.py::test_no_layer_writes",

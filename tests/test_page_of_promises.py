@@ -31,8 +31,9 @@ def test_every_promise_has_tests(nodes):
 
 def test_a_long_run_is_kept_beside_the_others(monkeypatch, tmp_path):
     monkeypatch.setattr(long_runs, "RECORD", tmp_path / "record.json")
-    long_runs.record("one", date="today", counts={"cases": 1})
-    long_runs.record("two", date="today", counts={"cases": 2})
-    long_runs.record("one", date="tomorrow", counts={"cases": 3})
-    assert long_runs.read()["one"] == {"date": "tomorrow", "counts": {"cases": 3}}
-    assert set(long_runs.read()) == {"one", "two"}
+    long_runs.record("one", "run one", {"cases": 1})
+    long_runs.record("two", "run two", {"cases": 2})
+    long_runs.record("one", "run one again", {"cases": 3})
+    found = long_runs.read()
+    assert set(found) == {"one", "two"} and found["two"]["counts"] == {"cases": 2}
+    assert (found["one"]["command"], found["one"]["counts"]) == ("run one again", {"cases": 3})
