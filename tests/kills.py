@@ -21,6 +21,7 @@ import numpy as np
 import fastnn
 from fastnn import Adam, Dense, ModelCheckpoint, Network
 from fastnn.engine import cores
+from tests import long_runs
 
 ROWS, BATCH, EPOCHS = 60, 15, 5
 _DATA = np.random.default_rng(0)
