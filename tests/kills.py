@@ -437,16 +437,9 @@ def main():
         hits = interrupt(rng, JOBS, arguments.interrupts, folder)
         print(f"{arguments.interrupts} interrupts of {len(JOBS)} jobs, {hits} before their end")
     print("nothing lost, nothing torn")
-    long_runs.record(
-        "kills",
-        f"python -m tests.kills --kills {arguments.kills} --interrupts {arguments.interrupts} "
-        f"--seed {arguments.seed}",
-        {
-            "kills of fits": arguments.kills // 2,
-            "kills of saves": arguments.kills - arguments.kills // 2,
-            "interrupts": arguments.interrupts,
-        },
-    )
+    how = " ".join(f"--{name} {value}" for name, value in vars(arguments).items())
+    counts = {"kills": arguments.kills, "interrupts": arguments.interrupts}
+    long_runs.record("kills", f"python -m tests.kills {how}", counts)
 
 
 if __name__ == "__main__":
