@@ -68,6 +68,13 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "Bad input is one error that names the argument, what came and what was wanted, and "
         "changes nothing": ("checks.py", "network_door.py"),
         "Every setting does something, is checked, compared, copied and stored": ("settings.py",),
+        "What is set on a built network works or raises, and no pair of settings fails late": (
+            "attributes.py",
+            "pairs.py",
+        ),
+        "One thread at a time changes a network, and others read it between updates": (
+            "access.py",
+        ),
         "Weights of rows and classes mean what they say, at any scale and batch size": (
             "weights.py",
         ),
