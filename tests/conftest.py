@@ -2,7 +2,7 @@
 
 import pytest
 
-LONGEST = "parity promises processes diagnosis_gradients bits diagnosis".split()
+LONGEST = "parity promises processes diagnosis_gradients bits diagnosis fuzz".split()
 """These files first: parity compiles the kernels for Python, promises the steps of networks."""
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import fastnn
 from fastnn import Adam, Dense, ModelCheckpoint, Network
 from fastnn.engine import cores
+from tests import long_runs
 
 ROWS, BATCH, EPOCHS = 60, 15, 5
 _DATA = np.random.default_rng(0)
@@ -436,6 +437,9 @@ def main():
         hits = interrupt(rng, JOBS, arguments.interrupts, folder)
         print(f"{arguments.interrupts} interrupts of {len(JOBS)} jobs, {hits} before their end")
     print("nothing lost, nothing torn")
+    how = " ".join(f"--{name} {value}" for name, value in vars(arguments).items())
+    counts = {"kills": arguments.kills, "interrupts": arguments.interrupts}
+    long_runs.record("kills", f"python -m tests.kills {how}", counts)
 
 
 if __name__ == "__main__":
