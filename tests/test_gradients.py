@@ -130,14 +130,15 @@ def _targets(loss, rng):
 
 def _gradient(layers, loss, x, y, weight, backend):
     """Return the weights before one step, and the gradient that it took."""
-    network = Network(layers, loss=loss, optimizer=SGD(1.0), dtype="float64", backend=backend)
+    rate = 2.0**-20  # a longer step would lead some losses to infinity; a power of 2 is exact
+    network = Network(layers, loss=loss, optimizer=SGD(rate), dtype="float64", backend=backend)
     network.build(INPUTS)
     rng = np.random.default_rng(1)
     start = [rng.standard_normal(array.shape) for array in network.get_weights()]
     network.set_weights(start)
     network.fit(x, y, batch_size=ROWS, sample_weight=weight)
     end = network.get_weights()
-    return start, [before - after for before, after in zip(start, end, strict=True)]
+    return start, [(before - after) / rate for before, after in zip(start, end, strict=True)]
 
 
 def _slopes(layers, loss, x, y, weight, start, number, directions, backend):

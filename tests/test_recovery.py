@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L2, LBFGS, SGD, Adam, Dense, MaxNorm, Network, UnitNorm
+from fastnn import L2, LBFGS, SGD, Adam, BatchNormalization, Dense, MaxNorm, Network, UnitNorm
+from fastnn.files import storage
 from fastnn.training.recovery import not_finite
 
 X = np.random.default_rng(0).normal(size=(25, 3))
@@ -139,3 +140,40 @@ def test_a_constraint_on_huge_weights_does_not_make_them_zero(constraint, backen
     network.fit(np.full((4, 2), 1e-30), np.ones((4, 2)))
     w = network.get_weights()[0].astype(np.float64)
     np.testing.assert_allclose(np.sqrt((w**2).sum(axis=0)), constraint.bounds[1], rtol=1e-6)
+
+
+def test_a_network_that_is_not_finite_is_neither_saved_nor_loaded(tmp_path):
+    network, path = _network(), tmp_path / "network.safetensors"
+    network.build(3)
+    (kernel, *_), *_ = network.model.parameters
+    network.save(path)
+    kernel.value[0, 0] = np.nan
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"layers\.0\.kernel holds NaN or infinity"):
+        network.save(path)
+    assert path.read_bytes() == before
+    arrays, header = storage.load(path)
+    arrays["layers.0.kernel"][0, 0] = np.inf
+    storage.save(path, arrays, header)
+    with pytest.raises(ValueError, match=r"network\.safetensors.*layers\.0\.kernel holds NaN"):
+        fastnn.load(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": SGD(1e-50)}, "optimizer.learning_rate is 1e-50, which float32 makes 0"),
+        ({"optimizer": Adam(epsilon=1e-60)}, "optimizer.epsilon is 1e-60"),
+        ({"loss": fastnn.losses.Huber(1e-50)}, "loss.delta is 1e-50"),
+        (
+            {"kernel_regularizer": L2(1e40)},
+            r"kernel_regularizer.strength is 1e\+40, which would be inf",
+        ),
+        ({"layers": [BatchNormalization(epsilon=1e-50), Dense(1)]}, r"layers\[0\].epsilon is"),
+    ],
+)
+def test_a_setting_that_the_dtype_makes_0_or_infinite_is_refused(options, message):
+    layers = options.pop("layers", [Dense(1)])
+    with pytest.raises(ValueError, match=message):
+        Network(layers, **options)
+    Network(layers, dtype="float64", **options)

@@ -359,7 +359,5 @@ def test_columns_do_not_depend_on_the_cut(parts, dtype):
     ids=["constraint", "proximal"],
 )
 def test_a_line_search_refuses_what_moves_weights_behind_its_back(settings):
-    network = fastnn.Network([fastnn.Dense(2, **settings)], optimizer="lbfgs")
     with pytest.raises(ValueError, match=r"LBFGS.*layers\[0\]"):
-        network.fit(np.ones((3, 1)), np.ones((3, 2)))
-    assert not network.built
+        fastnn.Network([fastnn.Dense(2, **settings)], optimizer="lbfgs")

@@ -35,7 +35,7 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
     for number, layer in enumerate(model.parameters):
         for parameter in layer:
             name = f"layers.{number}.{parameter.name}"
-            arrays[name] = parameter.value
+            arrays[name] = _finite(parameter.value, name)
             for key, state in parameter.state.items():
                 arrays[f"optimizer.{name}.{key}"] = state
     if model.preprocessing is not None:
@@ -113,7 +113,7 @@ def _restore(model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]
     for number, layer in enumerate(model.parameters):
         for parameter in layer:
             name = f"layers.{number}.{parameter.name}"
-            parameter.value[...] = _like(parameter.value, arrays[name], name)
+            parameter.value[...] = _finite(_like(parameter.value, arrays[name], name), name)
             state = below(arrays, f"optimizer.{name}.")
             parameter.state = {
                 key: aligned_copy(_like(parameter.value, array, f"{name}.{key}"))
@@ -136,3 +136,10 @@ def _like(value: np.ndarray, array: np.ndarray, name: str) -> np.ndarray:
             f"{name} is {array.dtype} {array.shape}, wanted {value.dtype} {value.shape}"
         )
     return array
+
+
+def _finite(value: np.ndarray, name: str) -> np.ndarray:
+    """Return an array in which all numbers are finite: no fit leaves others."""
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} holds NaN or infinity, wanted finite numbers")
+    return value

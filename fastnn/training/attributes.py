@@ -157,10 +157,29 @@ def settle(model: Any) -> None:
         layer.check(layer is layers[-1], model.loss, model.kernel_regularizer)
     if model.optimizer.searches:
         _check_searched(model)
+    _check_held(model, layers)
     model.metrics[:] = _as_metrics(model)
     for layer, parameters in zip(layers, model.parameters, strict=False):
         for each in parameters:
             each.regularizer, each.constraint = _penalties(model, layer, each.name, each.own)
+
+
+def _check_held(model: Any, layers: list[Layer]) -> None:
+    """Raise if a setting would become 0 or infinite in the model's dtype, and so be ignored."""
+    parts: dict[str, Any] = {f"layers[{number}]": layer for number, layer in enumerate(layers)}
+    names = ["loss", "kernel_regularizer", "bias_regularizer"]
+    if not model.optimizer.searches:  # whose tolerance is compared in float64
+        names.append("optimizer")
+    parts |= {name: getattr(model, name) for name in names}
+    limits = np.finfo(model.dtype)
+    least, most = float(limits.smallest_subnormal), float(limits.max)
+    for owner, part in parts.items():
+        for name, value in (part.get_params() if part else {}).items():
+            if type(value) is float and value and not least <= abs(value) <= most:
+                raise ValueError(
+                    f"{owner}.{name.replace('__', '.')} is {value:g}, which {model.dtype} makes "
+                    f"{'infinite' if abs(value) > 1 else '0'}, wanted a number that it can hold"
+                )
 
 
 def snapshot(model: Any) -> tuple[Any, ...]:
