@@ -121,6 +121,14 @@ def test_a_fraction_of_the_variance_keeps_as_few_as_explain_more(wanted, kept):
 
 
 @each
+def test_the_layout_of_the_rows_does_not_matter(transformer):
+    backwards = np.ascontiguousarray(WIDE[::-1])[::-1]
+    layouts = [WIDE, np.asfortranarray(WIDE), np.repeat(WIDE, 2, axis=0)[::2], backwards]
+    found = [transformer.fit(rows).transform(rows).tobytes() for rows in layouts]
+    assert len(set(found)) == 1
+
+
+@each
 def test_round_trip(transformer):
     done = transformer.fit_transform(WIDE)
     assert done.shape == (60, transformer.n_features_out_) and done.flags.c_contiguous

@@ -146,9 +146,12 @@ class Transformer(Stateful):
 
 
 def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the rows in blocks, as float64 copies that callers may overwrite."""
+    """Yield the rows in blocks, as float64 copies that callers may overwrite.
+
+    They are contiguous, because NumPy sums columns in another order where these are.
+    """
     for _, block in blocks(rows):
-        yield block.astype(np.float64)
+        yield block.astype(np.float64, order="C")
 
 
 def by_blocks(
