@@ -323,7 +323,7 @@ def _listing(folder):
     return sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
-def test_four_processes_start_on_a_cold_cache_and_leave_it_whole(tmp_path):
+def test_processes_start_together_on_a_cold_cache_and_leave_it_whole(tmp_path):
     code = """
 results = []
 threads = [threading.Thread(target=lambda: results.append(trained())) for _ in range(2)]
@@ -332,7 +332,7 @@ for thread in threads: thread.join()
 import zlib
 print(len(results), len(set(results)), zlib.crc32(results[0]))
 """
-    processes = [_start(code, FASTNN_CACHE_DIR=tmp_path) for _ in range(4)]
+    processes = [_start(code, FASTNN_CACHE_DIR=tmp_path) for _ in range(2)]
     printed = {_end(process) for process in processes}
     assert len(printed) == 1 and printed.pop().startswith("2 1 ")
     before = _listing(tmp_path)
