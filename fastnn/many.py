@@ -200,9 +200,8 @@ def _train(
                 network = networks[number]
                 guard = [_Guard(network)] if number in shared else []
                 hook = CallbackList([histories[number], *own, *guard, *report])
-                with network.model.access.claim("fit_many"):
-                    plan = planning.begin(network.model, plans[number])
-                    loop.train(network.model, plan, hook, bool(own), network)
+                train = network.model.access.exclusively
+                train("fit_many", _train_one, network, plans[number], hook, bool(own))
             except team.StoppedError:
                 return
             except Exception as error:
@@ -219,6 +218,10 @@ def _train(
         error.positions, error.histories = positions, histories
         raise error
     return histories
+
+
+def _train_one(network: Network, plan: Plan, hook: Callback, watched: bool) -> None:
+    loop.train(network.model, planning.begin(network.model, plan), hook, watched, network)
 
 
 def _size(network: Network, width: int) -> int:

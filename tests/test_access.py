@@ -233,7 +233,8 @@ def test_nobody_gets_in_while_it_is_closed_and_nobody_starves():
             inside.append("reader")
 
     reader = threading.Thread(target=read)
-    with access.claim("fit"):
+
+    def write():
         with access.closed(halt.set):
             reader.start()
             assert halt.wait(LIMIT)
@@ -241,6 +242,8 @@ def test_nobody_gets_in_while_it_is_closed_and_nobody_starves():
         with access.closed():
             reader.join(LIMIT)  # it went first
             inside.append("writer again")
+
+    access.exclusively("fit", write)
     assert inside == ["writer", "reader", "writer again"] and access.version == 2
-    with pytest.raises(RuntimeError, match="predict was called from a callback"), access.claim("a"):
-        access.check_free("predict")
+    with pytest.raises(RuntimeError, match="predict was called from a callback"):
+        access.exclusively("fit", access.check_free, "predict")

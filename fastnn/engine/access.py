@@ -6,14 +6,17 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
-from fastnn.kernels.jit import uninterrupted
+from fastnn.kernels.interrupts import interruptible, let_interrupt, uninterrupted
 
 _SLICE = 0.02
 """Seconds that a run gets between two pauses, so that readers cannot stop its progress."""
 _POLL_SECONDS = 0.05
 _OUTSIDE, _WAITING, _INSIDE = range(3)
 _registry = threading.Lock()
+P = ParamSpec("P")
+T = TypeVar("T")
 _all: "weakref.WeakSet[Access]" = weakref.WeakSet()
 
 
@@ -23,6 +26,9 @@ class Access:
     A thread that changes them has the claim, for a whole fit if need be, and closes the arrays
     while they change.  Other threads read them while they are open; if they are closed by a run,
     they make it halt after a whole update.
+
+    Ctrl-C must not leave anything closed or claimed: what is not :meth:`exclusively` belongs into a
+    block of :class:`~fastnn.kernels.interrupts.uninterrupted`.
 
     Attributes
     ----------
@@ -69,33 +75,41 @@ class Access:
             "that to end, set stop_training, or use a copy (copy.copy(network))"
         )
 
-    @contextmanager
-    def claim(self, what: str, again: bool = False) -> Iterator[None]:
-        """Be the only thread that may change the arrays, for as long as the block takes.
+    def exclusively(
+        self, what: str, function: Callable[P, T], *args: P.args, **given: P.kwargs
+    ) -> T:
+        """Return ``function(...)``, meanwhile the only thread that may change the arrays."""
+        with uninterrupted():
+            self._take(what)
+            try:
+                with interruptible():
+                    return function(*args, **given)
+            finally:
+                self._give_back()
 
-        With `again`, the thread may have the claim already.
-        """
-        if again and self.mine:
-            yield
-            return
-        me, claimed = threading.get_ident(), False
-        try:
-            with self._turn:
-                self.check_free(what)
-                self._owner, self._doing, claimed = me, what, True
-                self.version += 1
-            yield
-        finally:
-            if claimed:
-                with uninterrupted(), self._turn:
-                    self._owner = None
-                    self.version += 1
+    def _take(self, what: str) -> None:
+        with self._turn:
+            self.check_free(what)
+            self._owner, self._doing = threading.get_ident(), what
+            self.version += 1
+
+    def _give_back(self) -> None:
+        with self._turn:
+            self._owner = None
+            self.version += 1
 
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
         """Claim the arrays, unless this thread has already, and close them."""
-        with self.claim(what, again=True), self.closed():
-            yield
+        taken = not self.mine
+        if taken:
+            self._take(what)
+        try:
+            with self.closed():
+                yield
+        finally:
+            if taken:
+                self._give_back()
 
     @contextmanager
     def closed(
@@ -120,7 +134,7 @@ class Access:
                 self._halt, self._settle = halt, settle
             yield
         finally:
-            with uninterrupted(), self._turn:
+            with self._turn:
                 self._halt = self._settle = None
                 self._open = True
                 self._turn.notify_all()
@@ -144,13 +158,14 @@ class Access:
             visit[0] = _WAITING
             while not self._open:
                 self._turn.wait(self._ask())
+                let_interrupt()
             self._inside += 1
             visit[0] = _INSIDE
 
     def _leave(self, visit: list[int]) -> None:
         if visit[0] == _OUTSIDE:
             return
-        with uninterrupted(), self._turn:
+        with self._turn:
             self._inside -= visit[0] == _INSIDE
             self._left += 1
             self._turn.notify_all()

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 
+from fastnn.kernels.interrupts import interruptible, uninterrupted
+
 if sys.platform != "win32":
     import fcntl
 
@@ -84,21 +86,23 @@ def _replacing(target: str, found: os.stat_result | None) -> Iterator[BinaryIO]:
     while len(os.fsencode(stem)) > _STEM_BYTES:
         stem = stem[:-1]
     _sweep(folder, stem)
-    file = _claimed(os.path.join(folder, f".{stem}."))
-    try:
-        with file:
-            _keep_permissions(file, found)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if sys.platform != "win32":
-                os.replace(file.name, target)  # while the lock still protects it
-        if sys.platform == "win32":
-            os.replace(file.name, target)  # which renames no open files
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(file.name)
-        raise
+    with uninterrupted():  # between a file's creation and the block that closes and removes it
+        file = _claimed(os.path.join(folder, f".{stem}."))
+        try:
+            with file:
+                with interruptible():
+                    _keep_permissions(file, found)
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                if sys.platform != "win32":
+                    os.replace(file.name, target)  # while the lock still protects it
+            if sys.platform == "win32":
+                os.replace(file.name, target)  # which renames no open files
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(file.name)
+            raise
     _sync_folder(folder)
 
 

@@ -8,8 +8,7 @@ raises, a lock may stay locked and what several statements change together is ha
 import _signal  # type: ignore[import-not-found]
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from typing import Any
 
 _NAMES = "SIGINT SIGBREAK SIGTERM SIGHUP SIGQUIT SIGALRM SIGUSR1 SIGUSR2".split()
@@ -20,34 +19,54 @@ _pending: list[int] = []
 """The signals that came meanwhile."""
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Delay signals with handlers in Python until the end of the block."""
-    if _handlers or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    try:
-        _delay()
-        yield
-    finally:
-        _deliver()
+class uninterrupted(ContextDecorator):  # noqa: N801
+    """Delay signals with handlers in Python until the end of the block.
+
+    Not a generator: one that an interrupt leaves before its end would end at any later time.
+    """
+
+    def __init__(self) -> None:
+        self._delays = False
+
+    def _recreate_cm(self) -> "uninterrupted":
+        return uninterrupted()
+
+    def __enter__(self) -> None:
+        if not _handlers and threading.current_thread() is threading.main_thread():
+            self._delays = True
+            try:
+                _delay()
+            except BaseException:
+                _deliver()
+                raise
+
+    def __exit__(self, *error: Any) -> None:
+        if self._delays:
+            _deliver()
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Within a block of :func:`uninterrupted`, handle signals, also those that came before."""
-    if not _handlers or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    try:
-        _deliver()
-        yield
-    finally:
-        _delay()
+class interruptible:  # noqa: N801
+    """Within a block of :class:`uninterrupted`, handle signals, also those that came before."""
+
+    def __init__(self) -> None:
+        self._lets = False
+
+    def __enter__(self) -> None:
+        if _handlers and threading.current_thread() is threading.main_thread():
+            self._lets = True
+            try:
+                _deliver()
+            except BaseException:
+                _delay()
+                raise
+
+    def __exit__(self, *error: Any) -> None:
+        if self._lets:
+            _delay()
 
 
 def let_interrupt() -> None:
-    """Within a block of :func:`uninterrupted`, handle the signals that came until now."""
+    """Within a block of :class:`uninterrupted`, handle the signals that came until now."""
     if _pending:
         with interruptible():
             pass

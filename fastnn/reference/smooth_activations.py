@@ -93,15 +93,15 @@ def _gelu_tanh(x):
 def gelu_tanh_forward(x, out):
     """Gaussian error linear unit, approximated with the hyperbolic tangent."""
     u, _ = _gelu_tanh(x)
-    with np.errstate(invalid="ignore"):
-        values = x * (1 + np.tanh(u)) / 2
+    with np.errstate(all="ignore"):
+        values = x / (1 + np.exp(-2 * u))  # x * (1 + tanh(u)) / 2, without the cancellation
         np.copyto(out, _with_limits(x, values, -0.0, np.inf).astype(x.dtype))
 
 
 def gelu_tanh_backward(x, y, dy, dx):
     """Gradient of that."""
     u, slope = _gelu_tanh(x)
-    with np.errstate(invalid="ignore"):
-        rise = x * (1 - np.tanh(u) ** 2) * slope
-        slopes = _with_limits(x, (1 + np.tanh(u) + rise) / 2, 0, 1)
+    with np.errstate(all="ignore"):
+        share, rest = 1 / (1 + np.exp(-2 * u)), 1 / (1 + np.exp(2 * u))
+        slopes = _with_limits(x, share * (1 + 2 * x * slope * rest), 0, 1)
         np.multiply(dy, slopes.astype(dy.dtype), out=dx)

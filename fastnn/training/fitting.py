@@ -18,21 +18,24 @@ from fastnn.training.planning import (
 )
 
 
-def fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
+def fit(network: Any, X: Any, y: Any, **options: Any) -> History:
     """Train a network; :meth:`fastnn.Network.fit` documents the arguments."""
+    return network.model.access.exclusively("fit", _fit, network, X, y, **options)
+
+
+def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
     model = network.model
-    with model.access.claim("fit"):
-        verbose = checks.non_negative_int(verbose, "verbose")
-        plan = adapt(model, make_plan(model, X, y, **options))
-        history = History()
-        bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
-        if not isinstance(callbacks, Iterable | None):
-            raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
-        hooks = CallbackList([history, *bar, *(callbacks or ())])
-        if model.loss.warning is not None and not unwarned.get():
-            warnings.warn(model.loss.warning, UserWarning, stacklevel=3)
-        warn_of_lost_digits(model, plan.data, X, y, stacklevel=3)
-        train(model, begin(model, plan), hooks, bool(bar or callbacks), network)
+    verbose = checks.non_negative_int(verbose, "verbose")
+    plan = adapt(model, make_plan(model, X, y, **options))
+    history = History()
+    bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
+    if not isinstance(callbacks, Iterable | None):
+        raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
+    hooks = CallbackList([history, *bar, *(callbacks or ())])
+    if model.loss.warning is not None and not unwarned.get():
+        warnings.warn(model.loss.warning, UserWarning, stacklevel=5)
+    warn_of_lost_digits(model, plan.data, X, y, stacklevel=5)
+    train(model, begin(model, plan), hooks, bool(bar or callbacks), network)
     return history
 
 
@@ -40,10 +43,11 @@ def train_on_batch(model: Model, X: Any, y: Any, sample_weight: Any) -> float:
     """Make one update with all rows, without counting an epoch; return their loss before it."""
     data = model.check_data(X, y, sample_weight)
     warn_of_lost_digits(model, data, X, y, stacklevel=3)
-    ending = model.access.mine and model.stop_training  # in a callback of a fit
-    with model.access.claim("train_on_batch", again=True):
-        loss = _train_on_batch(model, data)
-        model.stop_training = ending
+    if not model.access.mine:
+        return model.access.exclusively("train_on_batch", _train_on_batch, model, data)
+    ending = model.stop_training  # in a callback of a fit
+    loss = _train_on_batch(model, data)
+    model.stop_training = ending
     return loss
 
 

@@ -217,7 +217,7 @@ class Model:
 
     def __copy__(self) -> "Model":
         """Return an equal model that shares nothing that can change."""
-        with self.access.reading():
+        with uninterrupted(), self.access.reading():
             twin = self.frozen()
             for new, old in zip(twin.all_parameters(), self.all_parameters(), strict=True):
                 new.state = {name: aligned_copy(array) for name, array in old.state.items()}
@@ -315,7 +315,7 @@ class Model:
                 )
             return
         attributes.settle(self)
-        with self.access.writing("build"):
+        with uninterrupted(), self.access.writing("build"):
             self._build(n_inputs)
 
     def _build(self, n_inputs: int) -> None:
@@ -325,10 +325,9 @@ class Model:
             width = layer.width(width)
         for each in (each for layer in parameters for each in layer):
             each.own = each.regularizer, each.constraint
-        with uninterrupted():
-            self.columns, self.made_from = n_inputs, attributes.building(self.layers)
-            self.parameters = parameters
-            attributes.settle(self)
+        self.columns, self.made_from = n_inputs, attributes.building(self.layers)
+        self.parameters = parameters
+        attributes.settle(self)
 
     def all_parameters(self) -> list[Parameter]:
         """Return the parameters of all layers, in order."""
@@ -336,7 +335,7 @@ class Model:
 
     def weights(self) -> list[np.ndarray]:
         """Return copies of the parameters' values."""
-        with self.access.reading():
+        with uninterrupted(), self.access.reading():
             return [parameter.value.copy() for parameter in self.all_parameters()]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
@@ -351,13 +350,13 @@ class Model:
                     f"{parameter.least:g}"
                 )
         given = [np.array(new) for new in given]  # they may be views of the parameters themselves
-        with self.access.writing("set_weights"), uninterrupted():
+        with uninterrupted(), self.access.writing("set_weights"):
             for parameter, new in zip(parameters, given, strict=True):
                 parameter.value[...] = new
 
     def keep_state(self) -> None:
         """Make the optimizer's state for parameters that have none."""
-        with self.access.writing("fit"):
+        with uninterrupted(), self.access.writing("fit"):
             kept = [each.keep_state(self.optimizer) for each in self.all_parameters()]
         if not all(kept):
             self.updates = 0  # Adam corrects its moments by their number of updates

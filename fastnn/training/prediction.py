@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from fastnn.engine import cores, team
 from fastnn.inputs import checks
 from fastnn.inputs.settings import revision
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import attributes, lowering
 from fastnn.training.model import Model
 
@@ -43,10 +44,9 @@ def consistent(model: Model, function: Callable[..., T], *arguments: Any) -> T:
         result = function(model, *arguments)
         if access.version == before:
             return result
-    with access.reading():
-        if access.mine:
-            return function(model, *arguments)
-        model = model.frozen()
+    with uninterrupted(), access.reading():
+        if not access.mine:
+            model = model.frozen()
     return function(model, *arguments)
 
 
