@@ -17,7 +17,7 @@ from tests.fuzz.__main__ import hunt
 from tests.fuzz.cases import Case
 from tests.fuzz.properties import check, properties
 
-SECONDS = 8
+SECONDS = 5
 CASE = Case(
     layers="[Dense(5, 'relu'), Dense(1)]",
     optimizer="SGD(0.01, 0.9)",
