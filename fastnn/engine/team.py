@@ -3,8 +3,8 @@
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +84,8 @@ def run(
     exception propagates.
 
     The run closes `access` while it changes what that guards.  When a reader wants in, it halts
-    after a whole update, with the number of updates in ``program.updates``, and calls `pause`.  If
-    that returns False, the run ends after the current epoch.
+    after a whole update and, still closed, calls `pause` with the number of updates in
+    ``program.updates``; so it does at the end.  If that returns False, it ends after this epoch.
 
     Each thread writes the cycles that its steps take to its row of `cycles`, if given; see
     :func:`fastnn.engine.worker.work`.
@@ -93,7 +93,7 @@ def run(
     Inside :func:`run_apart`, the thread itself is the worker, so nobody calls `watch`.  The
     reference does not call it either.
     """
-    going = _Run(program, n_rows, epochs, backend, watch, cycles, access)
+    going = _Run(program, n_rows, epochs, backend, watch, cycles, access, pause)
     going.begin(first_epoch, first_row, brief=updates == 0)
     started = time.perf_counter()  # not earlier: compiling is not part of the epoch
     try:
@@ -103,7 +103,7 @@ def run(
             else:
                 if updates < 0:
                     going.try_threads()
-                going.finish(updates, pause)
+                going.finish(updates)
     finally:
         program.updates = going.update
     return going.outcome(time.perf_counter() - started)
@@ -121,9 +121,12 @@ class _Run:
         watch: Callable[[int, int, np.ndarray], None] | None,
         cycles: np.ndarray | None,
         access: Access | None,
+        pause: Callable[[], bool] | None,
     ):
         self.program, self.n_rows, self.epochs, self.backend = program, n_rows, epochs, backend
-        self.watch, self.cycles, self.access = watch, cycles, access
+        self.watch, self.cycles, self.access, self.pause = watch, cycles, access, pause
+        self.goes_on = True
+        """Whether to go on after this epoch, as `pause` last said."""
         self.clocks = aligned((program.n_threads, APART), np.int64)
         self.sums, self.stamps = np.zeros((epochs, 2)), np.zeros(epochs + 1, np.int64)
         self.last = epochs
@@ -174,9 +177,15 @@ class _Run:
         if self.watch is not None:
             self.watch(self.done, int(self.shared[Shared.DONE_ROWS]), self.sums)
 
-    def closed(self, *halting: Callable[[], None]) -> AbstractContextManager[None]:
-        """Close the arrays to readers, if there may be any."""
-        return nullcontext() if self.access is None else self.access.closed(*halting)
+    @contextmanager
+    def closed(self, *halting: Callable[[], None]) -> Iterator[None]:
+        """Close the arrays to readers, and count what was done before these come in again."""
+        with nullcontext() if self.access is None else self.access.closed(*halting):
+            try:
+                yield
+            finally:
+                self.program.updates = self.update
+                self.goes_on = self.pause is None or self.pause()
 
     def work(self, thread: int) -> None:
         """Do one thread's part of the batches up to the next pause."""
@@ -218,7 +227,7 @@ class _Run:
                 program.threads = _fastest(program.n_threads, self.go_on, self.shared)
             program.on_trial = False
 
-    def finish(self, updates: int, pause: Callable[[], bool] | None) -> None:
+    def finish(self, updates: int) -> None:
         """Make `updates` more (-1: all), halting for readers; end before if `pause` says so."""
         program, shared, access = self.program, self.shared, self.access
         stuck, told, first = False, False, program.updates
@@ -238,9 +247,8 @@ class _Run:
             shared[Shared.STOP] = 0
             if self.apart and _here.stopped.is_set():
                 raise StoppedError
-            program.updates = self.update
             program.refresh()  # `watch` may have changed parameters
-            if pause is not None and not pause():
+            if not self.goes_on:
                 told = True
                 self.last = min(self.last, self.done + int(self.clocks[0, Clock.FIRST] > 0))
 

@@ -90,12 +90,15 @@ class LBFGS(Optimizer):
             let_interrupt()
             started = time.perf_counter()
             with nullcontext() if access is None else access.closed():
-                sums[done], finite, goes_on = self._iterate(objective, pairs, line_search)
+                try:
+                    sums[done], finite, goes_on = self._iterate(objective, pairs, line_search)
+                finally:
+                    told = pause is not None and not pause()
             if not finite:
                 return team.Outcome(sums, seconds, False, done, objective.clock)
             seconds[done] = time.perf_counter() - started
             ended = not goes_on
-            if ended or (pause is not None and not pause()):
+            if ended or told:
                 return team.Outcome(sums, seconds, True, done + 1, objective.clock, ended=ended)
         return team.Outcome(sums, seconds, True, epochs, objective.clock)
 

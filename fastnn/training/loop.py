@@ -152,17 +152,17 @@ class _Run:
         start, end = self.starts[-1], self.program.updates
         if end == start.updates and len(self.starts) > 1:  # the run before ended badly
             start, end = self.starts[0], start.updates
-        try:
-            if end > start.updates:
-                with model.access.writing("fit"):
+        with model.access.writing("fit"):
+            try:
+                if end > start.updates:
                     go_back(model, start, end - start.updates, n)
-        except BaseException:  # Ctrl-C
-            start.restore()
-            raise
-        finally:
-            made = start.program.updates - start.updates
-            model.updates = start.program.updates
-            model.epochs = start.epoch + made // -(-n // start.program.batch_size)
+            except BaseException:  # Ctrl-C
+                start.restore()
+                raise
+            finally:
+                made = start.program.updates - start.updates
+                model.updates = start.program.updates
+                model.epochs = start.epoch + made // -(-n // start.program.batch_size)
 
     def verify(self) -> None:
         """Raise if the last update was bad, which the next batch would have noticed."""
