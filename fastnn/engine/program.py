@@ -154,14 +154,31 @@ class Program:
     def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
         """The step table, with its steps compiled, and the arrays that it points to."""
         with uncollected():
-            return self._compiled()
+            return self._compiled(self.groups)
 
-    def _compiled(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    @functools.cached_property
+    def forward_table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+        """The table of the steps that lead to the batch's loss."""
+        return self._compiled(self.forward_groups)
+
+    @property
+    def forward_groups(self) -> list[tuple[int, Group | None]]:
+        """The groups of steps that lead to the batch's loss, and the check."""
+        after = "backward", "update"
+        return [
+            (phase, group)
+            for phase, group in self.groups
+            if group is None or group.purpose.work not in after
+        ]
+
+    def _compiled(
+        self, groups: list[tuple[int, Group | None]]
+    ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
         compile_gemm(self.dtype)
         compile_worker()
         rows: list[tuple[int, ...]] = []
         kept: list[tuple[np.ndarray, np.ndarray]] = []
-        for phase, group in self.groups:
+        for phase, group in groups:
             if group is None:
                 rows.append((0, 0, 0, phase, 1, 0))
                 continue
@@ -173,13 +190,14 @@ class Program:
         return np.array(rows, np.int64), kept
 
     @np.errstate(all="ignore")  # the check finds numbers that are not finite
-    def run_reference(self, clock, shared, epochs) -> None:
-        """Run the epochs of `epochs` in NumPy, on one thread.
+    def run_reference(self, clock, shared, epochs, brief: bool = False) -> None:
+        """Run the epochs of `epochs` in NumPy, on one thread; if `brief`, only up to the losses.
 
         It reads and writes the same memory as :func:`fastnn.engine.worker.work`, in the same order.
         """
         first_epoch, n_rows = int(clock[Clock.EPOCH]), int(clock[Clock.TOTAL_ROWS])
         begin, left = int(clock[Clock.FIRST]), int(clock[Clock.BATCHES])
+        groups = self.forward_groups if brief else self.groups
         for epoch in range(len(epochs)):
             clock[Clock.EPOCH] = first_epoch + epoch
             for first in range(begin, n_rows, self.batch_size):
@@ -190,7 +208,7 @@ class Program:
                 left -= 1
                 clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
                 clock[Clock.UPDATE] += 1
-                for _, group in self.groups:
+                for _, group in groups:
                     if group is not None:
                         parts = clock[Clock.PARTS] = group.parts or 1
                         for clock[Clock.PART] in range(parts):

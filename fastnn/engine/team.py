@@ -149,7 +149,7 @@ class _Run:
             self.stop()
         program.refresh()
         if self.backend == "numba":
-            self.table, _ = program.table
+            self.table, _ = program.forward_table if brief else program.table
             compile_worker(counts=self.cycles is not None)
 
     @property
@@ -192,7 +192,7 @@ class _Run:
         clock, sums, stamps = self.clocks[thread], self.left_sums, self.left_stamps
         try:
             if self.backend == "numpy":
-                self.program.run_reference(clock, self.shared, sums)
+                self.program.run_reference(clock, self.shared, sums, self.brief)
             else:
                 loss, size = self.program.loss[thread], self.program.batch_size
                 cycles = None if self.cycles is None else self.cycles[thread]
