@@ -120,10 +120,12 @@ def _hidden(activation):
 
 @pytest.mark.parametrize("kind", _hidden("relu"))
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_through_every_activation_in_every_kind_of_layer(loss, kind):
+def test_every_loss_through_every_activation_and_every_kind_of_layer(loss, kind):
+    # Every pair of the three: half of the activations here, the others for the next kind and loss.
+    half = (list(LOSSES).index(loss) + list(_hidden("relu")).index(kind)) % 2
     target = LOSSES[loss].target
     columns = OUTPUTS if target == "class" else LOSSES[loss].n_targets(OUTPUTS)
-    for activation in ACTIVATIONS:
+    for activation in list(ACTIVATIONS)[half::2]:
         network = Network([*_hidden(activation)[kind], Dense(OUTPUTS)], loss=loss)
         check = check_gradients(network, *_data(target, columns), parameters=8)
         assert check and check.checked >= 6, (activation, check)
