@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L2, LBFGS, SGD, Adam, BatchNormalization, Dense, MaxNorm, Network, UnitNorm
+from fastnn import L2, LBFGS, SGD, Adam, BatchNormalization, Dense, Lq, MaxNorm, Network, UnitNorm
 from fastnn.files import storage
 from fastnn.training.recovery import not_finite
 
@@ -81,6 +81,15 @@ def test_an_optimizer_state_that_overflows_does_not_freeze_the_weights_silently(
     with pytest.raises(FloatingPointError, match="the optimizer's v for the kernel of layer 0"):
         network.fit(np.full((4, 1), 1e25), np.ones((4, 1)))
     assert network.get_weights()[0] == 0 and network.model.updates == 0
+
+
+def test_a_penalty_that_overflows_is_no_loss():
+    network = Network([Dense(1)], loss="mae", dtype="float64", bias_regularizer=Lq(0.1, 3))
+    network.build(1)
+    network.set_weights([[[1.0]], [1e110]])
+    with pytest.raises(FloatingPointError, match="made the penalty not finite"):
+        network.fit(np.ones((4, 1)), np.ones((4, 1)))
+    assert network.get_weights()[1] == 1e110 and network.epochs_done == 0
 
 
 @pytest.mark.parametrize(("scale", "limit"), [(1e-200, 1e-210), (1.0, 1e-3), (1e200, 1e-3)])

@@ -34,7 +34,7 @@ class Start:
 
 
 def not_finite(model: Model) -> str | None:
-    """Return a description of the first parameter or state that holds NaN or infinity, if any."""
+    """Return what holds NaN or infinity: the first parameter or state, or the penalty, if any."""
     with np.errstate(all="ignore"):
         for number, parameter, key, array in _changing(model):
             total = np.add.reduce(array, axis=None)
@@ -42,7 +42,7 @@ def not_finite(model: Model) -> str | None:
                 continue
             name = f"the {parameter.name} of layer {number} ({model.layers[number]})"
             return f"the optimizer's {key} for {name}" if key else name
-    return None
+        return None if math.isfinite(model.penalty()) else "the penalty"
 
 
 def go_back(model: Model, start: Start, made: int, n_rows: int) -> None:
