@@ -17,7 +17,8 @@ from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import call_step, ticks
 from fastnn.engine.program import APART, aligned
 from fastnn.engine.steps import EVERY
-from fastnn.engine.team import run, run_threads
+from fastnn.engine.team import run
+from fastnn.engine.threads import run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
 from fastnn.kernels.jit import inlined, njit
 from fastnn.training import lowering

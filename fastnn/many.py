@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastnn.callbacks import Callback, CallbackList, History, Logs
-from fastnn.engine import cores, team
+from fastnn.engine import cores, threads
 from fastnn.inputs import checks
 from fastnn.network import Network
 from fastnn.training import attributes, loop, planning
@@ -202,13 +202,13 @@ def _train(
                 hook = CallbackList([histories[number], *own, *guard, *report])
                 train = network.model.access.exclusively
                 train("fit_many", _train_one, network, plans[number], hook, bool(own))
-            except team.StoppedError:
+            except threads.StoppedError:
                 return
             except Exception as error:
                 error.add_note(f"in networks[{number}]")
                 failures[number] = error
 
-    team.run_apart(job, min(n_threads, len(networks)))
+    threads.run_apart(job, min(n_threads, len(networks)))
     if failures:
         positions = sorted(failures)
         error = FitManyError(

@@ -9,7 +9,7 @@ import pytest
 
 import fastnn
 from fastnn import Dense, Network, activations
-from fastnn.engine import team
+from fastnn.engine import threads
 from fastnn.training import lowering
 
 INPUTS, OUTPUTS, ROWS = 20, 3, 600
@@ -109,7 +109,7 @@ def test_one_program_serves_all_calls(monkeypatch):
 
 
 def test_a_few_rows_start_no_thread(monkeypatch):
-    monkeypatch.setattr(team.threading, "Thread", None)
+    monkeypatch.setattr(threads.threading, "Thread", None)
     _made(n_threads=2).predict(X[:7])
 
 
@@ -232,10 +232,12 @@ def test_outputs_may_overflow():
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_work_is_shared_out_until_a_job_says_no_or_raises(n_threads):
     done = []
-    assert team.share_out(lambda piece: done.append(piece) or True, range(50), n_threads)
+    assert threads.share_out(lambda piece: done.append(piece) or True, range(50), n_threads)
     assert sorted(done) == list(range(50))
     done.clear()
-    assert not team.share_out(lambda piece: done.append(piece) or piece < 3, range(50), n_threads)
+    assert not threads.share_out(
+        lambda piece: done.append(piece) or piece < 3, range(50), n_threads
+    )
     assert set(range(4)) <= set(done) and len(done) < 50
 
     def interrupted(piece):
@@ -243,5 +245,5 @@ def test_work_is_shared_out_until_a_job_says_no_or_raises(n_threads):
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        team.share_out(interrupted, range(50), n_threads)
+        threads.share_out(interrupted, range(50), n_threads)
     assert threading.active_count() == before

@@ -49,6 +49,21 @@ def test_a_step_of_many_rows_is_rounded_once():
     np.testing.assert_array_equal(weights, np.float32(1 - 1e-6))
 
 
+@pytest.mark.parametrize("n_inputs", [1, 40_000])
+def test_a_tree_of_classes_sums_a_million_millionths(n_inputs):
+    rows, n_nodes = (ROWS, 3) if n_inputs == 1 else (2000, 3)
+    h, slopes = np.ones((rows, n_inputs), np.float32), np.full((rows, 2), 1 / rows, np.float32)
+    parent, target = np.array([1, 1, 2, 2, 0, 0, 0]), np.zeros(rows, np.int64)
+    dw, db = np.ones((n_nodes, n_inputs), np.float32), np.ones(n_nodes, np.float32)
+    rest = h, target, parent, slopes, 0, n_nodes, dw, db
+    COMPILED["tree_gradient"](*rest)  # of the root, and of node 1 below it
+    np.testing.assert_allclose(dw, np.outer([1, 1, 0], h[0]), rtol=1e-6)
+    np.testing.assert_allclose(db, [1, 1, 0], rtol=1e-6)
+    COMPILED["tree_update"](2.0, *rest)
+    np.testing.assert_allclose(dw, np.outer([-1, -1, 0], h[0]), rtol=1e-6)
+    np.testing.assert_allclose(db, [-1, -1, 0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("rows", [1024, 1025, 2050])
 def test_blocks_of_rows_and_columns_leave_nothing_out(rows):
     # More columns than have totals at once, and any share of them gives the same bits.

@@ -5,7 +5,7 @@ import pytest
 
 import fastnn
 from fastnn import L1, L1L2, L2, SGD, Dense, Network
-from fastnn.engine import cores, team
+from fastnn.engine import cores, team, threads
 from fastnn.engine.clock import Shared
 from fastnn.engine.program import aligned
 from tests.networks import SHAPES
@@ -55,14 +55,14 @@ def test_a_trial_of_numbers_of_threads_changes_no_bits(name, on_trial):
 
 
 def test_a_trial_ends_with_the_fastest_number(on_trial, monkeypatch):
-    threads, run = [], team.run_threads
+    used, run = [], threads.run_threads
     monkeypatch.setattr(team, "_fastest", lambda *_: 2)
     monkeypatch.setattr(
-        team, "run_threads", lambda job, n, *rest: threads.append(n) or run(job, n, *rest)
+        threads, "run_threads", lambda job, n, *rest: used.append(n) or run(job, n, *rest)
     )
     network = Network([Dense(8, "relu"), Dense(1)], n_threads=4)
     network.fit(*_problem(4, 1, "mse"), batch_size=10)
-    assert threads == [2, 2]  # the epoch, and the check of its last update
+    assert used == [2, 2]  # the epoch, and the check of its last update
 
 
 def test_the_fastest_is_that_of_the_best_stretches():

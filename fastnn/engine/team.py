@@ -1,23 +1,19 @@
-"""Run programs: start the worker threads, watch them and join them."""
+"""Run programs: try how many threads are fastest, halt for readers, and watch."""
 
-import contextvars
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from fastnn.engine import cores
+from fastnn.engine import cores, threads
 from fastnn.engine.access import Access
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.program import APART, Program, aligned
 from fastnn.engine.worker import compile_predict, compile_worker, predict, work
-from fastnn.kernels.interrupts import interruptible, uninterrupted
+from fastnn.kernels.interrupts import uninterrupted
 
-_POLL_SECONDS = 0.05
 _TRIAL_BATCHES = 16
 _TURNS = 2
 _CLEAR = 0.8
@@ -26,11 +22,6 @@ That saves a second turn, which costs as much as 50 batches.  Smaller numbers ne
 turn: all threads go first, with cold caches, and missing their gain would cost the run more."""
 WORTH_A_TRIAL = 300
 """Fewest batches of a run for which it pays to try how many threads are fastest."""
-_here = threading.local()
-
-
-class StoppedError(Exception):
-    """Raised by :func:`run` in the threads of :func:`run_apart` when they must stop."""
 
 
 @dataclass
@@ -90,11 +81,11 @@ def run(
     Each thread writes the cycles that its steps take to its row of `cycles`, if given; see
     :func:`fastnn.engine.worker.work`.
 
-    Inside :func:`run_apart`, the thread itself is the worker, so nobody calls `watch`.  The
-    reference does not call it either.
+    Inside :func:`~fastnn.engine.threads.run_apart`, the thread itself is the worker, so
+    nobody calls `watch`.  The reference does not call it either.
     """
-    going = _Run(program, n_rows, epochs, backend, watch, cycles, access, pause)
-    going.begin(first_epoch, first_row, brief=updates == 0)
+    going = _Run(program, n_rows, epochs, backend, watch, cycles, access, pause, updates == 0)
+    going.begin(first_epoch, first_row)
     started = time.perf_counter()  # not earlier: compiling is not part of the epoch
     try:
         with uninterrupted(), cores.running():
@@ -122,6 +113,7 @@ class _Run:
         cycles: np.ndarray | None,
         access: Access | None,
         pause: Callable[[], bool] | None,
+        brief: bool,
     ):
         self.program, self.n_rows, self.epochs, self.backend = program, n_rows, epochs, backend
         self.watch, self.cycles, self.access, self.pause = watch, cycles, access, pause
@@ -131,25 +123,28 @@ class _Run:
         self.sums, self.stamps = np.zeros((epochs, 2)), np.zeros(epochs + 1, np.int64)
         self.last = epochs
         """How many epochs to do, which `pause` may lower."""
+        self.before = 0
+        """How many epochs were done before the last pause."""
         self.ended: list[int] = []
         """The threads that have stopped."""
-        self.brief = False
+        self.brief = brief
+        """Whether to end at the first check."""
+        own = threads.own_shared()
+        self.apart = own is not None
+        self.shared = aligned((Shared.SIZE,), np.int64) if brief or own is None else own
 
-    def begin(self, first_epoch: int, first_row: int, brief: bool) -> None:
-        """Set the clocks, and compile; a `brief` run ends at the first check."""
+    def begin(self, first_epoch: int, first_row: int) -> None:
+        """Set the clocks, and compile."""
         program, clocks = self.program, self.clocks
         clocks[:, Clock.THREAD] = np.arange(program.n_threads)
         start = [Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS]
         clocks[0, start] = first_epoch, first_row, program.updates, self.n_rows
-        self.brief, apart = brief, getattr(_here, "shared", None)
-        self.apart = apart is not None
-        self.shared = aligned((Shared.SIZE,), np.int64) if brief or apart is None else apart
         self.shared[Shared.HALT :] = 0  # all but STOP, which may already be set
-        if brief:
+        if self.brief:
             self.stop()
         program.refresh()
         if self.backend == "numba":
-            self.table, _ = program.forward_table if brief else program.table
+            self.table, _ = program.forward_table if self.brief else program.table
             compile_worker(counts=self.cycles is not None)
 
     @property
@@ -189,7 +184,8 @@ class _Run:
 
     def work(self, thread: int) -> None:
         """Do one thread's part of the batches up to the next pause."""
-        clock, sums, stamps = self.clocks[thread], self.left_sums, self.left_stamps
+        clock = self.clocks[thread]
+        sums, stamps = self.sums[self.before : self.last], self.stamps[self.before :]
         try:
             if self.backend == "numpy":
                 self.program.run_reference(clock, self.shared, sums, self.brief)
@@ -203,20 +199,17 @@ class _Run:
     def go_on(self, n_threads: int, batches: int = -1) -> int:
         """Run `batches` more (-1: all remaining); return the cycles of all but the first."""
         clocks = self.clocks
+        self.before = self.done
         self.ended.clear()
         for field in (Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS):
             clocks[:, field] = clocks[0, field]
         clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
         self.shared[Shared.ARRIVED] = 0
-        self.left_sums, self.left_stamps = (
-            self.sums[self.done : self.last],
-            self.stamps[self.done :],
-        )
         # A single batch is not worth a thread that Ctrl-C could interrupt.
         if self.apart or self.backend == "numpy" or (self.brief and n_threads == 1):
             self.work(0)
         else:
-            run_threads(self.work, n_threads, self.stop, self.look)
+            threads.run_threads(self.work, n_threads, self.stop, self.look)
         return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
 
     def try_threads(self) -> None:
@@ -245,8 +238,8 @@ class _Run:
             if not shared[Shared.STOP]:
                 continue
             shared[Shared.STOP] = 0
-            if self.apart and _here.stopped.is_set():
-                raise StoppedError
+            if self.apart and threads.stopped():
+                raise threads.StoppedError
             program.refresh()  # `watch` may have changed parameters
             if not self.goes_on:
                 told = True
@@ -317,114 +310,9 @@ class Kept:
         return not self._shared[Shared.NOT_FINITE]
 
 
-def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int) -> bool:
-    """Call ``job(piece)`` for all pieces until one returns False; return whether none did.
-
-    A thread that finishes a piece takes the next one.  If a job raises, or on Ctrl-C, no further
-    piece starts before the exception propagates.
-    """
-    waiting = iter(list(pieces))
-    went_on = True
-
-    def stop():
-        nonlocal went_on
-        went_on = False
-
-    def body(_):
-        for piece in waiting:
-            if not (went_on and job(piece)):
-                stop()
-                return
-
-    with cores.running():
-        if n_threads == 1:
-            body(0)
-        else:
-            run_threads(body, n_threads, stop)
-    return went_on
-
-
 def _epoch_seconds(stamps, elapsed, epochs):
     """Divide a run's time among its epochs by the cycle counter, or equally without one."""
     ticks = np.diff(stamps).astype(np.float64)
     if len(ticks) == 0 or ticks.min() <= 0:
         return np.full(epochs, elapsed / max(1, len(ticks)))
     return elapsed * ticks / ticks.sum()
-
-
-def run_apart(job: Callable[[int], None], n_threads: int) -> None:
-    """Run job(0) ... job(n_threads - 1) concurrently; each thread runs its programs alone.
-
-    On Ctrl-C, each program stops at its next step boundary and raises StoppedError in its job.  The
-    exception propagates when all jobs have ended.
-    """
-    shared, stopped = aligned((n_threads, APART), np.int64), threading.Event()
-
-    def alone(thread):
-        _here.shared, _here.stopped = shared[thread], stopped
-        with cores.at_most(1):
-            job(thread)
-
-    def stop():
-        stopped.set()  # readers stop programs too, for a moment
-        shared[:, Shared.STOP] = 1
-
-    run_threads(alone, n_threads, stop)
-
-
-def run_threads(
-    job: Callable[[int], None],
-    n_threads: int,
-    stop: Callable[[], None],
-    watch: Callable[[], None] | None = None,
-) -> None:
-    """Run job(0) ... job(n_threads - 1) concurrently; return or raise when all have ended.
-
-    Meanwhile `watch()` is called about 20 times a second.  If it raises, or on Ctrl-C, `stop()` is
-    called, which must make the jobs end.  The exception propagates when they have ended.
-
-    Jobs run in the caller's context: callbacks find its decimal precision and NumPy's error state.
-    """
-    ready, ended = threading.Event(), threading.Semaphore(0)
-    cancelled = False
-    failures: list[BaseException] = []
-    spread = cores.Spread()
-
-    def body(thread):
-        ready.wait()
-        if cancelled:
-            return
-        try:
-            spread.settle()
-            job(thread)
-        except BaseException as error:  # re-raised in the caller below
-            failures.append(error)
-        finally:
-            ended.release()
-
-    threads: list[threading.Thread] = []
-    # Ctrl-C would leave the locks of threads and events locked, and not wait for the workers, which
-    # write to buffers that die with this call.
-    with uninterrupted():
-        try:
-            for thread in range(n_threads):
-                within = contextvars.copy_context().run
-                threads.append(threading.Thread(target=within, args=(body, thread), daemon=True))
-                threads[-1].start()
-            ready.set()
-            for _ in threads:
-                while not ended.acquire(timeout=_POLL_SECONDS):
-                    with interruptible():
-                        if watch is not None:
-                            watch()
-        except BaseException:
-            cancelled = not ready.is_set()
-            stop()
-            ready.set()
-            raise
-        finally:
-            for started in threads:
-                if started.is_alive():
-                    started.join()
-    if failures:
-        raise failures[0]

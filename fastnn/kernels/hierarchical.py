@@ -13,9 +13,16 @@ References
 F. Morin and Y. Bengio, "Hierarchical Probabilistic Neural Network Language Model", AISTATS 2005.
 """
 
+import numpy as np
+
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import copysign, exp_nonpositive, sigmoid, softplus
 from fastnn.kernels.jit import REASSOCIATE, njit
+from fastnn.kernels.memory import elements_at, stack_buffer
+from fastnn.kernels.sums import BLOCK
+
+_TOTALS = 2**15
+_BYTES = 8 * _TOTALS
 
 
 @kernel("mk m<t nk n t<n t md! m!", fastmath=REASSOCIATE)
@@ -102,8 +109,49 @@ def tree_backward(target, w, parent, side, row_scale, slopes, dh):
 
 
 @njit
+def _add_very_many(factor, h, target, parent, slopes, first, last, w, b):
+    """Do as :func:`_add_rows`, but sum in float64 and round once; see :mod:`fastnn.kernels.sums`.
+
+    The totals of some nodes and columns fit on the stack at a time; the last column is that of `b`.
+    """
+    n_classes, columns, sums = parent.shape[0] - w.shape[0], h.shape[1], stack_buffer(_BYTES)
+    width = min(columns + 1, _TOTALS)
+    height = _TOTALS // width
+    for low in range(first, last, height):
+        high = min(low + height, last)
+        for left in range(0, columns + 1, width):
+            count, with_b = np.uint64(min(width, columns - left)), left + width > columns
+            total = elements_at(0.0, sums)
+            for place in range((high - low) * width):
+                total[place] = 0.0
+            for i in range(h.shape[0]):
+                item, row = target[i], h[i, left:]
+                for place in range(slopes.shape[1]):
+                    node = parent[item]
+                    if low <= node < high:
+                        slope = np.float64(slopes[i, place])
+                        total = elements_at(0.0, sums + 8 * (node - low) * width)
+                        for j in range(count):
+                            total[j] += slope * row[j]
+                        if with_b:
+                            total[count] += slope
+                    if node == 0:
+                        break
+                    item = n_classes + node
+            for node in range(low, high):
+                total = elements_at(0.0, sums + 8 * (node - low) * width)
+                for j in range(count):
+                    w[node, left + j] += factor * total[j]
+                if with_b:
+                    b[node] += factor * total[count]
+
+
+@njit
 def _add_rows(factor, h, target, parent, slopes, first, last, w, b):
     """Add `factor` times the gradient of nodes first ... last - 1 to them, row by row."""
+    if h.shape[0] > BLOCK:
+        _add_very_many(factor, h, target, parent, slopes, first, last, w, b)
+        return
     n_classes = parent.shape[0] - w.shape[0]
     for i in range(h.shape[0]):
         item = target[i]

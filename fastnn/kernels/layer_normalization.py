@@ -23,7 +23,16 @@ from fastnn.kernels.elementary import fma
 from fastnn.kernels.jit import REASSOCIATE, inlined, njit
 from fastnn.kernels.memory import stack_buffer
 from fastnn.kernels.rows import columns
-from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
+from fastnn.kernels.sums import (
+    BLOCK,
+    TOTALS_BYTES,
+    blocks,
+    carry,
+    columns_of,
+    parts,
+    quarters,
+    rows_of,
+)
 
 
 @njit(fastmath=REASSOCIATE)
@@ -96,10 +105,7 @@ def layer_norm_forward(x, epsilon, gamma, beta, mean, inverse, out):
 @inlined
 def _add_gradients(x, mean, inverse, dy, begin, end, low, high, dgamma, dbeta):
     """Write the sums over rows begin ... end - 1."""
-    quarter = (end - begin) // np.uint64(4)  # four rows at a time, as in column_sums
-    second = begin + quarter
-    third = second + quarter
-    fourth = third + quarter
+    quarter, second, third, fourth, rest = quarters(begin, end)
     for j in range(low, high):
         dgamma[j] = 0
         dbeta[j] = 0
@@ -116,7 +122,7 @@ def _add_gradients(x, mean, inverse, dy, begin, end, low, high, dgamma, dbeta):
             normal3 = (x[at3, j] - mean3) * inverse3
             dbeta[j] = dbeta[j] + dy0 + dy1 + dy2 + dy3
             dgamma[j] = dgamma[j] + dy0 * normal0 + dy1 * normal1 + dy2 * normal2 + dy3 * normal3
-    for i in range(fourth + quarter, end):
+    for i in range(rest, end):
         mean0, inverse0 = mean[i], inverse[i]
         for j in range(low, high):
             dbeta[j] += dy[i, j]

@@ -22,16 +22,22 @@ from fastnn.kernels.elementary import fma
 from fastnn.kernels.jit import inlined
 from fastnn.kernels.memory import stack_buffer
 from fastnn.kernels.rows import columns
-from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
+from fastnn.kernels.sums import (
+    BLOCK,
+    TOTALS_BYTES,
+    blocks,
+    carry,
+    columns_of,
+    parts,
+    quarters,
+    rows_of,
+)
 
 
 @inlined
 def _add_differences(x, begin, end, low, high, out):
     """Write the sums of rows begin ... end - 1 less the first row of all."""
-    quarter = (end - begin) // np.uint64(4)  # four rows at a time, as in column_sums
-    second = begin + quarter
-    third = second + quarter
-    fourth = third + quarter
+    quarter, second, third, fourth, rest = quarters(begin, end)
     for j in range(low, high):
         out[j] = 0
     for i in range(quarter):
@@ -40,7 +46,7 @@ def _add_differences(x, begin, end, low, high, out):
             away0, away1 = x[begin + i, j] - start, x[second + i, j] - start
             away2, away3 = x[third + i, j] - start, x[fourth + i, j] - start
             out[j] += (away0 + away1) + (away2 + away3)
-    for i in range(fourth + quarter, end):
+    for i in range(rest, end):
         for j in range(low, high):
             out[j] += x[i, j] - x[0, j]
 
@@ -51,10 +57,7 @@ def _add_squares(x, begin, end, low, high, mean, out):
 
     Those of the first rows are added to what there is.
     """
-    quarter = (end - begin) // np.uint64(4)
-    second = begin + quarter
-    third = second + quarter
-    fourth = third + quarter
+    quarter, second, third, fourth, rest = quarters(begin, end)
     if begin > 0:
         for j in range(low, high):
             out[j] = 0
@@ -64,7 +67,7 @@ def _add_squares(x, begin, end, low, high, mean, out):
             away2, away3 = x[third + i, j] - mean[j], x[fourth + i, j] - mean[j]
             squares = fma(away1, away1, away0 * away0)
             out[j] += squares + fma(away3, away3, away2 * away2)
-    for i in range(fourth + quarter, end):
+    for i in range(rest, end):
         for j in range(low, high):
             away0 = x[i, j] - mean[j]
             out[j] = fma(away0, away0, out[j])
@@ -179,10 +182,7 @@ def batch_norm_forward(x, mean, inverse, gamma, beta, out):
 @inlined
 def _add_gradients(x, mean, dy, begin, end, low, high, dgamma, dbeta):
     """Write the sums over rows begin ... end - 1 of ``dy * (x - mean)`` and of `dy`."""
-    quarter = (end - begin) // np.uint64(4)
-    second = begin + quarter
-    third = second + quarter
-    fourth = third + quarter
+    quarter, second, third, fourth, rest = quarters(begin, end)
     for j in range(low, high):
         dgamma[j] = 0
         dbeta[j] = 0
@@ -194,7 +194,7 @@ def _add_gradients(x, mean, dy, begin, end, low, high, dgamma, dbeta):
             away2, away3 = x[at2, j] - mean[j], x[at3, j] - mean[j]
             dbeta[j] = dbeta[j] + dy0 + dy1 + dy2 + dy3
             dgamma[j] = dgamma[j] + dy0 * away0 + dy1 * away1 + dy2 * away2 + dy3 * away3
-    for i in range(fourth + quarter, end):
+    for i in range(rest, end):
         for j in range(low, high):
             dbeta[j] += dy[i, j]
             dgamma[j] += dy[i, j] * (x[i, j] - mean[j])

@@ -14,7 +14,16 @@ from fastnn.kernels.contract import kernel
 from fastnn.kernels.jit import REASSOCIATE, inlined, njit
 from fastnn.kernels.memory import stack_buffer
 from fastnn.kernels.rows import columns
-from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
+from fastnn.kernels.sums import (
+    BLOCK,
+    TOTALS_BYTES,
+    blocks,
+    carry,
+    columns_of,
+    parts,
+    quarters,
+    rows_of,
+)
 
 _SMALL, _LARGE = 1e-280, 1e300
 """Between these, a sum of squares has kept its digits."""
@@ -73,17 +82,14 @@ def bound(low, high, w):
 @inlined
 def _add_squares(w, begin, end, low, high, out):
     """Write the sums of the squares of rows begin ... end - 1."""
-    quarter = (end - begin) // np.uint64(4)  # four rows at a time, as in column_sums
-    second = begin + quarter
-    third = second + quarter
-    fourth = third + quarter
+    quarter, second, third, fourth, rest = quarters(begin, end)
     for j in range(low, high):
         out[j] = 0
     for i in range(quarter):
         for j in range(low, high):
             w0, w1, w2, w3 = w[begin + i, j], w[second + i, j], w[third + i, j], w[fourth + i, j]
             out[j] = out[j] + w0 * w0 + w1 * w1 + w2 * w2 + w3 * w3
-    for i in range(fourth + quarter, end):
+    for i in range(rest, end):
         for j in range(low, high):
             out[j] += w[i, j] * w[i, j]
 

@@ -5,7 +5,16 @@ import numpy as np
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.jit import REASSOCIATE, inlined
 from fastnn.kernels.memory import address_of, prefetch_rows, rewrite, stack_buffer
-from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
+from fastnn.kernels.sums import (
+    BLOCK,
+    TOTALS_BYTES,
+    blocks,
+    carry,
+    columns_of,
+    parts,
+    quarters,
+    rows_of,
+)
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -260,10 +269,7 @@ def flag_not_finite(a, flag):
 @inlined
 def _add_rows(a, begin, end, low, high, out):
     """Write the sums of rows begin ... end - 1."""
-    quarter = (end - begin) // np.uint64(4)
-    second = begin + quarter
-    third = second + quarter
-    fourth = third + quarter
+    quarter, second, third, fourth, rest = quarters(begin, end)
     for j in range(low, high):
         out[j] = 0
     # Add one row from each quarter at a time, so that sums are read and written a quarter as often
@@ -274,7 +280,7 @@ def _add_rows(a, begin, end, low, high, out):
         for j in range(low, high):
             sums = out[j] + a[begin + i, j] + a[second + i, j]
             out[j] = sums + a[third + i, j] + a[fourth + i, j]
-    for i in range(fourth + quarter, end):
+    for i in range(rest, end):
         for j in range(low, high):
             out[j] += a[i, j]
 

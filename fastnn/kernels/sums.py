@@ -54,6 +54,20 @@ def rows_of(block, rows):
 
 
 @inlined
+def quarters(begin, end):
+    """Return the length of a quarter of rows begin ... end - 1, and where all that follows begins.
+
+    Up to three rows are left over.  A kernel that adds a row of each quarter at a time reads and
+    writes its sums a quarter as often.
+    """
+    quarter = (end - begin) // np.uint64(4)
+    second = begin + quarter
+    third = second + quarter
+    fourth = third + quarter
+    return quarter, second, third, fourth, fourth + quarter
+
+
+@inlined
 def carry(begin, ends, low, high, sums, totals):
     """Add a block's sums to the totals; if the block `ends` the rows, write the totals over them.
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn.engine import cores, team
+from fastnn.engine import cores, team, threads
 from fastnn.inputs import checks
 from fastnn.inputs.settings import revision
 from fastnn.kernels.interrupts import uninterrupted
@@ -150,7 +150,7 @@ class Predictor:
                     here = np.ascontiguousarray(here, out.dtype)
             return self._run(here, out[first : first + piece], free, rows)
 
-        return team.share_out(job, range(0, len(x), piece), n_threads)
+        return threads.share_out(job, range(0, len(x), piece), n_threads)
 
     def _run(self, x, out, free, rows) -> bool:
         """Run a free or new program for batches of `rows` rows; return whether `x` is finite."""
