@@ -58,7 +58,10 @@ CASES = (
     tree("tree_forward", terms="k", side=_sides),
     tree("tree_backward", side=_sides, row_scale=uniform),
     tree("tree_update", terms="m", float64=True, rate=0.3, slopes=_slopes, **_SOME_NODES),
-    tree("tree_gradient", terms="m", float64=True, slopes=_slopes, dw=normal, db=normal, **_SOME_NODES),
+    tree(
+        "tree_gradient", terms="m", float64=True, slopes=_slopes, dw=normal, db=normal,
+        **_SOME_NODES,
+    ),
     # Every node of this one splits one class off.
     case(
         "tree_probabilities", terms="n", sizes={"c": "n+1"},
