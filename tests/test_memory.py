@@ -11,7 +11,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 from bench import memory
 from fastnn import L1L2, Adam, Dense, Network
-from fastnn.engine import team
+from fastnn.engine import team, threads
 from fastnn.training.lowering import Data, Order, training
 
 EPOCHS = 100
@@ -109,7 +109,7 @@ def _heap():
 
 
 def test_the_heap_stays_as_it_is_while_epochs_run(monkeypatch):
-    monkeypatch.setattr(team, "_POLL_SECONDS", 0.002)
+    monkeypatch.setattr(threads, "_POLL_SECONDS", 0.002)
     used, program = _heap(), _program("sgd", 1)
     seen = np.zeros((10_000, 2), np.int64)
     looks = 0
