@@ -284,9 +284,13 @@ class Custom(CustomMixin, Activation):
     """
 
     def __init__(self, forward, backward, name: str | None = None):
-        self._adopt(name, forward, {entry.name for entry in TABLE.values()}, "activation")
-        self._kernels = activation_kernels(forward, backward)
+        taken = {entry.name for entry in TABLE.values()}
+        self._adopt(name, (forward, backward), taken, "activation")
+        self._compile()
         self.elementwise = n_arguments(forward) == 1
+
+    def _compile(self):
+        self._kernels = activation_kernels(*self.functions_)
 
     @property
     def forward(self):

@@ -33,6 +33,7 @@ __all__ = [
     "array_view",
     "cgutils",
     "compile_for",
+    "compile_options",
     "compile_within",
     "fastmath_flags",
     "insert",
@@ -95,6 +96,12 @@ def compile_for(dispatcher: Any, kinds: tuple[Any, ...]) -> None:
 def fastmath_flags(dispatcher: Any) -> set[str]:
     """Return the fast-math flags that a dispatcher was made with."""
     return dispatcher.targetoptions["fastmath"]
+
+
+def compile_options(dispatcher: Any) -> tuple[Any, ...]:
+    """Return what a dispatcher was made with, besides its function."""
+    signatures = () if dispatcher._can_compile else tuple(dispatcher.nopython_signatures)
+    return *sorted(dispatcher.targetoptions.items()), *dispatcher.locals.items(), *signatures
 
 
 def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -> CFunc:

@@ -93,8 +93,11 @@ class Custom(CustomMixin, Loss):
     def __init__(self, forward, backward, target: str = "real", name: str | None = None):
         kinds = ("real", "count", "binary", "sign", "class")
         self.target = checks.one_of(target, "target", kinds)
-        self._adopt(name, forward, {entry.name for entry in TABLE.values()}, "loss")
-        self._kernels = loss_kernels(forward, backward, labels=target == "class")
+        self._adopt(name, (forward, backward), {entry.name for entry in TABLE.values()}, "loss")
+        self._compile()
+
+    def _compile(self):
+        self._kernels = loss_kernels(*self.functions_, labels=self.target == "class")
 
     @property
     def forward(self):

@@ -1,0 +1,68 @@
+"""When two functions of users compile to the same code."""
+
+import inspect
+import types
+from typing import Any
+
+import numpy as np
+from numba.extending import is_jitted
+
+from fastnn.kernels.numba_internals import compile_options
+
+_NUMBERS = bool, int, float, complex, str, bytes, type(None)
+_TYPES = {bool, int, float, *np.sctypeDict.values()}
+_MODULES = "math", "numpy"
+"""Modules whose contents do not change."""
+
+
+def same_code(function: Any) -> Any:
+    """Return a value that compiled functions have in common if they compute the same, or None.
+
+    It holds a function's instructions and all that these refer to, because Numba compiles the
+    values of global variables and closures in.  It is None for a function that refers to anything
+    but numbers, texts, tuples of them, NumPy, `math` and other compiled functions.
+
+    Examples
+    --------
+    >>> import numba
+    >>> def power(exponent):
+    ...     return numba.njit(lambda x: x**exponent)
+    >>> same_code(power(2)) == same_code(power(2)), same_code(power(2)) == same_code(power(2.0))
+    (True, False)
+    """
+    try:
+        return _meaning(function)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _meaning(value: Any) -> Any:
+    if type(value) in _NUMBERS:
+        return type(value), repr(value)  # tells -0.0 from 0.0, and NaN equals NaN
+    if type(value) in (tuple, list, set, frozenset):
+        return type(value), *map(_meaning, value)
+    if isinstance(value, types.ModuleType) and value.__name__ in _MODULES:
+        return value.__name__
+    if isinstance(value, types.BuiltinFunctionType | np.ufunc) or value in _TYPES:
+        return value
+    if not is_jitted(value):
+        raise TypeError(f"{value!r} may change")
+    function = value.py_func
+    code, outside = function.__code__, inspect.getclosurevars(function)
+    constants = [
+        _meaning(each) for each in code.co_consts
+    ]  # a function within has names of its own
+    used = {**outside.globals, **outside.nonlocals}
+    return (
+        *(code.co_code, code.co_exceptiontable, code.co_names, code.co_varnames),
+        *(code.co_argcount, code.co_kwonlyargcount, code.co_flags, code.co_freevars),
+        *constants,
+        *((name, _meaning(each)) for name, each in used.items()),
+        *((name, id(each)) for name, each in outside.builtins.items()),
+        _meaning((function.__defaults__, tuple((function.__kwdefaults__ or {}).items()))),
+        *map(_option, compile_options(value)),
+    )
+
+
+def _option(option: Any) -> Any:
+    return _meaning(option) if isinstance(option, tuple) else option
