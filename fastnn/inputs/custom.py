@@ -13,7 +13,7 @@ from numba.extending import is_jitted
 from fastnn.inputs.same_code import same_code
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.kernels.jit import njit
-from fastnn.kernels.numba_internals import NumbaError, compile_for
+from fastnn.kernels.numba_internals import NumbaError, compile_for, dumps
 
 Pair = tuple[Callable[..., None], Callable[..., None]]
 """A compiled kernel and its twin, which runs as plain Python."""
@@ -52,13 +52,7 @@ class CustomMixin:
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).copy()
         del state["_kernels"]
-        try:
-            pickle.dumps(self.functions_)  # Numba pickles their source, wherever they are defined
-        except Exception as error:
-            raise pickle.PicklingError(
-                f"{self!r} cannot be pickled, because its functions use something that cannot: "
-                f"{error}; they may use numbers, arrays, modules and other compiled functions"
-            ) from error
+        pickled(self.functions_, repr(self))  # or says why not
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -77,6 +71,23 @@ class CustomMixin:
 
     def __repr__(self) -> str:
         return f"Custom({self.name!r})"
+
+
+def pickled(functions: Any, name: str) -> bytes:
+    """Return functions as bytes for `pickle.loads`, also those that no import would find.
+
+    Raises
+    ------
+    PicklingError
+        If they refer to something that cannot be pickled.
+    """
+    try:
+        return dumps(functions)
+    except Exception as error:
+        raise pickle.PicklingError(
+            f"{name} cannot be pickled, because it uses something that cannot: {error}; it may use "
+            "numbers, arrays, modules and other functions"
+        ) from error
 
 
 def restored(config: Any, custom: Mapping[str, Any] | None) -> Any:

@@ -49,9 +49,7 @@ def _meaning(value: Any) -> Any:
         raise TypeError(f"{value!r} may change")
     function = value.py_func
     code, outside = function.__code__, inspect.getclosurevars(function)
-    constants = [
-        _meaning(each) for each in code.co_consts
-    ]  # a function within has names of its own
+    constants = [_meaning(each) for each in code.co_consts]  # none of them code
     used = {**outside.globals, **outside.nonlocals}
     return (
         *(code.co_code, code.co_exceptiontable, code.co_names, code.co_varnames),

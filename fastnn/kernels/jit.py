@@ -83,8 +83,8 @@ def _dispatcher(function, **options):
     """Do what ``numba.njit`` does, or say why it would do nothing."""
     if numba.config.DISABLE_JIT:
         raise RuntimeError(
-            "NUMBA_DISABLE_JIT is set, and fastnn's kernels run only compiled: unset it, and choose "
-            'backend="numpy" for networks whose arithmetic should run as plain Python'
+            "NUMBA_DISABLE_JIT is set, and fastnn's kernels run only if they are compiled: unset it"
+            ' (backend="numpy" lets a network compute as plain Python)'
         )
     return numba.njit(error_model="numpy", **options)(function)
 

@@ -35,6 +35,7 @@ __all__ = [
     "compile_for",
     "compile_options",
     "compile_within",
+    "dumps",
     "fastmath_flags",
     "insert",
     "ir",
