@@ -162,9 +162,6 @@ def test_a_dispatcher_has_the_attributes_that_we_set_and_read(internals):
     assert {"_cache", "locals", "targetoptions"} <= set(vars(made))
     assert internals.fastmath_flags(made) == {"nsz"}
     assert ("fastmath", {"nsz"}) in internals.compile_options(made)
-    typed = numba.njit("f8(f8)")(lambda x: x)
-    signature = internals.compile_options(typed)[-1]
-    assert signature == types.float64(types.float64) not in internals.compile_options(made)
 
 
 def test_a_call_compiles_in_our_block_once_for_each_type(internals):

@@ -1,5 +1,6 @@
 """When two functions of users compile to the same code."""
 
+import contextlib
 import inspect
 import types
 from typing import Any
@@ -20,7 +21,8 @@ def same_code(function: Any) -> Any:
 
     It holds a function's instructions and all that these refer to, because Numba compiles the
     values of global variables and closures in.  It is None for a function that refers to anything
-    but numbers, texts, tuples of them, NumPy, `math` and other compiled functions.
+    but numbers, texts, tuples and lists of them, NumPy, `math` and other compiled functions, or
+    that was already compiled, with values that may have changed since.
 
     Examples
     --------
@@ -30,10 +32,12 @@ def same_code(function: Any) -> Any:
     >>> same_code(power(2)) == same_code(power(2)), same_code(power(2)) == same_code(power(2.0))
     (True, False)
     """
-    try:
-        return _meaning(function)
-    except (TypeError, ValueError, RecursionError):
-        return None
+    own = vars(function)
+    if "fastnn_code" not in own:  # it stays what it is when a global variable changes later
+        own["fastnn_code"] = None
+        with contextlib.suppress(TypeError, ValueError):
+            own["fastnn_code"] = None if function.signatures else _code(function)
+    return own["fastnn_code"]
 
 
 def _meaning(value: Any) -> Any:
@@ -45,9 +49,13 @@ def _meaning(value: Any) -> Any:
         return value.__name__
     if isinstance(value, types.BuiltinFunctionType | np.ufunc) or value in _TYPES:
         return value
-    if not is_jitted(value):
+    if not is_jitted(value) or (code := same_code(value)) is None:
         raise TypeError(f"{value!r} may change")
-    function = value.py_func
+    return code
+
+
+def _code(compiled: Any) -> tuple[Any, ...]:
+    function = compiled.py_func
     code, outside = function.__code__, inspect.getclosurevars(function)
     constants = [_meaning(each) for each in code.co_consts]  # none of them code
     used = {**outside.globals, **outside.nonlocals}
@@ -58,9 +66,5 @@ def _meaning(value: Any) -> Any:
         *((name, _meaning(each)) for name, each in used.items()),
         *((name, id(each)) for name, each in outside.builtins.items()),
         _meaning((function.__defaults__, tuple((function.__kwdefaults__ or {}).items()))),
-        *map(_option, compile_options(value)),
+        _meaning(compile_options(compiled)),
     )
-
-
-def _option(option: Any) -> Any:
-    return _meaning(option) if isinstance(option, tuple) else option

@@ -101,8 +101,7 @@ def fastmath_flags(dispatcher: Any) -> set[str]:
 
 def compile_options(dispatcher: Any) -> tuple[Any, ...]:
     """Return what a dispatcher was made with, besides its function."""
-    signatures = () if dispatcher._can_compile else tuple(dispatcher.nopython_signatures)
-    return *sorted(dispatcher.targetoptions.items()), *dispatcher.locals.items(), *signatures
+    return *dispatcher.targetoptions.items(), *dispatcher.locals.items()
 
 
 def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -> CFunc:
