@@ -268,7 +268,7 @@ class Custom(CustomMixin, Activation):
     -----
     Rows must not depend on each other, because threads share them.  Layers default to Glorot's
     initializer.  Every process recompiles the functions.  They must not raise, because an exception
-    cannot leave compiled training.  With ``backend="numpy"`` they run as plain Python.  About memory
+    cannot leave compiled training.  With ``backend="numpy"`` they run as plain Python.  For memory
     and pickling see :class:`fastnn.losses.Custom`.
 
     Examples

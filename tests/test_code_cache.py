@@ -274,6 +274,17 @@ def test_a_cache_within_a_sticky_folder_is_used(tmp_path):
 
 
 @posix
+def test_a_circle_of_links_where_the_directory_should_be(tmp_path):
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with (
+        pytest.warns(RuntimeWarning, match="damaged"),
+        pytest.warns(RuntimeWarning, match="cannot be written"),
+    ):
+        assert start(tmp_path / "one" / "cache") is None
+
+
+@posix
 def test_what_is_written_is_private(tmp_path):
     before = os.umask(0)
     try:

@@ -28,8 +28,7 @@ def exposure(folder: Path) -> str:
     if sys.platform == "win32":  # whose folders have no such bits
         return ""
     try:
-        for place in _way(str(folder)):
-            found = os.lstat(place)
+        for place, found in _way(str(folder)):
             if problem := exposed_owner(found):
                 return f"{place} {problem}"
             if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o022:
@@ -43,18 +42,21 @@ def exposure(folder: Path) -> str:
 
 def exposed_owner(found: os.stat_result) -> str:
     """Return that something belongs to another user than this one or the system's, or ""."""
-    if sys.platform == "win32" or found.st_uid in (os.geteuid(), 0, os.stat("/").st_uid):
+    if sys.platform == "win32" or found.st_uid in (os.geteuid(), 0):
+        return ""
+    if found.st_uid == os.stat("/").st_uid:  # in a container, where the system's user has a number
         return ""
     return f"belongs to another user (number {found.st_uid})"
 
 
-def _way(path: str) -> Iterator[str]:
+def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield each folder and link that the system passes on its way to `path`."""
     here = os.path.sep
-    yield here
+    yield here, os.lstat(here)
     for part in filter(None, path.split(os.path.sep)):
         folder, here = here, os.path.join(here, part)
-        yield here
-        os.stat(here)  # raises if there is nothing, or a circle of links
-        if os.path.islink(here):
+        found = os.lstat(here)
+        yield here, found
+        if stat.S_ISLNK(found.st_mode):
+            os.stat(here)  # raises for a circle of links
             yield from _way(os.path.join(folder, os.readlink(here)))
