@@ -268,7 +268,8 @@ class Custom(CustomMixin, Activation):
     -----
     Rows must not depend on each other, because threads share them.  Layers default to Glorot's
     initializer.  Every process recompiles the functions.  They must not raise, because an exception
-    cannot leave compiled training.  With ``backend="numpy"`` they run as plain Python.
+    cannot leave compiled training.  With ``backend="numpy"`` they run as plain Python.  For memory
+    and pickling see :class:`fastnn.losses.Custom`.
 
     Examples
     --------
@@ -284,9 +285,13 @@ class Custom(CustomMixin, Activation):
     """
 
     def __init__(self, forward, backward, name: str | None = None):
-        self._adopt(name, forward, {entry.name for entry in TABLE.values()}, "activation")
-        self._kernels = activation_kernels(forward, backward)
+        taken = {entry.name for entry in TABLE.values()}
+        self._adopt(name, (forward, backward), taken, "activation")
+        self._compile()
         self.elementwise = n_arguments(forward) == 1
+
+    def _compile(self):
+        self._kernels = activation_kernels(*self.functions_)
 
     @property
     def forward(self):

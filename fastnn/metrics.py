@@ -10,6 +10,7 @@ fastnn's *losses* sum over a row's outputs.
 """
 
 import math
+import pickle
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.checks import one_of, positive_int
+from fastnn.inputs.custom import pickled
 from fastnn.inputs.precision import is_constant
 
 Function = Callable[..., float]
@@ -269,7 +271,7 @@ def get(metric: Any, target: str) -> Metric:
                 f"{', '.join(TABLE)}) or a function of (y, prediction)"
             )
         name = getattr(metric, "__name__", type(metric).__name__)
-        return Metric(name, _unweighted(metric), (target,), None, builtin=False)
+        return Metric(name, _Unweighted(metric), (target,), None, builtin=False)
     top = _TOP_K.fullmatch(metric)
     entry = (
         (TopK(int(top[1])), ("class",), True) if top else TABLE[one_of(metric, "metrics", TABLE)]
@@ -330,5 +332,20 @@ def activated(outputs: np.ndarray, activation: str | None) -> np.ndarray:
     return np.exp(outputs) if activation == "exponential" else outputs
 
 
-def _unweighted(function: Callable[[np.ndarray, np.ndarray], Any]) -> Function:
-    return lambda y, prediction, sample_weight=None: function(y, prediction)
+class _Unweighted:
+    """A user's function as one that takes weights too."""
+
+    def __init__(self, function: Callable[[np.ndarray, np.ndarray], Any]):
+        self.function = function
+
+    def __call__(
+        self, y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> Any:
+        return self.function(y, prediction)
+
+    def __getstate__(self) -> bytes:
+        name = getattr(self.function, "__name__", "function")
+        return pickled(self.function, f"the metric {name!r}")
+
+    def __setstate__(self, state: bytes) -> None:
+        self.function = pickle.loads(state)

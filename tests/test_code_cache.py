@@ -5,9 +5,9 @@ import os
 import shutil
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numba
-import numpy as np
 import pytest
 
 from fastnn.kernels import code_cache
@@ -23,20 +23,29 @@ def triple(x):
     return 3 * x
 
 
+INTEGER = (numba.int64,)
+TARGET = numba.njit(double).targetctx
+CODE = b"the compiled code"
+
+
 @pytest.fixture(autouse=True)
 def told(monkeypatch):
-    """Let each test be a process that has not been told of anything."""
-    found = set()
-    monkeypatch.setattr(code_cache, "_told", found)
-    return found
+    """Let each test be a process that has not been told of anything, and compiles in no time."""
+    monkeypatch.setattr(code_cache, "_told", set())
+    monkeypatch.setattr(code_cache, "packed", lambda compiled: CODE)
+    monkeypatch.setattr(code_cache, "unpacked", lambda content, _: content)
 
 
-def called(function, folder, *arguments):
-    """Return what a function gives in a new process, and whether it had to be compiled."""
-    made = numba.njit(function)
-    set_cache(made, CodeCache(function, lambda: folder))
-    found = [made(argument) for argument in arguments]
-    return found, sum(made.stats.cache_misses.values())
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+
+
+def start(folder, function=double, signature=INTEGER):
+    """Return what a new process loads; without it, it compiles and stores."""
+    cache = CodeCache(function, lambda: folder)
+    loaded = cache.load_overload(signature, TARGET)
+    if loaded is None:
+        cache.save_overload(signature, SimpleNamespace(target_context=TARGET))
+    return loaded
 
 
 def only(folder):
@@ -45,13 +54,24 @@ def only(folder):
     return path
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
+@pytest.fixture
+def stored(tmp_path):
     """The file of `double` for integers, whole."""
-    folder = tmp_path_factory.mktemp("stored")
-    assert called(double, folder, 3) == ([6], 1)
-    assert called(double, folder, 3) == ([6], 0)
+    folder = tmp_path / "cache"
+    assert start(folder) is None
+    assert start(folder) == CODE
     return only(folder)
+
+
+def test_what_is_compiled_is_loaded_and_run(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    misses = []
+    for _ in range(2):
+        made = numba.njit(double)
+        set_cache(made, CodeCache(double, lambda: tmp_path))
+        assert made(3) == 6
+        misses.append(sum(made.stats.cache_misses.values()))
+    assert misses == [1, 0]
 
 
 def emptied(path):
@@ -80,63 +100,70 @@ def unreadable(path):
     path.symlink_to(path.name)  # to itself: nobody can open it, not even the superuser
 
 
-@pytest.mark.parametrize(
-    "damage", [emptied, halved, lengthened, overwritten, a_directory, unreadable]
-)
-def test_what_is_damaged_is_compiled_again_and_written_again(stored, tmp_path, damage):
-    path = tmp_path / "cache" / stored.name
-    path.parent.mkdir()
-    shutil.copy(stored, path)
-    damage(path)
-    with pytest.warns(RuntimeWarning, match=f"{path.parent} is damaged .*compiled again"):
-        assert called(double, path.parent, 3) == ([6], 1)
-    assert called(double, path.parent, 3) == ([6], 0)
-    assert not list(path.parent.glob("*.tmp"))
+def a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_device(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def writable_by_others(path):
+    path.chmod(0o666)
+
+
+DAMAGES = [emptied, halved, lengthened, overwritten, a_directory]
+if os.name != "nt":
+    DAMAGES += [unreadable, a_pipe, a_device, writable_by_others]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_is_compiled_again_and_written_again(stored, damage):
+    damage(stored)
+    with pytest.warns(RuntimeWarning, match=f"{stored.parent} is damaged .*compiled again"):
+        assert start(stored.parent) is None
+    assert start(stored.parent) == CODE
+    assert only(stored.parent).suffix == ".nbc"
 
 
 def test_every_flipped_bit_is_noticed(stored, monkeypatch):
-    whole, rng = stored.read_bytes(), np.random.default_rng(0)
-    loaded = []
-    monkeypatch.setattr(code_cache, "unpacked", lambda content, _: loaded.append(content))
+    whole = stored.read_bytes()
     monkeypatch.setattr(code_cache, "_tell", lambda *_: None)
     cache = CodeCache(double, lambda: stored.parent)
-    target = numba.njit(double).targetctx
-    for place in [*range(40), *rng.integers(0, len(whole), 200)]:
+    for place in range(8 * len(whole)):
         changed = bytearray(whole)
-        changed[place] ^= 1 << int(rng.integers(8))
+        changed[place // 8] ^= 1 << place % 8
         stored.write_bytes(changed)
-        assert cache.load_overload((numba.int64,), target) is None
-    assert not loaded
+        assert cache.load_overload(INTEGER, TARGET) is None
     stored.write_bytes(whole)
-    cache.load_overload((numba.int64,), target)
-    assert loaded == [whole[16:]]
+    assert cache.load_overload(INTEGER, TARGET) == CODE
 
 
-def test_code_of_another_function_or_type_is_not_run(tmp_path):
+@pytest.mark.parametrize(("function", "kind"), [(triple, numba.int64), (double, numba.float64)])
+def test_code_of_another_function_or_type_is_not_run(stored, tmp_path, function, kind):
     """As after a rename, or a file system that mixes up its files."""
-    ours, others = tmp_path / "ours", tmp_path / "others"
-    assert called(double, ours, 3) == ([6], 1)
-    assert called(triple, others, 3) == ([9], 1)
-    only(others).replace(only(ours))
+    assert start(tmp_path / "others", function, (kind,)) is None
+    only(tmp_path / "others").replace(stored)
     with pytest.warns(RuntimeWarning, match="wrong checksum"):
-        assert called(double, ours, 3) == ([6], 1)
+        assert start(stored.parent) is None
 
 
-def test_it_is_said_once(stored, tmp_path):
-    path = tmp_path / stored.name
+def test_it_is_said_once(stored):
     for number in range(3):
-        path.write_bytes(b"")
+        stored.write_bytes(b"")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            called(double, tmp_path, 3)
+            start(stored.parent)
         assert len(caught) == (number == 0)
 
 
-def test_nobody_fails_for_it_where_warnings_are_errors(stored, tmp_path, capsys):
-    (tmp_path / stored.name).write_bytes(b"")
-    assert called(double, tmp_path, 3) == ([6], 1)
-    assert f"the cache in {tmp_path} is damaged" in capsys.readouterr().err
-    assert called(double, tmp_path, 3) == ([6], 0)
+def test_nobody_fails_for_it_where_warnings_are_errors(stored, capsys):
+    stored.write_bytes(b"")
+    assert start(stored.parent) is None
+    assert f"the cache in {stored.parent} is damaged" in capsys.readouterr().err
+    assert start(stored.parent) == CODE
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
@@ -146,36 +173,140 @@ def test_a_full_disk_and_others_that_cannot_be_written(tmp_path, monkeypatch, nu
 
     monkeypatch.setattr(code_cache.os, "replace", refuse)
     with pytest.warns(RuntimeWarning, match=f"{tmp_path} cannot be written .*FASTNN_CACHE_DIR"):
-        assert called(double, tmp_path, 3) == ([6], 1)
+        assert start(tmp_path) is None
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_where_the_directory_should_be(tmp_path):
     (tmp_path / "file").touch()
     with pytest.warns(RuntimeWarning, match="cannot be written"):
-        assert called(double, tmp_path / "file" / "within", 3) == ([6], 1)
+        assert start(tmp_path / "file" / "within") is None
 
 
-def test_a_directory_removed_between_two_types(tmp_path):
-    folder = tmp_path / "cache"
-    made = numba.njit(double)
-    set_cache(made, CodeCache(double, lambda: folder))
-    assert made(3) == 6
-    shutil.rmtree(folder)
-    assert made(0.5) == 1.0
-    assert called(double, folder, 0.5) == ([1.0], 0)
+def test_a_directory_with_files_in_a_files_place(stored):
+    stored.unlink()
+    (stored / "within").mkdir(parents=True)
+    with (
+        pytest.warns(RuntimeWarning, match="damaged"),
+        pytest.warns(RuntimeWarning, match="cannot be written"),
+    ):
+        assert start(stored.parent) is None
+    assert only(stored.parent) == stored and only(stored).name == "within"
+
+
+def test_a_directory_removed_between_two_types(stored):
+    shutil.rmtree(stored.parent)
+    assert start(stored.parent, signature=(numba.float64,)) is None
+    assert start(stored.parent, signature=(numba.float64,)) == CODE
 
 
 def test_threads_that_write_the_same_file(tmp_path):
-    results = []
-    threads = [
-        threading.Thread(target=lambda: results.append(called(double, tmp_path, 3)[0]))
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=start, args=[tmp_path]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert results == [[6]] * 4
-    assert called(double, tmp_path, 3) == ([6], 0)
+    start(tmp_path)  # each of them may have taken another's file for one that was left
+    assert start(tmp_path) == CODE
     assert only(tmp_path).suffix == ".nbc"
+
+
+def of_another_user(path):
+    os.chown(path, 12345, -1)
+
+
+def open_to_all(path):
+    path.chmod(0o777)
+
+
+def open_to_the_group(path):
+    path.chmod(0o770)
+
+
+def behind_a_link(path):
+    """A private folder, to which others can redirect the way."""
+    target, link = path.parent / "target", path / "link"
+    path.rename(target)
+    path.mkdir()
+    link.symlink_to(target)
+    path.chmod(0o777)
+    return link
+
+
+def a_link_to_it(path):
+    link = path.parent / "link"
+    link.symlink_to(path)
+    path.chmod(0o777)
+    return link
+
+
+def a_sticky_folder_itself(path):
+    path.chmod(0o1777)
+
+
+EXPOSED = [open_to_all, open_to_the_group, behind_a_link, a_link_to_it]
+EXPOSED += [of_another_user] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+PLACES = [(expose, "") for expose in (*EXPOSED, a_sticky_folder_itself)]
+PLACES += [(expose, "within") for expose in EXPOSED]
+
+
+@posix
+@pytest.mark.parametrize(("expose", "within"), PLACES)
+def test_where_others_can_write_nothing_is_read_or_written(tmp_path, expose, within):
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    assert start(folder / within) is None
+    folder = (expose(folder) or folder) / within
+    before = list(folder.iterdir())
+    with pytest.warns(RuntimeWarning, match=r"not used .* and code lies there\).*FASTNN_CACHE_DIR"):
+        assert start(folder) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert start(folder, triple) is None  # said once
+    assert list(folder.iterdir()) == before
+
+
+@posix
+def test_a_cache_within_a_sticky_folder_is_used(tmp_path):
+    tmp_path.chmod(0o1777)
+    assert start(tmp_path / "cache") is None
+    assert start(tmp_path / "cache") == CODE
+
+
+@posix
+def test_a_circle_of_links_where_the_directory_should_be(tmp_path):
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with (
+        pytest.warns(RuntimeWarning, match="damaged"),
+        pytest.warns(RuntimeWarning, match="cannot be written"),
+    ):
+        assert start(tmp_path / "one" / "cache") is None
+
+
+@posix
+def test_what_is_written_is_private(tmp_path):
+    before = os.umask(0)
+    try:
+        start(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    modes = [path.stat().st_mode & 0o777 for path in sorted(tmp_path.rglob("*"))]
+    assert modes == [0o700, 0o700, 0o600]
+    assert start(tmp_path / "a" / "b") == CODE
+
+
+def test_what_killed_processes_left_of_a_file_goes_when_it_is_written(stored):
+    left = stored.with_name(f"{stored.name}.0123456789abcdef.tmp")
+    stored.rename(left)
+    assert start(stored.parent) is None
+    assert only(stored.parent) == stored
+
+
+def test_a_temporary_file_that_another_process_took_for_left(tmp_path, monkeypatch):
+    def taken(*paths):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(code_cache.os, "replace", taken)
+    assert start(tmp_path) is None
+    assert not list(tmp_path.iterdir())

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from fastnn.kernels.jit import njit
 from tests.cases import BY_NAME, CASES, DTYPES, copied, shapes
 
 CHUNKS = (2, 3, 5)
@@ -69,20 +68,6 @@ def test_the_same_bits_however_the_work_is_split(case, dtype):
                 case.compiled(*part)
             for name in case.outputs:
                 assert cut[name].tobytes() == whole[name].tobytes(), (name, shape, chunks)
-
-
-@_each([case for case in CASES if case.module not in {"matmul", "rows", "schedules"}])
-def test_float32_loops_are_vectors_of_float32(case):
-    # A loop that did not vectorize, or computes in float64, is 5 to 20 times slower and as right.
-    arguments = case.make(np.random.default_rng(6), np.float32, *shapes(case.dimensions)[-1])
-    fresh = njit(
-        case.compiled.py_func, fastmath=case.compiled.targetoptions["fastmath"], cached=False
-    )
-    fresh(*arguments.values())
-    (code,) = fresh.inspect_llvm().values()
-    arrays = [value for value in arguments.values() if isinstance(value, np.ndarray)]
-    assert ("x float>" in code) == any(array.dtype == np.float32 for array in arrays)
-    assert ("x double>" in code) == case.float64
 
 
 @_each([case for case in CASES if "relu" in case.name])

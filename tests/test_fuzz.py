@@ -10,6 +10,7 @@ import pytest
 
 import fastnn
 from fastnn.inputs import checks
+from fastnn.kernels import code_cache
 from fastnn.reference import TWINS
 from fastnn.training import prediction
 from tests.fuzz import batch
@@ -156,6 +157,7 @@ FAULTS = {
     "an error in a callback": _fit(failed=_other_bits_after_an_error_of_the_callers),
     "a copy": (fastnn.Network, "__copy__", lambda copy: lambda network: network),
     "bad input changes nothing": _fit(failed=_other_bits_after_an_error_of_ours),
+    "a damaged cache": (code_cache, "_tell", lambda tell: lambda problem, consequence: None),
 }
 """By property, a fault that breaks it: where it goes, and what it makes of what was there."""
 

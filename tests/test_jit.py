@@ -7,6 +7,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import numba
 import pytest
 
 import fastnn
@@ -54,8 +55,30 @@ def test_the_cache_stays_where_it_is_when_the_process_moves(placed, tmp_path):
     assert placed(FASTNN_CACHE_DIR="here", XDG_CACHE_HOME="there") == tmp_path / "here"
 
 
+def test_a_tilde_is_the_home(placed, tmp_path):
+    assert placed(FASTNN_CACHE_DIR="~/here", HOME=tmp_path / "h") == tmp_path / "h" / "here"
+
+
+@pytest.mark.parametrize("name", ["OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "USING_SVML"])
+def test_other_settings_of_numba_have_a_cache_of_their_own(name, monkeypatch):
+    before = jit.cache_directory.__wrapped__()
+    monkeypatch.setattr(numba.config, name, "another")
+    assert jit.cache_directory.__wrapped__() != before
+
+
+def test_without_the_compiler_there_is_one_clear_error(monkeypatch):
+    # Which importing fastnn raises, where its first kernel is made.
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    for make in (jit.njit, jit.inlined):
+        with pytest.raises(RuntimeError, match="NUMBA_DISABLE_JIT is set.*unset it"):
+            make(lambda x: x)
+    with pytest.raises(TypeError, match="forward is a function, .*unset NUMBA_DISABLE_JIT"):
+        fastnn.activations.Custom(lambda x: x, lambda x, y: 1.0)
+
+
 def test_empty_variables_count_as_unset(placed, tmp_path):
     assert placed(FASTNN_CACHE_DIR="", XDG_CACHE_HOME=tmp_path / "x") == tmp_path / "x" / "fastnn"
+    assert placed(XDG_CACHE_HOME="relative", HOME=tmp_path / "h") == tmp_path / "h/.cache/fastnn"
     assert placed(XDG_CACHE_HOME="", HOME=tmp_path / "h") == tmp_path / "h" / ".cache" / "fastnn"
 
 

@@ -159,8 +159,9 @@ def test_each_name_is_there_for_another_file(internals):
 
 def test_a_dispatcher_has_the_attributes_that_we_set_and_read(internals):
     made = numba.njit(fastmath={"nsz"})(lambda x: x)
-    assert {"_cache", "targetoptions"} <= set(vars(made))
+    assert {"_cache", "locals", "targetoptions"} <= set(vars(made))
     assert internals.fastmath_flags(made) == {"nsz"}
+    assert ("fastmath", {"nsz"}) in internals.compile_options(made)
 
 
 def test_a_call_compiles_in_our_block_once_for_each_type(internals):

@@ -7,7 +7,6 @@ cut out this thread's share and call the kernel.  :func:`entry` compiles them on
 become a step this way, without code of its own.
 """
 
-import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,20 +100,21 @@ class Step:
 
     @property
     def form(self) -> tuple[Any, ...]:
-        """What the generated code depends on: steps of one form share it."""
+        """What the generated code depends on, beside a user's own kernel: steps share it."""
         arguments = [
             (type(each), each.array.dtype, each.form) if isinstance(each, Arg) else type(each)
             for each in self.arguments
         ]
-        return self.kernel, min(self.extent, 0), *arguments
+        return self.name, min(self.extent, 0), *arguments
 
     @property
     def _generated(self) -> tuple[str, tuple[Any, ...]]:
         """The code, and the Numba types that it names."""
-        form = self.form
-        if form not in _generated:
-            _generated[form] = self.generate()
-        return _generated[form]
+        form, known = self.form, _steps_of(self.kernel)
+        if form not in known:
+            known[form] = self.generate()
+        found: tuple[str, tuple[Any, ...]] = known[form]
+        return found
 
     def generate(self) -> tuple[str, tuple[Any, ...]]:
         """Write the code, which takes longer than all else that a new program needs."""
@@ -133,8 +133,15 @@ class Step:
         return code, tuple(symbols.dtypes)
 
 
-_generated: dict[tuple[Any, ...], tuple[str, tuple[Any, ...]]] = {}
-"""The code of steps, by their forms."""
+_steps: dict[Any, Any] = {}
+
+
+def _steps_of(kernel: Any) -> dict[Any, Any]:
+    """Return the code of a kernel's steps by their forms, and what is compiled of it by the code.
+
+    A user's own function keeps its own, which go when it goes.
+    """
+    return _steps if isinstance(kernel, str) else vars(kernel[0]).setdefault("fastnn_steps", {})
 
 
 @dataclass(frozen=True)
@@ -157,9 +164,15 @@ class Group:
     purpose: Purpose = Purpose()
 
 
-@functools.cache
 def entry(kernel, code, dtypes):
-    """Compile a step's code; equal steps of all networks share it."""
+    """Return a step's code, compiled; equal steps of all networks share it."""
+    name, known = kernel if isinstance(kernel, str) else "", _steps_of(kernel)
+    if (name, code, dtypes) not in known:
+        known[name, code, dtypes] = _compiled(kernel, code, dtypes)
+    return known[name, code, dtypes]
+
+
+def _compiled(kernel, code, dtypes):
     if isinstance(kernel, str):
         fastmath = fastmath_flags(COMPILED[kernel])
         call = inlined(COMPILED[kernel].py_func)

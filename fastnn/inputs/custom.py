@@ -1,17 +1,19 @@
 """Users' own compiled functions: check them when they arrive, and make kernels of them."""
 
-import functools
 import inspect
+import pickle
 from collections.abc import Callable, Mapping, Set
 from typing import Any, Self
 
+import numba
 import numpy as np
 from numba import types
 from numba.extending import is_jitted
 
+from fastnn.inputs.same_code import same_code
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.kernels.jit import njit
-from fastnn.kernels.numba_internals import NumbaError, compile_for
+from fastnn.kernels.numba_internals import NumbaError, compile_for, dumps
 
 Pair = tuple[Callable[..., None], Callable[..., None]]
 """A compiled kernel and its twin, which runs as plain Python."""
@@ -24,9 +26,13 @@ class CustomMixin:
 
     name: str
 
-    def _adopt(self, name: str | None, function: Any, taken: Set[str], what: str) -> None:
+    functions_: tuple[Any, Any]
+    """The user's own, forward and backward."""
+
+    def _adopt(self, name: str | None, functions: Any, taken: Set[str], what: str) -> None:
+        self.functions_ = functions
         if name is None:
-            name = getattr(function, "__name__", "")
+            name = getattr(functions[0], "__name__", "")
         if not isinstance(name, str) or not name:
             raise TypeError(f"name is {name!r}, wanted a text that is not empty")
         if name in taken:
@@ -40,6 +46,23 @@ class CustomMixin:
     def __copy__(self) -> Self:
         return self  # as functions do
 
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = vars(self).copy()
+        del state["_kernels"]
+        pickled(self.functions_, repr(self))  # or says why not
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._compile()
+
+    def _compile(self) -> None:
+        """Make the kernels from the functions."""
+        raise NotImplementedError
+
     def __eq__(self, other: object) -> bool:
         return self is other
 
@@ -48,6 +71,23 @@ class CustomMixin:
 
     def __repr__(self) -> str:
         return f"Custom({self.name!r})"
+
+
+def pickled(functions: Any, name: str) -> bytes:
+    """Return functions as bytes for `pickle.loads`, also those that no import would find.
+
+    Raises
+    ------
+    PicklingError
+        If they refer to something that cannot be pickled.
+    """
+    try:
+        return dumps(functions)
+    except Exception as error:
+        raise pickle.PicklingError(
+            f"{name} cannot be pickled, because it uses something that cannot: {error}; it may use "
+            "numbers, arrays, modules and other functions"
+        ) from error
 
 
 def restored(config: Any, custom: Mapping[str, Any] | None) -> Any:
@@ -106,9 +146,11 @@ def _check_functions(**given):
     for name, (function, counts) in given.items():
         if not is_jitted(function):
             kind = type(function).__name__
+            advice = "put @numba.njit above it"
+            if numba.config.DISABLE_JIT:
+                advice = "unset NUMBA_DISABLE_JIT, with which it compiles nothing"
             raise TypeError(
-                f"{name} is a {kind}, wanted a function compiled by numba.njit: "
-                "put @numba.njit above it"
+                f"{name} is a {kind}, wanted a function compiled by numba.njit: {advice}"
             )
         if n_arguments(function) not in counts:
             wanted = " or ".join(map(str, counts))
@@ -125,16 +167,25 @@ def _check_compiles(kernel, arguments, name, dtype):
         raise TypeError(f"{name} does not compile for {dtype}: {reason}") from error
 
 
+# Numba cannot cache closures over compiled functions, and hardly frees what it has compiled.  Equal
+# functions therefore share kernels, for as long as the process lives; a function that cannot be
+# compared keeps its own.
+_kernels: dict[Any, Any] = {}
+
+
+def _shared(function):
+    """Return what replaces a kernel made of a function by that made of an equal one before."""
+    code = same_code(function)
+    known = vars(function).setdefault("fastnn_kernels", {}) if code is None else _kernels
+    return lambda kernel: known.setdefault((kernel.__qualname__, code), kernel)
+
+
 def _as_pair(function):
-    return function, function.py_func
+    return _shared(function)(function), function.py_func
 
 
-# Numba cannot cache these closures over compiled functions.  Each is made once per function, so
-# networks share the compiled code.
-
-
-@functools.cache
 def _elementwise_forward(function):
+    @_shared(function)
     @njit(cached=False)
     def custom_forward(x, out):
         for k in range(x.size):
@@ -147,8 +198,8 @@ def _elementwise_forward(function):
     return custom_forward, twin
 
 
-@functools.cache
 def _elementwise_backward(function):
+    @_shared(function)
     @njit(cached=False)
     def custom_backward(x, y, dy, dx):
         for k in range(dy.size):
@@ -161,8 +212,8 @@ def _elementwise_backward(function):
     return custom_backward, twin
 
 
-@functools.cache
 def _loss_forward(function):
+    @_shared(function)
     @njit(cached=False)
     def custom_forward(prediction, target, row_loss):
         for i in range(prediction.shape[0]):
@@ -175,8 +226,8 @@ def _loss_forward(function):
     return custom_forward, twin
 
 
-@functools.cache
 def _loss_backward(function):
+    @_shared(function)
     @njit(cached=False)
     def custom_backward(prediction, target, row_scale, d):
         for i in range(prediction.shape[0]):

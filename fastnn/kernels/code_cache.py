@@ -3,11 +3,16 @@
 A file holds the checksum of what follows it and of the key it was stored under.  Whatever cannot be
 read, does not have its checksum or cannot be loaded counts as missing: it is compiled and written
 again.  Without the checksum, a flipped bit in machine code would compute other numbers.
+
+A checksum is no signature, and whoever can write a file here can make every process run their code.
+Folders and files are therefore private, and what other users could have written is not read.
 """
 
+import contextlib
 import hashlib
 import os
 import re
+import stat
 import sys
 import uuid
 import warnings
@@ -16,8 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from fastnn.kernels.numba_internals import NoCache, packed, target, unpacked
+from fastnn.kernels.privacy import exposed_owner, exposure
 
 _SUM_BYTES = 16
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+"""Opens a pipe, which may lie in a file's place, without waiting for its other end."""
+_ALWAYS = "it is compiled at every start"
 _told: set[str] = set()
 
 
@@ -52,8 +61,10 @@ class CodeCache(NoCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the stored code, or None."""
         path, key = self._place(sig, target_context)
+        if not _private(path.parent):
+            return None
         try:
-            return unpacked(_unsealed(path.read_bytes(), key), target_context)
+            return unpacked(_unsealed(_read(path), key), target_context)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except Exception as error:  # unpickling and LLVM may raise anything
@@ -67,11 +78,34 @@ class CodeCache(NoCache):
         if content is None:
             return
         path, key = self._place(sig, cres.target_context)
+        if not _private(path.parent):
+            return
         try:
             _write(path, _checksum(content, key) + content)
         except OSError as error:
-            advice = "it is compiled at every start; FASTNN_CACHE_DIR names another directory"
+            advice = f"{_ALWAYS}; FASTNN_CACHE_DIR names another directory"
             _tell(f"the cache in {path.parent} cannot be written ({error})", advice)
+
+
+def _private(folder: Path) -> bool:
+    """Return whether nobody else could put code into a folder; say so if somebody could."""
+    if problem := exposure(folder):
+        advice = f"{_ALWAYS}; make it private, or name another directory in FASTNN_CACHE_DIR"
+        _tell(f"the cache in {folder} is not used ({problem}, and code lies there)", advice)
+    return not problem
+
+
+def _read(path: Path) -> bytes:
+    """Return what a file holds, or raise if it is no file, or one that others could change."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is no file")
+        if problem := exposed_owner(found):
+            raise ValueError(problem)
+        if sys.platform != "win32" and found.st_mode & 0o022:
+            raise ValueError("other users may write to it")
+        return file.read()
 
 
 def _checksum(content: bytes, key: bytes) -> bytes:
@@ -90,13 +124,18 @@ def _unsealed(stored: bytes, key: bytes) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file that others see whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(path.parents):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    for left in path.parent.glob(f"{path.name}.*.tmp"):  # by a process that was killed
+        left.unlink(missing_ok=True)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:16]}.tmp")
     try:
-        temporary.write_bytes(content)
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(content)
         if path.is_dir():
             path.rmdir()  # a file cannot replace it
-        os.replace(temporary, path)
+        with contextlib.suppress(FileNotFoundError):  # removed as above: another process writes it
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

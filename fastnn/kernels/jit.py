@@ -9,8 +9,9 @@ cache policy:
   that it vectorizes.  No flag ever drops NaN or infinity.
 * The cache is a directory named after a hash of the package's sources.  Numba does not notice
   changes in functions that a cached function calls, so any edit of a kernel starts a new directory.
-  What is damaged there is compiled again, and a directory that is not writable is only read: see
-  :mod:`fastnn.kernels.code_cache`.
+  So do settings of Numba that change the compiled code.  What is damaged there is compiled again, a
+  directory that is not writable is only read, and one that other users can write to is not used:
+  see :mod:`fastnn.kernels.code_cache`.
 """
 
 import atexit
@@ -35,6 +36,14 @@ REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
 """Fast-math flags for a loop that is one sum: reorder and contract freely, but keep NaN and inf."""
 
 
+_SETTINGS = (
+    *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "USING_SVML", "BOUNDSCHECK", "DEBUGINFO_DEFAULT"),
+    *("EXTEND_VARIABLE_LIFETIMES", "ENABLE_PROFILING", "NRT_STATS", "DEBUG_NRT"),
+    *("LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS"),
+)
+"""Settings of Numba, from variables such as NUMBA_OPT, with which it compiles other code."""
+
+
 def _temporary() -> Path:
     """Return a directory that is private, and so only for this process."""
     try:
@@ -50,22 +59,34 @@ def cache_directory() -> Path:
     """Return the directory of this version's compiled code.
 
     Its parent is ``$FASTNN_CACHE_DIR``, ``$XDG_CACHE_HOME/fastnn`` or ``~/.cache/fastnn``; without
-    a home directory it is a temporary directory of this process.  Empty variables count as unset.
+    a home directory it is a temporary directory of this process.  Variables that are empty count as
+    unset, and so does a relative ``$XDG_CACHE_HOME``, as its specification says.
     """
     package = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    settings = [getattr(numba.config, name, None) for name in _SETTINGS]
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version} {settings}".encode())
     for folder in ("kernels", "engine"):
         for source in sorted((package / folder).rglob("*.py")):
             digest.update(source.read_bytes())
     if own := os.environ.get("FASTNN_CACHE_DIR"):
-        parent = Path(own)
-    elif users := os.environ.get("XDG_CACHE_HOME"):
+        parent = Path(os.path.expanduser(own))
+    elif os.path.isabs(users := os.environ.get("XDG_CACHE_HOME", "")):
         parent = Path(users) / "fastnn"
     elif os.path.expanduser("~") != "~":
         parent = Path("~/.cache/fastnn").expanduser()
     else:
         parent = _temporary()
     return parent.absolute() / digest.hexdigest()[:16]  # wherever the process goes from here
+
+
+def _dispatcher(function, **options):
+    """Do what ``numba.njit`` does, or say why it would do nothing."""
+    if numba.config.DISABLE_JIT:
+        raise RuntimeError(
+            "NUMBA_DISABLE_JIT is set, and fastnn's kernels run only if they are compiled: unset it"
+            ' (backend="numpy" lets a network compute as plain Python)'
+        )
+    return numba.njit(error_model="numpy", **options)(function)
 
 
 def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, prepare=None):
@@ -80,14 +101,7 @@ def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, pr
         return functools.partial(
             njit, fastmath=fastmath, parallel=parallel, cached=cached, prepare=prepare
         )
-    dispatcher = numba.njit(
-        error_model="numpy",
-        fastmath=set(fastmath),
-        parallel=parallel,
-        nogil=True,
-    )(function)
-    if numba.config.DISABLE_JIT:
-        return dispatcher
+    dispatcher = _dispatcher(function, fastmath=set(fastmath), parallel=parallel, nogil=True)
     if cached and not parallel and function.__closure__ is None:
         set_cache(dispatcher, CodeCache(function, cache_directory))
 
@@ -116,7 +130,7 @@ def defined(code, space):
 
 def inlined(function):
     """Make a helper that compiles as part of the kernels that call it."""
-    return numba.njit(error_model="numpy", inline="always")(function)
+    return _dispatcher(function, inline="always")
 
 
 def cfunc(signature, function, *, fastmath=frozenset(), cached=True):

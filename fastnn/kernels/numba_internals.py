@@ -33,7 +33,9 @@ __all__ = [
     "array_view",
     "cgutils",
     "compile_for",
+    "compile_options",
     "compile_within",
+    "dumps",
     "fastmath_flags",
     "insert",
     "ir",
@@ -95,6 +97,11 @@ def compile_for(dispatcher: Any, kinds: tuple[Any, ...]) -> None:
 def fastmath_flags(dispatcher: Any) -> set[str]:
     """Return the fast-math flags that a dispatcher was made with."""
     return dispatcher.targetoptions["fastmath"]
+
+
+def compile_options(dispatcher: Any) -> tuple[Any, ...]:
+    """Return what a dispatcher was made with, besides its function."""
+    return *dispatcher.targetoptions.items(), *dispatcher.locals.items()
 
 
 def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -> CFunc:

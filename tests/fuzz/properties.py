@@ -12,6 +12,7 @@ import numpy as np
 
 import fastnn
 from tests.fuzz.cases import Case
+from tests.fuzz.damaged_cache import a_damaged_cache
 from tests.fuzz.faults import faults
 from tests.fuzz.rounding import Reference, near
 from tests.fuzz.running import (
@@ -225,11 +226,12 @@ class Checked:
 
 def properties() -> dict[str, Callable[[Checked], None]]:
     """Return the properties by name."""
-    return {
+    found = {
         name.replace("_", " "): method
         for name, method in vars(Checked).items()
         if not name.startswith("_") and name != "reference"
     }
+    return found | {"a damaged cache": a_damaged_cache}
 
 
 def check(case: Case, counts: Counter | None = None) -> None:
