@@ -333,7 +333,7 @@ def activated(outputs: np.ndarray, activation: str | None) -> np.ndarray:
 
 
 class _Unweighted:
-    """A user's function as one that takes weights too."""
+    """A user's function as one that takes weights too; it may write into the labels it gets."""
 
     def __init__(self, function: Callable[[np.ndarray, np.ndarray], Any]):
         self.function = function
@@ -341,7 +341,7 @@ class _Unweighted:
     def __call__(
         self, y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None = None
     ) -> Any:
-        return self.function(y, prediction)
+        return self.function(y.copy() if y.ndim == 1 else y, prediction)
 
     def __getstate__(self) -> bytes:
         name = getattr(self.function, "__name__", "function")

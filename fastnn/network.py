@@ -144,7 +144,7 @@ class Network(attributes.OfNetwork):
     def inputs_(self) -> np.ndarray:
         """The columns of the data that the network reads: all, except after :meth:`compact`."""
         self.model.need_built("inputs_")
-        return self.model.inputs
+        return self.model.inputs.copy()
 
     @property
     def epochs_done(self) -> int:

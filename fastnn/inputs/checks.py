@@ -3,9 +3,9 @@
 Code behind this module does not check again.  Every failure raises one ``ValueError`` (wrong value)
 or ``TypeError`` (wrong type) that names the argument and says what it got and what it wanted.
 
-Data sets are not copied.  An array of native float32, float64, integers or booleans is returned as
-it is, with any strides; training gathers and casts its rows one batch at a time.  Only other
-representations (float16, foreign byte order, lists) are converted, which makes a copy.
+Data sets are not copied, except labels.  An array of native float32, float64, integers or booleans
+is returned as it is, with any strides; training gathers and casts its rows one batch at a time.
+Only other representations (float16, foreign byte order, lists) are converted, which makes a copy.
 """
 
 import difflib
@@ -148,7 +148,7 @@ def as_count_targets(
 
 
 def as_class_labels(y: ArrayLike, n_rows: int, n_classes: int, name: str = "y") -> np.ndarray:
-    """Return `y` as a 1-D integer array of `n_rows` labels, each from 0 to `n_classes` - 1.
+    """Return a copy of `y`, a 1-D integer array of `n_rows` labels from 0 to `n_classes` - 1.
 
     Examples
     --------
@@ -179,6 +179,7 @@ def as_class_labels(y: ArrayLike, n_rows: int, n_classes: int, name: str = "y") 
             f"{expression}.astype(int) if the values are whole"
         )
     _check_rows(array, n_rows, name)
+    array = array.copy()  # compiled code indexes with them, and the caller may change the others
     if array.min() < 0 or array.max() >= n_classes:
         row = int(((array < 0) | (array >= n_classes)).argmax())
         raise ValueError(

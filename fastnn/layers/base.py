@@ -36,6 +36,15 @@ class Parameter:
     own: tuple[Regularizer | None, Constraint | None] = (None, None)
     """The penalty and the constraint that the layer gave it when it was built."""
 
+    def __setattr__(self, name: str, given: Any) -> None:
+        """Set an attribute; numbers for `value` are copied into it, where programs find them."""
+        if name == "value" and name in vars(self):
+            if np.shape(given) != self.value.shape:
+                raise ValueError(f"{self.name} got {np.shape(given)}, wanted {self.value.shape}")
+            self.value[...] = given
+        else:
+            object.__setattr__(self, name, given)
+
     def frozen(self) -> "Parameter":
         """Return a copy of it without optimizer state."""
         return replace(self, value=aligned_copy(self.value), state={})

@@ -19,6 +19,7 @@ from fastnn.metrics import Metric
 from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.regularizers import Regularizer
+from fastnn.training import ownership
 
 
 def as_layers(layers: Any, name: str = "layers") -> list[Layer]:
@@ -190,7 +191,8 @@ def snapshot(model: Any) -> tuple[Any, ...]:
 def identity(model: Any) -> tuple[Any, ...]:
     """Return what tells faster that nothing has changed: no object, and no setting of any."""
     own = model.seed, model.n_threads, model.backend
-    return revision(), *own, *map(id, _parts(model))
+    arrays = ownership.held(model.parameters)  # which may have been put there by hand
+    return revision(), *own, *map(id, _parts(model)), *map(id, arrays)
 
 
 def _parts(model: Any) -> list[Any]:

@@ -2,7 +2,8 @@
 
 import copy
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from fastnn.optimizers import Optimizer
 from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.reference import TWINS
 from fastnn.regularizers import Regularizer
-from fastnn.training import attributes
+from fastnn.training import attributes, ownership
 
 
 @dataclass
@@ -93,6 +94,8 @@ class Model:
         Which threads may use the parameters.
     parameters : list of list of Parameter
         By layer, each with its optimizer state; empty before :meth:`build`.
+    own : list
+        The parameters and their arrays that are this model's alone; see :meth:`writing`.
     made_from : list
         What of the layers the parameters were made from.
     columns : int
@@ -126,6 +129,7 @@ class Model:
     ):
         self.access = Access()
         self.parameters: list[list[Parameter]] = []
+        self.own: list[Any] = []
         self.made_from: list[Any] = []
         self.columns = 0
         self.selection: Selection | None = None
@@ -210,10 +214,12 @@ class Model:
             self.access.end()
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(copy.copy(self)) | {"access": None}
+        return vars(copy.copy(self)) | {"access": None, "own": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, access=Access())
+        vars(self).update(state, access=Access(), own=[])
+        for each in self.all_parameters():
+            vars(each)["value"] = ownership.readable(each.value, self.dtype)
 
     def __copy__(self) -> "Model":
         """Return an equal model that shares nothing that can change."""
@@ -228,6 +234,7 @@ class Model:
         vars(twin)["preprocessing"] = copy.deepcopy(self.preprocessing)
         vars(twin)["extra"] = copy.deepcopy(self.extra)
         twin.reduced = None
+        twin.own = ownership.held(twin.parameters)
         attributes.settle(twin)
         return twin
 
@@ -315,7 +322,7 @@ class Model:
                 )
             return
         attributes.settle(self)
-        with uninterrupted(), self.access.writing("build"):
+        with self.writing("build"):
             self._build(n_inputs)
 
     def _build(self, n_inputs: int) -> None:
@@ -328,6 +335,16 @@ class Model:
         self.columns, self.made_from = n_inputs, attributes.building(self.layers)
         self.parameters = parameters
         attributes.settle(self)
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Change parameters, none of which anybody else has; those made meanwhile are ours too."""
+        with uninterrupted(), self.access.writing(what):
+            self.parameters = ownership.owned(self.parameters, self.own, self.dtype)
+            try:
+                yield
+            finally:
+                self.own = ownership.held(self.parameters)
 
     def all_parameters(self) -> list[Parameter]:
         """Return the parameters of all layers, in order."""
@@ -350,13 +367,13 @@ class Model:
                     f"{parameter.least:g}"
                 )
         given = [np.array(new) for new in given]  # they may be views of the parameters themselves
-        with uninterrupted(), self.access.writing("set_weights"):
-            for parameter, new in zip(parameters, given, strict=True):
+        with self.writing("set_weights"):
+            for parameter, new in zip(self.all_parameters(), given, strict=True):
                 parameter.value[...] = new
 
     def keep_state(self) -> None:
         """Make the optimizer's state for parameters that have none."""
-        with uninterrupted(), self.access.writing("fit"):
+        with self.writing("fit"):
             kept = [each.keep_state(self.optimizer) for each in self.all_parameters()]
         if not all(kept):
             self.updates = 0  # Adam corrects its moments by their number of updates
@@ -402,7 +419,7 @@ class Model:
         weight = None
         if sample_weight is not None:
             weight = checks.as_sample_weight(sample_weight, len(x), f"{prefix}sample_weight")
-        return Data(x, y, weight, names)
+        return Data(x.view(), y.view(), weight, names)  # their shapes stay, whatever X's become
 
     def prepared(self, data: Data, chain: Chain | None) -> Data:
         """Return checked rows as the first layer sees them, after preprocessing."""

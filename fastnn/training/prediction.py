@@ -133,7 +133,7 @@ class Predictor:
 
     def _share_out(self, x, out, as_it_is, batch_size, n_threads) -> bool:
         """Predict piece by piece, on threads if they pay off; return whether `x` is finite."""
-        rows, free = ROWS, self._free
+        rows, free, x = ROWS, self._free, x.view()  # its shape stays, whatever the caller does
         if batch_size is not None:
             rows, free = min(checks.positive_int(batch_size, "batch_size"), len(x)), []
         if self._backend == "numpy":
