@@ -168,6 +168,9 @@ def fit_many(
         names = network.model.names.agreed(X, y, owner=f"networks[{number}]")
         own = replace(plan, data=replace(plan.data, names=names))
         plans.append(planning.adapt(network.model, own))
+    for network in found:
+        with network.model.writing("fit_many"):
+            pass  # arrays that networks share are copied before any of them trains
     return _train(found, plans, hooks, bool(verbose), n_threads or cores.unused())
 
 

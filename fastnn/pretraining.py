@@ -11,6 +11,7 @@ from fastnn.callbacks import History
 from fastnn.inputs import checks, precision
 from fastnn.layers import Dense, Dropout
 from fastnn.network import Network
+from fastnn.preprocessing import Chain
 
 
 @np.errstate(all="ignore")
@@ -76,6 +77,7 @@ def pretrain(
     True
     """
     layers = _trained_layers(network)
+    network.model.access.check_free("pretrain")
     drop = [Dropout(checks.fraction(noise, "noise"))]
     epochs = checks.positive_int(epochs, "epochs")
     if batch_size is not None:
@@ -88,8 +90,9 @@ def pretrain(
     chain = network.preprocessing
     if chain is not None:
         if not chain.fitted:
-            chain.fit(rows)
+            chain = Chain(chain.steps).fit(rows)  # other networks may have the unfitted one
             chain.names_ = names
+            network.preprocessing = chain
         rows = chain.transform(rows, network.dtype)
     network.build(np.shape(rows)[1])
     network.model.names = names

@@ -112,6 +112,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "inputs.py::test_what_is_given",
             "inputs.py::test_no_layer_writes",
         ),
+        "Training writes into the network's own arrays only, and indexes with its own labels": (
+            "ownership.py",
+        ),
         "Training allocates nothing": ("memory.py",),
         "A second call compiles nothing, and loops are vectors": (
             "edges.py",

@@ -380,6 +380,26 @@ def test_a_transformer_that_was_changed_after_it_was_fitted_says_so():
     assert one.predict(X).tobytes() == before.tobytes()
 
 
+@pytest.mark.parametrize("dtype", [None, 3, [3], np.float16, "f8x"])
+def test_no_dtype_is_guessed(dtype):
+    one = network()
+    for give in (lambda: setattr(one, "dtype", dtype), lambda: network(dtype=dtype)):
+        with pytest.raises((ValueError, TypeError), match="^dtype is .*, wanted one of 'float32'"):
+            give()
+    assert one.dtype == np.float32
+
+
+def test_settings_cannot_be_deleted():
+    one = trained()
+    for owner, name in ((one.layers[0], "units"), (one.loss, "delta"), (one.optimizer, "momentum")):
+        with pytest.raises(AttributeError, match=f"^{name} is a setting of .*, wanted a value"):
+            delattr(owner, name)
+    for name in ("loss", "layers", "seed"):
+        with pytest.raises(AttributeError, match=name):
+            delattr(one, name)
+    one.fit(X, Y)
+
+
 def test_before_it_is_built_everything_may_change():
     one = network()
     one.layers.insert(1, BatchNormalization())

@@ -70,3 +70,13 @@ def test_bad_input_changes_nothing(layers, settings, error, message):
     with pytest.raises(error, match=message):
         pretrain(network, rows(), **settings)
     assert not network.built
+
+
+def test_a_network_that_trains_is_not_pretrained_and_a_shared_chain_stays_unfitted():
+    chain = fastnn.preprocessing.Chain(["standardize"])
+    one, other = deep(), deep()
+    one.preprocessing = other.preprocessing = chain
+    pretrain(one, rows(), epochs=1)
+    assert one.preprocessing.fitted and not other.preprocessing.fitted
+    with pytest.raises(RuntimeError, match="pretrain was called from a callback"):
+        one.fit(rows(), rows()[:, :1], callbacks=[lambda epoch, logs: pretrain(one, rows())])

@@ -159,6 +159,11 @@ class Configured:
         super().__setattr__(name, value)
         _note_change()
 
+    def __delattr__(self, name: str) -> None:
+        if name in self._declared:
+            raise AttributeError(f"{name} is a setting of {type(self).__name__}, wanted a value")
+        super().__delattr__(name)
+
     def _assign(self, given: Mapping[str, Any]) -> None:
         """Check settings and set all of them or none."""
         checked = dict(given)

@@ -137,11 +137,16 @@ class StructuredHinge(Loss):
     cost: Any = setting(default=None, check=optional(_cost))
 
     def n_targets(self, n_outputs):
-        if self.cost is not None and len(self.cost) != n_outputs:
+        if len(self._matrix(n_outputs)) != n_outputs:
             raise ValueError(
                 f"cost is for {len(self.cost)} classes, but the last layer has {n_outputs} units"
             )
         return super().n_targets(n_outputs)
 
     def arguments(self, n_outputs, dtype):
-        return (np.array(1 - np.eye(n_outputs) if self.cost is None else self.cost, dtype),)
+        return (self._matrix(n_outputs).astype(dtype),)
+
+    def _matrix(self, n_outputs):
+        if self.cost is None:
+            return 1 - np.eye(n_outputs)
+        return as_cost_matrix(self.cost, "cost")  # again: it may have been changed in place

@@ -5,6 +5,7 @@ is noticed by :func:`settle`, which everything that uses the attributes calls fi
 :class:`fastnn.training.model.Model`, which imports this module.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -47,10 +48,10 @@ def _as_seed(seed: Any, name: str) -> int:
 
 
 def _as_dtype(dtype: Any, name: str) -> np.dtype:
-    try:
-        given = np.dtype(dtype).name
-    except TypeError:
-        given = str(dtype)
+    given = dtype
+    if dtype is not None:  # which NumPy takes for float64
+        with contextlib.suppress(TypeError):
+            given = np.dtype(dtype).name
     return np.dtype(checks.one_of(given, name, ("float32", "float64")))
 
 
