@@ -24,7 +24,9 @@ class GuardedRegion:
     def __init__(self, capacity: int):
         page = mmap.PAGESIZE
         self._size = -(-capacity // page) * page
-        self._memory = mmap.mmap(-1, self._size + 2 * page)
+        self._memory = mmap.mmap(
+            -1, self._size + 2 * page, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        )  # a fork has its own
         first = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         protect = ctypes.CDLL(None, use_errno=True).mprotect
         protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)

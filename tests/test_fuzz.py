@@ -12,13 +12,14 @@ import fastnn
 from fastnn.inputs import checks
 from fastnn.kernels import code_cache
 from fastnn.reference import TWINS
-from fastnn.training import prediction
+from fastnn.training import ownership, prediction
 from tests.fuzz import batch
 from tests.fuzz.__main__ import hunt
 from tests.fuzz.cases import Case
 from tests.fuzz.properties import check, properties
 
 SECONDS = 5
+HERE = os.getpid()
 CASE = Case(
     layers="[Dense(5, 'relu'), Dense(1)]",
     optimizer="SGD(0.01, 0.9)",
@@ -100,8 +101,18 @@ def _other_bits_after_an_error_of_the_callers(network, error):
         _nudge(network)
 
 
+def _not_finite_after_a_change(network, error):
+    if isinstance(error, FloatingPointError):
+        _not_a_number(network, None)
+
+
 def _other_bits_after_an_error_of_ours(network, error):
     if isinstance(error, ValueError):
+        _nudge(network)
+
+
+def _other_bits_in_another_process(network):
+    if os.getpid() != HERE:
         _nudge(network)
 
 
@@ -158,6 +169,9 @@ FAULTS = {
     "a copy": (fastnn.Network, "__copy__", lambda copy: lambda network: network),
     "bad input changes nothing": _fit(failed=_other_bits_after_an_error_of_ours),
     "a damaged cache": (code_cache, "_tell", lambda tell: lambda problem, consequence: None),
+    "harmless changes": (ownership, "owned", lambda owned: lambda parameters, *rest: parameters),
+    "wild changes": _fit(failed=_not_finite_after_a_change),
+    "in another process": _fit(before=_other_bits_in_another_process),
 }
 """By property, a fault that breaks it: where it goes, and what it makes of what was there."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import fastnn
+from tests.fuzz import changes, workers
 from tests.fuzz.cases import Case
 from tests.fuzz.damaged_cache import a_damaged_cache
 from tests.fuzz.faults import faults
@@ -231,7 +232,13 @@ def properties() -> dict[str, Callable[[Checked], None]]:
         for name, method in vars(Checked).items()
         if not name.startswith("_") and name != "reference"
     }
-    return found | {"a damaged cache": a_damaged_cache}
+    more = (
+        changes.harmless_changes,
+        changes.wild_changes,
+        workers.in_another_process,
+        a_damaged_cache,
+    )
+    return found | {each.__name__.replace("_", " "): each for each in more}
 
 
 def check(case: Case, counts: Counter | None = None) -> None:
