@@ -412,3 +412,29 @@ def test_before_it_is_built_everything_may_change():
     two.layers.append(Dropout(0.5))
     with pytest.raises(ValueError, match="layers ends with Dropout"):
         two.fit(X, Y)
+
+
+def test_layers_that_a_callback_takes_away_while_the_loss_overflows():
+    layers = [Dense(2), BatchNormalization()]
+    for take in (lambda one: one.layers.reverse(), lambda one: one.layers.pop()):
+        one = network(layers, loss="mse", optimizer=SGD(1e-30))
+        with pytest.raises(ValueError, match="but the network was built with Dense, BatchNorm"):
+            one.fit(X, np.full((12, 2), 1e12), callbacks=[lambda epoch, logs: take(one)])  # noqa: B023
+        assert np.isfinite(one.get_weights()[0]).all()
+
+
+@pytest.mark.parametrize(("size", "said"), [(6, "began in layer 0"), (12, "made the kernel of l")])
+def test_layers_that_are_taken_away_within_an_epoch_that_diverges(size, said, monkeypatch):
+    one = network(loss="mae", optimizer=SGD(1e38))
+    one.build(3)
+    run = type(one.optimizer).run
+
+    def taken(*arguments, **options):
+        outcome = run(*arguments, **options)
+        one.layers.clear()  # as a callback's `on_progress` may
+        return outcome
+
+    monkeypatch.setattr(SGD, "run", taken)
+    with pytest.raises(FloatingPointError, match=said):
+        one.fit(1e3 * X, Y, batch_size=size)
+    assert all(np.isfinite(each).all() for each in one.get_weights())

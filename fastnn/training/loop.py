@@ -78,6 +78,7 @@ class _Run:
             )
         with uninterrupted():
             self.program, self.outputs = lowered(model, plan)
+        self.layers = list(model.layers)  # a callback may take some away
         self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
         self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
 
@@ -122,8 +123,7 @@ class _Run:
             self.count()
             epochs = model.epochs - self.epochs
             if not outcome.finite:
-                where = self.outputs, outcome.clock, self.done + epochs
-                problem = _blame(model, self.program, *where)
+                problem = self.blame(outcome.clock, self.done + epochs)
             elif self.starts and (self.due() or self.done + epochs == plan.epochs):
                 spoilt = not_finite(model)
             if self.starts and (problem or spoilt):
@@ -173,16 +173,32 @@ class _Run:
         outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
         loss, weight = self.program.loss[0]
         if not outcome.finite:
-            problem = _blame(model, self.program, self.outputs, outcome.clock, self.done)
+            problem = self.blame(outcome.clock, self.done)
         elif loss < weight * math.sqrt(np.finfo(model.dtype).max):
             return
-        elif math.isfinite(evaluation.evaluator(model, data)()):  # but do other rows overflow?
-            return
-        else:
+        else:  # do other rows overflow?
+            attributes.settle(model)  # the last callback may have changed them
+            if math.isfinite(evaluation.evaluator(model, data)()):
+                return
             problem = f"the loss is not finite after epoch {self.done - 1}"
         with uninterrupted():
             self.go_back()
         raise FloatingPointError(f"{problem}. {_ADVICE}")
+
+    def blame(self, clock: np.ndarray, epoch: int) -> str:
+        """Say where a loss that is not finite came from."""
+        if np.isfinite(self.program.loss[0, 0]):
+            return f"the gradient, or a penalty, is not finite in epoch {epoch}"
+        rows = int(clock[Clock.ROWS])
+        where = f"the loss {self.model.loss.name!r}"
+        for number, (layer, out) in enumerate(zip(self.layers, self.outputs, strict=True)):
+            if not np.isfinite(out[:rows]).all():
+                where = f"layer {number} ({layer})"
+                break
+        return (
+            f"the loss is not finite in epoch {epoch}, rows {clock[Clock.FIRST]} to "
+            f"{clock[Clock.FIRST] + rows - 1}: it began in {where}"
+        )
 
     def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
         """Report the progress within an epoch to the hooks."""
@@ -227,21 +243,3 @@ def log_names(model: Model, validated: bool) -> list[str]:
     """Return the names of the entries in an epoch's logs."""
     names = ["loss", *(metric.name for metric in model.metrics)]
     return [*names, *SPEED, *(f"val_{name}" for name in names if validated)]
-
-
-def _blame(
-    model: Model, program: Program, outputs: list[np.ndarray], clock: np.ndarray, epoch: int
-) -> str:
-    """Say where a loss that is not finite came from."""
-    if np.isfinite(program.loss[0, 0]):
-        return f"the gradient, or a penalty, is not finite in epoch {epoch}"
-    rows = int(clock[Clock.ROWS])
-    where = f"the loss {model.loss.name!r}"
-    for number, (layer, out) in enumerate(zip(model.layers, outputs, strict=True)):
-        if not np.isfinite(out[:rows]).all():
-            where = f"layer {number} ({layer})"
-            break
-    return (
-        f"the loss is not finite in epoch {epoch}, rows {clock[Clock.FIRST]} to "
-        f"{clock[Clock.FIRST] + rows - 1}: it began in {where}"
-    )

@@ -39,7 +39,9 @@ def not_finite(model: Model) -> str | None:
             total = np.add.reduce(array, axis=None)
             if math.isfinite(total) or np.isfinite(array).all():  # only the sum may overflow
                 continue
-            name = f"the {parameter.name} of layer {number} ({model.layers[number]})"
+            name = f"the {parameter.name} of layer {number}"
+            if number < len(model.layers):  # a callback may have taken it away
+                name += f" ({model.layers[number]})"
             return f"the optimizer's {key} for {name}" if key else name
         return None if math.isfinite(model.penalty()) else "the penalty"
 
