@@ -77,7 +77,8 @@ def fit_many(
 
     The networks may differ in seed, hidden layers, loss, optimizer and dtype.  One thread trains
     each network, and several networks train at a time, the largest first.  Each gets the weights,
-    bit for bit, of fitting it alone.  The data are checked once and never copied.
+    bit for bit, of fitting it alone.  The data are checked once, and
+    only labels are copied.
 
     Parameters
     ----------
