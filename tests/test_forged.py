@@ -4,6 +4,8 @@ Their checksums are right: somebody made them, or another program did.
 """
 
 import copy
+import os
+import pickle
 import time
 import tracemalloc
 
@@ -15,6 +17,7 @@ from fastnn import (
     Adam,
     BatchNormalization,
     Dense,
+    HierarchicalSoftmax,
     Network,
     preprocessing,
 )
@@ -175,3 +178,66 @@ def test_a_forged_file_is_refused(forged, name):
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
+
+
+def test_what_load_could_not_read_is_not_saved(tmp_path):
+    path, network = tmp_path / "network", Network([Dense(1)])
+    network.build(1)
+    deep, ring = {}, {}
+    for _ in range(300):
+        deep = {"in": deep}
+    ring["in"] = [ring]
+    for extra, message in (
+        ({1: "a", "1": "b"}, "a key appears twice"),
+        (deep, "extra is nested deeper than 200 levels"),
+        (ring, "extra is nested deeper than 200 levels, or contains itself"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            network.save(path, extra=extra)
+    assert not path.exists()
+
+
+def _chain(depth):
+    tree = 0
+    for label in range(1, depth + 1):
+        tree = (tree, label)
+    return tree
+
+
+def test_a_tree_of_any_depth_is_saved_loaded_copied_and_pickled(tmp_path):
+    tree = _chain(5000)
+    layers = [HierarchicalSoftmax(5001, tree)]
+    network = Network(layers, loss="softmax_cross_entropy")
+    network.build(2)
+    network.save(tmp_path / "network")
+    lengths = layers[0].path_lengths.tolist()
+    loaded = fastnn.load(tmp_path / "network")
+    for again in (loaded, copy.copy(network), pickle.loads(pickle.dumps(network))):
+        assert again.layers[0] == layers[0] and repr(again.layers) == repr(layers)
+        assert again.layers[0].path_lengths.tolist() == lengths
+    arrays, header = storage.load(tmp_path / "network")
+    header["layers"][0]["tree"] = [[0, 1], 2]  # as older files have it
+    header["layers"][0]["n_classes"] = 3
+    arrays = {name: array[:2] for name, array in arrays.items()}
+    storage.save(tmp_path / "old", arrays, header)
+    assert fastnn.load(tmp_path / "old").layers[0].tree == [-1, 2, 0, 1]
+
+
+def test_too_many_classes_are_refused_at_once():
+    with pytest.raises(ValueError, match="n_classes must be at least 2 and at most 10,000,000"):
+        HierarchicalSoftmax(10**12)
+    ring = [0]
+    ring.append(ring)
+    with pytest.raises(ValueError, match="tree has class 0 twice"):
+        HierarchicalSoftmax(4, ring)
+
+
+def test_a_network_goes_through_a_pipe(tmp_path):
+    network = Network([Dense(1)])
+    network.build(1)
+    network.save(tmp_path / "network")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    network.save(tmp_path / "pipe")
+    assert os.read(reader, 100_000) == (tmp_path / "network").read_bytes()
+    os.close(reader)
