@@ -10,6 +10,7 @@ import pytest
 
 pl = pytest.importorskip("polars")
 
+import fastnn  # noqa: E402
 from fastnn.__main__ import main  # noqa: E402
 
 CITIES = ["Oslo", "Bergen", "Rome"]
@@ -316,3 +317,45 @@ def test_random_damage_is_an_error_or_a_note_but_never_a_traceback(run, model):
         status, out, err = run(bytes(data), model=model)
         assert status == 2 or len(out.splitlines()) == 41
     assert np.isfinite([float(line) for line in whole.splitlines()[1:]]).all()
+
+
+FORGED = {
+    "a list": lambda t: [t],
+    "nothing": lambda t: None,
+    "no columns": lambda t: t | {"columns": []},
+    "columns of numbers": lambda t: t | {"columns": 3},
+    "an unknown kind": lambda t: t | {"columns": [t["columns"][0] | {"kind": "date"}]},
+    "a column twice": lambda t: t | {"columns": [t["columns"][0]] * 4},
+    "a name of numbers": lambda t: t | {"columns": [t["columns"][0] | {"name": 3}]},
+    "a mean of text": lambda t: t | {"columns": [t["columns"][0] | {"mean": "x"}]},
+    "a scale below 0": lambda t: t | {"columns": [t["columns"][0] | {"scale": -1.0}]},
+    "a median of nothing": lambda t: t | {"columns": [t["columns"][0] | {"median": None}]},
+    "a flag of text": lambda t: t | {"columns": [t["columns"][0] | {"flag_missing": "no"}]},
+    "categories of numbers": lambda t: t | {"columns": [t["columns"][1] | {"categories": [1, 2]}]},
+    "categories in a text": lambda t: t | {"columns": [t["columns"][1] | {"categories": "abc"}]},
+    "a category twice": lambda t: t | {"columns": [t["columns"][1] | {"categories": ["a", "a"]}]},
+    "a column less": lambda t: t | {"columns": t["columns"][:1]},
+    "a target of numbers": lambda t: t | {"target": 3},
+    "an unknown task": lambda t: t | {"task": "ranking"},
+    "another task": lambda t: t | {"task": "classification"},
+    "classes of a regression": lambda t: t | {"classes": ["a", "b"]},
+    "classes for one output": lambda t: t | {"task": "classification", "classes": ["a", "b"]},
+    "a mean of nothing": lambda t: t | {"mean": None},
+    "a scale of 0": lambda t: t | {"scale": 0.0},
+    "notes of numbers": lambda t: t | {"notes": [3]},
+    "columns of the table in numbers": lambda t: t | {"table_columns": [1, 2, 3]},
+    "an unknown key": lambda t: t | {"more": 1},
+    "a reading of text": lambda t: t | {"reading": "x"},
+    "a decimal of numbers": lambda t: t | {"reading": {"decimal": 3}},
+    "a delimiter of numbers": lambda t: t | {"reading": {"delimiter": 3}},
+    "missing texts of numbers": lambda t: t | {"reading": {"missing": [3]}},
+    "a header of text": lambda t: t | {"reading": {"header": "no"}},
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forged_descriptions_are_refused(model, run, tmp_path, name):
+    network = fastnn.load(model)
+    network.save(tmp_path / "forged", extra={"table": FORGED[name](network.extra["table"])})
+    status, out, err = run(csv(), model=str(tmp_path / "forged"))
+    assert (status, out) == (2, "") and "forged: its description of the table is " in err

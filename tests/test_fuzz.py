@@ -141,6 +141,16 @@ def _forgetful(load):
     return wrapped
 
 
+def _with_another_error(load):
+    def wrapped(path):
+        try:
+            return load(path)
+        except ValueError as error:
+            raise KeyError(str(error)) from error
+
+    return wrapped
+
+
 def _alone(outputs):
     return lambda model, x, size=None: outputs(model, x, size) + np.float32(len(x) == 1)
 
@@ -167,6 +177,7 @@ FAULTS = {
     "among others": (fastnn, "fit_many", _other_bits_together),
     "an error in a callback": _fit(failed=_other_bits_after_an_error_of_the_callers),
     "a copy": (fastnn.Network, "__copy__", lambda copy: lambda network: network),
+    "forged files": (fastnn, "load", _with_another_error),
     "bad input changes nothing": _fit(failed=_other_bits_after_an_error_of_ours),
     "a damaged cache": (code_cache, "_tell", lambda tell: lambda problem, consequence: None),
     "harmless changes": (ownership, "owned", lambda owned: lambda parameters, *rest: parameters),

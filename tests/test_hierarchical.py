@@ -157,7 +157,7 @@ def test_a_deep_tree_is_no_recursion():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((1,), ValueError, "n_classes must be at least 2, got 1"),
+        ((1,), ValueError, "n_classes must be at least 2 and at most 10,000,000, got 1"),
         ((3, "oak"), ValueError, "tree must be 'balanced', 'huffman' or nested pairs"),
         ((3, "huffman"), ValueError, "go together"),
         ((3, "balanced", [1, 2, 3]), ValueError, "go together"),

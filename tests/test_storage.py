@@ -241,6 +241,11 @@ A = entry("F32", [2], 0, 8)
         ({"__metadata__": []}, "its __metadata__ is not an object of strings"),
         ({"__metadata__": {"a": 1}}, "its __metadata__ is not an object of strings"),
         ({"__metadata__": {"fastnn": "{"}}, "the fastnn header is not valid JSON: "),
+        (
+            {"__metadata__": {"fastnn": '{"a": 1e999}'}},
+            "the fastnn header is not valid JSON: it has",
+        ),
+        ({"__metadata__": {"fastnn": '{"a": NaN}'}}, "the fastnn header is not valid JSON: it "),
         ({"__metadata__": {"fastnn": "3"}}, "the fastnn header is a JSON int, wanted"),
         ({"a": 3}, "array 'a' has no entry of dtype, shape and data_offsets"),
         ({"a": {"dtype": "F32"}}, "array 'a' has no entry of dtype, shape and data_offsets"),

@@ -185,9 +185,12 @@ def _described(network: fastnn.Network) -> tuple["TableEncoder", "Reading"]:
         reading = Reading.from_dict(state.pop("reading", {}))
         encoder = TableEncoder.from_dict(state)
         n_inputs = len(encoder.input_names)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"its description of the table is damaged: {error!r}") from None
-    if n_inputs != network.model.n_inputs:
+    model = network.model
+    outputs = max(1, len(encoder.classes))
+    fits = (n_inputs, outputs) == (model.n_inputs, model.n_outputs)
+    if not fits or bool(encoder.classes) != (model.loss.target == "class"):
         raise ValueError("its description of the table is not for this network")
     # A header that was there is found again; a file that lost it is refused for its numbers.
     return encoder, replace(reading, header=None) if reading.header else reading

@@ -17,7 +17,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -46,7 +46,7 @@ _ZEROS = "0" * 8
 _BEFORE = 8 + len(json.dumps({_METADATA: {_CHECKSUM: ""}}, separators=(",", ":"))) - len('"}}')
 """Where the digits of the checksum are: they are all that it does not cover."""
 _PIECE = 2**20
-"""Bytes to write at a time, which fit in the cache."""
+"""Bytes to check or to write at a time."""
 
 
 def save(
@@ -71,7 +71,12 @@ def save(
         If the file cannot be written; an existing one stays as it was.
     """
     entries, ordered = _lay_out(arrays)
-    metadata = {_CHECKSUM: _ZEROS, _OURS: json.dumps(header, allow_nan=False)}
+    ours = json.dumps(header, allow_nan=False)
+    try:
+        _json_object(ours, "header")
+    except ValueError as error:  # such as a key that is a number once and its text once
+        raise ValueError(f"{error}: load could not read it") from None
+    metadata = {_CHECKSUM: _ZEROS, _OURS: ours}
     text = json.dumps({_METADATA: metadata, **entries}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the data starts at a multiple of 8
     if len(text) > _HEADER_LIMIT:
@@ -79,16 +84,20 @@ def save(
 
     head = len(text).to_bytes(8, "little") + text
     checksum = zlib.crc32(head)
-    with whole_file(path) as file:
-        file.write(head)
-        for array in ordered:
-            data = array.reshape(-1).view(np.uint8)
-            for first in range(0, len(data), _PIECE):
-                piece = data[first : first + _PIECE].tobytes()  # a copy: others may change it
-                checksum = zlib.crc32(piece, checksum)
-                file.write(piece)
-        file.seek(_BEFORE)
-        file.write(f"{checksum:08x}".encode())
+    for piece in _pieces(ordered):
+        checksum = zlib.crc32(piece, checksum)
+    with whole_file(path) as file:  # from first to last: a pipe has no way back
+        file.write(head[:_BEFORE] + f"{checksum:08x}".encode() + head[_BEFORE + len(_ZEROS) :])
+        for piece in _pieces(ordered):
+            file.write(piece)
+
+
+def _pieces(arrays: Iterable[np.ndarray]) -> Iterator[memoryview]:
+    """Yield the bytes of the arrays, a little at a time: Ctrl-C waits for each."""
+    for array in arrays:
+        data = array.reshape(-1).view(np.uint8).data
+        for first in range(0, len(data), _PIECE):
+            yield data[first : first + _PIECE]
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -176,7 +185,7 @@ def _read_header(file: BinaryIO, size):
 
 
 def _json_object(text, what):
-    """Return `text` parsed as one JSON object without repeated keys."""
+    """Return `text` parsed as one JSON object without repeated keys and with finite numbers."""
 
     def unique(pairs):
         parsed = dict(pairs)
@@ -184,8 +193,14 @@ def _json_object(text, what):
             raise ValueError("a key appears twice")
         return parsed
 
+    def finite(number):
+        if not math.isfinite(float(number)):
+            raise ValueError(f"it has the number {number}, wanted finite ones")
+        return float(number)
+
+    hooks = {"object_pairs_hook": unique, "parse_constant": finite, "parse_float": finite}
     try:
-        value = json.loads(text, object_pairs_hook=unique)
+        value = json.loads(text, **hooks)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{what} is not valid JSON: {error}") from error
     if not isinstance(value, dict):

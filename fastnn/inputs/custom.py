@@ -98,14 +98,21 @@ def restored(config: Any, custom: Mapping[str, Any] | None) -> Any:
     ValueError
         If `custom` lacks a name.
     """
-    if isinstance(config, list):
-        return [restored(item, custom) for item in config]
-    if not isinstance(config, dict):
-        return config
-    if config.get("name") != "Custom":
-        return {key: restored(value, custom) for key, value in config.items()}
-    key = config["key"]
-    if key not in (custom or {}):
+    root = [config]
+    waiting: list[Any] = [root]  # no recursion: old files have class trees of any depth
+    while waiting:
+        here = waiting.pop()
+        for key, value in list(here.items() if isinstance(here, dict) else enumerate(here)):
+            if isinstance(value, dict) and value.get("name") == "Custom":
+                here[key] = _found(value["key"], custom)
+            elif isinstance(value, dict | list):
+                here[key] = value.copy()
+                waiting.append(here[key])
+    return root[0]
+
+
+def _found(key: Any, custom: Mapping[str, Any] | None) -> Any:
+    if not isinstance(key, str) or key not in (custom or {}):
         raise ValueError(
             f"the network uses {key!r}, whose code is not stored: "
             f"load(path, custom={{{key!r}: ...}}) wants the Custom object it was trained with"

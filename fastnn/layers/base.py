@@ -178,6 +178,10 @@ class Layer(Configured):
         """Return the number of outputs."""
         return n_inputs
 
+    def shapes(self, n_inputs: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the layer's parameters by name, in order, without making any."""
+        return {}
+
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
         """Return the layer's newly initialized parameters."""
         return []

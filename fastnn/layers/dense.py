@@ -102,12 +102,17 @@ class Dense(Layer):
     def width(self, n_inputs: int) -> int:
         return self.units
 
+    def shapes(self, n_inputs: int) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {"kernel": (n_inputs, self.units)}
+        return {**shapes, "bias": (self.units,)} if self.use_bias else shapes
+
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
-        kernel = aligned((n_inputs, self.units), dtype)
+        shapes = self.shapes(n_inputs)
+        kernel = aligned(shapes["kernel"], dtype)
         kernel[...] = self.kernel_initializer(kernel.shape, rng, dtype)
         built = [Parameter("kernel", kernel, self.kernel_regularizer, self.kernel_constraint)]
         if self.use_bias:
-            bias = aligned((self.units,), dtype)
+            bias = aligned(shapes["bias"], dtype)
             bias[...] = self.bias_initializer(bias.shape, rng, dtype)
             built.append(Parameter("bias", bias, self.bias_regularizer, self.bias_constraint))
         return built

@@ -18,24 +18,8 @@ from fastnn.losses import Loss, SoftmaxCrossEntropy
 from fastnn.optimizers.updater import Updater
 from fastnn.regularizers import Regularizer
 
-
-def _as_tree(tree: Any, name: str) -> Any:
-    """Return a name as it is, and nested pairs as nested lists of ints, which JSON can hold."""
-    if isinstance(tree, str):
-        return tree
-    root: list[Any] = [tree]
-    waiting = [root]
-    while waiting:
-        here = waiting.pop()
-        for place, child in enumerate(here):
-            if isinstance(child, np.ndarray):
-                child = child.tolist()
-            if isinstance(child, tuple | list):
-                here[place] = list(child)
-                waiting.append(here[place])
-            elif isinstance(child, np.integer):
-                here[place] = int(child)
-    return root[0]
+_MOST_CLASSES = 10_000_000
+"""Their tree takes half a GB, and some seconds."""
 
 
 def _as_list(frequencies: Any, name: str) -> list[float]:
@@ -67,11 +51,13 @@ class HierarchicalSoftmax(Layer):
     Parameters
     ----------
     n_classes : int
-        At least 2.
+        At least 2, at most 10 million.
     tree : "balanced", "huffman" or nested pairs
         "balanced" repeatedly splits the labels, in order, in half.  "huffman" gives frequent
         classes short paths.  Your own tree is a pair whose members are labels or such pairs, as in
-        ``((0, 1), (2, 3))``, with every label exactly once.
+        ``((0, 1), (2, 3))``, with every label exactly once.  It is kept as a flat list, which
+        may be given too: all pairs, level by level, with -1 for a pair in them.  That one is
+        ``[-1, -1, 0, 1, 2, 3]``.
     frequencies : array-like, (n_classes,), optional
         How often each class occurs, on any scale; required for "huffman".  Or a dict or pandas
         Series by label, such as ``labels.value_counts()``.
@@ -82,7 +68,7 @@ class HierarchicalSoftmax(Layer):
     Raises
     ------
     ValueError, TypeError
-        For fewer than 2 classes, or a tree or frequencies that do not match them.
+        For fewer than 2 classes or too many, or a tree or frequencies that do not match them.
         :class:`fastnn.Network` also raises if this is not the last layer or the loss is another.
 
     References
@@ -105,7 +91,7 @@ class HierarchicalSoftmax(Layer):
     activation = activations.get("softmax")
 
     n_classes: int = setting(check=positive_int, building=True)
-    tree: Any = setting(default="balanced", check=_as_tree, building=True)
+    tree: Any = setting(default="balanced", building=True)
     frequencies: Any = setting(default=None, check=optional(_as_list), building=True)
     kernel_initializer: Any = setting(
         default="glorot_uniform", check=initializers.get, building=True
@@ -113,20 +99,35 @@ class HierarchicalSoftmax(Layer):
     bias_initializer: Any = setting(default="zeros", check=initializers.get, building=True)
 
     def check_settings(self) -> None:
-        n_classes, tree = self.n_classes, self.tree
-        if n_classes < 2:
-            raise ValueError(f"n_classes must be at least 2, got {n_classes}")
-        if (self.frequencies is not None) != (tree == "huffman"):
+        n_classes, tree, own = self.n_classes, self.tree, vars(self)
+        if not 2 <= n_classes <= _MOST_CLASSES:
+            wanted = f"at least 2 and at most {_MOST_CLASSES:,}"
+            raise ValueError(f"n_classes must be {wanted}, got {n_classes}")
+        if (self.frequencies is not None) != (isinstance(tree, str) and tree == "huffman"):
             raise ValueError('tree="huffman" and frequencies go together, got one of them')
-        if tree == "huffman":
-            children = class_trees.huffman(class_trees.as_frequencies(self.frequencies, n_classes))
-        elif tree == "balanced":
-            children = class_trees.balanced(n_classes)
-        elif isinstance(tree, str):
+        if not isinstance(tree, str):
+            own["tree"] = class_trees.flat(tree, n_classes)
+        elif tree == "huffman":
+            class_trees.as_frequencies(self.frequencies, n_classes)
+        elif tree != "balanced":
             raise ValueError(f"tree must be 'balanced', 'huffman' or nested pairs, got {tree!r}")
-        else:
-            children = class_trees.nested(tree, n_classes)
-        self._tree = class_trees.compiled(children)
+        own["made_"] = None
+
+    @property
+    def _tree(self) -> class_trees.ClassTree:
+        """The tree as arrays, made when they are first needed: with many classes it takes long."""
+        own = vars(self)
+        if own["made_"] is None:
+            own["made_"] = class_trees.compiled(self._children())
+        made: class_trees.ClassTree = own["made_"]
+        return made
+
+    def _children(self) -> class_trees.Children:
+        if self.tree == "balanced":
+            return class_trees.balanced(self.n_classes)
+        if self.tree == "huffman":
+            return class_trees.huffman(np.array(self.frequencies, np.float64))
+        return class_trees.from_flat(self.tree)
 
     def __repr__(self) -> str:
         return f"HierarchicalSoftmax({self.n_classes}, tree={self.note!r})"
@@ -157,10 +158,14 @@ class HierarchicalSoftmax(Layer):
     def width(self, n_inputs: int) -> int:
         return self.n_classes
 
+    def shapes(self, n_inputs: int) -> dict[str, tuple[int, ...]]:
+        return {"kernel": (self.n_classes - 1, n_inputs), "bias": (self.n_classes - 1,)}
+
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
-        kernel = aligned((self.n_classes - 1, n_inputs), dtype)
+        shapes = self.shapes(n_inputs)
+        kernel = aligned(shapes["kernel"], dtype)
         kernel[...] = self.kernel_initializer(kernel.shape, rng, dtype)
-        bias = aligned((self.n_classes - 1,), dtype)
+        bias = aligned(shapes["bias"], dtype)
         bias[...] = self.bias_initializer(bias.shape, rng, dtype)
         return [Parameter("kernel", kernel), Parameter("bias", bias)]
 

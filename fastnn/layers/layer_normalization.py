@@ -57,13 +57,15 @@ class LayerNormalization(Layer):
     center: bool = setting(default=True, check=boolean, building=True)
     scale: bool = setting(default=True, check=boolean, building=True)
 
+    def shapes(self, n_inputs: int) -> dict[str, tuple[int, ...]]:
+        names = [*["gamma"] * self.scale, *["beta"] * self.center]
+        return dict.fromkeys(names, (n_inputs,))
+
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
-        built = []
-        if self.scale:
-            built.append(Parameter("gamma", aligned_copy(np.ones(n_inputs, dtype))))
-        if self.center:
-            built.append(Parameter("beta", aligned_copy(np.zeros(n_inputs, dtype))))
-        return built
+        return [
+            Parameter(name, aligned_copy(np.full(shape, name == "gamma", dtype)))
+            for name, shape in self.shapes(n_inputs).items()
+        ]
 
     def forward(self, node: Node) -> None:
         program, width = node.program, node.width

@@ -1,5 +1,7 @@
 """Batch normalization."""
 
+from typing import Any
+
 import numpy as np
 
 from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, ThreadRow, Whole
@@ -63,13 +65,20 @@ class BatchNormalization(Layer):
     center: bool = setting(default=True, check=boolean, building=True)
     scale: bool = setting(default=True, check=boolean, building=True)
 
+    def shapes(self, n_inputs: int) -> dict[str, tuple[int, ...]]:
+        names = [*["gamma"] * self.scale, *["beta"] * self.center, "moving_mean", "moving_variance"]
+        return dict.fromkeys(names, (n_inputs,))
+
     def build(self, n_inputs: int, rng: np.random.Generator, dtype: np.dtype) -> list[Parameter]:
-        ones, zeros = np.ones(n_inputs, dtype), np.zeros(n_inputs, dtype)
-        built = [Parameter("gamma", aligned_copy(ones))] if self.scale else []
-        built += [Parameter("beta", aligned_copy(zeros))] if self.center else []
-        mean = Parameter("moving_mean", aligned_copy(zeros), trained=False)
-        variance = Parameter("moving_variance", aligned_copy(ones), trained=False, least=0.0)
-        return [*built, mean, variance]
+        start = {
+            name: aligned_copy(np.full(shape, name in ("gamma", "moving_variance"), dtype))
+            for name, shape in self.shapes(n_inputs).items()
+        }
+        tracked: dict[str, dict[str, Any]] = {
+            "moving_mean": {"trained": False},
+            "moving_variance": {"trained": False, "least": 0.0},
+        }
+        return [Parameter(name, value, **tracked.get(name, {})) for name, value in start.items()]
 
     def forward(self, node: Node) -> None:
         own = {parameter.name: parameter.value for parameter in node.parameters}

@@ -39,6 +39,7 @@ class Adagrad(Descent):
     """
 
     name = "adagrad"
+    nonnegative = ("total",)
 
     initial_accumulator_value: float = setting(default=0.1, check=non_negative_float)
     epsilon: float = setting(default=1e-7, check=positive_float)
@@ -81,6 +82,7 @@ class Adadelta(Descent):
     """
 
     name = "adadelta"
+    nonnegative = ("square", "change")
 
     rho: float = setting(default=0.95, check=fraction)
     epsilon: float = setting(default=1e-7, check=positive_float)
@@ -127,6 +129,7 @@ class RMSprop(Descent):
     """
 
     name = "rmsprop"
+    nonnegative = ("square",)
 
     rho: float = setting(default=0.9, check=fraction)
     momentum: float = setting(default=0.0, check=fraction)
@@ -177,6 +180,7 @@ class Adam(Descent):
     """
 
     name = "adam"
+    nonnegative = ("v", "largest")
     on_command_line = True
 
     beta_1: float = setting(default=0.9, check=fraction)
@@ -271,6 +275,7 @@ class NAdam(Descent):
     """
 
     name = "nadam"
+    nonnegative = ("v",)
 
     beta_1: float = setting(default=0.9, check=fraction)
     beta_2: float = setting(default=0.999, check=fraction)

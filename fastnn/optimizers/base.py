@@ -1,7 +1,7 @@
 """The base classes of optimizers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from fastnn import schedules
 from fastnn.engine import team
@@ -31,6 +31,8 @@ class Optimizer(Configured):
         gradients.
     memory : tuple of str
         Names of arrays that are kept and saved like :attr:`state`, but that no kernel uses.
+    nonnegative : tuple of str
+        Names of arrays of :attr:`state` in which no number is below 0, such as sums of squares.
     on_command_line : bool
         Whether ``python -m fastnn`` offers it; not inherited.
     """
@@ -43,6 +45,7 @@ class Optimizer(Configured):
     """How often its settings were set anew."""
     full_batch = False
     searches = False
+    nonnegative: ClassVar[tuple[str, ...]] = ()
     on_command_line = False
 
     def _assign(self, given: Mapping[str, Any]) -> None:

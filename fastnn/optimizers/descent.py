@@ -117,6 +117,7 @@ class Rprop(Optimizer):
     """
 
     name, full_batch = "rprop", True
+    nonnegative = ("size",)
 
     initial_step: float = setting(default=0.01, check=positive_float)
     etas: tuple[float, float] = setting(default=(0.5, 1.2), check=_pair)

@@ -19,6 +19,13 @@ from fastnn.optimizers.base import Optimizer
 Pair = tuple[np.ndarray, np.ndarray]
 
 
+def _as_history_size(given: Any, name: str) -> int:
+    """Return the size; each pair of the history takes twice the memory of the weights."""
+    if positive_int(given, name) > 1000:
+        raise ValueError(f"{name} is {given}, wanted at most 1000")
+    return positive_int(given, name)
+
+
 class LBFGS(Optimizer):
     """Limited-memory BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search.
 
@@ -60,7 +67,7 @@ class LBFGS(Optimizer):
     name = "lbfgs"
     full_batch = searches = True
 
-    history_size: int = setting(default=10, check=positive_int)
+    history_size: int = setting(default=10, check=_as_history_size)
     tolerance: float = setting(default=1e-7, check=positive_float)
 
     @property

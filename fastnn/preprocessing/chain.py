@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.inputs.checks import as_inputs
+from fastnn.inputs.checks import as_inputs, positive_int
 from fastnn.inputs.precision import rounding
 from fastnn.inputs.settings import look_up, setting, table
 from fastnn.preprocessing import projection, scaling  # noqa: F401  # for TABLE
@@ -120,12 +120,22 @@ class Chain(Transformer):
         return arrays
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Set the learned arrays from :meth:`state`; raise KeyError if one is missing."""
+        """Set the learned arrays from :meth:`state`; errors are those of the steps."""
         steps = [_copy(step) for step in self.steps]
         for place, step in enumerate(steps):
             step.restore(below(state, f"{place}."))
-        super().restore(state)
-        self.steps_ = steps
+        widths = [step.n_features_out_ for step in steps]
+        for place, step in enumerate(steps[1:]):
+            if step.n_features_in_ != widths[place]:
+                raise ValueError(
+                    f"{place + 1}.n_features_in_ is {step.n_features_in_}, wanted {widths[place]}"
+                )
+        names = "n_features_in_", "width_"
+        given = {name: positive_int(state[name].tolist(), name) for name in names}
+        wanted = {"n_features_in_": steps[0].n_features_in_, "width_": widths[-1]}
+        if given != wanted:
+            raise ValueError(f"it has {given}, wanted {wanted}")
+        vars(self).update(wanted, steps_=steps, fitted_as_=self.snapshot())
 
 
 def below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """Transformers that rotate the features: principal components, and whitening."""
 
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class PCA(Transformer):
 
     name = "pca"
     learned = ("mean_", "components_", "explained_variance_", "explained_variance_ratio_")
+    least = {"explained_variance_": 0.0, "explained_variance_ratio_": 0.0}
     mean_: np.ndarray = setting(init=False)
     components_: np.ndarray = setting(init=False)
     explained_variance_: np.ndarray = setting(init=False)
@@ -114,6 +116,20 @@ class PCA(Transformer):
                 "as many as X has columns, and rows"
             )
         return wanted
+
+    def _shapes(
+        self, width: int, arrays: Mapping[str, np.ndarray]
+    ) -> Mapping[str, tuple[int, ...]]:
+        kept = self.n_components
+        if not isinstance(kept, int):  # only `fit` knew how many
+            kept = max(1, arrays["explained_variance_"].size)
+        kept = min(kept, width)
+        return {
+            "mean_": (width,),
+            "components_": (kept, width),
+            "explained_variance_": (kept,),
+            "explained_variance_ratio_": (kept,),
+        }
 
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return np.full(len(self.components_), np.linalg.norm(rounding))

@@ -1,5 +1,6 @@
 """Transformers that shift and scale each feature separately."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ class Center(Transformer):
         not_too_large("the mean", mean)
         return {"mean_": float(np.clip(mean, means.min(), means.max()))}
 
+    def _shapes(
+        self, width: int, arrays: Mapping[str, np.ndarray]
+    ) -> Mapping[str, tuple[int, ...]]:
+        return {"mean_": (width,) if self.per_feature else ()}
+
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return rounding
 
@@ -106,6 +112,7 @@ class Standardize(Transformer):
 
     name = "standardize"
     learned = ("mean_", "var_", "scale_")
+    least = {"var_": 0.0, "scale_": 5e-324}
     mean_: np.ndarray = setting(init=False)
     var_: np.ndarray = setting(init=False)
     scale_: np.ndarray = setting(init=False)
@@ -182,6 +189,7 @@ class MinMax(Transformer):
 
     name = "min_max"
     learned = ("data_min_", "data_max_", "scale_", "offset_")
+    least = {"scale_": 0.0}
     data_min_: np.ndarray = setting(init=False)
     data_max_: np.ndarray = setting(init=False)
     scale_: np.ndarray = setting(init=False)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn.inputs.checks import as_inputs, blocks
+from fastnn.inputs.checks import as_inputs, blocks, positive_int
 from fastnn.inputs.columns import Names
 from fastnn.inputs.settings import Stateful, setting
 
@@ -21,6 +21,8 @@ class Transformer(Stateful):
 
     name = ""
     learned: ClassVar[tuple[str, ...]] = ()
+    least: ClassVar[Mapping[str, float]] = {}
+    """The smallest number that a learned array may hold, where there is one."""
     n_features_in_: int = setting(init=False)
     names_ = Names()
 
@@ -138,11 +140,37 @@ class Transformer(Stateful):
         return {name: np.asarray(getattr(self, name)) for name in names}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Set the learned arrays from :meth:`state`; raise KeyError if one is missing."""
-        arrays = {name: state[name] for name in ("n_features_in_", *self.learned)}
-        for name, array in arrays.items():
+        """Set the learned arrays from :meth:`state`.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If an array is missing, or cannot be what `fit` learned.
+        """
+        given = state["n_features_in_"]
+        width = positive_int(given.tolist(), "n_features_in_")
+        arrays = {name: state[name] for name in self.learned}
+        for name, shape in self._shapes(width, arrays).items():
+            self._check_learned(name, arrays[name], shape)
+        for name, array in {"n_features_in_": given, **arrays}.items():
             setattr(self, name, array if array.ndim else array.item())
         vars(self)["fitted_as_"] = self.snapshot()
+
+    def _shapes(
+        self, width: int, arrays: Mapping[str, np.ndarray]
+    ) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of the learned arrays after a fit to `width` columns."""
+        return dict.fromkeys(self.learned, (width,))
+
+    def _check_learned(self, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+        least = self.least.get(name, -np.inf)
+        if array.shape != shape or array.dtype != np.float64:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, wanted float64 {shape}")
+        if not np.isfinite(array).all() or not (array >= least).all():
+            wanted = (
+                "finite numbers" if least == -np.inf else f"finite numbers of at least {least:g}"
+            )
+            raise ValueError(f"{name} holds other than {wanted}")
 
 
 def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -3,11 +3,13 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fastnn.inputs.checks import boolean, finite_float, non_negative_float
 from fastnn.inputs.precision import is_constant
 from fastnn.tables.doubts import advice, numbers_note, refuse_mixture
 from fastnn.tables.reading import number_like, with_unit
@@ -42,6 +44,13 @@ class NumericColumn:
         mean, scale = mean_and_scale(there, column)
         median = float(np.median(there))
         return cls(column.name, mean, scale, median, flag_missing=values.null_count() > 0)
+
+    def check(self) -> None:
+        """Raise ValueError or TypeError for settings that `fit` cannot have made."""
+        _check_kind(self, "numeric")
+        finite_float(self.mean, f"{self.name}.mean")
+        non_negative_float(self.scale, f"{self.name}.scale")
+        finite_float(self.median, f"{self.name}.median")
 
     def names(self) -> list[str]:
         return [self.name] + [f"{self.name}=missing"] * self.flag_missing
@@ -85,6 +94,11 @@ class CategoryColumn:
         categories = sorted(ordered["text"].head(MOST_CATEGORIES))
         return cls(column.name, categories, flag_missing=texts.null_count() > 0)
 
+    def check(self) -> None:
+        """Raise ValueError or TypeError for settings that `fit` cannot have made."""
+        _check_kind(self, "category")
+        as_texts(self.categories, f"{self.name}.categories")
+
     def names(self) -> list[str]:
         values = [*self.categories] + ["missing"] * self.flag_missing
         return [f"{self.name}={value}" for value in values]
@@ -124,6 +138,21 @@ class CategoryColumn:
     def unseen(self, column: Column) -> pl.Series:
         """Return true for values that training did not see, or saw too rarely."""
         return self.codes(column).is_null() & column.values.is_not_null()
+
+
+def as_texts(given: Any, name: str, alike: bool = False) -> None:
+    """Raise TypeError unless all are texts, and ValueError if two are `alike` and must not be."""
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        raise TypeError(f"{name} is {given!r}, wanted a list of texts")
+    if not alike and len(set(given)) != len(given):
+        raise ValueError(f"{name} has a text twice")
+
+
+def _check_kind(column: "NumericColumn | CategoryColumn", kind: str) -> None:
+    as_texts([column.name, column.kind], "name")
+    if column.kind != kind:
+        raise ValueError(f"{column.name}.kind is {column.kind!r}, wanted {kind!r}")
+    boolean(column.flag_missing, f"{column.name}.flag_missing")
 
 
 KINDS: dict[str, type[NumericColumn] | type[CategoryColumn]] = {

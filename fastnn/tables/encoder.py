@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from fastnn.inputs.checks import finite_float, positive_float
 from fastnn.tables.columns import (
     KINDS,
     CategoryColumn,
     NumericColumn,
+    as_texts,
     choose,
     mean_and_scale,
     remark_on,
@@ -261,10 +263,32 @@ class TableEncoder:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "TableEncoder":
-        """Return the encoder that `to_dict` described."""
+        """Return the encoder that `to_dict` described.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If that is no description, or a damaged one.
+        """
         columns = tuple(KINDS[column["kind"]](**column) for column in state["columns"])
         lists = {name: tuple(state.get(name, ())) for name in ("classes", "notes", "table_columns")}
-        return cls(**state | {"columns": columns} | lists)
+        encoder = cls(**state | {"columns": columns} | lists)
+        encoder._check()
+        return encoder
+
+    def _check(self) -> None:
+        """Raise ValueError or TypeError for what `fit` cannot have made; files may say anything."""
+        as_texts(self.columns and [self.target, *self.used], "columns")
+        for name in ("classes", "notes", "table_columns"):
+            as_texts(getattr(self, name), name, alike=name == "notes")
+        if self.task not in ("regression", "classification"):
+            raise ValueError(f"task is {self.task!r}, wanted 'regression' or 'classification'")
+        if (self.task == "classification") != bool(self.classes):
+            raise ValueError(f"classes are {self.classes!r}, wanted some for a classification only")
+        finite_float(self.mean, "mean")
+        positive_float(self.scale, "scale")
+        for column in self.columns:
+            column.check()
 
 
 def _refuse_infinite(inputs: NDArray[np.float32], name: str, table: Table) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from fastnn.inputs.checks import boolean
+
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
 """Texts that mean a missing value, ignoring blanks around them."""
 
@@ -101,7 +103,13 @@ class Reading:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "Reading":
         """Return the reading that `to_dict` described."""
-        return cls(**state | {"missing": tuple(state.get("missing", ()))})
+        reading = cls(**state | {"missing": tuple(state.get("missing", ()))})
+        texts = [reading.decimal, reading.thousands, *reading.missing]
+        if not all(isinstance(each, str) for each in texts):
+            raise TypeError(f"its marks and missing texts are {texts}, wanted texts")
+        if reading.header is not None:
+            boolean(reading.header, "header")
+        return reading
 
 
 def with_unit(texts: pl.Series) -> pl.Series:

@@ -55,10 +55,20 @@ def _as_dtype(dtype: Any, name: str) -> np.dtype:
     return np.dtype(checks.one_of(given, name, ("float32", "float64")))
 
 
+_DEEPEST = 200
+"""How deeply `extra` may be nested: Python copies, writes and reads no lists of any depth."""
+
+
 def _as_extra(extra: Any, name: str) -> dict[str, Any]:
     if not isinstance(extra, Mapping):
         raise TypeError(f"{name} is {extra!r}, wanted a dict")
-    return dict(extra)
+    level: list[Any] = [extra]
+    for _ in range(_DEEPEST):
+        inner = [each.values() if isinstance(each, Mapping) else each for each in level]
+        level = [x for each in inner for x in each if isinstance(x, Mapping | list | tuple)]
+        if not level:
+            return dict(extra)
+    raise ValueError(f"{name} is nested deeper than {_DEEPEST} levels, or contains itself")
 
 
 def _as_preprocessing(given: Any, name: str) -> Chain | None:

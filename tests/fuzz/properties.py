@@ -15,6 +15,7 @@ from tests.fuzz import changes, workers
 from tests.fuzz.cases import Case
 from tests.fuzz.damaged_cache import a_damaged_cache
 from tests.fuzz.faults import faults
+from tests.fuzz.forging import forge
 from tests.fuzz.rounding import Reference, near
 from tests.fuzz.running import (
     REFUSED,
@@ -199,6 +200,24 @@ class Checked:
         assert ends[0].how == ends[1].how
         assert stored(network) == stored(twin)
         assert stored(self.found.network) == before
+
+    def forged_files(self) -> None:
+        """A file with one thing changed is refused, or is a network that works and is saved."""
+        rng = np.random.default_rng(self.case.seed)
+        for _ in range(8 if self.found.how == "finished" else 0):
+            what, network = forge(self.found.network, rng)
+            self.counts["files forged"] += 1
+            if network is None:
+                continue
+            try:
+                again = reloaded(network)
+                assert stored(again) == stored(network), what
+                with contextlib.suppress(*REFUSED, FloatingPointError):
+                    network.predict(self.x)
+                trained(self.case, self.data, 1, network)
+            except Exception as error:
+                error.add_note(what)
+                raise
 
     def bad_input_changes_nothing(self) -> None:
         """Each fault is one error of ours, and leaves every bit as it was."""
