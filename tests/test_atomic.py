@@ -150,6 +150,31 @@ def test_names(name, tmp_path):
 
 
 @posix
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows replaces the name alone")
+def test_a_file_with_two_names_keeps_both(tmp_path, monkeypatch):
+    path, other = tmp_path / "file", tmp_path / "other"
+    path.write_bytes(b"old and long")
+    os.link(path, other)
+    for contents in (b"new", b"longer than what was there before"):
+        with whole_file(path) as file:
+            file.write(contents)
+        assert path.read_bytes() == other.read_bytes() == contents
+        assert path.samefile(other)
+    with pytest.raises(KeyError), whole_file(path) as file:
+        file.write(b"half")
+        raise KeyError
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if sys.platform == "linux":
+        monkeypatch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match="No space left"), whole_file(path) as file:
+            file.write(b"too much")
+    assert path.read_bytes() == other.read_bytes() == contents
+    assert sorted(os.listdir(tmp_path)) == ["file", "other"]
+
+
 def test_what_killed_writers_left_is_removed_and_what_others_write_is_not(tmp_path):
     import fcntl
 

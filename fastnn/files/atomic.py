@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -34,7 +35,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     same `path` removes it.
 
     A file that is replaced keeps its permissions and, where the system allows it, its owner; a link
-    stays a link.  A device or pipe, which nothing can replace, is written to directly.
+    stays a link.  A device or pipe, which nothing can replace, is written to directly.  A file with
+    several names (hard links) keeps them: the complete temporary file is copied into it, and only
+    a kill or power failure in just these moments can leave it torn.
 
     Raises
     ------
@@ -95,8 +98,12 @@ def _replacing(target: str, found: os.stat_result | None) -> Iterator[BinaryIO]:
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
-                if sys.platform != "win32":
-                    os.replace(file.name, target)  # while the lock still protects it
+                if sys.platform != "win32":  # while the lock still protects it
+                    if found is not None and found.st_nlink > 1:
+                        _copy_into(file.name, target)
+                        os.unlink(file.name)
+                    else:
+                        os.replace(file.name, target)
             if sys.platform == "win32":
                 os.replace(file.name, target)  # which renames no open files
         except BaseException:
@@ -104,6 +111,17 @@ def _replacing(target: str, found: os.stat_result | None) -> Iterator[BinaryIO]:
                 os.unlink(file.name)
             raise
     _sync_folder(folder)
+
+
+def _copy_into(source: str, target: str) -> None:
+    """Make a file's contents those of another, once it is certain that there is room for them."""
+    with open(source, "rb") as new, open(target, "r+b") as old:
+        size = os.fstat(new.fileno()).st_size
+        if size and sys.platform == "linux":
+            os.posix_fallocate(old.fileno(), 0, size)
+        shutil.copyfileobj(new, old)
+        old.truncate()
+        os.fsync(old.fileno())
 
 
 def _claimed(beginning: str) -> BinaryIO:
