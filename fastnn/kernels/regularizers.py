@@ -15,7 +15,7 @@ from fastnn.kernels.elementary import copysign, power, sign
 from fastnn.kernels.jit import REASSOCIATE
 
 
-@kernel("- n 1~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1~^", parallel=False, fastmath=REASSOCIATE)
 def l1_value(strength, w, total):
     """Lasso penalty: ``total += strength * sum |w|``.
 
@@ -121,7 +121,7 @@ def l1_proximal(rate, strength, w):
         w[k] = zero if left <= zero else copysign(left, w[k])
 
 
-@kernel("- n 1~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1~^", parallel=False, fastmath=REASSOCIATE)
 def l2_value(strength, w, total):
     """Ridge penalty: ``total += strength / 2 * sum w**2``.
 
@@ -175,7 +175,7 @@ def l2_gradient(strength, w, dw):
         dw[k] += rate * w[k]
 
 
-@kernel("- - n 1~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- - n 1~^", parallel=False, fastmath=REASSOCIATE)
 def lq_value(strength, q, w, total):
     """Bridge penalty: ``total += strength / 2 * sum |w|**q``, for q > 0.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def _times(first, step, out):
-    return np.maximum(np.arange(step, step + out.size) - float(first), 0)
+    return np.maximum(np.arange(step, step + out.size) - first, 0).astype(np.float64)
 
 
 def constant_rate(initial, first, step, out):
