@@ -8,13 +8,13 @@ word per argument:
 ``m(qn)``  an array whose second axis has length q times n; a digit is a length itself
 ``(2n+1)`` an array of length 2n + 1
 ``m<n``    a vector of labels or indices, integers in [0, n), or with ``m<(n+1)`` in [0, n]
-``-``      a number
-``%``      a number in [0, 1)
+``-``      a number that a float32 can hold; ``-inf`` is one that may also be infinite or larger
+``+``      such a number above 0; ``+0`` is one from 0, and ``%`` one in [0, 1)
 ``#``      an integer of 64 bits; ``#0`` and ``#1`` are one from 0 or 1 to 2**62
 ``mn!``    an array that the kernel overwrites
 ``mn~``    an array that the kernel updates: it reads the old values and writes new ones
 ``mn&``    an array that may be the kernel's last argument, which is then written over it
-``n?``     an array that may also be empty
+``n?``     an array that may also be empty; ``n+`` one that must not be
 ``mn*``    an array of any real dtype; all others share one dtype, float32 or float64
 ``n!^``    an array of float64, whatever the dtype of the others; ``n!#`` of int64
 ``mn=``    an array that must be contiguous, in a strided kernel whose others need not be
@@ -33,11 +33,17 @@ from fastnn.kernels.jit import njit
 
 _LENGTH = r"\w|\(\w+(?:\+\d)?\)"
 _WORD = re.compile(
-    rf"(?P<number>-|%|#(?P<least>\d?))|(?P<axes>({_LENGTH})+)(<(?P<below>{_LENGTH}))?"
-    r"(?P<marks>[!~&?*^#=]*)"
+    rf"(?P<number>-(inf)?|\+0?|%|#[01]?)|(?P<axes>({_LENGTH})+)(<(?P<below>{_LENGTH}))?"
+    r"(?P<marks>[!~&?+*^#=]*)"
 )
-MOST = 2**62
-"""The largest integer that a kernel takes, but for keys of random numbers: sums of two fit."""
+_LEAST, _LARGEST = 2.0**-126, 2.0**128 - 2.0**104
+"""The range of normal float32 numbers."""
+_RANGES = {
+    "-": (-_LARGEST, _LARGEST), "-inf": (-math.inf, math.inf),
+    "+": (_LEAST, _LARGEST), "+0": (0.0, _LARGEST), "%": (0.0, 1.0 - 2.0**-53),
+    "#": (-(2**63), 2**63 - 1), "#0": (0, 2**62), "#1": (1, 2**62),
+}  # fmt: skip
+"""The least and the largest value of a number.  Two positions or counts can be added."""
 
 
 def length_of(axis: str, lengths: Mapping[str, int]) -> int:
@@ -55,16 +61,18 @@ class Argument:
     axes : list of str
         One string per axis: a letter, or several whose lengths are multiplied, perhaps with what is
         added; empty for a number.
-    scalar, integer, fraction : bool
-        Whether it is a number, and whether that is an integer, or in [0, 1).
-    least : int or None
-        The least value of an integer.
+    scalar, integer : bool
+        Whether it is a number, and whether that is an integer.
+    range : (number, number)
+        The least and the largest value of a number.
     written, updated : bool
         Whether the kernel writes to it, and whether it first reads the old values.
     below : str
         The axis that it indexes, whose length bounds its values; empty if it holds no indices.
-    optional, any_dtype, strided, overlaid : bool
-        Whether it may be empty, have any dtype, have any strides, be the last argument as well.
+    optional, filled : bool
+        Whether it may be empty, or must not be.
+    any_dtype, strided, overlaid : bool
+        Whether it may have any dtype, have any strides, be the last argument as well.
     dtype : str
         Its dtype, if that does not depend on the call, or nothing.
 
@@ -81,13 +89,13 @@ class Argument:
             raise ValueError(f"cannot parse {word!r}, the specification of {name}")
         number, axes, marks = match["number"] or "", match["axes"] or "", match["marks"] or ""
         self.name = name
-        self.scalar, self.integer, self.fraction = bool(number), "#" in number, number == "%"
-        self.least = int(match["least"]) if match["least"] else None
+        self.scalar, self.integer = bool(number), "#" in number
+        self.range = _RANGES.get(number, (0, 0))
         self.axes = [axis.strip("()") for axis in re.findall(_LENGTH, axes)]
         self.below = (match["below"] or "").strip("()")
         self.updated = "~" in marks
         self.written = self.updated or "!" in marks
-        self.optional = "?" in marks
+        self.optional, self.filled = "?" in marks, "+" in marks
         self.any_dtype = "*" in marks
         self.overlaid = "&" in marks
         self.dtype = "float64" if "^" in marks else "int64" if "#" in marks else ""

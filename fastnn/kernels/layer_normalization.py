@@ -61,7 +61,7 @@ def _variance(x, i, shrink, mean):
     return squares / x.dtype.type(x.shape[1])
 
 
-@kernel("mn& - n n m! m! mn!")
+@kernel("mn& +0 n+ n m! m! mn!")
 def layer_norm_forward(x, epsilon, gamma, beta, mean, inverse, out):
     """Normalize rows: ``out = gamma * ((x - mean) * inverse) + beta``; keep `mean`, `inverse`.
 

@@ -15,7 +15,7 @@ from fastnn.kernels.elementary import (
 from fastnn.kernels.jit import REASSOCIATE, njit
 
 
-@kernel("mn m<n - m!")
+@kernel("mn m<n % m!")
 def softmax_cross_entropy_forward(prediction, target, label_smoothing, row_loss):
     """Cross-entropy of softmax with class labels, stable for any finite logits.
 
@@ -77,7 +77,7 @@ def _row_sum_shifted(x, i, shift):
     return total
 
 
-@kernel("mn& m<n - m mn!")
+@kernel("mn& m<n % m mn!")
 def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scale, d):
     """Gradient of softmax cross-entropy: ``d = row_scale[i] * (softmax(prediction) - wanted)``.
 

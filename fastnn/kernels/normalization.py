@@ -125,7 +125,7 @@ def batch_moments(x, first, last, mean, variance):
             variance[j] = (zero if variance[j] <= 0 else variance[j]) / count
 
 
-@kernel("- m m!")
+@kernel("+0 m m!")
 def inverse_deviation(epsilon, variance, inverse):
     """Write ``inverse = 1 / sqrt(variance + epsilon)``.
 

@@ -51,7 +51,7 @@ def norm(vector):
     return most * math.sqrt(total)
 
 
-@kernel("- - m~")
+@kernel("-inf -inf m~")
 def bound(low, high, w):
     """Clip: ``w = min(max(w, low), high)``.  NaN stays NaN.
 
@@ -264,7 +264,7 @@ def gradient_norms(dw, norms):
         norms[i] = norm(dw[i])
 
 
-@kernel("- n^ 1!^", parallel=False)
+@kernel("-inf n^ 1!^", parallel=False)
 def norm_scale(limit, norms, scale):
     """Write the factor that scales a gradient down to the norm `limit`, 1 if it is not longer.
 

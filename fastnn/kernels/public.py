@@ -9,6 +9,7 @@ checked where a call needs compiling for them, before it is compiled.
 import contextlib
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from textwrap import indent
@@ -17,7 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from fastnn.kernels.contract import MOST, Argument, Contract
+from fastnn.kernels.contract import Argument, Contract
 from fastnn.kernels.jit import defined, njit
 from fastnn.kernels.memory import address_of
 from fastnn.kernels.numba_internals import compile_within
@@ -47,12 +48,16 @@ def _number(argument: Argument) -> str:
 
 
 def _limits(argument: Argument) -> str:
-    """Return the code that tests whether a number is out of its range, or nothing."""
-    if argument.fraction:
-        return f"not 0 <= {argument.name} < 1"
-    if argument.least is not None:
-        return f"{argument.name} < {argument.least} or {argument.name} > {MOST}"
-    return f"{argument.name} > {2**63 - 1}" if argument.integer else ""
+    """Return the code that is true for a number out of its range, as NaN is."""
+    low, high = argument.range
+    return f"not {low!r} <= {argument.name} <= {high!r}"
+
+
+def _misplaced(argument: Argument) -> str:
+    """Return the code that is true for an array that is not aligned: Numba may overlook it."""
+    name = argument.name
+    steps = [f"{name}.strides[{axis}]" for axis in range(len(argument.axes) * argument.strided)]
+    return f"({' | '.join([f'address_of({name})', *steps])}) % {name}.itemsize != 0"
 
 
 def _ends(argument: Argument) -> str:
@@ -96,13 +101,15 @@ class Kernel:
         arrays = [argument for argument in self.arguments if not argument.scalar]
         numbers = [argument for argument in self.arguments if argument.scalar]
         lengths = self._lengths()
-        tests = list(filter(None, map(_limits, numbers)))
+        tests = [*map(_limits, numbers), *map(_misplaced, arrays)]
         for argument in arrays:
             for axis, letter in enumerate(argument.axes):
                 length, wanted = f"{argument.name}.shape[{axis}]", _length(letter, lengths)
                 if length != wanted:
                     empty = f" and {length} != 0" if argument.optional else ""
                     tests.append(f"{length} != {wanted}{empty}")
+                if argument.filled:
+                    tests.append(f"{length} == 0")
         refused = f"return {_REFUSED}\n"
         names = ", ".join(argument.name for argument in self.arguments)
         nothing = " and ".join(f"{each.name}.size == 0" for each in arrays if each.written)
@@ -199,6 +206,7 @@ class Kernel:
             "__name__": __name__,
             "address_of": address_of,
             "float64": np.float64,
+            "inf": math.inf,
             "int64": np.int64,
             "kernel": self.compiled,
             "prange": numba.prange,

@@ -4,12 +4,13 @@
 compiled check refuses a call; no other call pays for this.
 """
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.contract import MOST, Argument, Contract, length_of
+from fastnn.kernels.contract import Argument, Contract, length_of
 
 _NUMBERS = (bool, int, float, np.bool_, np.integer, np.float32)
 _INTEGERS = (bool, int, np.bool_, np.integer)
@@ -59,7 +60,9 @@ def _kind(argument: Argument, value: Any) -> str | None:
     if argument.scalar:
         if not isinstance(value, _INTEGERS if argument.integer else _NUMBERS):
             wanted = "an integer" if argument.integer else "a number"
-            return f"{name} is not {wanted}, but {value!r:.80}"
+            return f"{name} is not {wanted}, but {reprlib.repr(value)}"
+        if not argument.integer and isinstance(value, int) and not -(2**63) <= value < 2**64:
+            return f"{name} is {value}, wanted a float or an integer of 64 bits"
         return None
     if not isinstance(value, np.ndarray) or value.ndim != len(argument.axes):
         return f"{name} is not an array of {len(argument.axes)} axes"
@@ -102,13 +105,10 @@ def _dtypes(pairs: Sequence[tuple[Argument, Any]]) -> str | None:
 
 def _number(argument: Argument, value: Any) -> str | None:
     """Return what is wrong with the value of a number."""
-    low, high = -(2**63), 2**63 - 1 if argument.integer else 2**64 - 1
-    if argument.least is not None:
-        low, high = argument.least, MOST
-    if isinstance(value, _INTEGERS) and not low <= int(value) <= high:
-        return f"{argument.name} is {value}, wanted an integer from {low} to {high}"
-    if argument.fraction and not 0 <= value < 1:
-        return f"{argument.name} is {value}, wanted a number in [0, 1)"
+    low, high = argument.range
+    if not low <= value <= high:
+        kind = "an integer" if argument.integer else "a number"
+        return f"{argument.name} is {value}, wanted {kind} from {low} to {high}"
     return None
 
 
@@ -129,6 +129,8 @@ def _shapes(pairs: Sequence[tuple[Argument, Any]]) -> str | None:
         shape = tuple(length_of(axis, lengths) for axis in argument.axes)
         if np.shape(value) != shape and not (argument.optional and not value.size):
             return f"{argument.name} is {value.shape}, wanted {shape}"
+        if argument.filled and not value.size:
+            return f"{argument.name} is empty"
     return None
 
 
