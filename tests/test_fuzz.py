@@ -1,5 +1,6 @@
 """Random cases keep every promise; and the checks that say so notice what breaks one."""
 
+import contextlib
 import faulthandler
 import os
 import signal
@@ -11,6 +12,7 @@ import pytest
 import fastnn
 from fastnn.inputs import checks
 from fastnn.kernels import code_cache
+from fastnn.kernels.public import Kernel
 from fastnn.reference import TWINS
 from fastnn.training import prediction
 from tests.fuzz import batch
@@ -142,6 +144,14 @@ def _weights(change):
     )
 
 
+def _silent(call):
+    def wrapped(kernel, *arguments):
+        with contextlib.suppress(TypeError, ValueError):
+            call(kernel, *arguments)
+
+    return wrapped
+
+
 FAULTS = {
     "finite or an error": _fit(after=_not_a_number),
     "data is not changed": _fit(after=_write),
@@ -158,6 +168,7 @@ FAULTS = {
     "a copy": (fastnn.Network, "__copy__", lambda copy: lambda network: network),
     "bad input changes nothing": _fit(failed=_other_bits_after_an_error_of_ours),
     "a damaged cache": (code_cache, "_tell", lambda tell: lambda problem, consequence: None),
+    "kernels doors": (Kernel, "__call__", _silent),
 }
 """By property, a fault that breaks it: where it goes, and what it makes of what was there."""
 

@@ -28,6 +28,10 @@ from fastnn.kernels.threads import NoThreadsError, Threads
 _DONE, _REFUSED, _LARGE = range(3)
 
 
+class _ReadOnlyError(Exception):
+    """A call has read-only arrays."""
+
+
 def _cut(argument: Argument, letter: str) -> str:
     """Return the code that slices ``lo:hi`` of an argument's axis."""
     if letter not in argument.axes:
@@ -97,7 +101,32 @@ class Kernel:
 
     @functools.cached_property
     def _checked(self) -> Callable[..., int]:
-        """The kernel with its checks; returns one of the codes above."""
+        """The kernel with its checks, for arrays that can be written."""
+        checked = self._compile(self._source, parallel=False)
+        compile_within(checked, self._for_good_types)
+        return checked
+
+    @functools.cached_property
+    def _checked_read_only(self) -> Callable[..., int]:
+        """The same for calls that :func:`refusal` has already looked at.
+
+        Numba tells read-only arrays by all but the order of their bytes, and would take one of the
+        wrong order for another that came before.
+        """
+        return self._compile(self._source, parallel=False)
+
+    @contextlib.contextmanager
+    def _for_good_types(self, *arguments: Any) -> Iterator[None]:
+        """Surround the compilation that a call needs: of a wrong call nothing is compiled."""
+        if error := refusal(self.__name__, self._contract, arguments):
+            raise error
+        if any(isinstance(each, np.ndarray) and not each.flags.writeable for each in arguments):
+            raise _ReadOnlyError
+        yield
+
+    @property
+    def _source(self) -> str:
+        """The code of the kernel with its checks; it returns one of the codes above."""
         arrays = [argument for argument in self.arguments if not argument.scalar]
         numbers = [argument for argument in self.arguments if argument.scalar]
         lengths = self._lengths()
@@ -115,7 +144,7 @@ class Kernel:
         nothing = " and ".join(f"{each.name}.size == 0" for each in arrays if each.written)
         work = "*".join(lengths.values())
         large = f"    if {work} >= {self._threshold()}:\n        return {_LARGE}\n"
-        source = (
+        return (
             f"def {self.__name__}_checked({names}):\n"
             + "".join(f"    if {test}:\n        {refused}" for test in tests)
             + "".join(
@@ -130,9 +159,6 @@ class Kernel:
             + (large if self._contract.parallel else "")
             + f"    {self._call()}\n    return {_DONE}\n"
         )
-        checked = self._compile(source, parallel=False)
-        compile_within(checked, self._of_right_types)
-        return checked
 
     def _overlaps(self, arrays: list[Argument], refused: str) -> str:
         """Return the code that refuses arrays that are written if they share memory with others."""
@@ -145,13 +171,6 @@ class Kernel:
                 code += f"    if {test}:\n        {refused}"
         ends = [f"    low_{each.name}, high_{each.name} = {_ends(each)}\n" for each in arrays]
         return "".join(ends) + code if code else ""
-
-    @contextlib.contextmanager
-    def _of_right_types(self, *arguments: Any) -> Iterator[None]:
-        """Surround the compilation that a call needs: of a wrong call nothing is compiled."""
-        if error := refusal(self.__name__, self._contract, arguments):
-            raise error
-        yield
 
     def _lengths(self) -> dict[str, str]:
         """Return the code for the length of each axis: that of the first array that has it."""
@@ -223,8 +242,8 @@ class Kernel:
         try:
             code = self._checked(*arguments)
         except Exception:
-            self._refuse(arguments)  # it may say more than Numba
-            raise
+            self._refuse(arguments)
+            code = self._checked_read_only(*arguments)
         if code == _REFUSED:
             self._refuse(arguments)
             # Only the ranges that arrays span overlap, such as those of odd and even rows.

@@ -91,8 +91,6 @@ def _arrays(
     with np.errstate(all="ignore"):
         for dtype in others:
             yield dtype, np.zeros(value.shape, dtype)
-    raw = np.zeros(value.nbytes + 1, np.uint8)[1:]
-    yield "unaligned", raw.view(value.dtype).reshape(value.shape)
     apart = np.repeat(value, 2, axis=-1)[..., ::2]
     if not argument.strided and not apart.flags.c_contiguous:
         yield "with gaps", apart

@@ -13,6 +13,7 @@ import numpy as np
 import fastnn
 from tests.fuzz.cases import Case
 from tests.fuzz.damaged_cache import a_damaged_cache
+from tests.fuzz.doors import kernels_doors
 from tests.fuzz.faults import faults
 from tests.fuzz.rounding import Reference, near
 from tests.fuzz.running import (
@@ -231,7 +232,7 @@ def properties() -> dict[str, Callable[[Checked], None]]:
         for name, method in vars(Checked).items()
         if not name.startswith("_") and name != "reference"
     }
-    return found | {"a damaged cache": a_damaged_cache}
+    return found | {"a damaged cache": a_damaged_cache, "kernels doors": kernels_doors}
 
 
 def check(case: Case, counts: Counter | None = None) -> None:
