@@ -33,8 +33,7 @@ def test_each_fault_of_each_argument_is_one_clear_error(case):
     with np.errstate(all="ignore"):
         for what, bad in wrong(case, made):
             given = made | bad
-            call_wrongly(case, given, tuple(bad), what)
-            if isinstance(refusal(case.name, case.contract, tuple(given.values())), ValueError):
+            if isinstance(call_wrongly(case, given, tuple(bad), what), ValueError):
                 assert checked(*given.values()) == REFUSED, what
     values = tuple(made.values())
     for given in (values[:-1], (*values, 1.0)):
@@ -57,14 +56,12 @@ def test_the_order_of_bytes_is_seen_after_read_only_arrays_too():
 
 
 def test_arrays_that_only_interlock_are_taken():
-    rows, out = np.arange(12.0).reshape(6, 2), np.zeros((3, 2))
+    rows = np.arange(12.0).reshape(6, 2)
     taken, place = rows[::2], rows[1:2]
     kernels.gather_rows(taken, np.array([2]), place)
     np.testing.assert_array_equal(rows[1], rows[4])
     with pytest.raises(ValueError, match="gather_rows: out shares memory with source"):
         kernels.gather_rows(taken, np.array([2]), rows[2:3])
-    kernels.gather_rows(taken, np.array([0, 1, 2]), out)
-    np.testing.assert_array_equal(out, taken)
 
 
 def test_a_mask_is_not_ignored():

@@ -124,8 +124,8 @@ def _overlapping(
         yield f"{one.name}, {other.name}: the same", {one.name: again, other.name: again}
 
 
-def call_wrongly(case: Case, given: dict[str, Any], names: tuple[str, ...], what: str) -> None:
-    """Fail unless the call is refused by an error that names an argument, and writes nothing."""
+def call_wrongly(case: Case, given: dict[str, Any], names: tuple[str, ...], what: str) -> Exception:
+    """Return the error of a wrong call; fail unless it names an argument and writes nothing."""
     arrays = [value for value in given.values() if isinstance(value, np.ndarray)]
     before = [value.tobytes() for value in arrays]
     try:
@@ -133,9 +133,9 @@ def call_wrongly(case: Case, given: dict[str, Any], names: tuple[str, ...], what
     except (TypeError, ValueError) as error:
         said = str(error)
         assert said.startswith(f"{case.name}: ") and any(name in said for name in names), said
-    else:
-        raise AssertionError(f"{case.name}, {what}: no error")
-    assert [value.tobytes() for value in arrays] == before, what
+        assert [value.tobytes() for value in arrays] == before, what
+        return error
+    raise AssertionError(f"{case.name}, {what}: no error")
 
 
 @functools.cache
