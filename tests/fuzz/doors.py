@@ -118,7 +118,8 @@ def _overlapping(
     begin, end = both[: first.size], both[first.size - 1 :]
     pair = begin.reshape(first.shape), end.reshape(second.shape)
     if both.size > 1 or not one.overlaid:
-        yield f"{one.name}, {other.name}: overlapping", dict(zip((one.name, other.name), pair))  # noqa: B905
+        bad = {one.name: pair[0], other.name: pair[1]}
+        yield f"{one.name}, {other.name}: overlapping", bad
     if first.shape == second.shape and not (one.overlaid and other is last):
         again = first.copy()
         yield f"{one.name}, {other.name}: the same", {one.name: again, other.name: again}
