@@ -107,6 +107,10 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Nothing outside": {
         "No kernel touches memory outside its arrays": ("guard_pages.py",),
+        "Whatever a public kernel is given, it says what is wrong with it before it writes": (
+            "doors.py",
+            "contract.py",
+        ),
         "The caller's error state, warnings, random numbers and threads are neither used nor "
         "changed": ("surroundings.py",),
         "What the caller passes in is not changed": (

@@ -31,7 +31,7 @@ def test_arrays_of_a_strided_kernel_have_any_strides_unless_written_or_marked():
     assert given == {"mn": True, "mn!": False, "mn=": False}
 
 
-@pytest.mark.parametrize("word", ["", "m(n", "mn<", "m-", "mn&", "!"])
+@pytest.mark.parametrize("word", ["", "m(n", "mn<", "m-", "mn$", "!", "-0"])
 def test_a_malformed_word_is_refused(word):
     with pytest.raises(ValueError, match="cannot parse"):
         Argument("x", word, strided=False)

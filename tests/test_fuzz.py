@@ -1,5 +1,6 @@
 """Random cases keep every promise; and the checks that say so notice what breaks one."""
 
+import contextlib
 import faulthandler
 import os
 import signal
@@ -11,6 +12,7 @@ import pytest
 import fastnn
 from fastnn.inputs import checks
 from fastnn.kernels import code_cache
+from fastnn.kernels.public import Kernel
 from fastnn.reference import TWINS
 from fastnn.training import ownership, prediction
 from tests.fuzz import batch
@@ -163,6 +165,14 @@ def _weights(change):
     )
 
 
+def _silent(call):
+    def wrapped(kernel, *arguments):
+        with contextlib.suppress(TypeError, ValueError):
+            call(kernel, *arguments)
+
+    return wrapped
+
+
 FAULTS = {
     "finite or an error": _fit(after=_not_a_number),
     "data is not changed": _fit(after=_write),
@@ -183,6 +193,7 @@ FAULTS = {
     "harmless changes": (ownership, "owned", lambda owned: lambda parameters, *rest: parameters),
     "wild changes": _fit(failed=_not_finite_after_a_change),
     "in another process": _fit(before=_other_bits_in_another_process),
+    "kernels doors": (Kernel, "__call__", _silent),
 }
 """By property, a fault that breaks it: where it goes, and what it makes of what was there."""
 

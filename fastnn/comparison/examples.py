@@ -1,19 +1,13 @@
 """Example arguments for any kernel, made from its specification."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.kernels.contract import Argument
+from fastnn.kernels.contract import Argument, length_of
 from fastnn.kernels.public import Kernel
-
-_FOLLOWS: Mapping[str, Callable[[Mapping[str, int]], int]] = {
-    "c": lambda lengths: lengths["n"] + 1,  # the classes of a tree of n nodes
-    "t": lambda lengths: 2 * lengths["n"] + 1,  # its classes and nodes
-}
-"""Axes whose lengths follow from those of others."""
 
 _NUMBERS: Mapping[str, float] = {
     "slope": 0.0, "grow": 1.2, "smallest": 1e-6, "largest": 50.0, "low": -0.5, "q": 1.5,
@@ -44,7 +38,7 @@ def axes(kernel: Kernel) -> list[str]:
     (['m', 'n'], ['k', 'm', 'n'])
     """
     letters = "".join("".join(argument.axes) for argument in kernel.arguments)
-    return [each for each in dict.fromkeys(letters) if each.isalpha() and each not in _FOLLOWS]
+    return [each for each in dict.fromkeys(letters) if each.isalpha()]
 
 
 def example_arguments(
@@ -72,24 +66,17 @@ def example_arguments(
     [('x', (2, 3)), ('slope', ()), ('out', (2, 3))]
     """
     lengths = dict(zip(axes(kernel), shape, strict=True))
-    used = {letter for argument in kernel.arguments for axis in argument.axes for letter in axis}
-    lengths |= {letter: _FOLLOWS[letter](lengths) for letter in used & _FOLLOWS.keys()}
 
     def number(name: str) -> float:
         return lengths[_LENGTHS[name]] if name in _LENGTHS else _NUMBERS.get(name, 0.5)
 
-    def length(axis: str) -> int:
-        return int(np.prod([lengths.get(letter) or int(letter) for letter in axis]))
-
     def array(argument: Argument) -> np.ndarray:
-        sizes = [length(axis) for axis in argument.axes]
+        sizes = [length_of(axis, lengths) for axis in argument.axes]
         if argument.below:
-            return rng.integers(0, lengths[argument.below], sizes)
-        if argument.name == "index":
-            return np.zeros(sizes, np.int64)
+            return rng.integers(0, length_of(argument.below, lengths), sizes)
         low = 0 if argument.name in _UP_TO_1 else 1 if argument.name in _ABOVE_1 else -1
         high = 2 if argument.name in _ABOVE_1 else 1
-        return rng.uniform(low, high, sizes).astype(dtype)
+        return rng.uniform(low, high, sizes).astype(argument.dtype or dtype)
 
     return {
         argument.name: number(argument.name) if argument.scalar else array(argument)

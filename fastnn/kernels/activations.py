@@ -14,7 +14,7 @@ from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import row_dot, row_sum, rows_exp, sigmoid, tanh
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def identity_forward(x, out):
     """Copy: ``out = x``.
 
@@ -34,7 +34,7 @@ def identity_forward(x, out):
         out.flat[k] = x.flat[k]
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def identity_backward(x, y, dy, dx):
     """Gradient of the identity: ``dx = dy``.
 
@@ -54,7 +54,7 @@ def identity_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k]
 
 
-@kernel("mn - mn!")
+@kernel("mn& - mn!")
 def relu_forward(x, slope, out):
     """Rectified linear unit: ``out = x where x > 0, else slope * x``.
 
@@ -92,7 +92,7 @@ def relu_forward(x, slope, out):
             out.flat[k] = value if value > zero else factor * value + zero
 
 
-@kernel("mn mn - mn mn!")
+@kernel("mn mn - mn& mn!")
 def relu_backward(x, y, slope, dy, dx):
     """Gradient of the rectified linear unit: ``dx = dy where y > 0, else slope * dy``.
 
@@ -119,7 +119,7 @@ def relu_backward(x, y, slope, dy, dx):
         dx.flat[k] = value if y.flat[k] > zero else factor * value
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def sigmoid_forward(x, out):
     """Logistic sigmoid: ``out = 1 / (1 + exp(-x))``, without overflow for any `x`.
 
@@ -143,7 +143,7 @@ def sigmoid_forward(x, out):
         out.flat[k] = sigmoid(x.flat[k])
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def sigmoid_backward(x, y, dy, dx):
     """Gradient of the logistic sigmoid: ``dx = dy * y * (1 - y)``.
 
@@ -165,7 +165,7 @@ def sigmoid_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * (value * (one - value))
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def tanh_forward(x, out):
     """Hyperbolic tangent: ``out = (exp(x) - exp(-x)) / (exp(x) + exp(-x))``.
 
@@ -189,7 +189,7 @@ def tanh_forward(x, out):
         out.flat[k] = tanh(x.flat[k])
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def tanh_backward(x, y, dy, dx):
     """Gradient of the hyperbolic tangent: ``dx = dy * (1 - y**2)``.
 
@@ -211,7 +211,7 @@ def tanh_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * ((one - value) * (one + value))
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def softmax_forward(x, out):
     """Softmax of every row: ``out[i, j] = exp(x[i, j]) / sum_k exp(x[i, k])``.
 
@@ -243,7 +243,7 @@ def softmax_forward(x, out):
             out[i, j] *= factor
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def softmax_backward(x, y, dy, dx):
     """Gradient of softmax: ``dx[i, j] = y[i, j] * (dy[i, j] - sum_k dy[i, k] * y[i, k])``.
 

@@ -213,7 +213,7 @@ def centered_rmsprop_momentum_update(rate, rho, momentum, epsilon, dw, square, m
         w[k] -= length * speed
 
 
-@kernel("- - - - - - m m~ m~ m~")
+@kernel("- - % % - #1 m m~ m~ m~")
 def adam_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, w):
     """Adam: a step along the mean gradient, divided by the root of the mean squared gradient.
 
@@ -260,7 +260,7 @@ def adam_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, w):
         w[k] = stay * w[k] - length * (mean / (math.sqrt(square) * correction + smallest))
 
 
-@kernel("- - - - - - m m~ m~ m~ m~")
+@kernel("- - % % - #1 m m~ m~ m~ m~")
 def amsgrad_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, largest, w):
     """AMSGrad: Adam with the largest `v` so far, ``largest = max(largest, v)``, instead of `v`.
 
@@ -302,7 +302,7 @@ def amsgrad_update(rate, decay, beta1, beta2, epsilon, step, dw, m, v, largest, 
         w[k] = stay * w[k] - length * (mean / (math.sqrt(most) * correction + smallest))
 
 
-@kernel("- - - - - - - m m~ m~ m~")
+@kernel("- % % - - - #1 m m~ m~ m~")
 def nadam_update(rate, beta1, beta2, epsilon, on_gradient, on_mean, step, dw, m, v, w):
     """NAdam: Adam that looks ahead along the mean gradient, like Nesterov momentum.
 

@@ -6,27 +6,50 @@ word per argument:
 ========== ===================================================================================
 ``mn``     an array with two axes; axes with the same letter have the same length
 ``m(qn)``  an array whose second axis has length q times n; a digit is a length itself
-``-``      a number
-``m<n``    a vector of labels or indices, integers in [0, n)
+``(2n+1)`` an array of length 2n + 1
+``m<n``    a vector of labels or indices, integers in [0, n), or with ``m<(n+1)`` in [0, n]
+``-``      a number that a float32 can hold; ``-inf`` is one that may also be infinite or larger
+``+``      such a number above 0; ``+0`` is one from 0, and ``%`` one in [0, 1)
+``#``      an integer of 64 bits; ``#0`` and ``#1`` are one from 0 or 1 to 2**62
 ``mn!``    an array that the kernel overwrites
 ``mn~``    an array that the kernel updates: it reads the old values and writes new ones
-``n?``     an array that may also be empty
-``mn*``    an array of any dtype; all others share one dtype, float32 or float64
+``mn&``    an array that may be the kernel's last argument, which is then written over it
+``n?``     an array that may also be empty; ``n+`` one that must not be
+``mn*``    an array of any real dtype; all others share one dtype, float32 or float64
+``n!^``    an array of float64, whatever the dtype of the others; ``n!#`` of int64
 ``mn=``    an array that must be contiguous, in a strided kernel whose others need not be
 ========== ===================================================================================
 
-In calls from Python, threads share axis m if the kernel is `parallel`.
+Except for those with ``&``, an array that a kernel writes shares memory with no other.  In calls
+from Python, threads share axis m if the kernel is `parallel`.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-
-from numba import types
 
 from fastnn.kernels.jit import njit
 
-_WORD = re.compile(r"(?P<axes>-|(\w|\(\w+\))+)(<(?P<below>\w))?(?P<marks>[!~?*=]*)")
+_LENGTH = r"\w|\(\w+(?:\+\d)?\)"
+_WORD = re.compile(
+    rf"(?P<number>-(inf)?|\+0?|%|#[01]?)|(?P<axes>({_LENGTH})+)(<(?P<below>{_LENGTH}))?"
+    r"(?P<marks>[!~&?+*^#=]*)"
+)
+_LEAST, _LARGEST = 2.0**-126, 2.0**128 - 2.0**104
+"""The range of normal float32 numbers."""
+_RANGES = {
+    "-": (-_LARGEST, _LARGEST), "-inf": (-math.inf, math.inf),
+    "+": (_LEAST, _LARGEST), "+0": (0.0, _LARGEST), "%": (0.0, 1.0 - 2.0**-53),
+    "#": (-(2**63), 2**63 - 1), "#0": (0, 2**62), "#1": (1, 2**62),
+}  # fmt: skip
+"""The least and the largest value of a number.  Two positions or counts can be added."""
+
+
+def length_of(axis: str, lengths: Mapping[str, int]) -> int:
+    """Return the length of an axis, such as "n", "2n" or "2n+1", from those of its letters."""
+    factors, _, more = axis.partition("+")
+    return math.prod(int(f) if f.isdigit() else lengths[f] for f in factors) + int(more or 0)
 
 
 class Argument:
@@ -36,15 +59,22 @@ class Argument:
     ----------
     name : str
     axes : list of str
-        One string per axis: a letter, or several whose lengths are multiplied; empty for a number.
-    scalar : bool
-        Whether it is a number.
+        One string per axis: a letter, or several whose lengths are multiplied, perhaps with what is
+        added; empty for a number.
+    scalar, integer : bool
+        Whether it is a number, and whether that is an integer.
+    range : (number, number)
+        The least and the largest value of a number.
     written, updated : bool
         Whether the kernel writes to it, and whether it first reads the old values.
     below : str
         The axis that it indexes, whose length bounds its values; empty if it holds no indices.
-    optional, any_dtype, strided : bool
-        Whether it may be empty, have any dtype, or have any strides.
+    optional, filled : bool
+        Whether it may be empty, or must not be.
+    any_dtype, strided, overlaid : bool
+        Whether it may have any dtype, have any strides, be the last argument as well.
+    dtype : str
+        Its dtype, if that does not depend on the call, or nothing.
 
     Examples
     --------
@@ -57,36 +87,24 @@ class Argument:
         match = _WORD.fullmatch(word)
         if match is None:
             raise ValueError(f"cannot parse {word!r}, the specification of {name}")
-        axes, marks = match["axes"], match["marks"]
+        number, axes, marks = match["number"] or "", match["axes"] or "", match["marks"] or ""
         self.name = name
-        self.scalar = axes == "-"
-        self.axes = [] if self.scalar else re.findall(r"(?<=\()\w+|\w", axes)
-        self.below = match["below"] or ""
+        self.scalar, self.integer = bool(number), "#" in number
+        self.range = _RANGES.get(number, (0, 0))
+        self.axes = [axis.strip("()") for axis in re.findall(_LENGTH, axes)]
+        self.below = (match["below"] or "").strip("()")
         self.updated = "~" in marks
         self.written = self.updated or "!" in marks
-        self.optional = "?" in marks
+        self.optional, self.filled = "?" in marks, "+" in marks
         self.any_dtype = "*" in marks
+        self.overlaid = "&" in marks
+        self.dtype = "float64" if "^" in marks else "int64" if "#" in marks else ""
         self.strided = (strided or self.any_dtype) and not self.written and "=" not in marks
-
-    def type_problem(self, kind: Any) -> str | None:
-        """Return what is wrong with a value of this Numba type for this argument, or None."""
-        if self.scalar:
-            is_number = isinstance(kind, (types.Number, types.Boolean))
-            return None if is_number else f"{self.name} is not a number"
-        if not isinstance(kind, types.Array) or kind.ndim != len(self.axes):
-            return f"{self.name} is not an array of {len(self.axes)} axes"
-        if kind.layout != "C" and not self.strided:
-            return f"{self.name} is not C-contiguous"
-        if self.written and not kind.mutable:
-            return f"{self.name} is read-only, and is written"
-        if self.below and not isinstance(kind.dtype, types.Integer):
-            return f"{self.name} holds {kind.dtype}, wanted integers"
-        return None
 
     @property
     def shares_dtype(self) -> bool:
         """Whether it has the float type that the call's arrays share."""
-        return not (self.scalar or self.below or self.any_dtype)
+        return not (self.scalar or self.below or self.any_dtype or self.dtype)
 
 
 class Contract(NamedTuple):
@@ -111,19 +129,6 @@ class Contract(NamedTuple):
     parallel: bool
     strided: bool
     prepare: Callable[..., None] | None
-
-    def type_problem(self, kinds: Iterable[Any]) -> str | None:
-        """Return what is wrong with the Numba types of the arguments, or None."""
-        floats = None
-        for argument, kind in zip(self.arguments, kinds, strict=True):
-            problem = argument.type_problem(kind)
-            if problem:
-                return problem
-            if argument.shares_dtype:
-                floats = floats or kind.dtype
-                if kind.dtype not in (types.float32, types.float64) or kind.dtype != floats:
-                    return f"{argument.name} holds {kind.dtype}, wanted one float type throughout"
-        return None
 
 
 CONTRACTS: dict[str, Contract] = {}

@@ -25,7 +25,7 @@ _TOTALS = 2**15
 _BYTES = 8 * _TOTALS
 
 
-@kernel("mk m<t nk n t<n t md! m!", fastmath=REASSOCIATE)
+@kernel("mk m<(n+1) nk n (2n+1)<n (2n+1) md! m!", fastmath=REASSOCIATE)
 def tree_forward(h, target, w, b, parent, side, z, row_loss):
     """Loss of each row: ``sum softplus(-side * z)`` along the path of its class.
 
@@ -67,7 +67,7 @@ def tree_forward(h, target, w, b, parent, side, z, row_loss):
         row_loss[i] = total
 
 
-@kernel("m<t nk t<n t m md~ mk!")
+@kernel("m<(n+1) nk (2n+1)<n (2n+1) m md~ mk!")
 def tree_backward(target, w, parent, side, row_scale, slopes, dh):
     """Gradient of the rows' losses, each multiplied by `row_scale`.
 
@@ -167,7 +167,7 @@ def _add_rows(factor, h, target, parent, slopes, first, last, w, b):
             item = n_classes + node
 
 
-@kernel("- mk m<t t<n md - - nk~ n~", parallel=False)
+@kernel("- mk m<(n+1) (2n+1)<n md #0 #0 nk~ n~", parallel=False)
 def tree_update(rate, h, target, parent, slopes, first, last, w, b):
     """Gradient descent on nodes first ... last - 1; touches only those on the rows' paths.
 
@@ -194,10 +194,11 @@ def tree_update(rate, h, target, parent, slopes, first, last, w, b):
     >>> w, b
     (array([[2.5]]), array([1.5]))
     """
-    _add_rows(w.dtype.type(-rate), h, target, parent, slopes, first, last, w, b)
+    low, high = max(first, 0), min(last, b.shape[0])
+    _add_rows(w.dtype.type(-rate), h, target, parent, slopes, low, high, w, b)
 
 
-@kernel("mk m<t t<n md - - nk! n!", parallel=False)
+@kernel("mk m<(n+1) (2n+1)<n md #0 #0 nk! n!", parallel=False)
 def tree_gradient(h, target, parent, slopes, first, last, dw, db):
     """Write the gradient of nodes first ... last - 1, 0 for nodes on no path.
 
@@ -230,7 +231,7 @@ def tree_gradient(h, target, parent, slopes, first, last, dw, db):
     _add_rows(dw.dtype.type(1), h, target, parent, slopes, low, high, dw, db)
 
 
-@kernel("n n<c n<c mn~ mc!")
+@kernel("n n<(n+1) n<(n+1) mn~ m(n+1)!")
 def tree_probabilities(b, first, second, z, out):
     """Write the probabilities of all classes: products of decisions, from the root down.
 
@@ -263,7 +264,7 @@ def tree_probabilities(b, first, second, z, out):
             value = z[i, j] + b[j]
             e = exp_nonpositive(-abs(value))
             z[i, j] = copysign(e / (one + e), -value)
-        out[i, first[0]] = one
+        out[i, first[0] if z.shape[1] > 0 else 0] = one
         for j in range(z.shape[1]):
             here, smaller = out[i, first[j]], abs(z[i, j])
             ahead = copysign(one, z[i, j]) < 0

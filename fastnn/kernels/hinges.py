@@ -49,7 +49,7 @@ def _hinge_sum(x, i, label, margin):
     return total
 
 
-@kernel("mn m<n - m mn!")
+@kernel("mn& m<n - m mn!")
 def multiclass_hinge_backward(prediction, target, margin, row_scale, d):
     """Gradient of the multiclass hinge: 1 for each term above 0, and minus their number for f_y.
 
@@ -121,7 +121,7 @@ def _squared_sum(x, i, label, margin):
     return total
 
 
-@kernel("mn m<n - m mn!")
+@kernel("mn& m<n - m mn!")
 def multiclass_squared_hinge_backward(prediction, target, margin, row_scale, d):
     """Gradient of the squared hinge: twice each hinge, and minus their sum for f_y.
 
@@ -183,7 +183,7 @@ def attribute_hinge_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def attribute_hinge_backward(prediction, target, row_scale, d):
     """Gradient of the attribute hinge: ``d = -row_scale[i] * y`` where ``y * f < 1``, else 0.
 
@@ -247,7 +247,7 @@ def _most_violating(x, i, cost, label):
     return largest
 
 
-@kernel("mn m<n nn m mn!")
+@kernel("mn& m<n nn m mn!")
 def structured_hinge_backward(prediction, target, cost, row_scale, d):
     """Gradient of the structured hinge: 1 for the k of the maximum, and 1 less for `y`.
 

@@ -61,7 +61,7 @@ def _variance(x, i, shrink, mean):
     return squares / x.dtype.type(x.shape[1])
 
 
-@kernel("mn - n n m! m! mn!")
+@kernel("mn& +0 n+ n m! m! mn!")
 def layer_norm_forward(x, epsilon, gamma, beta, mean, inverse, out):
     """Normalize rows: ``out = gamma * ((x - mean) * inverse) + beta``; keep `mean`, `inverse`.
 
@@ -129,7 +129,7 @@ def _add_gradients(x, mean, inverse, dy, begin, end, low, high, dgamma, dbeta):
             dgamma[j] += dy[i, j] * ((x[i, j] - mean0) * inverse0)
 
 
-@kernel("mn m m mn - - n! n!", parallel=False)
+@kernel("mn m m mn #0 #0 n! n!", parallel=False)
 def layer_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     """Write the gradients of gamma and beta for columns first ... last - 1.
 
@@ -178,7 +178,7 @@ def _slopes(x, i, mean, inverse, gamma, dy):
     return total, product
 
 
-@kernel("mn m m n mn mn!")
+@kernel("mn m m n mn& mn!")
 def layer_norm_backward(x, mean, inverse, gamma, dy, dx):
     """Gradient of a normalized row, through its mean and variance too.
 

@@ -15,7 +15,7 @@ from fastnn.kernels.elementary import (
 from fastnn.kernels.jit import REASSOCIATE, njit
 
 
-@kernel("mn m<n - m!")
+@kernel("mn m<n % m!")
 def softmax_cross_entropy_forward(prediction, target, label_smoothing, row_loss):
     """Cross-entropy of softmax with class labels, stable for any finite logits.
 
@@ -77,7 +77,7 @@ def _row_sum_shifted(x, i, shift):
     return total
 
 
-@kernel("mn m<n - m mn!")
+@kernel("mn& m<n % m mn!")
 def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scale, d):
     """Gradient of softmax cross-entropy: ``d = row_scale[i] * (softmax(prediction) - wanted)``.
 
@@ -149,7 +149,7 @@ def logistic_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def logistic_backward(prediction, target, row_scale, d):
     """Gradient of the logistic loss: ``d = row_scale[i] * (sigmoid(prediction) - target)``.
 
@@ -207,7 +207,7 @@ def poisson_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def poisson_backward(prediction, target, row_scale, d):
     """Gradient of the Poisson loss: ``d = row_scale[i] * (exp(prediction) - target)``.
 
@@ -270,7 +270,7 @@ def gaussian_nll_forward(prediction, target, row_loss):
         row_loss[i] = half * total
 
 
-@kernel("m(2n) mn m m(2n)!")
+@kernel("m(2n)& mn m m(2n)!")
 def gaussian_nll_backward(prediction, target, row_scale, d):
     """Gradient of the Gaussian loss: ``e / exp(s)`` for means, ``(1 - e**2 / exp(s)) / 2`` for s.
 

@@ -53,7 +53,7 @@ def mse_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def mse_backward(prediction, target, row_scale, d):
     """Gradient of squared error: ``d = 2 * row_scale[i] * (prediction - target)``.
 
@@ -109,7 +109,7 @@ def mae_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def mae_backward(prediction, target, row_scale, d):
     """Gradient of absolute error: ``d = row_scale[i] * sign(prediction - target)``.
 
@@ -168,7 +168,7 @@ def half_mse_forward(prediction, target, row_loss):
         row_loss[i] = half * total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def half_mse_backward(prediction, target, row_scale, d):
     """Gradient of half the squared error: ``d = row_scale[i] * (prediction - target)``.
 
@@ -215,7 +215,7 @@ def signed_error_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def signed_error_backward(prediction, target, row_scale, d):
     """Gradient of the signed error: ``d = row_scale[i]``, whatever the error.
 

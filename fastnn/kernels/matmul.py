@@ -143,7 +143,7 @@ def matmul_tn_add(a, b, scale, out):
         deep_product(dims, left, matrix(b, one), matrix(out, one), True, factor)
 
 
-@kernel("mk kn n? - - mn!", strided=True, prepare=prepare)
+@kernel("mk kn n? - #0 mn!", strided=True, prepare=prepare)
 def dense_forward(x, w, b, slope, prefetch_distance, out):
     """Write ``out = f(x @ w + b)`` with ``f(t) = t if t > 0 else slope * t``.
 

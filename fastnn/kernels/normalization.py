@@ -73,7 +73,7 @@ def _add_squares(x, begin, end, low, high, mean, out):
             out[j] = fma(away0, away0, out[j])
 
 
-@kernel("mn - - n! n!", parallel=False)
+@kernel("mn #0 #0 n! n!", parallel=False)
 def batch_moments(x, first, last, mean, variance):
     """Write the mean and the variance of columns first ... last - 1.
 
@@ -125,7 +125,7 @@ def batch_moments(x, first, last, mean, variance):
             variance[j] = (zero if variance[j] <= 0 else variance[j]) / count
 
 
-@kernel("- m m!")
+@kernel("+0 m m!")
 def inverse_deviation(epsilon, variance, inverse):
     """Write ``inverse = 1 / sqrt(variance + epsilon)``.
 
@@ -148,7 +148,7 @@ def inverse_deviation(epsilon, variance, inverse):
         inverse[j] = one / math.sqrt(variance[j] + small)
 
 
-@kernel("mn n n n n mn!")
+@kernel("mn& n n n n mn!")
 def batch_norm_forward(x, mean, inverse, gamma, beta, out):
     """Normalize columns: ``out = gamma * ((x - mean) * inverse) + beta``.
 
@@ -200,7 +200,7 @@ def _add_gradients(x, mean, dy, begin, end, low, high, dgamma, dbeta):
             dgamma[j] += dy[i, j] * (x[i, j] - mean[j])
 
 
-@kernel("mn n n mn - - n! n!", parallel=False)
+@kernel("mn n n mn #0 #0 n! n!", parallel=False)
 def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
     """Write the gradients of gamma and beta for columns first ... last - 1.
 
@@ -238,7 +238,7 @@ def batch_norm_gradients(x, mean, inverse, dy, first, last, dgamma, dbeta):
             dgamma[j] *= inverse[j]
 
 
-@kernel("mn n n n n n - mn mn!")
+@kernel("mn n n n n n #1 mn& mn!")
 def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
     """Gradient of batch normalization, including through the mean and the variance.
 
@@ -282,7 +282,7 @@ def batch_norm_backward(x, mean, inverse, gamma, dgamma, dbeta, batch, dy, dx):
             dx[i, j] = gamma[j] * inverse[j] * (dy[i, j] - common)
 
 
-@kernel("- - m m~")
+@kernel("- #0 m m~")
 def moving_update(momentum, rows, value, moving):
     """Update a moving average: ``moving = momentum * moving + (1 - momentum) * value``.
 

@@ -51,7 +51,7 @@ def norm(vector):
     return most * math.sqrt(total)
 
 
-@kernel("- - m~")
+@kernel("-inf -inf m~")
 def bound(low, high, w):
     """Clip: ``w = min(max(w, low), high)``.  NaN stays NaN.
 
@@ -94,7 +94,7 @@ def _add_squares(w, begin, end, low, high, out):
             out[j] += w[i, j] * w[i, j]
 
 
-@kernel("mn - - n! n!", parallel=False)
+@kernel("mn #0 #0 n! n!", parallel=False)
 def column_norms(w, first, last, before, after):
     """Write the norms ``sqrt(sum_i w[i, first:last]**2)`` to the same elements of both vectors.
 
@@ -182,7 +182,7 @@ def norm_ratios(before, after):
         after[k] = after[k] / (one if before[k] == 0 else before[k])
 
 
-@kernel("n - - mn~")
+@kernel("n #0 #0 mn~")
 def scale_columns(factor, first, last, w):
     """Scale columns: ``w[:, first:last] *= factor[first:last]``.
 
@@ -240,7 +240,7 @@ def scale_rows(factor, w):
             row[j] *= factor[i]
 
 
-@kernel("mn m!*")
+@kernel("mn m!^")
 def gradient_norms(dw, norms):
     """Write the Euclidean norm of each row, in float64: ``norms = sqrt(sum_j dw[:, j]**2)``.
 
@@ -264,7 +264,7 @@ def gradient_norms(dw, norms):
         norms[i] = norm(dw[i])
 
 
-@kernel("- n 1!*", parallel=False)
+@kernel("-inf n^ 1!^", parallel=False)
 def norm_scale(limit, norms, scale):
     """Write the factor that scales a gradient down to the norm `limit`, 1 if it is not longer.
 

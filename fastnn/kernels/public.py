@@ -1,43 +1,35 @@
 """Kernels for calls from Python: with checked arguments, and parallel for large arrays.
 
-The kernels themselves check nothing.  A :class:`Kernel` puts a compiled check of the shapes in
-front of a kernel, which costs a nanosecond, and runs large calls in a ``prange`` loop over parts of
-one axis.  Both are generated from the kernel's contract.
+The kernels themselves check nothing.  A :class:`Kernel` puts a compiled check of shapes, numbers,
+indices and memory in front of a kernel, which costs a few nanoseconds, and runs large calls in a
+``prange`` loop over parts of one axis.  Both are generated from the kernel's contract.  Types are
+checked where a call needs compiling for them, before it is compiled.
 """
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator
+from itertools import combinations
 from textwrap import indent
 from typing import Any
 
 import numba
-from numba import types
-from numba.extending import intrinsic
+import numpy as np
 
 from fastnn.kernels.contract import Argument, Contract
 from fastnn.kernels.jit import defined, njit
-from fastnn.kernels.numba_internals import TypingError
+from fastnn.kernels.memory import address_of
+from fastnn.kernels.numba_internals import compile_within
+from fastnn.kernels.refusals import refusal
 from fastnn.kernels.threads import NoThreadsError, Threads
 
-_DONE, _BAD_SHAPES, _BAD_INDEX, _LARGE = range(4)
+_DONE, _REFUSED, _LARGE = range(3)
 
 
-def _checker(contract):
-    """Return an intrinsic that compiles only for the types that the contract allows."""
-
-    @intrinsic
-    def check(_, given):
-        problem = contract.type_problem(given.types)
-        if problem:
-            raise TypingError(problem)
-
-        def codegen(context, builder, signature, args):
-            return context.get_dummy_value()
-
-        return types.void(given), codegen
-
-    return check
+class _ReadOnlyError(Exception):
+    """A call has read-only arrays."""
 
 
 def _cut(argument: Argument, letter: str) -> str:
@@ -45,6 +37,43 @@ def _cut(argument: Argument, letter: str) -> str:
     if letter not in argument.axes:
         return argument.name
     return f"{argument.name}[{'lo:hi' if argument.axes[0] == letter else ':, lo:hi'}]"
+
+
+def _length(axis: str, lengths: dict[str, str]) -> str:
+    """Return the code for an axis's length, from that of its letters."""
+    factors, _, more = axis.partition("+")
+    product = "*".join(lengths.get(factor, factor) for factor in factors)
+    return f"{product} + {more}" if more else product
+
+
+def _number(argument: Argument) -> str:
+    """Return the code for a number, of the one type in which the kernel gets it."""
+    return f"{'int64' if argument.integer else 'float64'}({argument.name})"
+
+
+def _limits(argument: Argument) -> str:
+    """Return the code that is true for a number out of its range, as NaN is."""
+    low, high = argument.range
+    return f"not {low!r} <= {argument.name} <= {high!r}"
+
+
+def _misplaced(argument: Argument) -> str:
+    """Return the code that is true for an array that is not aligned: Numba may overlook it."""
+    name = argument.name
+    steps = [f"{name}.strides[{axis}]" for axis in range(len(argument.axes) * argument.strided)]
+    return f"({' | '.join([f'address_of({name})', *steps])}) % {name}.itemsize != 0"
+
+
+def _ends(argument: Argument) -> str:
+    """Return the code for the addresses of an array's first byte and of the one past its last."""
+    name = argument.name
+    if not argument.strided:
+        return f"address_of({name}), address_of({name}) + {name}.size * {name}.itemsize"
+    ways = [
+        f"({name}.shape[{axis}] - 1) * {name}.strides[{axis}]" for axis in range(len(argument.axes))
+    ]
+    low, high = (" + ".join(f"{end}({way}, 0)" for way in ways) for end in ("min", "max"))
+    return f"address_of({name}) + {low}, address_of({name}) + {high} + {name}.itemsize"
 
 
 class Kernel:
@@ -72,41 +101,90 @@ class Kernel:
 
     @functools.cached_property
     def _checked(self) -> Callable[..., int]:
-        """The kernel with its checks; returns one of the codes above."""
-        lengths: dict[str, str] = {}
-        products, tests = [], []
-        for argument in self.arguments:
+        """The kernel with its checks, for arrays that can be written."""
+        checked = self._compile(self._source, parallel=False)
+        compile_within(checked, self._for_good_types)
+        return checked
+
+    @functools.cached_property
+    def _checked_read_only(self) -> Callable[..., int]:
+        """The same for calls that :func:`refusal` has already looked at.
+
+        Numba tells read-only arrays by all but the order of their bytes, and would take one of the
+        wrong order for another that came before.
+        """
+        return self._compile(self._source, parallel=False)
+
+    @contextlib.contextmanager
+    def _for_good_types(self, *arguments: Any) -> Iterator[None]:
+        """Surround the compilation that a call needs: of a wrong call nothing is compiled."""
+        if error := refusal(self.__name__, self._contract, arguments):
+            raise error
+        if any(isinstance(each, np.ndarray) and not each.flags.writeable for each in arguments):
+            raise _ReadOnlyError
+        yield
+
+    @property
+    def _source(self) -> str:
+        """The code of the kernel with its checks; it returns one of the codes above."""
+        arrays = [argument for argument in self.arguments if not argument.scalar]
+        numbers = [argument for argument in self.arguments if argument.scalar]
+        lengths = self._lengths()
+        tests = [*map(_limits, numbers), *map(_misplaced, arrays)]
+        for argument in arrays:
             for axis, letter in enumerate(argument.axes):
-                length = f"{argument.name}.shape[{axis}]"
-                if len(letter) > 1 or letter.isdigit():
-                    products.append((length, letter))
-                elif letter not in lengths:
-                    lengths[letter] = length
-                elif argument.optional:
-                    tests.append(f"{length} != {lengths[letter]} and {length} != 0")
-                else:
-                    tests.append(f"{length} != {lengths[letter]}")
-        loops = [
-            f"    for value in {argument.name}:\n"
-            f"        if value < 0 or value >= {lengths[argument.below]}:\n"
-            f"            return {_BAD_INDEX}\n"
-            for argument in self.arguments
-            if argument.below
-        ]
-        for length, letters in products:
-            factors = "*".join(lengths.get(letter, letter) for letter in letters)
-            tests.append(f"{length} != {factors}")
+                length, wanted = f"{argument.name}.shape[{axis}]", _length(letter, lengths)
+                if length != wanted:
+                    empty = f" and {length} != 0" if argument.optional else ""
+                    tests.append(f"{length} != {wanted}{empty}")
+                if argument.filled:
+                    tests.append(f"{length} == 0")
+        refused = f"return {_REFUSED}\n"
         names = ", ".join(argument.name for argument in self.arguments)
+        nothing = " and ".join(f"{each.name}.size == 0" for each in arrays if each.written)
         work = "*".join(lengths.values())
         large = f"    if {work} >= {self._threshold()}:\n        return {_LARGE}\n"
-        source = (
-            f"def {self.__name__}_checked({names}):\n    check(({names},))\n"
-            + "".join(f"    if {test}:\n        return {_BAD_SHAPES}\n" for test in tests)
-            + "".join(loops)
+        return (
+            f"def {self.__name__}_checked({names}):\n"
+            + "".join(f"    if {test}:\n        {refused}" for test in tests)
+            + "".join(
+                f"    for value in {each.name}:\n"
+                f"        if value < 0 or value >= {_length(each.below, lengths)}:\n"
+                f"            {refused}"
+                for each in arrays
+                if each.below
+            )
+            + f"    if {nothing}:\n        return {_DONE}\n"
+            + self._overlaps(arrays, refused)
             + (large if self._contract.parallel else "")
-            + f"    kernel({names})\n    return {_DONE}\n"
+            + f"    {self._call()}\n    return {_DONE}\n"
         )
-        return self._compile(source, parallel=False)
+
+    def _overlaps(self, arrays: list[Argument], refused: str) -> str:
+        """Return the code that refuses arrays that are written if they share memory with others."""
+        code = ""
+        for one, other in combinations(arrays, 2):
+            if one.written or other.written:
+                test = f"low_{one.name} < high_{other.name} and low_{other.name} < high_{one.name}"
+                if one.overlaid and other is arrays[-1]:
+                    test += f" and low_{one.name} != low_{other.name}"
+                code += f"    if {test}:\n        {refused}"
+        ends = [f"    low_{each.name}, high_{each.name} = {_ends(each)}\n" for each in arrays]
+        return "".join(ends) + code if code else ""
+
+    def _lengths(self) -> dict[str, str]:
+        """Return the code for the length of each axis: that of the first array that has it."""
+        lengths: dict[str, str] = {}
+        for argument in self.arguments:
+            for axis, letter in enumerate(argument.axes):
+                if len(letter) == 1 and letter.isalpha():
+                    lengths.setdefault(letter, f"{argument.name}.shape[{axis}]")
+        return lengths
+
+    def _call(self, cut: str = "") -> str:
+        """Return the code that calls the kernel, on the part lo:hi of an axis."""
+        given = [_number(a) if a.scalar else _cut(a, cut) for a in self.arguments]
+        return f"kernel({', '.join(given)})"
 
     def _threshold(self) -> int:
         """Return how large the product of all axes must be for threads to pay off."""
@@ -135,18 +213,20 @@ class Kernel:
     def _loop(self, letter: str) -> str:
         """Return the code for a loop over the parts of an axis."""
         length = self._length(letter)
-        cuts = ", ".join(_cut(argument, letter) for argument in self.arguments)
         return (
             "for part in prange(parts):\n"
             f"    lo = {length} * part // parts\n"
             f"    hi = {length} * (part + 1) // parts\n"
-            f"    kernel({cuts})\n"
+            f"    {self._call(letter)}\n"
         )
 
     def _compile(self, source: str, parallel: bool) -> Callable[..., Any]:
         space = {
             "__name__": __name__,
-            "check": _checker(self._contract),
+            "address_of": address_of,
+            "float64": np.float64,
+            "inf": math.inf,
+            "int64": np.int64,
             "kernel": self.compiled,
             "prange": numba.prange,
         }
@@ -162,45 +242,29 @@ class Kernel:
         try:
             code = self._checked(*arguments)
         except Exception:
-            problem = self._problem(arguments)
-            if problem:
-                raise TypeError(f"{self.__name__}: {problem}; {self._explain(arguments)}") from None
-            raise
-        if code == _LARGE:
+            self._refuse(arguments)
+            code = self._checked_read_only(*arguments)
+        if code == _REFUSED:
+            self._refuse(arguments)
+            # Only the ranges that arrays span overlap, such as those of odd and even rows.
+            self._unchecked(arguments)
+        elif code == _LARGE:
             try:
                 with Threads() as count:
                     self._in_parallel(count, *arguments)
             except NoThreadsError:
-                self.compiled(*arguments)
-        elif code == _BAD_SHAPES:
-            raise ValueError(f"{self.__name__}: shapes do not fit; {self._explain(arguments)}")
-        elif code == _BAD_INDEX:
-            limits = [f"{a.name} must be in [0, {a.below})" for a in self.arguments if a.below]
-            raise ValueError(f"{self.__name__}: {limits[0]}; {self._explain(arguments)}")
+                self._unchecked(arguments)
 
-    def _problem(self, arguments: Sequence[Any]) -> str | None:
-        """Return what is wrong with the arguments' types, or None."""
-        if len(arguments) != len(self.arguments):
-            return f"{len(self.arguments)} arguments wanted"
-        try:
-            kinds = [numba.typeof(argument) for argument in arguments]
-        except (ValueError, TypeError) as error:
-            return str(error).splitlines()[0]
-        return self._contract.type_problem(kinds)
+    def _unchecked(self, arguments: tuple[Any, ...]) -> None:
+        """Call the kernel without a check and on one thread."""
+        kinds = [int if a.integer else float if a.scalar else None for a in self.arguments]
+        pairs = zip(kinds, arguments, strict=True)
+        self.compiled(*(kind(value) if kind else value for kind, value in pairs))
 
-    def _explain(self, arguments: Sequence[Any]) -> str:
-        """Return a message that says what the kernel wants and what it got."""
-        wanted = [
-            f"{a.name} ({', '.join(map('*'.join, a.axes))})" for a in self.arguments if not a.scalar
-        ]
-        given = [
-            f"{a.name} {value.shape} {value.dtype}"
-            if hasattr(value, "shape") and hasattr(value, "dtype")
-            else f"{a.name} {type(value).__name__}"
-            for a, value in zip(self.arguments, arguments, strict=False)
-            if not a.scalar
-        ]
-        return f"wanted {', '.join(wanted)}; got {', '.join(given)}"
+    def _refuse(self, arguments: tuple[Any, ...]) -> None:
+        """Raise the error that says what is wrong with the arguments, if anything is."""
+        if error := refusal(self.__name__, self._contract, arguments):
+            raise error from None
 
     def __repr__(self) -> str:
         return f"<kernel {self.__name__}{inspect.signature(self)}>"

@@ -15,7 +15,7 @@ from fastnn.kernels.elementary import copysign, power, sign
 from fastnn.kernels.jit import REASSOCIATE
 
 
-@kernel("- n 1~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1~^", parallel=False, fastmath=REASSOCIATE)
 def l1_value(strength, w, total):
     """Lasso penalty: ``total += strength * sum |w|``.
 
@@ -89,7 +89,7 @@ def l1_shrink(strength, w):
         w[k] -= amount * sign(w[k])
 
 
-@kernel("- - m~")
+@kernel("+0 +0 m~")
 def l1_proximal(rate, strength, w):
     """Soft threshold: ``w = sign(w) * max(|w| - rate * strength, 0)``.
 
@@ -121,7 +121,7 @@ def l1_proximal(rate, strength, w):
         w[k] = zero if left <= zero else copysign(left, w[k])
 
 
-@kernel("- n 1~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("- n 1~^", parallel=False, fastmath=REASSOCIATE)
 def l2_value(strength, w, total):
     """Ridge penalty: ``total += strength / 2 * sum w**2``.
 
@@ -175,7 +175,7 @@ def l2_gradient(strength, w, dw):
         dw[k] += rate * w[k]
 
 
-@kernel("- - n 1~*", parallel=False, fastmath=REASSOCIATE)
+@kernel("+0 + n 1~^", parallel=False, fastmath=REASSOCIATE)
 def lq_value(strength, q, w, total):
     """Bridge penalty: ``total += strength / 2 * sum |w|**q``, for q > 0.
 
@@ -205,7 +205,7 @@ def lq_value(strength, q, w, total):
     total[0] += 0.5 * strength * powers
 
 
-@kernel("- - n n~", parallel=False)
+@kernel("+0 + n n~", parallel=False)
 def lq_gradient(strength, q, w, dw):
     """Gradient of the bridge penalty: ``dw += strength / 2 * q * |w|**(q - 1) * sign(w)``, 0 at 0.
 

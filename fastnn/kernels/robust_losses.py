@@ -13,7 +13,7 @@ def _huber(error, delta):
     return abs(inner) * (size - type(error)(0.5) * abs(inner))
 
 
-@kernel("mn mn - m!", fastmath=REASSOCIATE)
+@kernel("mn mn + m!", fastmath=REASSOCIATE)
 def huber_forward(prediction, target, delta, row_loss):
     """Huber's loss: the sum over j of ``e**2 / 2 if |e| <= delta else delta * (|e| - delta / 2)``.
 
@@ -45,7 +45,7 @@ def huber_forward(prediction, target, delta, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn - m mn!")
+@kernel("mn& mn + m mn!")
 def huber_backward(prediction, target, delta, row_scale, d):
     """Gradient of Huber's loss: ``d = row_scale[i] * clip(prediction - target, -delta, delta)``.
 
@@ -70,7 +70,7 @@ def huber_backward(prediction, target, delta, row_scale, d):
             d[i, j] = scale * clipped(prediction[i, j] - target[i, j], bound)
 
 
-@kernel("mn mn - m!", fastmath=REASSOCIATE)
+@kernel("mn mn + m!", fastmath=REASSOCIATE)
 def smooth_l1_forward(prediction, target, beta, row_loss):
     """Smooth L1: the sum over j of ``e**2 / (2 * beta) if |e| < beta else |e| - beta / 2``.
 
@@ -104,7 +104,7 @@ def smooth_l1_forward(prediction, target, beta, row_loss):
         row_loss[i] = total / bound
 
 
-@kernel("mn mn - m mn!")
+@kernel("mn& mn + m mn!")
 def smooth_l1_backward(prediction, target, beta, row_scale, d):
     """Gradient of smooth L1: ``d = row_scale[i] * clip((prediction - target) / beta, -1, 1)``.
 
@@ -161,7 +161,7 @@ def log_cosh_forward(prediction, target, row_loss):
         row_loss[i] = total
 
 
-@kernel("mn mn m mn!")
+@kernel("mn& mn m mn!")
 def log_cosh_backward(prediction, target, row_scale, d):
     """Gradient of log-cosh: ``d = row_scale[i] * tanh(prediction - target)``.
 
@@ -225,7 +225,7 @@ def quantile_forward(prediction, target, levels, row_loss):
         row_loss[i] = total
 
 
-@kernel("m(qn) mn q m m(qn)!")
+@kernel("m(qn)& mn q m m(qn)!")
 def quantile_backward(prediction, target, levels, row_scale, d):
     """Gradient of the quantile loss: ``-q`` if the prediction is too low, ``1 - q`` if too high.
 

@@ -41,7 +41,7 @@ def columns(first, last, n):
     return np.uint64(max(first, 0)), np.uint64(max(min(last, n), 0))
 
 
-@kernel("- - - - - m!*", parallel=False)
+@kernel("# # #1 #0 #0 m!#", parallel=False)
 def batch_rows(seed, epoch, n, shuffle, first, index):
     """Write which rows of the data are at positions first, first + 1, ... of an epoch.
 
@@ -187,7 +187,7 @@ def gather_columns(source, index, out):
             target[j] = row[np.uint64(index[j])]
 
 
-@kernel("- m m!")
+@kernel("#1 m m!")
 def row_scales(rows, weight, scale):
     """Write ``scale = weight / rows``.
 
@@ -214,7 +214,7 @@ def row_scales(rows, weight, scale):
         scale[i] = weight[i] * factor
 
 
-@kernel("m m 2!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("m m 2!^", parallel=False, fastmath=REASSOCIATE)
 def batch_loss(row_loss, weight, total):
     """Write ``total = (sum of weight * row_loss, sum of weight)`` in float64.
 
@@ -238,7 +238,7 @@ def batch_loss(row_loss, weight, total):
     total[1] = weights
 
 
-@kernel("mn 1!*", parallel=False, fastmath=REASSOCIATE)
+@kernel("mn 1!^", parallel=False, fastmath=REASSOCIATE)
 def flag_not_finite(a, flag):
     """Write ``flag[0] = 0``, or NaN if any number in `a` is NaN or infinite.
 
@@ -285,7 +285,7 @@ def _add_rows(a, begin, end, low, high, out):
             out[j] += a[i, j]
 
 
-@kernel("mn - - n!", parallel=False)
+@kernel("mn #0 #0 n!", parallel=False)
 def column_sums(a, first, last, out):
     """Write ``out[first:last] = a[:, first:last].sum(axis=0)``: the gradient of a bias.
 

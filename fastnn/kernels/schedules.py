@@ -16,7 +16,7 @@ def _time(first, step):
     return float(max(step - first, 0))
 
 
-@kernel("- - - n!*", parallel=False)
+@kernel("- #0 #0 n!^", parallel=False)
 def constant_rate(initial, first, step, out):
     """Write a constant rate, as a warm-up to a constant rate needs it.
 
@@ -32,7 +32,7 @@ def constant_rate(initial, first, step, out):
         out[k] = initial
 
 
-@kernel("- - - - - - n!*", parallel=False)
+@kernel("- + - #0 #0 #0 n!^", parallel=False)
 def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
     """Inverse time: ``initial / (1 + decay * t / steps)``, with floor(t / steps) if `staircase`.
 
@@ -63,7 +63,7 @@ def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
         out[k] = initial / (1.0 + decay * t)
 
 
-@kernel("- - - - - - n!*", parallel=False)
+@kernel("- + + #0 #0 #0 n!^", parallel=False)
 def exponential_rate(initial, steps, decay, staircase, first, step, out):
     """Exponential: ``initial * decay**(t / steps)``, with floor(t / steps) if `staircase`.
 
@@ -90,7 +90,7 @@ def exponential_rate(initial, steps, decay, staircase, first, step, out):
         out[k] = initial * decay**t
 
 
-@kernel("- - - - - n!*", parallel=False)
+@kernel("- + - #0 #0 n!^", parallel=False)
 def cosine_rate(initial, steps, alpha, first, step, out):
     """Half a cosine from `initial` to ``alpha * initial`` in `steps` updates, then constant.
 
@@ -117,7 +117,7 @@ def cosine_rate(initial, steps, alpha, first, step, out):
         out[k] = initial * ((1.0 - alpha) * 0.5 * (1.0 + math.cos(math.pi * t)) + alpha)
 
 
-@kernel("- - - - - - - n!*", parallel=False)
+@kernel("- - - + + #0 #0 n!^", parallel=False)
 def one_cycle_rate(start, peak, end, turn, last, first, step, out):
     """Half a cosine from `start` to `peak` at t = `turn`, then another to `end` at t = `last`.
 
@@ -149,7 +149,7 @@ def one_cycle_rate(start, peak, end, turn, last, first, step, out):
         out[k] = goal + (begin - goal) * 0.5 * (1.0 + math.cos(math.pi * part))
 
 
-@kernel("- - - - n~*", parallel=False)
+@kernel("- +0 #0 #0 n~^", parallel=False)
 def warm_up_rate(start, steps, first, step, out):
     """Rise in a straight line from `start` at t = 0 to the rate in `out` at t = `steps`.
 
@@ -178,7 +178,7 @@ def warm_up_rate(start, steps, first, step, out):
             out[k] = start + (out[k] - start) * (t / steps)
 
 
-@kernel("- - - 2!*", parallel=False)
+@kernel("% +0 #1 2!^", parallel=False)
 def nadam_factors(beta1, decay, step, out):
     """Write NAdam's factors of the gradient and of the mean gradient at update number `step`.
 
@@ -206,10 +206,13 @@ def nadam_factors(beta1, decay, step, out):
     """
     shrink = 0.96**decay
     power, product = 1.0, 1.0
-    for _ in range(step):
+    for done in range(1, step + 1):
         power *= shrink
         product *= beta1 * (1.0 - 0.5 * power)
         if product < 1e-20:  # after some 50 turns, 1 - product is 1 from here on
+            break
+        if power < 1e-17:  # from here on u is beta1
+            product *= beta1 ** (step - done)
             break
     now = beta1 * (1.0 - 0.5 * 0.96 ** (step * decay))
     next_one = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * decay))

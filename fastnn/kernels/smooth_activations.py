@@ -19,7 +19,7 @@ from fastnn.kernels.elementary import (
 from fastnn.kernels.jit import njit
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def exponential_forward(x, out):
     """Exponential: ``out = exp(x)``, or inf on overflow.
 
@@ -39,7 +39,7 @@ def exponential_forward(x, out):
         out.flat[k] = exp(x.flat[k])
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def exponential_backward(x, y, dy, dx):
     """Gradient of the exponential: ``dx = dy * y``.
 
@@ -59,7 +59,7 @@ def exponential_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * y.flat[k]
 
 
-@kernel("mn - mn!")
+@kernel("mn& - mn!")
 def elu_forward(x, alpha, out):
     """Exponential linear unit: ``out = x where x > 0, else alpha * (exp(x) - 1)``.
 
@@ -90,7 +90,7 @@ def elu_forward(x, alpha, out):
         out.flat[k] = value if value > zero else below
 
 
-@kernel("mn mn - mn mn!")
+@kernel("mn mn - mn& mn!")
 def elu_backward(x, y, alpha, dy, dx):
     """Gradient of the exponential linear unit: ``dx = dy where y > 0, else dy * (y + alpha)``.
 
@@ -118,7 +118,7 @@ def elu_backward(x, y, alpha, dy, dx):
         dx.flat[k] = dy.flat[k] * (one if value > zero else value + shift)
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def softplus_forward(x, out):
     """Softplus: ``out = log(1 + exp(x))``, without overflow for any `x`.
 
@@ -143,7 +143,7 @@ def softplus_forward(x, out):
         out.flat[k] = softplus(x.flat[k])
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def softplus_backward(x, y, dy, dx):
     """Gradient of softplus: ``dx = dy / (1 + exp(-x))``.
 
@@ -164,7 +164,7 @@ def softplus_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * sigmoid(x.flat[k])
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def silu_forward(x, out):
     """Sigmoid-weighted linear unit (swish): ``out = x / (1 + exp(-x))``.
 
@@ -191,7 +191,7 @@ def silu_forward(x, out):
         out.flat[k] = value * sigmoid(value)
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def silu_backward(x, y, dy, dx):
     """Gradient of SiLU: ``dx = dy * s * (1 + x * (1 - s))`` with ``s = 1 / (1 + exp(-x))``.
 
@@ -215,7 +215,7 @@ def silu_backward(x, y, dy, dx):
         dx.flat[k] = dy.flat[k] * (share * (one + value * (one - share)))
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def gelu_forward(x, out):
     """Gaussian error linear unit: ``out = x * P``, ``P = (1 + erf(x / sqrt(2))) / 2``.
 
@@ -244,7 +244,7 @@ def gelu_forward(x, out):
         out.flat[k] = value * below
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def gelu_backward(x, y, dy, dx):
     """Gradient of GELU: ``dx = dy * (P + x * exp(-x**2 / 2) / sqrt(2 * pi))``.
 
@@ -277,7 +277,7 @@ def _gelu_tanh_argument(x):
     return factor * x * (kind(1) + cubic), factor * (kind(1) + kind(3) * cubic)
 
 
-@kernel("mn mn!")
+@kernel("mn& mn!")
 def gelu_tanh_forward(x, out):
     """GELU approximated with the hyperbolic tangent: ``out = x * (1 + tanh(u)) / 2``.
 
@@ -307,7 +307,7 @@ def gelu_tanh_forward(x, out):
         out.flat[k] = value * sigmoid(argument)
 
 
-@kernel("mn mn mn mn!")
+@kernel("mn mn mn& mn!")
 def gelu_tanh_backward(x, y, dy, dx):
     """Gradient of that: ``dx = dy * s * (1 + 2 * x * u' * (1 - s))``, ``s = 1/(1 + exp(-2 * u))``.
 

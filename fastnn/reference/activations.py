@@ -48,7 +48,7 @@ def tanh_backward(x, y, dy, dx):
 
 def softmax_forward(x, out):
     """Softmax of every row."""
-    powers = np.exp(x - x.max(axis=1, keepdims=True))
+    powers = np.exp(x - x.max(axis=1, keepdims=True, initial=-np.inf))
     np.divide(powers, powers.sum(axis=1, keepdims=True), out=out)
 
 

@@ -50,7 +50,7 @@ def tree_probabilities(b, first, second, z, out):
     z += b
     smaller = np.exp(-np.logaddexp(0, np.abs(z)))
     right, left = (np.where(np.signbit(s), smaller, 1 - smaller) for s in (z, -z))
-    out[:, first[0]] = 1
+    out[:, first[0] if len(b) else 0] = 1
     for node in range(len(b)):
         here = out[:, first[node]].copy()
         out[:, second[node]] = here * right[:, node]

@@ -56,13 +56,15 @@ def attribute_hinge_backward(prediction, target, row_scale, d):
 def structured_hinge_forward(prediction, target, cost, row_loss):
     """Structured hinge of every row."""
     chosen = np.take_along_axis(prediction, target[:, np.newaxis], axis=1)[:, 0]
-    np.subtract((prediction + cost[target]).max(axis=1), chosen, out=row_loss)
+    np.subtract((prediction + cost[target]).max(axis=1, initial=-np.inf), chosen, out=row_loss)
 
 
 def structured_hinge_backward(prediction, target, cost, row_scale, d):
     """Gradient of the structured hinge."""
     rows = np.arange(len(target))
     scores = prediction + cost[target]
+    if not scores.size:
+        return
     largest = scores.max(axis=1)
     most = np.where(scores[rows, target] < largest, scores.argmax(axis=1), target)
     d[...] = 0

@@ -5,7 +5,7 @@ import numpy as np
 
 def softmax_cross_entropy_forward(prediction, target, label_smoothing, row_loss):
     """Cross-entropy of the softmax of logits with class labels."""
-    shifted = prediction - prediction.max(axis=1, keepdims=True)
+    shifted = prediction - prediction.max(axis=1, keepdims=True, initial=-np.inf)
     chosen = np.take_along_axis(shifted, target[:, np.newaxis], axis=1)[:, 0]
     if label_smoothing:
         chosen = (1 - label_smoothing) * chosen + label_smoothing * shifted.mean(axis=1)
@@ -14,7 +14,7 @@ def softmax_cross_entropy_forward(prediction, target, label_smoothing, row_loss)
 
 def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scale, d):
     """Gradient of softmax cross-entropy."""
-    powers = np.exp(prediction - prediction.max(axis=1, keepdims=True))
+    powers = np.exp(prediction - prediction.max(axis=1, keepdims=True, initial=-np.inf))
     one_hot = np.arange(prediction.shape[1]) == target[:, np.newaxis]
     smooth = (1 - label_smoothing) * one_hot + label_smoothing / prediction.shape[1]
     error = powers / powers.sum(axis=1, keepdims=True) - smooth.astype(prediction.dtype)

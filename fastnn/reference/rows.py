@@ -31,7 +31,7 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
         index[...] = np.arange(first, first + len(index))
         return
     key = _mix((_mix((int(seed) + _GOLDEN) & _ALL) + int(epoch) * _GOLDEN) & _ALL)
-    index[...] = [_permuted(int(first) + i, int(n), key) for i in range(len(index))]
+    index[...] = [_permuted((int(first) + i) % int(n), int(n), key) for i in range(len(index))]
 
 
 def gather_rows(source, index, out):

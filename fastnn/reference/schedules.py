@@ -4,7 +4,7 @@ import numpy as np
 
 
 def _times(first, step, out):
-    return np.maximum(np.arange(step, step + out.size) - float(first), 0)
+    return np.maximum(np.arange(step, step + out.size) - first, 0).astype(np.float64)
 
 
 def constant_rate(initial, first, step, out):
@@ -32,9 +32,10 @@ def cosine_rate(initial, steps, alpha, first, step, out):
 
 def one_cycle_rate(start, peak, end, turn, last, first, step, out):
     """Half a cosine up, then another down."""
-    t = np.minimum(_times(first, step, out), last)
+    t = _times(first, step, out)
     rising = start + (peak - start) * np.sin(np.pi * t / turn / 2) ** 2
-    falling = end + (peak - end) * np.cos(np.pi * (t - turn) / (last - turn) / 2) ** 2
+    part = np.minimum((t - turn) / (last - turn), 1)
+    falling = end + (peak - end) * np.cos(np.pi * part / 2) ** 2
     out[:] = np.where(t <= turn, rising, falling)
 
 
@@ -46,6 +47,8 @@ def warm_up_rate(start, steps, first, step, out):
 
 def nadam_factors(beta1, decay, step, out):
     """NAdam's factors of the gradient and of the mean gradient."""
-    momentum = beta1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 2) * decay))
-    through_now, through_next = np.prod(momentum[:-1]), np.prod(momentum)
-    out[:] = (1 - momentum[-2]) / (1 - through_now), momentum[-1] / (1 - through_next)
+    few = min(step, 10_000)  # after them u is beta1, or the product 0
+    momentum = beta1 * (1 - 0.5 * 0.96 ** (np.arange(1, few + 1) * decay))
+    now, following = (beta1 * (1 - 0.5 * 0.96 ** (t * decay)) for t in (step, step + 1))
+    through_now = np.prod(momentum) * beta1 ** (step - few)
+    out[:] = (1 - now) / (1 - through_now), following / (1 - through_now * following)

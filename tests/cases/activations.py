@@ -10,8 +10,8 @@ def _twice_normal(rng, dtype, *shape):
 def activation(name, **differences):
     """Return the cases of an activation's two kernels."""
     return (
-        case(f"{name}_forward", x=_twice_normal, overlays=[("out", "x")], **differences),
-        case(f"{name}_backward", y=uniform, overlays=[("dx", "dy")], **differences),
+        case(f"{name}_forward", x=_twice_normal, **differences),
+        case(f"{name}_backward", y=uniform, **differences),
     )
 
 

@@ -5,14 +5,13 @@ indices are drawn from their whole range, arrays that it only writes are filled 
 length of every axis runs through ``SIZES``.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fastnn.kernels.contract import CONTRACTS, Argument, Contract
+from fastnn.kernels.contract import CONTRACTS, Argument, Contract, length_of
 from fastnn.reference import TWINS
 
 DTYPES = (np.float32, np.float64)
@@ -76,8 +75,6 @@ class Case:
     """What may differ from the reference: see :func:`assert_agree`."""
     terms: str
     """The axis that a result is a sum over, if any."""
-    overlays: Sequence[tuple[str, str]]
-    """(output, input) pairs that may be one and the same array."""
     splits: bool
     """Whether a call may be split: all its arrays but those of `whole` cut alike."""
     float64: bool
@@ -109,6 +106,12 @@ class Case:
         return tuple(argument.name for argument in self.contract.arguments if argument.written)
 
     @property
+    def overlays(self) -> list[tuple[str, str]]:
+        """(output, input) pairs that may be one and the same array."""
+        arguments = self.contract.arguments
+        return [(arguments[-1].name, each.name) for each in arguments if each.overlaid]
+
+    @property
     def dimensions(self) -> int:
         """How many lengths make up a shape."""
         return len(self.axes)
@@ -135,14 +138,11 @@ class Case:
         draw = self.draws.get(argument.name)
         if argument.scalar:
             return length(draw, lengths) if isinstance(draw, str) else draw
-        shape = [
-            math.prod(int(letter) if letter.isdigit() else lengths[letter] for letter in axis)
-            for axis in argument.axes
-        ]
+        shape = [length_of(axis, lengths) for axis in argument.axes]
         if draw is not None:
             return draw(rng, dtype, *shape)
         if argument.below:
-            return rng.integers(0, lengths[argument.below], shape)
+            return rng.integers(0, length_of(argument.below, lengths), shape)
         only_written = argument.written and not argument.updated
         return (empty if only_written else normal)(rng, dtype, *shape)
 
@@ -162,7 +162,6 @@ def case(
     sizes=None,
     tolerance="absolute",
     terms="",
-    overlays=(),
     splits=None,
     float64=False,
     **draws,
@@ -185,7 +184,7 @@ def case(
         axes = "".join(sorted(free, key=lambda letter: letter != "m"))
     if splits is None:
         splits = contract.parallel and all("m" not in a.axes[1:] for a in contract.arguments)
-    return Case(name, draws, axes, sizes, tolerance, terms, overlays, splits, float64)
+    return Case(name, draws, axes, sizes, tolerance, terms, splits, float64)
 
 
 def shapes(dimensions, seed=0):

@@ -12,7 +12,7 @@ _PARENT = np.array([0, 4, 4, 3, 5, 5, 2, 0, 0, 1, 1, 2, 3])
 def tree(name, **differences):
     """Return the case of a kernel on that tree."""
     given = {"target": _classes, "parent": constant(_PARENT), **differences}
-    return case(name, sizes={"n": _NODES, "t": len(_PARENT), "d": 5}, **given)
+    return case(name, sizes={"n": _NODES, "d": 5}, **given)
 
 
 def _classes(rng, _, rows):
@@ -43,18 +43,16 @@ CASES = (
         "dropout", tolerance="exact", rate=0.4, scale=1.0 / 0.6, seed=2**63 - 3, layer=2, step=5,
         first=7,
     ),
-    case("dropout_mean", rate=0.4, overlays=[("out", "x")]),
+    case("dropout_mean", rate=0.4),
     case("batch_moments", terms="m", first=0, last="n", float64=True),
     case("inverse_deviation", epsilon=1e-3, variance=uniform),
-    case("batch_norm_forward", inverse=uniform, overlays=[("out", "x")]),
+    case("batch_norm_forward", inverse=uniform),
     case("batch_norm_gradients", terms="m", inverse=uniform, first=0, last="n", float64=True),
-    case("batch_norm_backward", inverse=uniform, batch=9, overlays=[("dx", "dy")]),
+    case("batch_norm_backward", inverse=uniform, batch=9),
     case("moving_update", momentum=0.9, rows=2),
-    case(
-        "layer_norm_forward", terms="n", epsilon=1e-3, overlays=[("out", "x")], float64=True,
-    ),
+    case("layer_norm_forward", terms="n", epsilon=1e-3, float64=True),
     case("layer_norm_gradients", terms="m", inverse=uniform, first=0, last="n", float64=True),
-    case("layer_norm_backward", terms="n", inverse=uniform, overlays=[("dx", "dy")]),
+    case("layer_norm_backward", terms="n", inverse=uniform),
     tree("tree_forward", terms="k", side=_sides),
     tree("tree_backward", side=_sides, row_scale=uniform),
     tree("tree_update", terms="m", float64=True, rate=0.3, slopes=_slopes, **_SOME_NODES),
@@ -63,8 +61,5 @@ CASES = (
         **_SOME_NODES,
     ),
     # Every node of this one splits one class off.
-    case(
-        "tree_probabilities", terms="n", sizes={"c": "n+1"},
-        first=_zeros, second=_split_off,
-    ),
+    case("tree_probabilities", terms="n", first=_zeros, second=_split_off),
 )  # fmt: skip

@@ -13,7 +13,7 @@ def loss(name, tolerance="absolute", *, terms="", float64=False, target=uniform,
         case(f"{name}_forward", terms="n", float64=float64, **differences),
         case(
             f"{name}_backward", tolerance=tolerance, terms=terms, row_scale=uniform,
-            overlays=[("d", "prediction")], **differences,
+            **differences,
         ),
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ import fastnn
 from tests.fuzz import changes, workers
 from tests.fuzz.cases import Case
 from tests.fuzz.damaged_cache import a_damaged_cache
+from tests.fuzz.doors import kernels_doors
 from tests.fuzz.faults import faults
 from tests.fuzz.forging import forge
 from tests.fuzz.rounding import Reference, near
@@ -256,6 +257,7 @@ def properties() -> dict[str, Callable[[Checked], None]]:
         changes.wild_changes,
         workers.in_another_process,
         a_damaged_cache,
+        kernels_doors,
     )
     return found | {each.__name__.replace("_", " "): each for each in more}
 
