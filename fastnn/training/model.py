@@ -16,7 +16,7 @@ from fastnn.inputs import checks
 from fastnn.inputs.columns import Names
 from fastnn.inputs.settings import copied
 from fastnn.kernels import COMPILED
-from fastnn.kernels.interrupts import uninterrupted
+from fastnn.kernels.interrupts import interruptible, uninterrupted
 from fastnn.layers import Layer, penalties
 from fastnn.layers.base import Parameter
 from fastnn.losses import Loss
@@ -321,7 +321,8 @@ class Model:
     def _build(self, n_inputs: int) -> None:
         width, rng, parameters = n_inputs, np.random.default_rng(self.seed), []
         for layer in self.layers:
-            parameters.append(layer.build(width, rng, self.dtype))
+            with interruptible():  # large weights take seconds
+                parameters.append(layer.build(width, rng, self.dtype))
             width = layer.width(width)
         for each in (each for layer in parameters for each in layer):
             each.own = each.regularizer, each.constraint
