@@ -427,6 +427,7 @@ def main():
     rng = np.random.default_rng(arguments.seed)
     threads_for = cores.threads_for  # as many threads as are asked for, however small the work
     cores.threads_for = lambda flops, rows, most=None, worth=None: threads_for(flops, rows, most, 1)
+    cores.LEAST_LIMIT = 16
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         hits = kill_fits(rng, arguments.kills // 2, folder)

@@ -188,6 +188,7 @@ class Program:
                 rows.append((0, 0, 0, phase, 1, 0))
                 continue
             for step in group.steps:
+                let_interrupt()  # compiling all takes seconds
                 integers, floats = step.row
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
                 where = (array.ctypes.data for array in kept[-1])
@@ -195,6 +196,14 @@ class Program:
                 parts = group.parts or self._pieces(group)
                 rows.append((step.compiled().address, *where, phase, size, parts))
         return np.array(rows, np.int64), kept
+
+    @staticmethod
+    def _let_leave(clock: np.ndarray) -> None:
+        try:
+            let_interrupt()
+        except BaseException:
+            clock[Clock.UPDATE] -= 1  # this batch makes none
+            raise
 
     def _pieces(self, group: Group) -> int:
         """Return minus the pieces into which to cut each thread's rows, or 0, to stop in time."""
@@ -226,15 +235,11 @@ class Program:
                 clock[Clock.UPDATE] += 1
                 checked = False
                 for _, group in groups:
-                    if not checked:
-                        try:
-                            let_interrupt()
-                        except BaseException:
-                            clock[Clock.UPDATE] -= 1
-                            raise
                     if group is not None:
-                        parts = clock[Clock.PARTS] = group.parts or 1
+                        parts = clock[Clock.PARTS] = group.parts or max(1, -self._pieces(group))
                         for clock[Clock.PART] in range(parts):
+                            if not checked:
+                                self._let_leave(clock)
                             for step in group.steps:
                                 step.run(clock)
                         continue

@@ -25,9 +25,9 @@ ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, PARTS = range(COLUMNS)
 """Columns of the step table.
 
 A row with address 0 is the check that the loss is finite.  A group's first row says how many steps
-the group has (GROUP) and into how many parts its work is cut (PARTS; 0 means one per thread, and -p means p
-per thread).  A thread runs the whole group for one of its parts, then for the next, so that what
-one step writes is still in the cache when the next step reads it.
+the group has (GROUP) and into how many parts its work is cut (PARTS; 0 means one per thread, -p
+means p per thread).  A thread runs the whole group for one of its parts, then for the next, so that
+what one step writes is still in the cache when the next step reads it.
 """
 
 _SPINS = 500

@@ -27,6 +27,9 @@ from fastnn.reference import TWINS
 from fastnn.regularizers import Regularizer
 from fastnn.training import attributes
 
+_MOST_COLUMNS = 2**31 - 1
+"""Inputs or units of a layer; their weights fit into no memory long before."""
+
 
 @dataclass
 class Data:
@@ -320,9 +323,18 @@ class Model:
 
     def _build(self, n_inputs: int) -> None:
         width, rng, parameters = n_inputs, np.random.default_rng(self.seed), []
-        for layer in self.layers:
-            with interruptible():  # large weights take seconds
-                parameters.append(layer.build(width, rng, self.dtype))
+        for number, layer in enumerate(self.layers):
+            where = f"layers[{number}], {type(layer).__name__}, with {width} inputs"
+            if max(width, layer.width(width)) > _MOST_COLUMNS:
+                raise ValueError(
+                    f"{where} and {layer.width(width)} outputs is too large: "
+                    f"wanted at most {_MOST_COLUMNS} of each"
+                )
+            try:
+                with interruptible():  # large weights take seconds
+                    parameters.append(layer.build(width, rng, self.dtype))
+            except MemoryError as error:
+                raise MemoryError(f"{where} does not fit into memory: {error}") from None
             width = layer.width(width)
         for each in (each for layer in parameters for each in layer):
             each.own = each.regularizer, each.constraint
