@@ -161,7 +161,11 @@ class Terminal(io.StringIO):
 @functools.cache
 def trajectory(name, seed=1):
     def made():
-        settings = {"lbfgs": {"optimizer": "lbfgs"}, "watched": {"preprocessing": "standardize"}}
+        settings = {
+            "lbfgs": {"optimizer": "lbfgs"},
+            "reference": {"backend": "numpy"},
+            "watched": {"preprocessing": "standardize"},
+        }
         return fresh(seed=seed, **settings.get(name, {}))
 
     return Trajectory(made, whole_epochs=name == "lbfgs")
@@ -169,6 +173,12 @@ def trajectory(name, seed=1):
 
 def quiet(folder):
     whole = trajectory("quiet")
+    network = whole.make()
+    return lambda: network.fit(X, Y, epochs=EPOCHS, **OPTIONS), lambda: whole.check(network)
+
+
+def reference(folder):
+    whole = trajectory("reference")
     network = whole.make()
     return lambda: network.fit(X, Y, epochs=EPOCHS, **OPTIONS), lambda: whole.check(network)
 
@@ -296,7 +306,7 @@ def trained_pair():
     return pair
 
 
-JOBS = quiet, watched, another_optimizer, many, set_weights, predict, save, load, lbfgs
+JOBS = quiet, reference, watched, another_optimizer, many, set_weights, predict, save, load, lbfgs
 
 
 def interrupt(rng, jobs, count, folder):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import fastnn
+from tests.fuzz import signals
 from tests.fuzz.cases import Case
 from tests.fuzz.damaged_cache import a_damaged_cache
 from tests.fuzz.faults import faults
@@ -198,6 +199,8 @@ class Checked:
         assert ends[0].how == ends[1].how
         assert stored(network) == stored(twin)
         assert stored(self.found.network) == before
+
+    interrupted = signals.interrupted
 
     def bad_input_changes_nothing(self) -> None:
         """Each fault is one error of ours, and leaves every bit as it was."""
