@@ -161,26 +161,21 @@ class Terminal(io.StringIO):
 @functools.cache
 def trajectory(name, seed=1):
     def made():
-        settings = {
-            "lbfgs": {"optimizer": "lbfgs"},
-            "reference": {"backend": "numpy"},
-            "watched": {"preprocessing": "standardize"},
-        }
+        settings = {"lbfgs": {"optimizer": "lbfgs"}, "reference": {"backend": "numpy"}}
+        settings["watched"] = {"preprocessing": "standardize"}
         return fresh(seed=seed, **settings.get(name, {}))
 
     return Trajectory(made, whole_epochs=name == "lbfgs")
 
 
-def quiet(folder):
-    whole = trajectory("quiet")
+def quiet(folder, name="quiet"):
+    whole = trajectory(name)
     network = whole.make()
     return lambda: network.fit(X, Y, epochs=EPOCHS, **OPTIONS), lambda: whole.check(network)
 
 
 def reference(folder):
-    whole = trajectory("reference")
-    network = whole.make()
-    return lambda: network.fit(X, Y, epochs=EPOCHS, **OPTIONS), lambda: whole.check(network)
+    return quiet(folder, "reference")
 
 
 def watched(folder):
@@ -437,7 +432,6 @@ def main():
     rng = np.random.default_rng(arguments.seed)
     threads_for = cores.threads_for  # as many threads as are asked for, however small the work
     cores.threads_for = lambda flops, rows, most=None, worth=None: threads_for(flops, rows, most, 1)
-    cores.LEAST_LIMIT = 16
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         hits = kill_fits(rng, arguments.kills // 2, folder)

@@ -229,10 +229,12 @@ class Dense(Layer):
             blocks = max(1, round(w.nbytes / program.n_threads / _GRADIENT_BYTES))
             parts = program.n_threads * blocks
             room = program, w, updater, -(-len(w) // parts)
-            calls = []
+            calls: list[Call] = []
+            rows: Arg
+            flat: Arg
             if "gradient" in node.kept:
-                rows = Part(node.kept["gradient"])
-                flat = FlatPart(rows.array)
+                whole = node.kept["gradient"]
+                rows, flat = Part(whole), FlatPart(whole)
             else:
                 rows, flat = self._gradient(*room)
                 calls.append(("matmul_tn", (node.x.columns, dz.batch, rows)))

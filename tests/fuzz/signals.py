@@ -24,8 +24,10 @@ def interrupted(self: Any) -> None:
     rng = np.random.default_rng(self.case.seed)
     network = self.case.network(n_threads=2)
     if not _interrupt(rng, lambda: trained(self.case, self.data, network=network)):
+        network.n_threads = 1
         assert stored(network) == stored(self.found.network)
         return
+    network.n_threads = 1  # as the others have, with which it is compared
     _check_counted(self, network)
     _check_uses(self, rng)
 
