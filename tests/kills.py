@@ -161,8 +161,8 @@ class Terminal(io.StringIO):
 @functools.cache
 def trajectory(name, seed=1):
     def made():
-        settings = {"lbfgs": {"optimizer": "lbfgs"}, "reference": {"backend": "numpy"}}
-        settings["watched"] = {"preprocessing": "standardize"}
+        settings = {"lbfgs": {"optimizer": "lbfgs"}, "watched": {"preprocessing": "standardize"}}
+        settings["reference"] = {"backend": "numpy"}
         return fresh(seed=seed, **settings.get(name, {}))
 
     return Trajectory(made, whole_epochs=name == "lbfgs")

@@ -229,7 +229,7 @@ class Dense(Layer):
             blocks = max(1, round(w.nbytes / program.n_threads / _GRADIENT_BYTES))
             parts = program.n_threads * blocks
             room = program, w, updater, -(-len(w) // parts)
-            calls: list[Call] = []
+            calls = []
             rows: Arg
             flat: Arg
             if "gradient" in node.kept:
