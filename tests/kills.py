@@ -128,10 +128,8 @@ class Moment:
 
     def interrupt(self, job):
         """Run a job, interrupted at this moment; return whether that came before its end."""
-        before = [
-            signal.signal(signal.SIGINT, signal.default_int_handler),
-            signal.signal(signal.SIGALRM, self._alarm),
-        ]
+        handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGALRM: self._alarm}
+        before = [signal.signal(*each) for each in handlers.items()]
         try:
             if self.seconds is None:
                 sys.setprofile(self._profile)

@@ -12,7 +12,7 @@ import fastnn
 from fastnn.inputs import checks
 from fastnn.kernels import code_cache
 from fastnn.reference import TWINS
-from fastnn.training import evaluation, prediction
+from fastnn.training import prediction
 from tests.fuzz import batch
 from tests.fuzz.__main__ import hunt
 from tests.fuzz.cases import Case
@@ -114,11 +114,11 @@ def _other_bits_together(fit_many):
 
 
 def _forgets_an_update(evaluate):
-    def wrapped(model, *arguments):
+    def wrapped(network, *arguments):
         try:
-            return evaluate(model, *arguments)
+            return evaluate(network, *arguments)
         except KeyboardInterrupt:
-            model.updates -= 1
+            network.model.updates -= 1
             raise
 
     return wrapped
@@ -167,7 +167,7 @@ FAULTS = {
     "among others": (fastnn, "fit_many", _other_bits_together),
     "an error in a callback": _fit(failed=_other_bits_after_an_error_of_the_callers),
     "a copy": (fastnn.Network, "__copy__", lambda copy: lambda network: network),
-    "interrupted": (evaluation, "evaluate", _forgets_an_update),
+    "interrupted": (fastnn.Network, "evaluate", _forgets_an_update),
     "bad input changes nothing": _fit(failed=_other_bits_after_an_error_of_ours),
     "a damaged cache": (code_cache, "_tell", lambda tell: lambda problem, consequence: None),
 }
