@@ -92,7 +92,7 @@ def test_when_a_delayed_signal_is_handled(number):
 
 def test_a_batch_is_left_before_its_end():
     """What a thread does up to the check of the loss can be skipped; there, it is not counted."""
-    network, stopped = kills.fresh(), []
+    network, stopped = kills.fresh(n_threads=1), []
     plan = begin(network.model, adapt(network.model, make_plan(network.model, kills.X, kills.Y)))
     program, outputs = lowered(network.model, plan)
     before = kills.state(network)
