@@ -27,13 +27,14 @@ Function = Callable[..., float]
 
 def _mean(values: np.ndarray, sample_weight: np.ndarray | None) -> float:
     """Return the mean over outputs, then the weighted mean over rows."""
-    return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=sample_weight))
+    rows = np.ascontiguousarray(values).reshape(len(values), -1)  # sums depend on the layout
+    return float(np.average(rows.mean(axis=1), weights=sample_weight))
 
 
 def _errors(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     if y.shape != prediction.shape:
         raise ValueError(f"prediction has shape {prediction.shape}, wanted {y.shape} as y has")
-    return np.subtract(prediction, y, dtype=np.float64)
+    return np.subtract(prediction, y, dtype=np.float64, order="C")
 
 
 @np.errstate(all="ignore")
@@ -94,6 +95,7 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
     0.5
     """
     left = np.average(np.square(_errors(y, prediction)), axis=0, weights=sample_weight)
+    y = np.ascontiguousarray(y)
     center = np.average(y.astype(np.float64), axis=0, weights=sample_weight)
     total = np.average(np.square(y - center), axis=0, weights=sample_weight)
     low, high = y.min(axis=0), y.max(axis=0)

@@ -44,8 +44,9 @@ class Network(attributes.OfNetwork):
         Seeds the starting weights and the order of the rows.
     dtype : {"float32", "float64"}
     n_threads : int or None
-        Upper limit on threads; None is FASTNN_NUM_THREADS, or else the cores this process may use,
-        within other libraries' limits (README, "Threads").  The weights do not depend on it.
+        Upper limit on threads, which are never more than the cores; None is FASTNN_NUM_THREADS, or
+        else the cores this process may use, within other libraries' limits (README, "Threads").
+        The weights do not depend on it.
     backend : {"numba", "numpy"}
         "numpy" runs the reference kernels: slow; use it to verify results.
     metrics : list of str or function, optional

@@ -128,10 +128,8 @@ class Moment:
 
     def interrupt(self, job):
         """Run a job, interrupted at this moment; return whether that came before its end."""
-        before = [
-            signal.signal(signal.SIGINT, signal.default_int_handler),
-            signal.signal(signal.SIGALRM, self._alarm),
-        ]
+        handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGALRM: self._alarm}
+        before = [signal.signal(*each) for each in handlers.items()]
         try:
             if self.seconds is None:
                 sys.setprofile(self._profile)
@@ -162,15 +160,20 @@ class Terminal(io.StringIO):
 def trajectory(name, seed=1):
     def made():
         settings = {"lbfgs": {"optimizer": "lbfgs"}, "watched": {"preprocessing": "standardize"}}
+        settings["reference"] = {"backend": "numpy"}
         return fresh(seed=seed, **settings.get(name, {}))
 
     return Trajectory(made, whole_epochs=name == "lbfgs")
 
 
-def quiet(folder):
-    whole = trajectory("quiet")
+def quiet(folder, name="quiet"):
+    whole = trajectory(name)
     network = whole.make()
     return lambda: network.fit(X, Y, epochs=EPOCHS, **OPTIONS), lambda: whole.check(network)
+
+
+def reference(folder):
+    return quiet(folder, "reference")
 
 
 def watched(folder):
@@ -296,7 +299,7 @@ def trained_pair():
     return pair
 
 
-JOBS = quiet, watched, another_optimizer, many, set_weights, predict, save, load, lbfgs
+JOBS = quiet, reference, watched, another_optimizer, many, set_weights, predict, save, load, lbfgs
 
 
 def interrupt(rng, jobs, count, folder):

@@ -54,6 +54,8 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "edges.py::test_the_same_bits",
             "training.py::test_a_trial",
         ),
+        "Evaluation, metrics and preprocessing give the same bits on any number of threads, from "
+        "rows of any layout": ("same_bits.py", "preprocessing.py::test_the_layout"),
         "No change of fastnn moves a bit unless it says so": ("bits.py",),
         "Two fits are one longer fit": ("promises.py::test_two_fits",),
         "A network that was saved, loaded or copied goes on as if it had not been": (

@@ -126,6 +126,17 @@ def _other_bits_together(fit_many):
     return wrapped
 
 
+def _forgets_an_update(evaluate):
+    def wrapped(network, *arguments):
+        try:
+            return evaluate(network, *arguments)
+        except KeyboardInterrupt:
+            network.model.updates -= 1
+            raise
+
+    return wrapped
+
+
 def _wrong(kernel):
     def wrapped(*arguments):
         kernel(*arguments)
@@ -188,6 +199,7 @@ FAULTS = {
     "an error in a callback": _fit(failed=_other_bits_after_an_error_of_the_callers),
     "a copy": (fastnn.Network, "__copy__", lambda copy: lambda network: network),
     "forged files": (fastnn, "load", _with_another_error),
+    "interrupted": (fastnn.Network, "evaluate", _forgets_an_update),
     "bad input changes nothing": _fit(failed=_other_bits_after_an_error_of_ours),
     "a damaged cache": (code_cache, "_tell", lambda tell: lambda problem, consequence: None),
     "harmless changes": (ownership, "owned", lambda owned: lambda parameters, *rest: parameters),

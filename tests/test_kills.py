@@ -2,11 +2,17 @@
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
 
+import fastnn
+from fastnn.engine import team, threads
+from fastnn.engine.clock import Shared
 from fastnn.kernels.interrupts import interruptible, let_interrupt, uninterrupted
+from fastnn.training.loop import lowered
+from fastnn.training.planning import adapt, begin, make_plan
 from tests import kills
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
@@ -82,3 +88,41 @@ def test_when_a_delayed_signal_is_handled(number):
 
     assert isinstance(_handled(number, handler, job), TimeoutError)
     assert steps == ["delayed", "handled", "let", "handled", "at once", "end", "handled"]
+
+
+def test_a_batch_is_left_before_its_end():
+    """What a thread does up to the check of the loss can be skipped; there, it is not counted."""
+    network, stopped = kills.fresh(n_threads=1), []
+    plan = begin(network.model, adapt(network.model, make_plan(network.model, kills.X, kills.Y)))
+    program, outputs = lowered(network.model, plan)
+    before = kills.state(network)
+
+    def job(_):
+        os.kill(os.getpid(), signal.SIGINT)
+        while not threads.own_shared()[Shared.STOP]:
+            time.sleep(1e-3)
+        try:
+            team.run(program, n_rows=kills.ROWS)
+        except threads.StoppedError:
+            stopped.append(program.updates)
+
+    error = _handled(signal.SIGINT, signal.default_int_handler, lambda: threads.run_apart(job, 1))
+    assert isinstance(error, KeyboardInterrupt) and stopped == [0]
+    assert not any(array.any() for array in outputs)
+    assert kills.state(network) == before
+
+
+def test_ctrl_c_just_after_the_rename(tmp_path, monkeypatch):
+    old, new = kills.trained_pair()
+    path, rename = tmp_path / "saved", os.replace
+    old.save(path)
+
+    def replace(source, target):
+        rename(source, target)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "replace", replace)
+    error = _handled(signal.SIGINT, signal.default_int_handler, lambda: new.save(path))
+    assert isinstance(error, KeyboardInterrupt)
+    assert kills.state(fastnn.load(path)) == kills.state(new)
+    assert os.listdir(tmp_path) == ["saved"]

@@ -41,9 +41,13 @@ class Shared(IntEnum):
     ARRIVED = 0
     """Arrivals at barriers since the run started."""
     STOP = 8
-    """Set by the watcher: stop at the next step."""
+    """Set by the watcher: stop at the next check."""
+    LEAVE = 9
+    """Set by the watcher as well if nobody goes on: skip what is left before the check."""
     HALT = 16
     """Thread 0's copy of STOP, the same for all threads within a step."""
+    SKIPPED = 17
+    """Set by threads that skipped a part of the batch, which then makes no update."""
     DONE_ROWS = 24
     """Rows done in this epoch, for progress reports."""
     DONE_EPOCHS = 25

@@ -37,13 +37,16 @@ def _quota() -> float:
         return float("inf")
 
 
+def _allowed() -> int:
+    """Return the number of cores on which this process may run."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def available() -> int:
     """Return the number of cores this process may use, by its affinity and quota."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return max(1, int(min(cores, _quota())))
+    return max(1, int(min(_allowed(), _quota())))
 
 
 @contextmanager
@@ -120,6 +123,9 @@ FLOPS_PER_TRIED = 1e6
 FLOPS_PER_CERTAIN = 1e7
 """... and this many, a trial decides (:mod:`fastnn.engine.team`)."""
 
+LEAST_LIMIT = 1
+"""A limit up to this is kept even with fewer cores, where results of many threads are compared."""
+
 
 def usable() -> int:
     """Return how many threads this process may run at a time, by what its caller allows.
@@ -139,13 +145,14 @@ def threads_for(
 ) -> int:
     """Return how many threads to use for batches of `rows` rows and `flops` operations each.
 
-    That is one per `worth` operations, FLOPS_PER_THREAD by default.  `most` is the limit, or if it
-    is None, what this process's other runs leave.  :func:`at_most` may lower it.
+    That is one per `worth` operations, FLOPS_PER_THREAD by default.  `most` is the limit, as far as
+    there are cores, or if it is None, what this process's other runs leave.  :func:`at_most` may
+    lower it.
     """
     useful = max(1, min(int(flops / (worth or FLOPS_PER_THREAD)), rows))
     limit = getattr(_here, "most", None)
     if limit is not None:
         most = limit if most is None else min(most, limit)
-    if useful > 1 and most is None:  # asking the system takes longer than a small piece of work
-        most = unused()
+    if useful > 1:  # asking the system takes longer than a small piece of work
+        most = unused() if most is None else min(most, max(chosen() or _allowed(), LEAST_LIMIT))
     return useful if most is None else max(1, min(most, useful))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn.engine.arguments import ThreadRow
+from fastnn.engine.arguments import Strided, ThreadRow, Whole
 from fastnn.engine.buffers import Buffer, ThreadBuffer
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
@@ -17,6 +17,11 @@ from fastnn.kernels.interrupts import let_interrupt
 
 if TYPE_CHECKING:
     from fastnn.engine.listing import Listing
+
+LONG = 2**32
+"""Operations, some 50 ms of a core, that a thread does between its looks at whether to stop."""
+_LEAST_ROWS = 256
+"""Rows that a matrix product computes together anyway."""
 
 MEET = "meet"
 """Marks a barrier among the calls of a group: the calls after it run in the next phase."""
@@ -183,11 +188,32 @@ class Program:
                 rows.append((0, 0, 0, phase, 1, 0))
                 continue
             for step in group.steps:
+                let_interrupt()  # compiling all takes seconds
                 integers, floats = step.row
                 kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
                 where = (array.ctypes.data for array in kept[-1])
-                rows.append((step.compiled().address, *where, phase, len(group.steps), group.parts))
+                size = len(group.steps)
+                parts = group.parts or self._pieces(group)
+                rows.append((step.compiled().address, *where, phase, size, parts))
         return np.array(rows, np.int64), kept
+
+    @staticmethod
+    def _let_leave(clock: np.ndarray) -> None:
+        try:
+            let_interrupt()
+        except BaseException:
+            clock[Clock.UPDATE] -= 1  # this batch makes none
+            raise
+
+    def _pieces(self, group: Group) -> int:
+        """Return minus the pieces into which to cut each thread's rows, or 0, to stop in time."""
+        step = group.steps[0]
+        wholes = [each.array.size for each in step.arguments if type(each) in (Whole, Strided)]
+        if step.extent != BATCH or not wholes:
+            return 0
+        rows = max(_LEAST_ROWS, LONG // (2 * max(1, *wholes)))
+        pieces = self.batch_size // self.n_threads // rows
+        return -pieces if pieces > 1 else 0
 
     @np.errstate(all="ignore")  # the check finds numbers that are not finite
     def run_reference(self, clock, shared, epochs, brief: bool = False) -> None:
@@ -201,20 +227,23 @@ class Program:
         for epoch in range(len(epochs)):
             clock[Clock.EPOCH] = first_epoch + epoch
             for first in range(begin, n_rows, self.batch_size):
-                let_interrupt()
                 clock[Clock.FIRST] = first
                 if left == 0:
                     return
                 left -= 1
                 clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
                 clock[Clock.UPDATE] += 1
+                checked = False
                 for _, group in groups:
                     if group is not None:
-                        parts = clock[Clock.PARTS] = group.parts or 1
+                        parts = clock[Clock.PARTS] = group.parts or max(1, -self._pieces(group))
                         for clock[Clock.PART] in range(parts):
+                            if not checked:
+                                self._let_leave(clock)
                             for step in group.steps:
                                 step.run(clock)
                         continue
+                    checked = True
                     finite = np.isfinite(self.loss[0, 0])
                     if not finite or shared[Shared.STOP]:
                         clock[Clock.UPDATE] -= 1

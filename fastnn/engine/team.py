@@ -139,7 +139,7 @@ class _Run:
         clocks[:, Clock.THREAD] = np.arange(program.n_threads)
         start = [Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS]
         clocks[0, start] = first_epoch, first_row, program.updates, self.n_rows
-        self.shared[Shared.HALT :] = 0  # all but STOP, which may already be set
+        self.shared[Shared.HALT :] = 0  # all but what may already be set to stop them
         if self.brief:
             self.stop()
         program.refresh()
@@ -160,6 +160,10 @@ class _Run:
     def stop(self) -> None:
         """Ask the threads to stop at the next check."""
         self.shared[Shared.STOP] = 1
+
+    def leave(self) -> None:
+        """Ask them to stop even sooner, for good."""
+        self.shared[[Shared.LEAVE, Shared.STOP]] = 1
 
     def settle(self) -> None:
         """Stop, and wait until no thread changes anything."""
@@ -209,7 +213,7 @@ class _Run:
         if self.apart or self.backend == "numpy" or (self.brief and n_threads == 1):
             self.work(0)
         else:
-            threads.run_threads(self.work, n_threads, self.stop, self.look)
+            threads.run_threads(self.work, n_threads, self.leave, self.look)
         return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
 
     def try_threads(self) -> None:

@@ -62,7 +62,7 @@ def run_apart(job: Callable[[int], None], n_threads: int) -> None:
 
     def stop():
         stopped.set()  # readers stop programs too, for a moment
-        shared[:, Shared.STOP] = 1
+        shared[:, [Shared.LEAVE, Shared.STOP]] = 1
 
     run_threads(alone, n_threads, stop)
 

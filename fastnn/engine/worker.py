@@ -25,9 +25,9 @@ ADDRESS, INTEGERS, FLOATS, PHASE, GROUP, PARTS = range(COLUMNS)
 """Columns of the step table.
 
 A row with address 0 is the check that the loss is finite.  A group's first row says how many steps
-the group has (GROUP) and into how many parts its work is cut (PARTS; 0 means one per thread).  A
-thread runs the whole group for one of its parts, then for the next, so that what one step writes is
-still in the cache when the next step reads it.
+the group has (GROUP) and into how many parts its work is cut (PARTS; 0 means one per thread, -p
+means p per thread).  A thread runs the whole group for one of its parts, then for the next, so that
+what one step writes is still in the cache when the next step reads it.
 """
 
 _SPINS = 500
@@ -35,6 +35,7 @@ _SPINS = 500
 
 _share = inlined(share)
 _ARRIVED, _STOP, _HALT = int(Shared.ARRIVED), int(Shared.STOP), int(Shared.HALT)
+_LEAVE, _SKIPPED = int(Shared.LEAVE), int(Shared.SKIPPED)
 _DONE_ROWS, _DONE_EPOCHS = int(Shared.DONE_ROWS), int(Shared.DONE_EPOCHS)
 _NOT_FINITE, _SHARED = int(Shared.NOT_FINITE), int(Shared.SIZE)
 _THREAD, _N_THREADS, _EPOCH = int(Clock.THREAD), int(Clock.N_THREADS), int(Clock.EPOCH)
@@ -112,6 +113,10 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
         stamps[0] = ticks()
     if cycles is not None:
         since = ticks()
+    check = np.int64(0)
+    for row in range(steps.shape[0]):
+        if steps[row, ADDRESS] == 0:
+            check = steps[row, PHASE]
     for epoch in range(epochs.shape[0]):
         clock[_EPOCH] = first_epoch + epoch
         for first in range(begin, n_rows, batch_size):
@@ -136,11 +141,19 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
                         since = _count(cycles, -1, since)
                 if steps[s, ADDRESS] != 0:
                     parts, lo, hi = n_threads, thread, thread + 1
-                    if steps[s, PARTS] != 0:
+                    if steps[s, PARTS] > 0:
                         parts = steps[s, PARTS]
                         lo, hi = _share(parts, thread, n_threads)
+                    elif steps[s, PARTS] < 0:
+                        each = -steps[s, PARTS]
+                        parts, lo, hi = n_threads * each, thread * each, (thread + 1) * each
                     clock[_PARTS] = parts
                     for part in range(lo, hi):
+                        # Nothing that lasts has changed before the check.  All threads come to the
+                        # barrier before it, after which each sees whether any has skipped a part.
+                        if phase < check and atomic_load(shared, _LEAVE) != 0:
+                            atomic_store(shared, _SKIPPED, np.int64(1))
+                            break
                         clock[_PART] = part
                         for step in range(s, s + steps[s, GROUP]):
                             call_step(
@@ -154,8 +167,9 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
                 else:
                     # Every thread has computed the same loss, so all continue or all stop, here
                     # before any parameter changes in this step.
-                    finite = np.isfinite(loss[0])
-                    if not finite or shared[_HALT] != 0:
+                    skipped = atomic_load(shared, _SKIPPED) != 0
+                    finite = skipped or np.isfinite(loss[0])
+                    if skipped or not finite or shared[_HALT] != 0:
                         clock[_UPDATE] -= 1
                         if thread == 0 and not finite:
                             shared[_NOT_FINITE] = 1

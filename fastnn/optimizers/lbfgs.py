@@ -19,11 +19,14 @@ from fastnn.optimizers.base import Optimizer
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def _as_history_size(given: Any, name: str) -> int:
-    """Return the size; each pair of the history takes twice the memory of the weights."""
-    if positive_int(given, name) > 1000:
-        raise ValueError(f"{name} is {given}, wanted at most 1000")
-    return positive_int(given, name)
+_MOST_PAIRS = 1000
+"""Each takes twice the memory of the parameters."""
+
+
+def _history_size(given: Any, name: str) -> int:
+    if positive_int(given, name) > _MOST_PAIRS:
+        raise ValueError(f"{name} is {given}, wanted at most {_MOST_PAIRS}")
+    return int(given)
 
 
 class LBFGS(Optimizer):
@@ -48,6 +51,7 @@ class LBFGS(Optimizer):
     Parameters
     ----------
     history_size : int
+        At most 1000.
     tolerance : float
 
     Raises
@@ -67,7 +71,7 @@ class LBFGS(Optimizer):
     name = "lbfgs"
     full_batch = searches = True
 
-    history_size: int = setting(default=10, check=_as_history_size)
+    history_size: int = setting(default=10, check=_history_size)
     tolerance: float = setting(default=1e-7, check=positive_float)
 
     @property
@@ -284,12 +288,14 @@ def _hessian_inverse_times(gradient: np.ndarray, latest: Sequence[Pair]) -> np.n
     q = gradient.copy()
     shares = []
     for s, y in latest:
+        let_interrupt()
         shares.append(_dot(s, q) / _dot(s, y))
         q -= shares[-1] * y
     if latest:
         s, y = latest[0]
         q *= _dot(s, y) / _dot(y, y)
     for (s, y), share in zip(reversed(latest), reversed(shares), strict=True):
+        let_interrupt()
         q += (share - _dot(y, q) / _dot(s, y)) * s
     return q
 

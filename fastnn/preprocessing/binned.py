@@ -78,7 +78,8 @@ class BinnedTarget(Stateful):
             raise ValueError(f"y is {values[0]} everywhere, wanted at least two different values")
         # Edges are training values, so no bin is empty.  The smallest value cannot be an edge,
         # because the bin below it would be empty.
-        places = np.arange(1, self.n_bins) * len(values) // self.n_bins
+        n_bins = min(self.n_bins, len(values))
+        places = np.arange(1, n_bins) * len(values) // n_bins
         edges = np.unique(values[places])
         edges = edges[edges > values[0]]
         if len(edges) == 0:  # nearly all values are the smallest; the others form the second bin
@@ -186,7 +187,7 @@ class BinnedTarget(Stateful):
     def _probabilities(self, given: ArrayLike) -> np.ndarray:
         """Return checked float64 probabilities, scaled to add up to 1 except for rounding."""
         self._check_fitted("using probabilities")
-        p = as_inputs(given, dtype=np.float64, name="probabilities").astype(np.float64)
+        p = as_inputs(given, dtype=np.float64, name="probabilities").astype(np.float64, order="C")
         if p.shape[1] != self.n_bins_:
             raise ValueError(
                 f"probabilities has {p.shape[1]} columns, wanted {self.n_bins_}, one for each bin"

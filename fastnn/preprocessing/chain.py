@@ -77,6 +77,8 @@ class Chain(Transformer):
             noise = (low < high) & (high - low <= moved)
             if noise.any():
                 rows = np.where(noise, low.astype(rows.dtype), rows)
+            if not isinstance(step, Transformer):
+                rows = np.ascontiguousarray(rows)  # other libraries' sums depend on the layout
             fitted.append(_copy(step).fit(rows))
             rows = _transformed(step, fitted[-1].transform, rows)
             moved = fitted[-1].carry(moved) if isinstance(step, Transformer) else np.zeros(1)

@@ -58,8 +58,10 @@ class PCA(Transformer):
     Notes
     -----
     `fit` needs memory for the covariance, (n_features, n_features), but does not copy the rows.
-    Eigenvalues below about 1e-16 of the largest are rounding errors.  Source: I. T. Jolliffe,
-    "Principal Component Analysis", 2nd ed., 2002.
+    Eigenvalues below about 1e-16 of the largest are rounding errors.  NumPy's decomposition of more
+    than some hundred features may give other last bits with another number of BLAS threads.
+
+    Source: I. T. Jolliffe, "Principal Component Analysis", 2nd ed., 2002.
 
     Examples
     --------

@@ -1,13 +1,17 @@
 """Evaluation: a model's loss and metrics on prepared rows."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastnn.engine import team
+from fastnn.engine.program import aligned
 from fastnn.inputs import checks
+from fastnn.kernels import COMPILED
 from fastnn.metrics import activated, scores
+from fastnn.reference import TWINS
 from fastnn.training import lowering, prediction
 from fastnn.training.model import Data, Model
 
@@ -33,15 +37,20 @@ def _evaluated(model: Model, data: Data) -> dict[str, float]:
 
 def evaluator(model: Model, data: Data) -> Callable[[], float]:
     """Return a function that evaluates the current weights; most of the work is making it."""
-    n_threads = model.threads(min(len(data.x), 2 * _ROWS), model.flops())
-    program = lowering.evaluation(model, data, min(len(data.x), _ROWS * n_threads), n_threads)
+    n, dtype = len(data.x), model.dtype
+    n_threads = model.threads(min(n, 2 * _ROWS), model.flops())
+    # The size of batches depends on the threads, so sums of batches would too.
+    row_loss, sums = aligned((n,), dtype), np.empty(2)
+    weight = np.ones(n, dtype) if data.weight is None else np.ascontiguousarray(data.weight, dtype)
+    program = lowering.evaluation(model, data, row_loss, min(n, _ROWS * n_threads), n_threads)
+    add_up = (COMPILED if model.backend == "numba" else TWINS)["batch_loss"]
 
     @np.errstate(all="ignore")
     def evaluate() -> float:
-        outcome = team.run(program, n_rows=len(data.x), backend=model.backend)
-        if not outcome.finite:
-            return float("nan")
-        return float(outcome.sums[0, 0] / outcome.sums[0, 1]) + model.penalty()
+        team.run(program, n_rows=n, backend=model.backend)
+        add_up(row_loss, weight, sums)
+        loss = float(sums[0] / sums[1])
+        return loss + model.penalty() if math.isfinite(loss) else float("nan")
 
     return evaluate
 

@@ -176,7 +176,7 @@ def _times(
     rate = cycles.sum(axis=1).max() / seconds
     # How often a thread read the clock: after each step of each of its parts.
     parts = program.table[0][:, PARTS]
-    looks = np.where(parts == 0, 1, parts / program.threads)
+    looks = np.where(parts > 0, parts / program.threads, np.maximum(-parts, 1))
     looks = epochs * batches * np.append(looks, len({phase for phase, _ in program.groups}))
     own = np.maximum(cycles.mean(axis=0) - looks * _look(), 0) / rate / epochs
     return Times(own[:-1], float(own[-1]), batches)

@@ -19,6 +19,8 @@ from fastnn.training.recovery import Start, go_back, not_finite
 
 _ROWS = 1000
 """Training on so many rows takes much longer than looking at all weights and copying them."""
+_TOGETHER = 10_000
+"""Epochs of one run of the compiled code, which keeps their losses."""
 _ADVICE = (
     "The network keeps its last good weights; a smaller learning rate, or inputs and targets of a "
     "smaller scale, may help"
@@ -108,7 +110,7 @@ class _Run:
                     model.all_parameters(),
                     model.penalty,
                     n_rows=len(plan.data.x),
-                    epochs=1 if self.by_epoch else plan.epochs - self.done,
+                    epochs=1 if self.by_epoch else min(plan.epochs - self.done, _TOGETHER),
                     first_epoch=model.epochs,
                     backend=model.backend,
                     watch=self.watch if self.watched else None,

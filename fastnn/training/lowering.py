@@ -1,7 +1,7 @@
 """Lowering: turn a model and its data into a program."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,15 +144,16 @@ def training(
     return program, [node.y.array for node in nodes]
 
 
-def evaluation(model: Model, data: Data, batch_size: int, n_threads: int) -> Program:
-    """Return the program that sums the rows' losses."""
+def evaluation(
+    model: Model, data: Data, row_loss: np.ndarray, batch_size: int, n_threads: int
+) -> Program:
+    """Return the program that writes the loss of each row to `row_loss`."""
     program = Program(model.dtype, batch_size, n_threads)
-    x, target, weight = _fetch(program, model, data, Order(), per_thread=False)
-    row_loss = program.buffer()
+    x, target, _ = _fetch(program, model, replace(data, weight=None), Order(), per_thread=False)
     node = _forward(program, model, x)[-1]
     program.begin("loss")
-    model.layers[-1].loss_forward(node, model.loss, target, row_loss)
-    program.add_check(row_loss, weight)
+    model.layers[-1].loss_forward(node, model.loss, target, InPlace(row_loss))
+    program.add_check()
     return program
 
 

@@ -17,7 +17,7 @@ from fastnn.inputs import checks
 from fastnn.inputs.columns import Names
 from fastnn.inputs.settings import copied
 from fastnn.kernels import COMPILED
-from fastnn.kernels.interrupts import uninterrupted
+from fastnn.kernels.interrupts import interruptible, uninterrupted
 from fastnn.layers import Layer, penalties
 from fastnn.layers.base import Parameter
 from fastnn.losses import Loss
@@ -27,6 +27,9 @@ from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.reference import TWINS
 from fastnn.regularizers import Regularizer
 from fastnn.training import attributes, ownership
+
+_MOST_COLUMNS = 2**31 - 1
+"""Inputs or units of a layer; their weights fit into no memory long before."""
 
 
 @dataclass
@@ -327,8 +330,18 @@ class Model:
 
     def _build(self, n_inputs: int) -> None:
         width, rng, parameters = n_inputs, np.random.default_rng(self.seed), []
-        for layer in self.layers:
-            parameters.append(layer.build(width, rng, self.dtype))
+        for number, layer in enumerate(self.layers):
+            where = f"layers[{number}], {type(layer).__name__}, with {width} inputs"
+            if max(width, layer.width(width)) > _MOST_COLUMNS:
+                raise ValueError(
+                    f"{where} and {layer.width(width)} outputs is too large: "
+                    f"wanted at most {_MOST_COLUMNS} of each"
+                )
+            try:
+                with interruptible():  # large weights take seconds
+                    parameters.append(layer.build(width, rng, self.dtype))
+            except MemoryError as error:
+                raise MemoryError(f"{where} does not fit into memory: {error}") from None
             width = layer.width(width)
         for each in (each for layer in parameters for each in layer):
             each.own = each.regularizer, each.constraint

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import fastnn
-from tests.fuzz import changes, workers
+from tests.fuzz import changes, signals, workers
 from tests.fuzz.cases import Case
 from tests.fuzz.damaged_cache import a_damaged_cache
 from tests.fuzz.doors import kernels_doors
@@ -219,6 +219,8 @@ class Checked:
             except Exception as error:
                 error.add_note(what)
                 raise
+
+    interrupted = signals.interrupted
 
     def bad_input_changes_nothing(self) -> None:
         """Each fault is one error of ours, and leaves every bit as it was."""

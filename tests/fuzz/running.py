@@ -24,15 +24,15 @@ REFUSED = ValueError, TypeError
 @contextlib.contextmanager
 def threads_however_small_the_work() -> Iterator[None]:
     """Let a given `n_threads` be what it says; see tests/conftest.py."""
-    by_work, tried = cores.threads_for, cores.FLOPS_PER_TRIED
+    by_work, tried, least = cores.threads_for, cores.FLOPS_PER_TRIED, cores.LEAST_LIMIT
     cores.threads_for = lambda flops, rows, most=None, worth=None: by_work(
         flops, rows, most, 1 if most is not None and worth is None else worth
     )
-    cores.FLOPS_PER_TRIED = float("inf")
+    cores.FLOPS_PER_TRIED, cores.LEAST_LIMIT = float("inf"), 16
     try:
         yield
     finally:
-        cores.threads_for, cores.FLOPS_PER_TRIED = by_work, tried
+        cores.threads_for, cores.FLOPS_PER_TRIED, cores.LEAST_LIMIT = by_work, tried, least
 
 
 @contextlib.contextmanager
