@@ -216,6 +216,22 @@ def test_few_whole_numbers_and_odd_classes_are_told(run):
     assert "differ only in capitals: 'Yes', 'yes'" in err
 
 
+@pytest.mark.parametrize("loss", ["gamma", "poisson"])
+def test_losses_of_means(run, loss):
+    status, out, _ = run(csv(), "--loss", loss, "--epochs", "30")
+    assert status == 0 and f"network 4 - 1, {loss}, " in out
+    error, constant = (float(text.split()[0]) for text in out.split("squared error ")[1].split(";"))
+    assert error < 0.5 * constant
+    status, out, _ = run(None, model="t.fastnn")
+    predicted = np.array(out.split()[1:], float)
+    wanted = np.array([row[2] for row in ROWS], float)
+    assert (predicted > 0).all() and np.corrcoef(predicted, wanted)[0, 1] > 0.9
+    bad, what = ("0", "numbers above 0") if loss == "gamma" else ("-3", "numbers of at least 0")
+    status, _, err = run(csv((5, 2, bad)), "--loss", loss)
+    assert status == 2
+    assert f"--loss {loss} wants {what}; target column 'price' holds {bad} in line 7" in err
+
+
 def test_what_is_ignored_or_of_no_use_is_listed(run):
     header = "id,day,note,constant,empty,size,city,price,"
     lines = [

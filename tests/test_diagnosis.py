@@ -415,6 +415,7 @@ def test_every_loss_has_its_constant_prediction(loss):
     y = {
         "real": x[:, :2],
         "count": rng.poisson(np.exp(x[:, :2])),
+        "positive": np.exp(x[:, :2]),
         "binary": (x[:, :2] > 0) * 1.0,
         "sign": np.sign(x[:, :2]),
         "class": (x[:, 0] > 0) * 1,
