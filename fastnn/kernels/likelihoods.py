@@ -259,14 +259,18 @@ def gamma_forward(prediction, target, row_loss):
     >>> row_loss.round(4)
     array([4.7358])
     """
-    half = prediction.dtype.type(0.5)
     for i in range(prediction.shape[0]):
         total = prediction.dtype.type(0)
         for j in range(prediction.shape[1]):
-            # The root stays in range for any y / exp(f) that does.
-            root = exp(-half * prediction[i, j])
-            total += prediction[i, j] + target[i, j] * root * root
+            root = exp(prediction.dtype.type(-0.5) * prediction[i, j])
+            total += prediction[i, j] + _times_twice(target[i, j], root)
         row_loss[i] = total
+
+
+@njit
+def _times_twice(y, root):
+    """Return y * root**2, which may be in range where root**2 is not: not to be reassociated."""
+    return y * root * root
 
 
 @kernel("mn mn m mn!")
@@ -292,7 +296,7 @@ def gamma_backward(prediction, target, row_scale, d):
     for i in range(prediction.shape[0]):
         scale = row_scale[i]
         for j in range(prediction.shape[1]):
-            d[i, j] = scale * (one - target[i, j] * d[i, j] * d[i, j])
+            d[i, j] = scale * (one - _times_twice(target[i, j], d[i, j]))
 
 
 @kernel("m(2n) mn m!", fastmath=REASSOCIATE)
