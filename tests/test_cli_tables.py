@@ -219,7 +219,9 @@ def test_few_whole_numbers_and_odd_classes_are_told(run):
 
 @pytest.mark.parametrize("loss", ["gamma", "poisson"])
 def test_losses_of_means(run, loss):
-    status, out, _ = run(csv(), "--loss", loss, "--epochs", "30")
+    status, out, _ = run(
+        csv(), "--loss", loss, *"--epochs 50 --batch-size 4 --learning-rate 0.01".split()
+    )
     assert status == 0 and f"network 4 - 1, {loss}, " in out
     error, constant = re.search(r"squared error (.*); always the mean: (\S*)", out).groups()
     assert float(error) < 0.5 * float(constant)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import (
     exp,
@@ -237,7 +239,8 @@ def gamma_forward(prediction, target, row_loss):
     """Gamma loss of log means `f` and numbers `y`: ``row_loss[i] = sum_j f + y * exp(-f)``.
 
     This is half the deviance of a Gamma distribution, without ``1 + log(y)``, which does not depend
-    on `f`.
+    on `f`.  Exponentials and sums are float64: with float32, means near the ends of its range would
+    overflow or vanish.
 
     Parameters
     ----------
@@ -260,17 +263,11 @@ def gamma_forward(prediction, target, row_loss):
     array([4.7358])
     """
     for i in range(prediction.shape[0]):
-        total = prediction.dtype.type(0)
+        total = 0.0
         for j in range(prediction.shape[1]):
-            root = exp(prediction.dtype.type(-0.5) * prediction[i, j])
-            total += prediction[i, j] + _times_twice(target[i, j], root)
+            log_mean = np.float64(prediction[i, j])
+            total += log_mean + np.float64(target[i, j]) * exp(-log_mean)
         row_loss[i] = total
-
-
-@njit
-def _times_twice(y, root):
-    """Return y * root**2, which may be in range where root**2 is not: not to be reassociated."""
-    return y * root * root
 
 
 @kernel("mn mn m mn!")
@@ -296,7 +293,8 @@ def gamma_backward(prediction, target, row_scale, d):
     for i in range(prediction.shape[0]):
         scale = row_scale[i]
         for j in range(prediction.shape[1]):
-            d[i, j] = scale * (one - _times_twice(target[i, j], d[i, j]))
+            # Twice the root, since y / exp(f) may be in range where exp(f) is not.
+            d[i, j] = scale * (one - target[i, j] * d[i, j] * d[i, j])
 
 
 @kernel("m(2n) mn m!", fastmath=REASSOCIATE)

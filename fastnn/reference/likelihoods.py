@@ -48,8 +48,8 @@ def poisson_backward(prediction, target, row_scale, d):
 def gamma_forward(prediction, target, row_loss):
     """Gamma loss of log means."""
     with np.errstate(over="ignore"):
-        root = np.exp(prediction / -2)
-        np.sum(prediction + target * root * root, axis=1, out=row_loss)
+        log_mean = prediction.astype(np.float64)
+        row_loss[:] = (log_mean + target * np.exp(-log_mean)).sum(axis=1)
 
 
 def gamma_backward(prediction, target, row_scale, d):
