@@ -17,7 +17,8 @@ from fastnn.network import Network
 
 def evaluated(network: Network, x: np.ndarray, y: np.ndarray) -> float:
     """Return the loss above that of perfect predictions, without penalties."""
-    return network.evaluate(x, y) - network.model.penalty() - network.loss.of_perfect(y)
+    loss, perfect = network.evaluate(x, y) - network.model.penalty(), network.loss.of_perfect(y)
+    return max(loss - perfect, 0.0) if perfect else loss  # rounding may go below
 
 
 def constant_loss(
@@ -63,7 +64,7 @@ class Small:
     ----------
     rows : int
     loss : float
-        After training, without penalties; infinite if it grew without bounds.
+        After training, above that of perfect predictions; infinite if it grew without bounds.
     constant : float
         The loss of the best constant prediction.
     tolerance : float
