@@ -211,7 +211,7 @@ class SiLU(Activation):
 
 
 class Exponential(Activation):
-    """``f(t) = exp(t)``.  Use it in the last layer with the Poisson loss to predict rates."""
+    """``f(t) = exp(t)``.  Use it in the last layer with a Poisson or Gamma loss, for means."""
 
     name = "exponential"
     range = (0.0, math.inf)

@@ -218,11 +218,12 @@ class Metric:
     builtin: bool = True
 
 
-_NUMBERS, _CLASSES = ("real", "count", "binary"), ("class", "binary", "sign")
+_NUMBERS, _CLASSES = ("real", "count", "positive", "binary"), ("class", "binary", "sign")
 _TOP_K = re.compile(r"top_([1-9]\d*)_accuracy")
 _KINDS = {
     "real": "numbers",
     "count": "counts",
+    "positive": "numbers above 0",
     "class": "class labels",
     "binary": "numbers from 0 to 1",
     "sign": "-1 or 1",

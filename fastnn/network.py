@@ -335,8 +335,9 @@ class Network(attributes.OfNetwork):
         """Return the outputs, (n, n_outputs), in the network's dtype.
 
         If the last layer has softmax or sigmoid, these are probabilities.  If it is linear, they
-        are logits under softmax cross-entropy and the logistic loss, logarithms of rates under the
-        Poisson loss, and scores under a hinge.  The default `batch_size` suits the cache.
+        are logits under softmax cross-entropy and the logistic loss, logarithms of means under the
+        Poisson and Gamma losses, and scores under a hinge.  The default `batch_size` suits the
+        cache.
         """
         return prediction.predict(self.model, X, batch_size)
 

@@ -62,6 +62,7 @@ ROWS = {
             "log-cosh": "LogCosh",
             "quantiles": "Quantile",
             "Poisson": "Poisson",
+            "Gamma": "Gamma",
             "Gaussian likelihood": "GaussianNLL",
             "multiclass hinge": "MulticlassHinge",
             "multiclass squared hinge": "MulticlassSquaredHinge",

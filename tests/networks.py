@@ -88,6 +88,7 @@ class Case:
         y = {
             "real": lambda: x[:, :1] + 0.5 * rng.standard_normal(shape),
             "count": lambda: rng.integers(0, 5, shape),
+            "positive": lambda: rng.gamma(2, 1, shape),
             "binary": lambda: rng.integers(0, 2, shape),
             "sign": lambda: rng.choice([-1, 1], shape),
         }[loss.target]()
@@ -245,6 +246,9 @@ LOSSES = {
     ),
     "poisson, exponential, softplus": Case(
         [Dense(9, "softplus"), Dense(2, "exponential")], 2, "poisson",
+    ),
+    "gamma, exponential, tanh": Case(
+        [Dense(9, "tanh"), Dense(2, "exponential")], 2, "gamma",
     ),
     "gaussian, silu, sparse": Case(
         [Dense(9, "silu", kernel_initializer="sparse"), Dense(4)], 4, "gaussian_nll",

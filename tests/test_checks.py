@@ -10,13 +10,13 @@ import pytest
 
 from fastnn.inputs import checks
 from fastnn.inputs.checks import (
-    as_binary_targets,
     as_class_labels,
     as_inputs,
     as_regression_targets,
     as_sample_weight,
     as_weights,
 )
+from fastnn.inputs.targets import as_targets
 
 NAN, INF = float("nan"), float("inf")
 NUMBERS = "f4 f8 i1 i2 i4 i8 u1 u2 u4 u8".split()
@@ -294,14 +294,25 @@ def test_regression_targets():
 
 def test_binary_targets():
     y = np.array([[0, 1], [0.5, 0]])
-    np.testing.assert_array_equal(as_binary_targets(y, 2, 2), y)
-    np.testing.assert_array_equal(as_binary_targets(y > 0, 2, 2), y > 0)
+    np.testing.assert_array_equal(as_targets(y, "binary", 2, 2), y)
+    np.testing.assert_array_equal(as_targets(y > 0, "binary", 2, 2), y > 0)
     message = "y has -1 at row 1, column 0, wanted numbers from 0 to 1: (y + 1) / 2 maps"
-    refuses(ValueError, message, as_binary_targets, [[1], [-1]], 2, 1)
+    refuses(ValueError, message, as_targets, [[1], [-1]], "binary", 2, 1)
     message = "y has 1.5 at row 1, column 1, wanted numbers from 0 to 1"
-    refuses(ValueError, message, as_binary_targets, [[0, 1], [1, 1.5]], 2, 2)
+    refuses(ValueError, message, as_targets, [[0, 1], [1, 1.5]], "binary", 2, 2)
     message = "y has shape (2,), wanted (2, 1): np.asarray(y)[:, None] makes it so"
-    refuses(ValueError, message, as_binary_targets, [0, 1], 2, 1)
+    refuses(ValueError, message, as_targets, [0, 1], "binary", 2, 1)
+
+
+def test_positive_targets():
+    as_targets([[1e-50]], "positive", 1, 1, np.float64)
+    as_targets([[1e-40]], "positive", 1, 1, np.float32)
+    as_targets([[1]], "positive", 1, 1)
+    for bad in (0, -1.5, -0.0):
+        message = f"y has {bad} at row 1, column 0, wanted numbers above 0"
+        refuses(ValueError, message, as_targets, [[1], [bad]], "positive", 2, 1)
+    message = "y has 1e-50 at row 0, column 0, wanted numbers that float32 can hold"
+    refuses(ValueError, message, as_targets, [[1e-50]], "positive", 1, 1)
 
 
 def test_class_labels():

@@ -217,6 +217,12 @@ def test_explain_without_times_and_with_code(capsys):
     assert "def softmax_cross_entropy_forward_float32_int64(i, f, c):" in text
 
 
+@pytest.mark.parametrize("loss", ["gamma", "mse"])
+def test_explain_any_loss(loss, capsys):
+    assert main(["explain", "20-1", "--no-times", "--loss", loss]) == 0
+    assert f"{loss}_backward" in capsys.readouterr().out
+
+
 def test_info(capsys):
     assert main(["info"]) == 0
     text = capsys.readouterr().out

@@ -3,6 +3,7 @@
 import gzip
 import os
 import random
+import re
 import shlex
 
 import numpy as np
@@ -215,6 +216,24 @@ def test_few_whole_numbers_and_odd_classes_are_told(run):
     err = run(text)[2]
     assert "has the class '?'; give --missing '?'" in err
     assert "differ only in capitals: 'Yes', 'yes'" in err
+
+
+@pytest.mark.parametrize("loss", ["gamma", "poisson"])
+def test_losses_of_means(run, loss):
+    status, out, _ = run(
+        csv(), "--loss", loss, *"--epochs 50 --batch-size 4 --learning-rate 0.01".split()
+    )
+    assert status == 0 and f"network 4 - 1, {loss}, " in out
+    error, constant = re.search(r"squared error (.*); always the mean: (\S*)", out).groups()
+    assert float(error) < 0.5 * float(constant)
+    status, out, _ = run(None, model="t.fastnn")
+    predicted = np.array(out.split()[1:], float)
+    wanted = np.array([row[2] for row in ROWS], float)
+    assert (predicted > 0).all() and np.corrcoef(predicted, wanted)[0, 1] > 0.9
+    bad, what = ("0", "numbers above 0") if loss == "gamma" else ("-3", "numbers of at least 0")
+    status, _, err = run(csv((5, 2, bad)), "--loss", loss)
+    assert status == 2
+    assert f"--loss {loss} wants {what}; target column 'price' holds {bad} in line 7" in err
 
 
 def test_what_is_ignored_or_of_no_use_is_listed(run):

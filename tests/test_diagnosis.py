@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastnn import L2, SGD, Adam, Dense, Network, datasets, diagnose, losses
+from fastnn import L2, SGD, Adam, Dense, Network, datasets, diagnose, losses, overfit_small
 from fastnn.initializers import Constant, Normal
 from fastnn.kernels.jit import njit
 
@@ -415,12 +415,23 @@ def test_every_loss_has_its_constant_prediction(loss):
     y = {
         "real": x[:, :2],
         "count": rng.poisson(np.exp(x[:, :2])),
+        "positive": np.exp(x[:, :2]),
         "binary": (x[:, :2] > 0) * 1.0,
         "sign": np.sign(x[:, :2]),
         "class": (x[:, 0] > 0) * 1,
     }[loss.target]
     network = Network([Dense(outputs)], loss=loss, optimizer=Adam(0.01))
     assert 0 <= diagnose(network, x, y, epochs=20).share < 10
+
+
+def test_losses_of_means_are_judged_above_those_of_perfect_predictions():
+    x, y = _regression(0, rows=100)
+    y = np.exp(y)
+    network = Network([Dense(32, "tanh"), Dense(1)], loss="gamma", optimizer=Adam(0.01))
+    assert overfit_small(network, x, y, updates=1000)
+    found = diagnose(network, x, 2e5 * y, epochs=40)
+    assert found.findings[0].cause == "unscaled_target"
+    assert "y / mean" in found.findings[0].change
 
 
 @pytest.mark.parametrize("optimizer", ["gd", "rprop"])

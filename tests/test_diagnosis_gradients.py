@@ -41,6 +41,7 @@ def _data(kind="real", columns=OUTPUTS):
         "binary": rng.integers(0, 2, shape).astype(float),
         "sign": rng.choice([-1.0, 1.0], shape),
         "count": rng.poisson(2.0, shape).astype(float),
+        "positive": rng.gamma(2.0, 1.0, shape),
         "real": rng.standard_normal(shape),
     }[kind]
 

@@ -123,6 +123,7 @@ def _targets(loss, rng):
     return {
         "real": rng.standard_normal(shape),
         "count": rng.poisson(2.0, shape),
+        "positive": rng.gamma(2.0, 1.0, shape),
         "binary": rng.random(shape),
         "sign": rng.choice([-1, 1], shape),
     }[loss.target]

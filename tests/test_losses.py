@@ -77,6 +77,7 @@ BY_HAND = [
     (losses.MulticlassHinge(2.0), [2.0, 1.0, 0.0], 1, 3.0 + 1.0, [1.0, -2.0, 1.0]),
     (losses.MulticlassSquaredHinge(2.0), [2.0, 1.0, 0.0], 1, 9.0 + 1.0, [6.0, -8.0, 2.0]),
     (losses.GaussianNLL(), [1.0, np.log(4)], [3.0], (np.log(4) + 1) / 2, [-0.5, 0.0]),
+    (losses.Gamma(), [0.0, np.log(2)], [3.0, 5.0], 3 + np.log(2) + 2.5, [-2.0, -1.5]),
     (losses.Poisson(), [0.0, np.log(2)], [3.0, 5.0], 3 - 5 * np.log(2), [-2.0, -3.0]),
 ]
 
@@ -112,6 +113,7 @@ REFUSED = [
     (lambda: _network(losses.StructuredHinge([[0, 1], [1, 0]])), "cost is for 2 classes, but th"),
     (lambda: _network("multiclass_hinge", 1), "at least 2, got 1"),
     (lambda: _network("poisson", last="sigmoid"), "with activation 'exponential' or 'linear'"),
+    (lambda: _network("gamma", last="softplus"), "with activation 'exponential' or 'linear'"),
     (lambda: _network("squared_hinge"), "or 'multiclass_squared_hinge' or"),
     (lambda: activations.Custom(lambda x: x, rectified), "wanted a function compiled by numba.nj"),
     (
@@ -151,6 +153,11 @@ def test_functions_that_do_not_compile():
 
 TARGETS = [
     ("poisson", [[1.0, 0.0, 2.0], [1.0, -1.0, 0.0]], "y has -1.0 at row 1, column 1, wanted num"),
+    (
+        "gamma",
+        [[1.0, 3.0, 2.0], [1.0, 0.0, 1.0]],
+        "y has 0.0 at row 1, column 1, wanted num",
+    ),
     ("attribute_hinge", [[1, -1, 1], [0, 1, 1]], "y has 0 at row 1, column 0, wanted -1 or 1: 2 *"),
     ("multiclass_hinge", [0, 3], "y has label 3 at row 1, wanted 0 to 2"),
     ("structured_hinge", [0, -1], "y has label -1 at row 1"),
@@ -181,11 +188,35 @@ def test_several_outputs_a_target_find_the_distribution(loss):
     np.testing.assert_allclose(found, wanted, atol=0.15)
 
 
-def test_rates_or_their_logarithms():
-    y = np.random.default_rng(1).poisson(4.0, (1000, 1))
+@pytest.mark.parametrize("kernels", [COMPILED, TWINS], ids=["compiled", "reference"])
+def test_the_gamma_loss_overflows_only_where_its_value_does(kernels):
+    f = np.array([[-95], [88.5], [-95]], np.float32)
+    y = np.array([[1e-37], [3e38], [1]], np.float32)
+    row_loss, d = np.empty(3, np.float32), np.empty((3, 1), np.float32)
+    kernels["gamma_forward"](f, y, row_loss)
+    kernels["gamma_backward"](f, y, np.ones(3, np.float32), d)
+    ratios = np.array([1e-37, 3e38, np.inf]) * np.exp([95, -88.5, 95])
+    np.testing.assert_allclose(row_loss[:2], f[:2, 0] + ratios[:2], rtol=1e-6)
+    np.testing.assert_allclose(d[:, 0], 1 - ratios, rtol=2e-6)
+    assert row_loss[2] == np.inf
+
+
+@pytest.mark.parametrize(("loss", "far"), [("gamma", -800.0), ("poisson", 800.0)])
+def test_a_loss_that_overflows_ends_training(loss, far):
+    network = Network([Dense(1)], loss=loss, optimizer=fastnn.SGD(0.05))
+    network.build(1)
+    network.set_weights([[[0.0]], [far]])
+    with pytest.raises(FloatingPointError):
+        network.fit(np.zeros((3, 1)), np.ones((3, 1)))
+    assert network.get_weights()[1] == [far]
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_means_or_their_logarithms(loss):
+    y = 1 + np.random.default_rng(1).poisson(3.0, (1000, 1))
     for last, wanted in (("exponential", y.mean()), (None, np.log(y.mean()))):
-        network = Network([Dense(1, last)], loss="poisson", optimizer=fastnn.SGD(0.05))
-        network.fit(np.zeros((1000, 1)), y, epochs=50, batch_size=1000)
+        network = Network([Dense(1, last)], loss=loss, optimizer=fastnn.SGD(0.05))
+        network.fit(np.zeros((1000, 1)), y, epochs=150, batch_size=1000)
         assert network.predict([[0.0]])[0, 0] == pytest.approx(wanted, rel=1e-3)
 
 

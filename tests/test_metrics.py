@@ -138,13 +138,15 @@ def test_the_answer_to_a_target_of_1_or_minus_1_is_a_sign():
     assert network.evaluate(X, -y)[1] == 0
 
 
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
 @pytest.mark.parametrize("last", ["exponential", None])
-def test_metrics_of_counts_are_those_of_rates(last):
-    y = np.random.default_rng(0).poisson(3.0, (len(X), 1))
-    network = Network([Dense(1, last)], loss="poisson", metrics=["mae"], dtype="float64")
+def test_metrics_of_means_are_not_of_their_logarithms(last, loss):
+    y = 1 + np.random.default_rng(0).poisson(3.0, (len(X), 1))
+    network = Network([Dense(1, last)], loss=loss, metrics=["mae", "r2"], dtype="float64")
     network.fit(X, y, epochs=3)
-    rates = network.predict(X) if last else np.exp(network.predict(X))
-    assert network.evaluate(X, y)[1] == pytest.approx(np.abs(rates - y).mean(), rel=1e-12)
+    means = network.predict(X) if last else np.exp(network.predict(X))
+    wanted = np.abs(means - y).mean(), 1 - np.square(means - y).mean() / y.var()
+    assert network.evaluate(X, y)[1:] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_a_users_own_and_storage(tmp_path):
@@ -193,9 +195,16 @@ def _network(*given, loss="mse"):
         (
             ValueError,
             lambda: _network("r2", loss="softmax_cross_entropy"),
-            "metric 'r2' is for targets that are numbers or counts or numbers from 0 to 1, but",
+            "metric 'r2' is for targets that are numbers or counts or numbers above 0 or numbers "
+            "from 0 to 1, but",
         ),
         (ValueError, lambda: _network("accuracy", loss="poisson"), "metric 'accuracy' is for"),
+        (
+            ValueError,
+            lambda: _network("accuracy", loss="gamma"),
+            "metric 'accuracy' is for targets that are class labels or numbers from 0 to 1 or "
+            "-1 or 1, but those of this loss are numbers above 0",
+        ),
         (ValueError, lambda: _network("log_loss", loss="attribute_hinge"), "metric 'log_loss' is"),
         (
             ValueError,

@@ -1,4 +1,4 @@
-"""Losses, activations and their gradients are PyTorch's, to rounding; one is scikit-learn's.
+"""Losses, activations and their gradients are PyTorch's, to rounding; two are scikit-learn's.
 
 Live where they are installed, recorded elsewhere: ``python -m tests.test_torch_losses`` records
 PyTorch's numbers anew, with its version.
@@ -150,6 +150,15 @@ def test_quantiles_agree_with_scikit_learn():
     assert one.mean() == pytest.approx(0.275, rel=1e-15)  # scikit-learn 1.9.1
     metrics = pytest.importorskip("sklearn.metrics")
     assert one.mean() == pytest.approx(metrics.mean_pinball_loss(y, f, alpha=0.3), rel=1e-15)
+
+
+def test_gamma_is_half_of_scikit_learns_deviance():
+    f, y, one = F[:, :1].copy(), np.array([[0.75], [1.0], [4.0]]), np.empty(3)
+    COMPILED["gamma_forward"](f, y, one)
+    half = one.mean() - losses.Gamma().of_perfect(y)
+    assert half == pytest.approx(0.20526878777425317, rel=1e-14)  # scikit-learn 1.9.1
+    metrics = pytest.importorskip("sklearn.metrics")
+    assert half == pytest.approx(metrics.mean_gamma_deviance(y, np.exp(f)) / 2, rel=1e-14)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,18 @@ from argparse import Namespace
 import numpy as np
 
 import fastnn
+from fastnn import losses
 
 
 def explain(arguments: Namespace) -> None:
     """Print the program of a ReLU network of the given sizes, trained on random rows."""
     n_inputs, *hidden, n_outputs = arguments.sizes
     loss = arguments.loss or ("mae" if n_outputs == 1 else "softmax_cross_entropy")
-    classes = loss == "softmax_cross_entropy"
+    kind = losses.TABLE[loss]
     network = fastnn.Network(
         [
             *(fastnn.Dense(units, "relu") for units in hidden),
-            fastnn.Dense(n_outputs, "softmax" if classes else None),
+            fastnn.Dense(n_outputs, kind.fused),
         ],
         loss=loss,
         optimizer=arguments.optimizer,
@@ -23,10 +24,10 @@ def explain(arguments: Namespace) -> None:
     )
     rng = np.random.default_rng(0)
     X = rng.standard_normal((arguments.rows, n_inputs), np.float32)
-    if classes:
+    if kind.target == "class":
         y = rng.integers(n_outputs, size=arguments.rows)
     else:
-        y = rng.standard_normal((arguments.rows, n_outputs), np.float32)
+        y = 1 - rng.random((arguments.rows, n_outputs), np.float32)  # above 0, for any loss
     explanation = network.explain(
         X,
         y,

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 import fastnn
 from fastnn import losses, optimizers
@@ -14,6 +16,7 @@ from fastnn.cli.outputs import check_output, ending
 from fastnn.cli.report import classification_report, regression_report, speed_report
 from fastnn.datasets import split_rows
 from fastnn.files.atomic import whole_file
+from fastnn.inputs.targets import KINDS
 
 if TYPE_CHECKING:
     from fastnn.tables import Reading, TableEncoder
@@ -87,6 +90,10 @@ def train(arguments: Namespace) -> None:
         train, test = split_rows(len(table), arguments.test_size, arguments.seed, groups)
         text, ignore = ([name.strip() for name in n] for n in (arguments.text, arguments.ignore))
         encoder = TableEncoder.fit(table, target, task, train, text, ignore)
+        if losses.TABLE[loss].fused == "exponential":
+            _check_target(loss, values, target, table)
+            # Logarithms of means: zero and the signs stay where they are.
+            encoder = replace(encoder, mean=0.0, scale=encoder.mean or 1.0)
         inputs, targets = encoder.encode(table), encoder.encode_target(table)
     outputs = 1 if task == "regression" else len(encoder.classes)
     print(f"{data}: {len(table):,} rows; {task} of {target!r} on {_some(encoder.used)}", end="")
@@ -97,11 +104,10 @@ def train(arguments: Namespace) -> None:
     _note(data, [*_read_notes(arguments, table), *doubts, *encoder.notes])
 
     rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
-    last = None if task == "regression" else "softmax"
     network = fastnn.Network(
         [
             *(fastnn.Dense(units, "relu") for units in arguments.hidden),
-            fastnn.Dense(outputs, last),
+            fastnn.Dense(outputs, losses.TABLE[loss].fused),
         ],
         loss=loss,
         optimizer=optimizers.TABLE[arguments.optimizer](**rate),
@@ -134,6 +140,18 @@ def _loss(task: str, loss: str | None) -> str:
     if (losses.TABLE[loss].target == "class") != (task == "classification"):
         raise ValueError(f"--loss {loss} is not for {task}")
     return loss
+
+
+def _check_target(loss: str, values: NDArray[Any], target: str, table: "Table") -> None:
+    """Refuse values that the loss cannot have, by the file's lines."""
+    is_wrong, wanted, _ = KINDS[losses.TABLE[loss].target]
+    wrong = is_wrong(values)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"--loss {loss} wants {wanted}; target column {target!r} holds {values[row]:g} in "
+            f"{table.place(row)}"
+        )
 
 
 def predict(arguments: Namespace) -> None:

@@ -69,21 +69,25 @@ def inputs(study: Study) -> Iterator[Finding]:
 
 
 def target(study: Study) -> Iterator[Finding]:
-    """Targets of a regression far from mean 0 and standard deviation 1."""
-    if study.network.loss.target != "real":
+    """Targets of a regression far from mean 0 and standard deviation 1, or positive ones from 1."""
+    kind = study.network.loss.target
+    if kind not in ("real", "positive"):
         return
     y = study.y[study.train].astype(np.float64)
     size = float(np.sqrt(np.square(y).mean(axis=0)).max())
     if 0.2 <= size <= 5:
         return
-    trial = study.trial(study.copy(), y=_standardized(study.y))
+    scaled, scaling = _standardized(study.y), "(y - mean) / deviation"
+    if kind == "positive":
+        scaled, scaling = study.y / y.mean(axis=0), "y / mean"
+    trial = study.trial(study.copy(), y=scaled)
     if study.helps(trial):
         yield Finding(
             "unscaled_target",
             size,
             f"the target is not scaled: its size is {size:.3g}, but a network's outputs start at "
-            f"about 1; with a standardized target it learns {_better(study, trial)}",
-            "Train on (y - mean) / deviation, and undo the scaling in the predictions",
+            f"about 1; with a scaled target it learns {_better(study, trial)}",
+            f"Train on {scaling}, and undo the scaling in the predictions",
         )
 
 

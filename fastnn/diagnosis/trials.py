@@ -16,14 +16,15 @@ from fastnn.network import Network
 
 
 def evaluated(network: Network, x: np.ndarray, y: np.ndarray) -> float:
-    """Return the loss without penalties."""
-    return network.evaluate(x, y) - network.model.penalty()
+    """Return the loss above that of perfect predictions, without penalties."""
+    loss, perfect = network.evaluate(x, y) - network.model.penalty(), network.loss.of_perfect(y)
+    return max(loss - perfect, 0.0) if perfect else loss  # rounding may go below
 
 
 def constant_loss(
     network: Network, y: np.ndarray, n_outputs: int, test: np.ndarray | None = None
 ) -> float:
-    """Return the loss on `test` of the best constant prediction for `y`.
+    """Return the loss on `test` of the best constant prediction for `y`, above a perfect one's.
 
     Candidates are the mean, the median and other quantiles, or the class frequencies.
     """
@@ -33,7 +34,7 @@ def constant_loss(
 
     def loss(values, targets):
         constant.set_weights([np.zeros((1, n_outputs)), np.resize(values, n_outputs)])
-        return constant.evaluate(np.zeros((len(targets), 1)), targets)
+        return evaluated(constant, np.zeros((len(targets), 1)), targets)
 
     values = min(_constants(network.loss.target, y, n_outputs), key=lambda each: loss(each, y))
     return loss(values, y if test is None else test)
@@ -63,7 +64,7 @@ class Small:
     ----------
     rows : int
     loss : float
-        After training, without penalties; infinite if it grew without bounds.
+        After training, above that of perfect predictions; infinite if it grew without bounds.
     constant : float
         The loss of the best constant prediction.
     tolerance : float

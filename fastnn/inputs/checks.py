@@ -118,35 +118,6 @@ def as_regression_targets(
     return array
 
 
-def as_binary_targets(
-    y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike = np.float32, name: str = "y"
-) -> np.ndarray:
-    """Return `y` as a 2-D array (n_rows, n_outputs) of numbers from 0 to 1."""
-    array = as_regression_targets(y, n_rows, n_outputs, dtype, name)
-    hints = {-1: f"({name} + 1) / 2 maps -1 and 1 to 0 and 1"}
-    _check_each(array, y, name, lambda it: (it < 0) | (it > 1), "numbers from 0 to 1", hints)
-    return array
-
-
-def as_sign_targets(
-    y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike = np.float32, name: str = "y"
-) -> np.ndarray:
-    """Return `y` as a 2-D array (n_rows, n_outputs) of -1 and 1."""
-    array = as_regression_targets(y, n_rows, n_outputs, dtype, name)
-    hints = {0: f"2 * {name} - 1 maps 0 and 1 to -1 and 1"}
-    _check_each(array, y, name, lambda it: (it != -1) & (it != 1), "-1 or 1", hints)
-    return array
-
-
-def as_count_targets(
-    y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike = np.float32, name: str = "y"
-) -> np.ndarray:
-    """Return `y` as a 2-D array (n_rows, n_outputs) of numbers of at least 0."""
-    array = as_regression_targets(y, n_rows, n_outputs, dtype, name)
-    _check_each(array, y, name, lambda it: it < 0, "numbers of at least 0", {})
-    return array
-
-
 def as_class_labels(y: ArrayLike, n_rows: int, n_classes: int, name: str = "y") -> np.ndarray:
     """Return a copy of `y`, a 1-D integer array of `n_rows` labels from 0 to `n_classes` - 1.
 
@@ -245,7 +216,7 @@ def as_cost_matrix(cost: ArrayLike, name: str = "cost") -> np.ndarray:
     if array.ndim != 2 or array.shape[0] != array.shape[1] or len(array) < 2:
         raise ValueError(f"{name} has shape {array.shape}, wanted (n_classes, n_classes)")
     _check_finite(array, cost, name, np.float64)
-    _check_each(array, cost, name, lambda it: it < 0, "numbers of at least 0", {})
+    check_each(array, cost, name, lambda it: it < 0, "numbers of at least 0", {})
     if np.diagonal(array).any():
         row = int(np.diagonal(array).nonzero()[0][0])
         raise ValueError(f"{name} has {array[row, row]} at [{row}, {row}], wanted a diagonal of 0")
@@ -392,7 +363,7 @@ def _check_finite(array, data, name, dtype):
             raise ValueError(f"{name} has {value} at {where}, wanted {reason}")
 
 
-def _check_each(array, data, name, is_bad, wanted, hints):
+def check_each(array, data, name, is_bad, wanted, hints):
     """Refuse the array if any element is bad; `hints` maps bad values to hints."""
     for start, block in blocks(array):
         bad = is_bad(block)

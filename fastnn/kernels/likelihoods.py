@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import (
     exp,
@@ -230,6 +232,69 @@ def poisson_backward(prediction, target, row_scale, d):
         scale = row_scale[i]
         for j in range(prediction.shape[1]):
             d[i, j] = scale * (d[i, j] - target[i, j])
+
+
+@kernel("mn mn m!", fastmath=REASSOCIATE)
+def gamma_forward(prediction, target, row_loss):
+    """Gamma loss of log means `f` and numbers `y`: ``row_loss[i] = sum_j f + y * exp(-f)``.
+
+    This is half the deviance of a Gamma distribution, without ``1 + log(y)``, which does not depend
+    on `f`.  Exponentials and sums are float64: with float32, means near the ends of its range would
+    overflow or vanish.
+
+    Parameters
+    ----------
+    prediction : (rows, n) array of a float type
+        Logarithms of the means.
+    target : (rows, n) array of that type
+        Numbers above 0.
+    row_loss : (rows,) array of that type
+
+    References
+    ----------
+    P. McCullagh and J. A. Nelder, "Generalized Linear Models", 1989, chapter 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row_loss = np.zeros(1)
+    >>> gamma_forward(np.array([[0.0, 1.0]]), np.array([[3.0, 2.0]]), row_loss)
+    >>> row_loss.round(4)
+    array([4.7358])
+    """
+    for i in range(prediction.shape[0]):
+        total = 0.0
+        for j in range(prediction.shape[1]):
+            log_mean = np.float64(prediction[i, j])
+            total += log_mean + np.float64(target[i, j]) * exp(-log_mean)
+        row_loss[i] = total
+
+
+@kernel("mn mn m mn!")
+def gamma_backward(prediction, target, row_scale, d):
+    """Gradient of the Gamma loss: ``d = row_scale[i] * (1 - target * exp(-prediction))``.
+
+    Parameters
+    ----------
+    prediction, target, d : (rows, n) arrays of one float type
+    row_scale : (rows,) array of that type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> d = np.zeros((1, 2))
+    >>> gamma_backward(np.zeros((1, 2)), np.array([[3.0, 0.5]]), np.ones(1), d)
+    >>> d
+    array([[-2. ,  0.5]])
+    """
+    one, half = d.dtype.type(1), d.dtype.type(0.5)
+    for k in range(prediction.size):
+        d.flat[k] = exp(-half * prediction.flat[k])
+    for i in range(prediction.shape[0]):
+        scale = row_scale[i]
+        for j in range(prediction.shape[1]):
+            # Twice the root, since y / exp(f) may be in range where exp(f) is not.
+            d[i, j] = scale * (one - target[i, j] * d[i, j] * d[i, j])
 
 
 @kernel("m(2n) mn m!", fastmath=REASSOCIATE)

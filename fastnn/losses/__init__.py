@@ -16,7 +16,7 @@ they get, and take those for the whole set.
 
 from typing import Any
 
-from fastnn.inputs import checks
+from fastnn.inputs import checks, targets
 from fastnn.inputs.custom import CustomMixin, loss_kernels
 from fastnn.inputs.settings import look_up, table
 from fastnn.losses.base import Loss
@@ -31,6 +31,7 @@ from fastnn.losses.classification import (
 from fastnn.losses.regression import (
     MAE,
     MSE,
+    Gamma,
     GaussianNLL,
     HalfMSE,
     Huber,
@@ -53,7 +54,7 @@ class Custom(CustomMixin, Loss):
     backward : function compiled by ``numba.njit``
         ``backward(prediction, target, d)`` writes the gradient with respect to the prediction to
         `d`, (n,).  It must write every element.
-    target : {"real", "count", "binary", "sign", "class"}
+    target : {"real", "count", "positive", "binary", "sign", "class"}
         What y may hold; see :class:`Loss`.
     name : str, optional
         The name under which :func:`fastnn.load` looks for it in `custom`; by default the name of
@@ -98,8 +99,7 @@ class Custom(CustomMixin, Loss):
     """
 
     def __init__(self, forward, backward, target: str = "real", name: str | None = None):
-        kinds = ("real", "count", "binary", "sign", "class")
-        self.target = checks.one_of(target, "target", kinds)
+        self.target = checks.one_of(target, "target", ("real", *targets.KINDS, "class"))
         self._adopt(name, (forward, backward), {entry.name for entry in TABLE.values()}, "loss")
         self._compile()
 

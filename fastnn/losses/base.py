@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.activations import Kernel
-from fastnn.inputs import checks
+from fastnn.inputs import checks, targets
 from fastnn.inputs.settings import Configured
 
 
@@ -21,9 +21,9 @@ class Loss(Configured):
         ``<name>_backward(prediction, target, *arguments, row_scale, d)`` compute it.
     aliases : tuple of str
         Other names, here or in other libraries.
-    target : {"real", "count", "binary", "sign", "class"}
-        What y holds: any numbers, numbers of at least 0, numbers from 0 to 1, or -1 and 1, each of
-        shape (n, targets); or, for "class", integer labels (n,).
+    target : {"real", "count", "positive", "binary", "sign", "class"}
+        What y holds: any numbers, numbers of at least 0, numbers above 0, numbers from 0 to 1, or
+        -1 and 1, each of shape (n, targets); or, for "class", integer labels (n,).
     fused : str or None
         The last layer's activation that the loss contains.  The kernels take the layer's output
         before that activation.
@@ -65,6 +65,10 @@ class Loss(Configured):
         """Return the kernels' own arguments, numbers and arrays; by default the settings."""
         return tuple(self.settings().values())
 
+    def of_perfect(self, y: np.ndarray) -> float:
+        """Return the mean loss of the best predictions of `y`: 0, if a loss does not say more."""
+        return 0.0
+
     def n_targets(self, n_outputs: int) -> int:
         """Return the number of columns of y for a network with `n_outputs` outputs; 1 for labels.
 
@@ -90,16 +94,11 @@ class Loss(Configured):
     def as_targets(
         self, y: ArrayLike, n_rows: int, n_outputs: int, dtype: DTypeLike, name: str = "y"
     ) -> np.ndarray:
-        """Return `y` checked, in the form that the loss wants; see :mod:`fastnn.inputs.checks`."""
+        """Return `y` checked, in the form that the loss wants; see :mod:`fastnn.inputs.targets`."""
         if self.target == "class":
             return checks.as_class_labels(y, n_rows, n_outputs, name)
-        check = {
-            "real": checks.as_regression_targets,
-            "count": checks.as_count_targets,
-            "binary": checks.as_binary_targets,
-            "sign": checks.as_sign_targets,
-        }[self.target]
-        return check(y, n_rows, self.n_targets(n_outputs), dtype, name)
+        shape = n_rows, self.n_targets(n_outputs)
+        return targets.as_targets(y, self.target, *shape, dtype, name)
 
     def class_weights(self, given: Any, y: np.ndarray, n_outputs: int) -> np.ndarray:
         """Return the weight of each row's class; see :meth:`fastnn.Network.fit`.

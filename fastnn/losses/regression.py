@@ -165,6 +165,39 @@ class Poisson(Loss):
     """
 
     name, target, fused = "poisson", "count", "exponential"
+    on_command_line = True
+
+    def of_perfect(self, y):
+        return float((y - y * np.log(np.where(y > 0, y, 1))).sum(axis=1).mean())
+
+
+class Gamma(Loss):
+    """``sum_j f_j + y_j exp(-f_j)`` for numbers y above 0 and logarithms f of means.
+
+    It judges errors relative to the mean: for prices, amounts and durations, whose spread grows
+    with their size.  If the last layer has "exponential", which is fused with the loss, `predict`
+    returns means.  If it is linear, `predict` returns their logarithms.
+
+    Notes
+    -----
+    Source: McCullagh and Nelder, "Generalized Linear Models", 1989.  scikit-learn's
+    `mean_gamma_deviance` is twice this, without the constant ``1 + log(y)`` of each target.
+    The gradient is ``1 - y_j exp(-f_j)``: divide y by its mean where that is far from 1.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> network = fastnn.Network([fastnn.Dense(1, "exponential")], loss="gamma")
+    >>> _ = network.fit(np.zeros((3, 1)), np.array([[1.0], [2.0], [3.0]]), epochs=500)
+    >>> network.predict([[0.0]]).round(2)
+    array([[2.]], dtype=float32)
+    """
+
+    name, target, fused = "gamma", "positive", "exponential"
+    on_command_line = True
+
+    def of_perfect(self, y):
+        return float((1 + np.log(y)).sum(axis=1).mean())
 
 
 class GaussianNLL(Loss):

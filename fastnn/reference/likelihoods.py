@@ -45,6 +45,20 @@ def poisson_backward(prediction, target, row_scale, d):
         np.multiply(np.exp(prediction) - target, row_scale[:, np.newaxis], out=d)
 
 
+def gamma_forward(prediction, target, row_loss):
+    """Gamma loss of log means."""
+    with np.errstate(over="ignore"):
+        log_mean = prediction.astype(np.float64)
+        row_loss[:] = (log_mean + target * np.exp(-log_mean)).sum(axis=1)
+
+
+def gamma_backward(prediction, target, row_scale, d):
+    """Gradient of the Gamma loss."""
+    with np.errstate(over="ignore"):
+        root = np.exp(prediction / -2)
+        np.multiply(1 - target * root * root, row_scale[:, np.newaxis], out=d)
+
+
 def gaussian_nll_forward(prediction, target, row_loss):
     """Gaussian loss of means and log-variances."""
     mean, spread = np.split(prediction, 2, axis=1)

@@ -42,6 +42,7 @@ CASES = (
     *loss("quantile", "exact", levels=constant([0.125, 0.5, 0.875]), sizes={"q": 3}),
     *loss("logistic"),
     *loss("poisson"),
+    *loss("gamma", float64=True),
     *loss("gaussian_nll"),
     *loss("attribute_hinge", "exact", target=_signs),
     *labeled("softmax_cross_entropy", terms="n", label_smoothing=0.1),

@@ -78,6 +78,7 @@ class Case:
                 rng.standard_normal((self.rows, targets)) * self.y_scale, self.y_type
             ),
             "count": lambda: rng.integers(0, 5, (self.rows, targets)),
+            "positive": lambda: rng.gamma(2, 1, (self.rows, targets)),
             "binary": lambda: rng.integers(0, 2, (self.rows, targets)),
             "sign": lambda: rng.choice([-1, 1], (self.rows, targets)),
         }[loss.target]()
@@ -232,6 +233,7 @@ _LOSSES = {
     "losses.Quantile([0.1, 0.5, 0.9])": ((3, 6), None),
     "'signed_error'": ((1, 2), None),
     "'poisson'": ((1, 2), ("None", "'exponential'")),
+    "'gamma'": ((1, 2), ("None", "'exponential'")),
     "'gaussian_nll'": ((2, 4), None),
     "'logistic'": ((1, 3), ("None", "'sigmoid'")),
     "'attribute_hinge'": ((1, 3), None),
