@@ -28,13 +28,11 @@ def _mean(values: np.ndarray, sample_weight: np.ndarray | None) -> float:
     return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=sample_weight))
 
 
-def _as_predicted(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Return `y` in the shape of the prediction; a vector is the target of one output."""
-    if y.ndim == 1 and prediction.shape == (len(y), 1):
-        return y[:, None]
-    if y.shape != prediction.shape:
+def _columns(y: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as (n, n_outputs): (n,) against (n, 1) would broadcast to (n, n)."""
+    if y.shape != prediction.shape and (len(y), y.size) != (len(prediction), prediction.size):
         raise ValueError(f"prediction has shape {prediction.shape}, wanted {y.shape} as y has")
-    return y
+    return y.reshape(len(y), -1), prediction.reshape(len(y), -1)
 
 
 def _are_labels(y: np.ndarray, prediction: np.ndarray) -> bool:
@@ -43,7 +41,8 @@ def _are_labels(y: np.ndarray, prediction: np.ndarray) -> bool:
 
 
 def _errors(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    return np.subtract(prediction, _as_predicted(y, prediction), dtype=np.float64)
+    y, prediction = _columns(y, prediction)
+    return np.subtract(prediction, y, dtype=np.float64)
 
 
 @np.errstate(all="ignore")
@@ -103,7 +102,7 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
     >>> r2(np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [2.0], [4.0]]))
     0.5
     """
-    y = _as_predicted(y, prediction)
+    y, prediction = _columns(y, prediction)
     left = np.average(np.square(_errors(y, prediction)), axis=0, weights=sample_weight)
     center = np.average(y.astype(np.float64), axis=0, weights=sample_weight)
     total = np.average(np.square(y - center), axis=0, weights=sample_weight)
@@ -132,9 +131,11 @@ def accuracy(
     >>> accuracy(np.array([[1, 0, 1, 1]]), np.array([[0.8, 0.2, 0.6, 0.4]]))
     0.75
     """
+    if prediction.ndim == 1:  # labels, perhaps, which are no probabilities
+        raise ValueError(f"prediction has shape {prediction.shape}, wanted ({len(y)}, n_outputs)")
     if _are_labels(y, prediction):
         return _mean(prediction.argmax(axis=1) == y, sample_weight)
-    y = _as_predicted(y, prediction)
+    y, prediction = _columns(y, prediction)
     return _mean((prediction >= 0.5) == (y >= 0.5), sample_weight)
 
 
@@ -152,7 +153,7 @@ def sign_accuracy(
     >>> sign_accuracy(np.array([[1, -1, 1, 1]]), np.array([[0.2, -3.0, -0.1, 2.0]]))
     0.75
     """
-    y = _as_predicted(y, prediction)
+    y, prediction = _columns(y, prediction)
     return _mean((prediction >= 0) == (y > 0), sample_weight)
 
 
@@ -175,7 +176,7 @@ def log_loss(
     p = np.clip(prediction.astype(np.float64), floor, 1 - floor)
     if _are_labels(y, prediction):
         return _mean(-np.log(p[np.arange(len(y)), y]), sample_weight)
-    y = _as_predicted(y, prediction)
+    y, p = _columns(y, p)
     return _mean(-(y * np.log(p) + (1 - y) * np.log(1 - p)), sample_weight)
 
 

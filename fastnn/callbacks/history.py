@@ -62,10 +62,12 @@ class History(Callback):
         Raises
         ------
         ValueError
-            If no epoch has an entry `name`.
+            If no epoch has ended, or none has an entry `name`.
         ImportError
             Without matplotlib, which the extra ``plot`` installs.
         """
+        if not self.epoch:
+            raise ValueError("plot() wants an epoch to show, but no epoch has ended")
         one_of(name, "name", self.history)
         if ax is None:
             ax = pyplot().figure().add_subplot()

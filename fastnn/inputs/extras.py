@@ -13,10 +13,11 @@ def load(module: str, what: str, install: str) -> Any:
     Traceback (most recent call last):
     ImportError: plot() wants no_such_library: pip install no-such-library
     """
+    name = module.partition(".")[0]
     try:
+        importlib.import_module(name)
         return importlib.import_module(module)
     except ImportError as error:
-        name = module.partition(".")[0]
         raise ImportError(f"{what} wants {name}: pip install {install}") from error
 
 
