@@ -111,6 +111,25 @@ def test_no_modules_import_each_other_in_a_circle():
     assert circle(GRAPH) is None
 
 
+@pytest.mark.parametrize(
+    "package",
+    ["fastnn", *(f"fastnn.{name}" for name in (
+        "callbacks", "comparison", "diagnosis", "layers", "losses", "optimizers", "preprocessing",
+    ))],
+)  # fmt: skip
+def test_packages_export_what_they_import(package):
+    # To type checkers, which read our types, an import alone is nobody else's business.
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {a.name for node in found if node.module.startswith(package) for a in node.names}
+    assert names - {"uncollected"} <= set(module.__all__)
+
+
+def test_type_checkers_are_told_of_our_types():
+    assert (PACKAGE / "py.typed").read_bytes() == b""
+
+
 NAMEDTUPLE = {"_asdict", "_fields", "_make", "_replace"}
 """Public, but for their underscore, which keeps them apart from a tuple's own fields."""
 

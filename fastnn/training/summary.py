@@ -1,13 +1,12 @@
 """What is shown of a model: a line, and the table of its layers as text and as HTML."""
 
-import textwrap
 from html import escape
 
 from fastnn.training.model import Model
 
 _MANY = 6
 """A line leaves out the layers in the middle if there are more."""
-_LONG = 60
+_LONG = 72
 _CELL = "border: 0; border-bottom: 1px solid currentColor; padding: 0.2em 0.8em; "
 
 
@@ -22,7 +21,8 @@ def line(model: Model) -> str:
 
 def _short(part: object) -> str:
     """Return the representation of a part, without its last settings if there are many."""
-    return textwrap.shorten(repr(part), _LONG, placeholder=" ...)")
+    shown = " ".join(repr(part).split())
+    return shown if len(shown) <= _LONG else f"{shown[: _LONG - 4]}...)"
 
 
 def _progress(model: Model) -> str:
