@@ -309,7 +309,8 @@ class Network(attributes.OfNetwork):
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the outputs, (n, n_outputs), in the network's dtype.
 
-        A single output is (n, 1), whatever `y` was: compare a vector with ``predict(X)[:, 0]``.
+        One output is (n, 1), whatever `y` was: compare a vector with ``predict(X)[:, 0]``.  No rows
+        have no predictions, (0, n_outputs).
         If the last layer has softmax or sigmoid, these are probabilities.  If it is linear, they
         are logits under softmax cross-entropy and the logistic loss, logarithms of rates under the
         Poisson loss, and scores under a hinge.  The default `batch_size` suits the cache.
