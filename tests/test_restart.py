@@ -4,6 +4,7 @@ import copy
 import threading
 
 import numpy as np
+import polars
 import pytest
 
 import fastnn
@@ -32,9 +33,8 @@ def _results(network, x=X, y=Y):
 
 def _used():
     """Return a network on which everything that a fit can change has changed."""
-    pandas = pytest.importorskip("pandas")
     network = _network()
-    frame = pandas.DataFrame(10 * X + 5, columns=list("abc"))
+    frame = polars.DataFrame(10 * X + 5, schema=list("abc"))
     plateau = ReduceLROnPlateau("loss", patience=1, min_delta=1e9)
     network.fit(frame, 3 * Y, epochs=5, callbacks=plateau)
     assert network.optimizer.learning_rate < 0.01
@@ -139,8 +139,8 @@ def test_starting_over_takes_settings_that_a_built_network_cannot():
     assert network.clone().layers[0].units == 6
     network.reset()
     network.dtype = "float64"
-    network.fit(X, Y)
-    assert network.get_weights()[0].shape == (3, 6) and network.predict(X).dtype == np.float64
+    network.build(3)
+    assert network.get_weights()[0].shape == (3, 6) and network.get_weights()[0].dtype == "float64"
 
 
 def test_what_does_not_go_together_is_said_and_changes_nothing():
@@ -226,10 +226,9 @@ def test_a_vector_is_the_column_of_one_output(loss):
     wanted = results(np.array(y)[:, None])
     assert results(y) == wanted
     if loss == "mse":
-        pandas = pytest.importorskip("pandas")
         wide = np.full((ROWS, 2), np.nan)
         wide[:, 1] = y
-        for form in (list, pandas.Series, lambda y: wide[:, 1], lambda y: y[::-1].copy()[::-1]):
+        for form in (list, polars.Series, lambda y: wide[:, 1], lambda y: y[::-1].copy()[::-1]):
             assert results(form(y)) == wanted
 
 
@@ -249,24 +248,25 @@ def test_a_vector_elsewhere():
 
 
 def test_no_rows_have_no_predictions():
-    pandas = pytest.importorskip("pandas")
+    frame = polars.DataFrame({"a": [], "b": [], "c": []})
     for preprocessing in (None, "standardize", ["pca", "min_max"]):
-        for dtype in ("float32", "float64"):
-            network = _network(preprocessing=preprocessing, dtype=dtype)
-            network.fit(pandas.DataFrame(X, columns=list("abc")), Y)
-            frame = pandas.DataFrame(columns=list("abc"))
-            for none in (X[:0], X[:0].astype("f"), np.empty((0, 3), int), frame):
-                for batch_size in (None, 5):
-                    out = network.predict(none, batch_size=batch_size)
-                    assert out.shape == (0, 1) and out.dtype == dtype
-                shapes = [out.shape for out in network.layer_outputs(none)]
-                assert shapes == [(0, 4), (0, 4), (0, 1)]
-            with pytest.raises(ValueError, match="X has no rows, wanted at least one"):
-                network.evaluate(X[:0], Y[:0])
-            with pytest.raises(ValueError, match="position 0, where training had 'a'"):
-                network.predict(frame[["b", "a", "c"]])
-            with pytest.raises(ValueError, match="X has 2 columns, wanted 3"):
-                network.predict(X[:0, :2])
+        network = _network(preprocessing=preprocessing)
+        network.fit(polars.DataFrame(X, schema=list("abc")), Y)
+        for none in (X[:0], X[:0].astype("f"), np.empty((0, 3), int), frame):
+            for batch_size in (None, 5):
+                out = network.predict(none, batch_size=batch_size)
+                assert out.shape == (0, 1) and out.dtype == np.float32
+            shapes = [out.shape for out in network.layer_outputs(none)]
+            assert shapes == [(0, 4), (0, 4), (0, 1)]
+        with pytest.raises(ValueError, match="X has no rows, wanted at least one"):
+            network.evaluate(X[:0], Y[:0])
+        with pytest.raises(ValueError, match="position 0, where training had 'a'"):
+            network.predict(frame[["b", "a", "c"]])
+        with pytest.raises(ValueError, match="X has 2 columns, wanted 3"):
+            network.predict(X[:0, :2])
+    exact = Network([Dense(2)], dtype="float64")
+    exact.build(3)
+    assert exact.predict(X[:0]).shape == (0, 2) and exact.predict(X[:0]).dtype == np.float64
     bins = BinnedTarget(4).fit(Y)
     none = np.empty((0, 4))
     assert bins.mean(none).shape == bins.median(none).shape == (0,)

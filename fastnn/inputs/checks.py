@@ -109,8 +109,7 @@ def as_regression_targets(
     >>> as_regression_targets([1.0, 2.0, 3.0], n_rows=3, n_outputs=1).shape
     (3, 1)
     """
-    array = _as_targets(y, n_rows, n_outputs, dtype, name)
-    return array.reshape(n_rows, n_outputs)
+    return _as_targets(y, n_rows, n_outputs, dtype, name).reshape(n_rows, n_outputs)
 
 
 def _as_targets(y, n_rows, n_outputs, dtype, name):
