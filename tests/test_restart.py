@@ -73,14 +73,6 @@ def test_another_seed():
     assert network.seed == 7
 
 
-def test_a_network_on_noise_knows_nothing_of_the_fold_it_has_not_seen():
-    network = Network([Dense(32, "relu"), Dense(1)], optimizer=Adam(0.01))
-    for fold in np.split(np.arange(ROWS), 5):
-        network.reset()
-        network.fit(np.delete(X, fold, axis=0), np.delete(Y, fold), epochs=30)
-        assert np.square(network.predict(X[fold])[:, 0] - Y[fold]).mean() > 0.5
-
-
 def test_a_clone_shares_nothing():
     step = Standardize()
     network = _network(
