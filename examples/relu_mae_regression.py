@@ -11,7 +11,7 @@ def make_data(n=2400, seed=0):
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(n, 200))
     y = 500 + 40 * (np.abs(z[:, :5]).sum(1) + z[:, 5:10].sum(1)) + rng.normal(size=n)
-    return z * 10 ** rng.uniform(-1, 1, size=200), y[:, None]
+    return z * 10 ** rng.uniform(-1, 1, size=200), y
 
 
 def build(rate=0.01, start="normal", preprocessing=None):

@@ -19,7 +19,7 @@ def make_data(n, seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 40))
     y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] + X[:, 3] + 0.3 * rng.normal(size=n)
-    return X, y[:, None]
+    return X, y
 
 
 def main():

@@ -141,14 +141,16 @@ for _old, _new in _RENAMED.items():
     sys.modules[f"{__name__}.{_old}"] = import_module(f"{__name__}.{_new}")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _RENAMED:
-        return sys.modules[f"{__name__}.{name}"]
-    for module, names in _LATER.items():
-        if name == module or name in names:
-            found = import_module(f"{__name__}.{module}")
-            return found if name == module else getattr(found, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # which would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name in _RENAMED:
+            return sys.modules[f"{__name__}.{name}"]
+        for module, names in _LATER.items():
+            if name == module or name in names:
+                found = import_module(f"{__name__}.{module}")
+                return found if name == module else getattr(found, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

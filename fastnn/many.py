@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastnn.callbacks import Callback, CallbackList, History, Logs
+from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores, threads
 from fastnn.inputs import checks
 from fastnn.network import Network
@@ -90,7 +91,7 @@ def fit_many(
     callbacks : sequence of lists, optional
         A list of callbacks for each network, called from the thread that trains it.  They must not
         change an optimizer that several networks have.
-    verbose : {0, 1}
+    verbose : {0, 1} or bool
         Print nothing, or a line when a network is done.
     n_threads : int or None
         How many networks to train at a time; None is the cores this process may use, less those
@@ -136,8 +137,7 @@ def fit_many(
     """
     found = _as_networks(networks)
     hooks = _as_callbacks(callbacks, len(found))
-    if checks.non_negative_int(verbose, "verbose") > 1:
-        raise ValueError(f"verbose is {verbose!r}, wanted 0 or 1")
+    verbose = as_verbose(verbose, 1)
     if n_threads is not None:
         n_threads = checks.positive_int(n_threads, "n_threads")
     # What float32 can hold, float64 can too: checking for one network covers all.

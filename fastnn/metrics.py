@@ -1,9 +1,9 @@
 """Metrics by name, in plain NumPy.
 
 Every function takes ``(y, prediction, sample_weight=None)`` and returns a float.  `y` is what
-``fit`` takes: (n, n_outputs), or labels (n,).  `prediction` is what ``predict`` returns, but always
-probabilities for classes and rates for counts, even if the network's last layer is linear.  All
-averages are over rows, weighted by `sample_weight`.
+``fit`` takes: (n, n_outputs), (n,) for one output, or labels (n,).  `prediction` is what
+``predict`` returns, but always probabilities for classes and rates for counts, even if the
+network's last layer is linear.  All averages are over rows, weighted by `sample_weight`.
 
 Rows with several outputs are averaged over these too, as in Keras and scikit-learn, whereas
 fastnn's *losses* sum over a row's outputs.
@@ -31,9 +31,20 @@ def _mean(values: np.ndarray, sample_weight: np.ndarray | None) -> float:
     return float(np.average(rows.mean(axis=1), weights=sample_weight))
 
 
-def _errors(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    if y.shape != prediction.shape:
+def _columns(y: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as (n, n_outputs): (n,) against (n, 1) would broadcast to (n, n)."""
+    if y.shape != prediction.shape and (len(y), y.size) != (len(prediction), prediction.size):
         raise ValueError(f"prediction has shape {prediction.shape}, wanted {y.shape} as y has")
+    return y.reshape(len(y), -1), prediction.reshape(len(y), -1)
+
+
+def _are_labels(y: np.ndarray, prediction: np.ndarray) -> bool:
+    """Return whether `y` holds labels, for outputs of several classes."""
+    return y.ndim == 1 and prediction.ndim == 2 and prediction.shape[1] > 1
+
+
+def _errors(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    y, prediction = _columns(y, prediction)
     return np.subtract(prediction, y, dtype=np.float64, order="C")
 
 
@@ -94,6 +105,7 @@ def r2(y: np.ndarray, prediction: np.ndarray, sample_weight: np.ndarray | None =
     >>> r2(np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [2.0], [4.0]]))
     0.5
     """
+    y, prediction = _columns(y, prediction)
     left = np.average(np.square(_errors(y, prediction)), axis=0, weights=sample_weight)
     y = np.ascontiguousarray(y)
     center = np.average(y.astype(np.float64), axis=0, weights=sample_weight)
@@ -113,8 +125,8 @@ def accuracy(
 ) -> float:
     """Return the share of correct answers.
 
-    For labels (n,), a row's answer is the class of its largest output.  For targets (n, n_outputs),
-    every output is an answer, and 0.5 or more means yes.
+    For labels (n,) of several classes, a row's answer is the class of its largest output.  For
+    targets (n, n_outputs), every output is an answer, and 0.5 or more means yes.
 
     Examples
     --------
@@ -123,9 +135,11 @@ def accuracy(
     >>> accuracy(np.array([[1, 0, 1, 1]]), np.array([[0.8, 0.2, 0.6, 0.4]]))
     0.75
     """
-    if y.ndim == 1:
+    if prediction.ndim == 1:  # labels, perhaps, which are no probabilities
+        raise ValueError(f"prediction has shape {prediction.shape}, wanted ({len(y)}, n_outputs)")
+    if _are_labels(y, prediction):
         return _mean(prediction.argmax(axis=1) == y, sample_weight)
-    _errors(y, prediction)
+    y, prediction = _columns(y, prediction)
     return _mean((prediction >= 0.5) == (y >= 0.5), sample_weight)
 
 
@@ -143,7 +157,7 @@ def sign_accuracy(
     >>> sign_accuracy(np.array([[1, -1, 1, 1]]), np.array([[0.2, -3.0, -0.1, 2.0]]))
     0.75
     """
-    _errors(y, prediction)
+    y, prediction = _columns(y, prediction)
     return _mean((prediction >= 0) == (y > 0), sample_weight)
 
 
@@ -164,9 +178,9 @@ def log_loss(
     """
     floor = np.finfo(prediction.dtype).eps
     p = np.clip(prediction.astype(np.float64), floor, 1 - floor)
-    if y.ndim == 1:
+    if _are_labels(y, prediction):
         return _mean(-np.log(p[np.arange(len(y)), y]), sample_weight)
-    _errors(y, prediction)
+    y, p = _columns(y, p)
     return _mean(-(y * np.log(p) + (1 - y) * np.log(1 - p)), sample_weight)
 
 
@@ -290,13 +304,14 @@ def get(metric: Any, target: str) -> Metric:
 
 
 def as_list(metrics: Any) -> list[Any]:
-    """Return what a caller gives as metrics as a list."""
-    if isinstance(metrics, str) or not isinstance(metrics, Iterable | None):
-        raise TypeError(f"metrics is {metrics!r}, wanted a list of names or functions")
-    return list(metrics or ())
+    """Return what a caller gives as metrics, one or several, as a list."""
+    if metrics is None:
+        return []
+    several = isinstance(metrics, Iterable) and not isinstance(metrics, str)
+    return list(metrics) if several else [metrics]
 
 
-def get_all(metrics: Iterable[Any] | None, target: str) -> list[Metric]:
+def get_all(metrics: Any, target: str) -> list[Metric]:
     """Return the metrics of a network, which must have distinct names; see :func:`get`."""
     found = [get(metric, target) for metric in as_list(metrics)]
     names = [metric.name for metric in found]

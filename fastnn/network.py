@@ -1,9 +1,8 @@
 """`Network`, the public face of a model, and `load`."""
 
-import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 from fastnn.callbacks import History
 from fastnn.files import modelfile
 from fastnn.layers import Layer
-from fastnn.training import attributes, compacting, evaluation, fitting, prediction, summary
+from fastnn.training import attributes, compacting, evaluation, fitting, fresh, prediction, summary
 from fastnn.training.model import Model
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Network(attributes.OfNetwork):
         The weights do not depend on it.
     backend : {"numba", "numpy"}
         "numpy" runs the reference kernels: slow; use it to verify results.
-    metrics : list of str or function, optional
+    metrics : str or function or list of them, optional
         "mae", "mse", "rmse", "r2", "accuracy", "top_5_accuracy" (any number), "log_loss", or
         functions ``f(y, prediction)``; see :mod:`fastnn.metrics`.  `evaluate` computes them, and
         `fit` after each epoch, at the cost of predicting the training and validation rows.
@@ -98,7 +97,7 @@ class Network(attributes.OfNetwork):
         dtype: Any = "float32",
         n_threads: int | None = None,
         backend: str = "numba",
-        metrics: Iterable[Any] | None = None,
+        metrics: Any = None,
         preprocessing: Any = None,
     ):
         self.model = Model(
@@ -115,23 +114,11 @@ class Network(attributes.OfNetwork):
             preprocessing=preprocessing,
         )
 
-    @classmethod
-    def of(cls, model: Model) -> "Network":
-        """Return the network that wraps an existing model."""
-        network = object.__new__(cls)
-        network.model = model
-        return network
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({summary.line(self.model)})"
 
-    def __copy__(self) -> "Network":
-        """Return an equal network with its own weights."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, model=copy.copy(self.model))
-        return twin
-
-    @property
-    def built(self) -> bool:
-        """Whether the parameters exist, which takes the number of inputs."""
-        return self.model.built
+    def _repr_html_(self) -> str:
+        return summary.html(self.model)
 
     def build(self, n_inputs: int) -> None:
         """Make the parameters for `n_inputs` inputs, as the first `fit` does.
@@ -140,17 +127,6 @@ class Network(attributes.OfNetwork):
         is already built for another number of inputs.
         """
         self.model.build(n_inputs)
-
-    @property
-    def inputs_(self) -> np.ndarray:
-        """The columns of the data that the network reads: all, except after :meth:`compact`."""
-        self.model.need_built("inputs_")
-        return self.model.inputs.copy()
-
-    @property
-    def epochs_done(self) -> int:
-        """Whole epochs trained so far, over all calls of `fit`, including those before `save`."""
-        return self.model.epochs
 
     def fit(
         self,
@@ -164,7 +140,7 @@ class Network(attributes.OfNetwork):
         validation_split: float = 0.0,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
-        callbacks: Iterable[Any] | None = None,
+        callbacks: Any = None,
         verbose: int = 0,
     ) -> History:
         """Train for `epochs` epochs, continuing from the current weights (a warm start).
@@ -178,8 +154,8 @@ class Network(attributes.OfNetwork):
             Numbers of any dtype and layout.  Memory maps are read one batch at a time.  All later
             frames must have the columns of the first, by name and in order: `feature_names_in_`.
         y : array-like
-            Targets (n, n_targets), so ``y[:, None]`` for a single one, or integer labels (n,) if
-            the loss is for classes.  Most losses want one output per target.
+            Targets (n, n_targets), or (n,) for a single one, or integer labels (n,) if the loss is
+            for classes.  Most losses want one output per target.
         epochs, batch_size : int
             The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need them
             all.  The last batch of an epoch may be smaller.
@@ -195,8 +171,8 @@ class Network(attributes.OfNetwork):
             Factors for the training rows' weights, by label: (n_classes,), or a dict or Series such
             as ``{1: 5.0}``, which gives other classes 1.  "balanced" gives all the same total.  For
             class losses, and one output with labels 0 and 1 (logistic) or -1 and 1 (hinge).
-        callbacks : list of Callback or callables (epoch, logs), optional
-        verbose : {0, 1, 2}
+        callbacks : Callback or function of (epoch, logs), or list of them, optional
+        verbose : {0, 1, 2} or bool
             Show nothing, a progress bar, or a line per epoch.
 
         Returns
@@ -334,6 +310,8 @@ class Network(attributes.OfNetwork):
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the outputs, (n, n_outputs), in the network's dtype.
 
+        One output is (n, 1), whatever `y` was: compare a vector with ``predict(X)[:, 0]``.  No rows
+        have no predictions, (0, n_outputs).
         If the last layer has softmax or sigmoid, these are probabilities.  If it is linear, they
         are logits under softmax cross-entropy and the logistic loss, logarithms of means under the
         Poisson and Gamma losses, and scores under a hinge.  The default `batch_size` suits the
@@ -411,6 +389,38 @@ class Network(attributes.OfNetwork):
         ([Dense(1, activation='tanh'), Dense(1, activation='linear')], array([0, 2]))
         """
         return type(self).of(compacting.compact(self.model, tolerance))
+
+    def reset(self, seed: int | None = None) -> None:
+        """Forget all that training has made, as before the first `fit`; `seed` replaces the seed.
+
+        Weights, optimizer state, epochs, statistics of `preprocessing`, and names and number of
+        columns go; settings and :attr:`extra` stay.  Settings that a built network cannot change,
+        such as units, may have changed: the next `fit` starts with them.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> x, y, network = np.ones((20, 3)), np.arange(20), fastnn.Network([fastnn.Dense(1)])
+        >>> for fold in np.split(np.arange(20), 5):  # each starts from the same weights
+        ...     network.reset()
+        ...     history = network.fit(np.delete(x, fold, axis=0), np.delete(y, fold))
+        """
+        fresh.reset(self.model, seed)
+
+    def clone(self, seed: int | None = None) -> Self:
+        """Return a network with copies of the settings, perhaps another seed, and no training.
+
+        ``copy.copy(network)`` copies the weights and all else too.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> network = fastnn.Network([fastnn.Dense(1)], optimizer=fastnn.Adam(0.1))
+        >>> ensemble = [network.clone(seed) for seed in range(8)]
+        """
+        return self._around(fresh.clone(self.model, seed))
+
+    __sklearn_clone__ = clone  # else its `clone` would copy the weights
 
     def summary(self) -> None:
         """Print the layers with their output sizes and numbers of parameters."""

@@ -138,6 +138,8 @@ ROWS = {
         "steps of a batch and their times": "fastnn.Network.explain",
         "predict": "fastnn.Network.predict",
         "evaluate": "fastnn.Network.evaluate",
+        "start over": "fastnn.Network.reset",
+        "untrained copy": "fastnn.Network.clone",
         "save": "fastnn.Network.save",
         "load": "fastnn.load",
         "unsupervised pre-training": "fastnn.pretrain",

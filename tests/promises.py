@@ -62,6 +62,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "promises.py::test_a_stored_run",
             "monitors.py",
         ),
+        "A network that was reset, and an untrained copy, train as a new network does": (
+            "restart.py",
+        ),
         "A row's prediction does not depend on the rows beside it": ("prediction.py",),
         "The form of the data (type, layout, container) does not matter": ("inputs.py",),
         "Networks trained together are those trained alone": ("many.py",),

@@ -187,7 +187,7 @@ def test_what_does_not_change_results_is_set_too():
         ("n_threads", 0, ValueError, "n_threads is 0"),
         ("backend", "torch", ValueError, "backend is 'torch'"),
         ("preprocessing", "standardise", ValueError, "did you mean 'standardize'"),
-        ("metrics", "mae", TypeError, "metrics is 'mae', wanted a list"),
+        ("metrics", "mea", ValueError, "metrics is 'mea', wanted one of 'mae'"),
         ("metrics", ["accuracy"], ValueError, "metric 'accuracy' is for targets that are"),
         ("layers", [Dense(3), Dense(1)], ValueError, "layers[0].units is 3, but the network was"),
         ("layers", [Dense(1)], ValueError, "but the network was built with Dense, Dense"),

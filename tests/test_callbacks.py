@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import fastnn
 import fastnn.callbacks.progress
 from fastnn.callbacks import Callback, CallbackList, History, ProgressBar, ReduceLROnPlateau
+from fastnn.callbacks.progress import as_verbose
 
 
 class Terminal(io.StringIO):
@@ -92,7 +94,51 @@ def test_what_is_no_callback_is_refused():
     for given in ([History], History):
         with pytest.raises(TypeError, match=re.escape(message)):
             CallbackList(given)
+    with pytest.raises(TypeError, match=re.escape("callbacks has 'loss' (str), wanted")):
+        CallbackList("loss")
     assert CallbackList(None).callbacks == []
+
+
+def test_a_metric_that_comes_and_goes_keeps_its_epochs():
+    history = History()
+    base = {"loss": 1.0, "seconds": 0.5, "rows": 10}
+    for epoch, logs in enumerate([base, base | {"mae": 0.5}, base]):
+        history.on_epoch_end(epoch, logs)
+    np.testing.assert_array_equal(history.history["mae"], [math.nan, 0.5, math.nan])
+    assert history.history["loss"] == [1.0] * 3
+
+
+def test_a_history_as_a_frame(monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    history = History()
+    assert history.to_frame().shape == (0, 2)
+    drive(history, epochs=2)
+    wanted = {"loss": [1.0, 0.5], "val_loss": [2.0, 1.0], "seconds": [0.5] * 2, "rows": [1000] * 2}
+    wanted = pandas.DataFrame(wanted, index=pandas.Index([0, 1], name="epoch"))
+    pandas.testing.assert_frame_equal(history.to_frame(), wanted)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=re.escape("to_frame() wants pandas: pip install pandas")):
+        history.to_frame()
+
+
+def test_a_history_as_a_plot(monkeypatch):
+    figure = pytest.importorskip("matplotlib.figure")
+    history = History()
+    with pytest.raises(ValueError, match="no epoch"):
+        history.plot()
+    drive(history, epochs=2)
+    ax = figure.Figure().add_subplot()
+    assert history.plot(ax=ax) is ax
+    assert [line.get_label() for line in ax.lines] == ["loss", "val_loss"]
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[0, 2.0], [1, 1.0]])
+    assert ax.get_xlabel() == "epoch" and ax.get_ylabel() == "loss" and ax.get_legend()
+    (line,) = history.plot("val_loss", figure.Figure().add_subplot()).lines
+    np.testing.assert_array_equal(line.get_ydata(), [2.0, 1.0])
+    with pytest.raises(ValueError, match="name is 'los', wanted one of 'loss', 'val_loss'; did"):
+        history.plot("los")
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=re.escape("fastnn-kernels[plot]")):
+        history.plot()
 
 
 def test_history():
@@ -211,10 +257,26 @@ def test_a_fit_stopped_within_its_first_epoch_ends_the_line():
     assert stream.getvalue().endswith("\n")
 
 
-@pytest.mark.parametrize("verbose", [0, 3, True, "1", None])
-def test_other_verbosities_are_refused(verbose):
-    with pytest.raises(ValueError, match=re.escape(f"verbose is {verbose!r}, wanted 0, 1 or 2")):
+@pytest.mark.parametrize(
+    ("verbose", "error"),
+    [(3, ValueError), (-1, ValueError), ("1", TypeError), (None, TypeError), (1.0, TypeError)],
+)
+def test_other_verbosities_are_refused(verbose, error):
+    with pytest.raises(error, match=re.escape(f"verbose is {verbose!r}, wanted 0, 1 or 2")):
         ProgressBar(1, verbose)
+
+
+def test_true_is_1_and_false_is_0():
+    assert [as_verbose(value) for value in (True, np.True_, 1, np.int8(2))] == [1, 1, 1, 2]
+    assert [as_verbose(value, 1) for value in (False, np.False_, 0)] == [0, 0, 0]
+    with pytest.raises(ValueError, match="verbose is 2, wanted 0 or 1"):
+        as_verbose(2, 1)
+    for silent in (0, False):
+        with pytest.raises(ValueError, match="verbose is 0, wanted 1 or 2"):
+            ProgressBar(1, silent)
+    stream = Terminal()
+    drive(ProgressBar(3, True, stream), epochs=3)
+    assert stream.getvalue().count("\r") >= 1
 
 
 def rates(callback, values, rate=0.8):

@@ -141,8 +141,8 @@ def test_pandas():
         as_inputs(dates)
     labels = as_class_labels(pandas.Series([0, 1, 1]), 3, 2)
     np.testing.assert_array_equal(labels, [0, 1, 1])
-    message = "y has shape (2,), wanted (2, 1): y.to_numpy()[:, None] makes it so"
-    refuses(ValueError, message, as_regression_targets, pandas.Series([1, 2]), 2, 1)
+    np.testing.assert_array_equal(as_regression_targets(pandas.Series([1, 2]), 2, 1), [[1], [2]])
+    assert as_inputs(pandas.DataFrame(columns=["a", "b"]), 2, empty=True).shape == (0, 2)
 
 
 def test_polars():
@@ -184,6 +184,7 @@ def test_torch():
             "X has shape (2, 3, 4), wanted 2-D (rows, columns): X.reshape(len(X), -1) makes",
         ),
         (ValueError, np.ones((0, 3)), "X has no rows, wanted at least one"),
+        (ValueError, np.ones((0, 3), object), "X has no rows, wanted at least one"),
         (ValueError, np.ones((3, 0)), "X has no columns, wanted at least one"),
         (ValueError, [], "X has shape (0,), wanted 2-D"),
         (ValueError, [[1, 2], [3]], "X has rows of different lengths, wanted equal ones"),
@@ -276,12 +277,17 @@ def test_regression_targets():
     y = np.arange(6.0).reshape(3, 2)
     assert as_regression_targets(y, 3, 2).ctypes.data == y.ctypes.data
     check = as_regression_targets
-    message = "y has shape (3,), wanted (3, 1): y[:, None] makes it so"
-    refuses(ValueError, message, check, np.ones(3), 3, 1)
-    message = "y has shape (3,), wanted (3, 2)"
+    vector = y[:, 1]
+    assert check(vector, 3, 1).shape == (3, 1) and np.shares_memory(check(vector, 3, 1), y)
+    message = "y has shape (3,), wanted (3, 2) (targets of the network's outputs: 2)"
     refuses(ValueError, message, check, np.ones(3), 3, 2)
-    message = "y has shape (3, 2), wanted (3, 1) (the network's outputs are for 1 targets)"
+    message = "y has shape (3, 2), wanted (3,) or (3, 1) (targets of the network's outputs: 1)"
     refuses(ValueError, message, check, y, 3, 1)
+    refuses(ValueError, "y has shape (3, 1, 1), wanted (3,)", check, y[:, :1, None], 3, 1)
+    refuses(ValueError, "y has shape (1, 3), wanted (3,) or", check, np.ones((1, 3)), 3, 1)
+    refuses(ValueError, "y has 3 rows, wanted 4 (as many as X)", check, vector, 4, 1)
+    message = "y has nan at row 1, wanted finite numbers"
+    refuses(ValueError, message, check, [1.0, NAN], 2, 1)
     message = "y has 3 rows, wanted 4 (as many as X)"
     refuses(ValueError, message, check, y, 4, 2)
     message = "y has nan at row 1, column 0, wanted finite numbers"
@@ -300,8 +306,9 @@ def test_binary_targets():
     refuses(ValueError, message, as_targets, [[1], [-1]], "binary", 2, 1)
     message = "y has 1.5 at row 1, column 1, wanted numbers from 0 to 1"
     refuses(ValueError, message, as_targets, [[0, 1], [1, 1.5]], "binary", 2, 2)
-    message = "y has shape (2,), wanted (2, 1): np.asarray(y)[:, None] makes it so"
-    refuses(ValueError, message, as_targets, [0, 1], "binary", 2, 1)
+    np.testing.assert_array_equal(as_targets([0, 1], "binary", 2, 1), [[0], [1]])
+    message = "y has 2 at row 1, wanted numbers from 0 to 1"
+    refuses(ValueError, message, as_targets, [0, 2], "binary", 2, 1)
 
 
 def test_positive_targets():

@@ -248,7 +248,7 @@ class _NoRate(Optimizer):
         ("overfit_small", {"rows": 0}, ValueError, "rows is 0"),
         ("overfit_small", {"updates": 1.5}, TypeError, "updates is 1.5"),
         ("overfit_small", {"tolerance": 0}, ValueError, "tolerance is 0"),
-        ("overfit_small", {"y": np.ones(7)}, ValueError, "y has shape"),
+        ("overfit_small", {"y": np.ones(7)}, ValueError, "y has 7 rows"),
         ("check_units", {"network": None}, TypeError, "network is None"),
         ("lr_range_test", {"network": "net"}, TypeError, "network is 'net'"),
         ("lr_range_test", {"lowest": 1.0, "highest": 0.5}, ValueError, "highest is 0.5"),
@@ -271,7 +271,7 @@ class _NoRate(Optimizer):
         ("diagnose", {"batch_size": 0}, ValueError, "batch_size is 0"),
         ("diagnose", {"seed": -1}, ValueError, "seed is -1"),
         ("diagnose", {"X": np.full((200, 6), np.nan)}, ValueError, "X has nan"),
-        ("diagnose", {"y": np.ones(200)}, ValueError, "y has shape"),
+        ("diagnose", {"y": np.ones((200, 2))}, ValueError, "y has shape"),
     ],
 )
 def test_bad_input(function, change, error, message):

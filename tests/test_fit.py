@@ -1,5 +1,8 @@
 """What fit reports: history, validation, callbacks, progress; and the summary."""
 
+import re
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
@@ -199,6 +202,46 @@ def test_epochs_and_rows_in_one(capsys):
     assert network.fit(x, y, epochs=200, batch_size=1).history["loss"][-1] < 1e-2
     assert network.predict(x).shape == (1, 1)
     assert network.predict(x[0][None, :].tolist()).dtype == np.float64
+
+
+def test_a_network_is_shown_in_a_line():
+    network = _network(loss=fastnn.losses.Huber(0.5))
+    assert repr(network) == (
+        "Network([Dense(4, activation='tanh'), Dense(1, activation='linear')], "
+        "loss=Huber(delta=0.5), optimizer=Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, "
+        "epsilon=1e-07, a...), not fitted)"
+    )
+    network.build(3)
+    assert repr(network).endswith(", not fitted, built for 3 inputs)")
+    x, y = _data()
+    network.train_on_batch(x, y)
+    assert repr(network).endswith(", fitted for 1 update)")
+    network.fit(x, y)
+    assert repr(network).endswith(", fitted for 1 epoch)")
+    network.fit(x, y, epochs=1200)
+    assert repr(network).endswith(", fitted for 1,201 epochs)")
+
+    class Named(Network):
+        pass
+
+    many = fastnn.losses.Quantile(np.linspace(0.1, 0.9, 100))
+    deep = Named([Dense(1)] * 29 + [Dense(100)], loss=many)
+    assert len(repr(deep)) < 450
+    assert repr(deep).startswith("Named([Dense(1") and "... 25 more ..., Dense(1" in repr(deep)
+
+
+def test_a_network_is_shown_in_a_notebook(monkeypatch):
+    network = Network([Dense(4, "tanh"), fastnn.Dropout(0.1), Dense(1)])
+    for text in ("not built", "not fitted"):
+        assert text in network._repr_html_()
+    network.build(3)
+    monkeypatch.setattr(type(network.loss), "name", "<mse> & co")
+    page = network._repr_html_()
+    ElementTree.fromstring(f"<div>{page}</div>")  # every element ends
+    for text in ("tanh", "rate 0.1", "21 parameters", "&lt;mse&gt; &amp; co", "built for 3 inputs"):
+        assert text in page
+    colors = re.findall('(?:color|background): *([^;"]+)', page)
+    assert set(colors) <= {"inherit", "none"}  # those of the notebook, dark or light
 
 
 def test_summary(capsys):

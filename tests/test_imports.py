@@ -90,7 +90,7 @@ def circle(graph):
 
 def test_everything_at_the_root_has_a_floor():
     tops = {path.stem if path.suffix else path.name for path in PACKAGE.iterdir()}
-    tops -= {"__pycache__", "data"}
+    tops -= {"__pycache__", "data", "py"}  # "py.typed" tells type checkers to use our types
     assert tops == {name for names in FLOORS for name in names}
 
 
@@ -109,6 +109,25 @@ def test_no_modules_import_each_other_in_a_circle():
     # For type checkers only counts as well: who needs the other's types is tied to it.
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert circle(GRAPH) is None
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["fastnn", *(f"fastnn.{name}" for name in (
+        "callbacks", "comparison", "diagnosis", "layers", "losses", "optimizers", "preprocessing",
+    ))],
+)  # fmt: skip
+def test_packages_export_what_they_import(package):
+    # To type checkers, which read our types, an import alone is nobody else's business.
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {a.name for node in found if node.module.startswith(package) for a in node.names}
+    assert names - {"uncollected"} <= set(module.__all__)
+
+
+def test_type_checkers_are_told_of_our_types():
+    assert (PACKAGE / "py.typed").read_bytes() == b""
 
 
 NAMEDTUPLE = {"_asdict", "_fields", "_make", "_replace"}

@@ -86,6 +86,45 @@ def test_edges():
     assert metrics.mean_absolute_error(FLAGS.astype(np.uint8), np.full((4, 2), 0.25)) == 0.5
 
 
+def test_a_vector_is_the_target_of_one_output():
+    y, p = np.array([0.0, 1.0, 1.0, 0.0]), np.array([[0.2], [0.9], [0.4], [0.1]])
+    signs = 2 * y - 1
+    for name in ("mae", "mse", "rmse", "r2", "accuracy", "log_loss"):
+        function = _get(name).function
+        for weight in (None, WEIGHT):
+            wanted = function(y[:, None], p, weight)
+            assert function(y, p, weight) == wanted
+            if name != "accuracy":  # which would take predicted labels for probabilities
+                assert (
+                    function(y, p[:, 0], weight) == function(y[:, None], p[:, 0], weight) == wanted
+                )
+        with pytest.raises(ValueError, match="^prediction has shape "):
+            function(y[:3], p)
+        with pytest.raises(ValueError, match="^prediction has shape "):
+            function(y[:, None], np.hstack([p, p]))
+    with pytest.raises(ValueError, match=r"^prediction has shape \(4,\), wanted \(4, n_outputs\)"):
+        metrics.accuracy(np.array([2, 1, 0, 1]), np.array([1, 1, 0, 1]))
+    assert metrics.accuracy(y, p) == 0.75
+    assert metrics.sign_accuracy(signs, 2 * p - 1) == 0.75
+
+
+def test_one_metric_needs_no_list():
+    def worst(y, prediction):
+        assert y.shape == prediction.shape == (4, 1)
+        return np.abs(y - prediction).max()
+
+    for metric, name in (("mae", "mae"), (worst, "worst"), (TopK(1), "top_1_accuracy")):
+        classes = name.startswith("top")
+        loss, outputs = ("softmax_cross_entropy", 2) if classes else ("mse", 1)
+        network = Network([Dense(outputs)], loss=loss, metrics=metric)
+        network.build(3)
+        found = network.evaluate(X[:4], np.array([0, 1, 1, 0]), return_dict=True)
+        assert list(found) == ["loss", name]
+        network.metrics = []
+        network.metrics = metric
+        assert network.evaluate(X[:4], np.array([0, 1, 1, 0]), return_dict=True) == found
+
+
 X = np.random.default_rng(0).standard_normal((40, 3))
 TARGETS = {
     "mse": (X[:, :2] ** 2, ["mae", "rmse", "r2"]),
@@ -182,8 +221,8 @@ def _network(*given, loss="mse"):
         (ValueError, lambda: _network("top_0_accuracy"), "metrics is 'top_0_accuracy', wanted"),
         (TypeError, lambda: _network(3), "metrics has 3 (int), wanted a name (mae, "),
         (TypeError, lambda: _network(TopK), "metrics has <class 'fastnn.metrics.TopK'> (type), "),
-        (TypeError, lambda: Network([Dense(1)], metrics="mae"), "metrics is 'mae', wanted a list"),
-        (TypeError, lambda: Network([Dense(1)], metrics=3), "metrics is 3, wanted a list"),
+        (TypeError, lambda: Network([Dense(1)], metrics=3), "metrics has 3 (int), wanted a name"),
+        (TypeError, lambda: Network([Dense(1)], metrics=Dense), "metrics has <class"),
         (ValueError, lambda: _network("mae", "mae"), "metrics has the name 'mae' twice"),
         (ValueError, lambda: TopK(0), "k is 0, wanted a whole number of at least 1"),
         (

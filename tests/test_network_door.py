@@ -83,6 +83,7 @@ BAD = [
     Case(TypeError, "shuffle", "'batch'", "True or False", shuffle="batch"),
     Case(ValueError, "verbose", "3", "0, 1 or 2", verbose=3),
     Case(ValueError, "verbose", "-1", "0", verbose=-1),
+    Case(TypeError, "verbose", "'1'", "0, 1 or 2", verbose="1"),
     Case(ValueError, "validation_split", "1.0", "from 0", validation_split=1.0),
     Case(ValueError, "validation_split", "-0.1", "from 0", validation_split=-0.1),
     Case(ValueError, "validation_split", "nan", "from 0", validation_split=NAN),
@@ -102,7 +103,8 @@ BAD = [
          validation_data=(X, REAL), validation_split=0.5),
     Case(TypeError, "callbacks", "7", "function", callbacks=[7]),
     Case(TypeError, "callbacks", "class", "object", callbacks=[fastnn.History]),
-    Case(TypeError, "callbacks", "int", "list", callbacks=7),
+    Case(TypeError, "callbacks", "7 (int)", "function", callbacks=7),
+    Case(TypeError, "callbacks", "'early' (str)", "function", callbacks="early"),
 ]  # fmt: skip
 
 
@@ -193,8 +195,10 @@ def test_a_network_without_parameters(error, said, call):
     ("error", "said", "call"),
     [
         (ValueError, ("X", "nan", "finite"), lambda n: n.predict(_with(X, (0, 0), NAN))),
-        (ValueError, ("X", "no rows"), lambda n: n.predict(X[:0])),
+        (ValueError, ("X", "no rows", "at least one"), lambda n: n.evaluate(X[:0], REAL[:0])),
+        (ValueError, ("X", "2 columns", "3"), lambda n: n.predict(X[:0, :2])),
         (ValueError, ("batch_size", "0"), lambda n: n.predict(X, batch_size=0)),
+        (ValueError, ("batch_size", "-1"), lambda n: n.predict(X[:0], batch_size=-1)),
         (ValueError, ("y", "(12,)", "(12, 2)"), lambda n: n.evaluate(X, LABELS)),
         (ValueError, ("sample_weight", "-1"), lambda n: n.evaluate(X, REAL, -np.ones(ROWS))),
         (ValueError, ("weights", "1 arrays", "4"), lambda n: n.set_weights([X])),

@@ -130,7 +130,7 @@ def test_errors_of_a_fitted_network(error, call, message):
 @pytest.mark.parametrize(
     ("error", "fit", "message"),
     [
-        (ValueError, {"y": Y[:, 0]}, "y has shape (50,), wanted"),
+        (ValueError, {"y": np.hstack([Y, Y])}, "y has shape (50, 2), wanted"),
         (ValueError, {"X": X[:2], "y": Y[:2]}, "n_components is 3, wanted at most 2"),
         (ValueError, {"validation_data": (X[:, :3], Y)}, "validation X has 3 columns, wanted 4"),
         (TypeError, {"callbacks": [3]}, "callbacks has 3"),

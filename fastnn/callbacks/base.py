@@ -90,7 +90,7 @@ class CallbackList(Callback):
     def __init__(self, callbacks: Any = None):
         if callbacks is None:
             callbacks = []
-        elif isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        elif isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
             callbacks = [callbacks]
         self.callbacks = [_as_callback(callback) for callback in callbacks]
 

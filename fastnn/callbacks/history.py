@@ -2,8 +2,11 @@
 
 import math
 import statistics
+from typing import Any
 
 from fastnn.callbacks.base import SPEED, Callback, Logs
+from fastnn.inputs.checks import one_of
+from fastnn.inputs.extras import load, pyplot
 
 
 class History(Callback):
@@ -12,7 +15,8 @@ class History(Callback):
     Attributes
     ----------
     history : dict of str to list of float
-        ``"loss"``, the metrics and, with validation data, ``"val_loss"`` and so on.
+        ``"loss"``, the metrics and, with validation data, ``"val_loss"`` and so on: a value for
+        each epoch, NaN for epochs without one.
     epoch : list of int
         The epochs' numbers, from 0.
     seconds : list of float
@@ -37,18 +41,66 @@ class History(Callback):
         self.rows: list[int] = []
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        before = len(self.epoch)
         self.epoch.append(epoch)
         self.seconds.append(float(logs["seconds"]))
         self.rows.append(int(logs["rows"]))
-        for name, value in logs.items():
+        for name in dict.fromkeys([*self.history, *logs]):  # a callback may change the metrics
             if name not in SPEED:
-                self.history.setdefault(name, []).append(float(value))
+                values = self.history.setdefault(name, [math.nan] * before)
+                values.append(float(logs.get(name, math.nan)))
 
     @property
     def samples_per_second(self) -> float:
         """Rows trained per second: the median of the last ten epochs, NaN before the first."""
         speeds = [speed(r, s) for r, s in zip(self.rows[-10:], self.seconds[-10:], strict=True)]
         return statistics.median(speeds) if speeds else math.nan
+
+    def plot(self, name: str = "loss", ax: Any = None) -> Any:
+        """Plot the loss or a metric by epoch, beside that of validation; return matplotlib's axes.
+
+        Raises
+        ------
+        ValueError
+            If no epoch has ended, or none has an entry `name`.
+        ImportError
+            Without matplotlib, which the extra ``plot`` installs.
+        """
+        if not self.epoch:
+            raise ValueError("plot() wants an epoch to show, but no epoch has ended")
+        one_of(name, "name", self.history)
+        if ax is None:
+            ax = pyplot().figure().add_subplot()
+        shown = [each for each in (name, f"val_{name}") if each in self.history]
+        for each in shown:
+            ax.plot(self.epoch, self.history[each], marker="." * (len(self.epoch) == 1), label=each)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(name)
+        if len(shown) > 1:
+            ax.legend()
+        return ax
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame: a row for each epoch, with its losses, metrics and times.
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> history.on_epoch_end(0, {"loss": 0.5, "seconds": 0.25, "rows": 1000})
+        >>> history.to_frame()  # doctest: +SKIP
+               loss  seconds  rows
+        epoch
+        0       0.5     0.25  1000
+        """
+        pandas = load("pandas", "to_frame()", "pandas")
+        index = pandas.Index(self.epoch, name="epoch", dtype="int64")
+        columns = {**self.history, "seconds": self.seconds, "rows": self.rows}
+        return pandas.DataFrame(columns, index=index)
 
     def __repr__(self) -> str:
         parts = ["1 epoch" if len(self.epoch) == 1 else f"{len(self.epoch)} epochs"]

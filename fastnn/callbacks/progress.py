@@ -4,12 +4,30 @@ import math
 import shutil
 import sys
 import time
-from typing import TextIO
+from numbers import Integral
+from typing import Any, TextIO
+
+import numpy as np
 
 from fastnn.callbacks.base import SPEED, Callback, Logs
 from fastnn.callbacks.history import speed
 from fastnn.inputs.checks import positive_int
 from fastnn.kernels.interrupts import uninterrupted
+
+
+def as_verbose(value: Any, most: int = 2) -> int:
+    """Return `verbose` as an int from 0 to `most`; True is 1.
+
+    Examples
+    --------
+    >>> as_verbose(True)
+    1
+    """
+    whole = isinstance(value, Integral | np.bool_)
+    if whole and 0 <= int(value) <= most:
+        return int(value)
+    kind = ValueError if whole else TypeError
+    raise kind(f"verbose is {value!r}, wanted {'0, 1 or 2' if most == 2 else '0 or 1'}")
 
 
 class ProgressBar(Callback):
@@ -27,8 +45,8 @@ class ProgressBar(Callback):
     """
 
     def __init__(self, epochs: int, verbose: int = 1, stream: TextIO | None = None):
-        if type(verbose) is not int or verbose not in (1, 2):
-            raise ValueError(f"verbose is {verbose!r}, wanted 0, 1 or 2")
+        if not (verbose := as_verbose(verbose)):
+            raise ValueError("verbose is 0, wanted 1 or 2")
         self.epochs = positive_int(epochs, "epochs")
         self.stream = sys.stdout if stream is None else stream
         self.redraws = verbose == 1 and self.stream.isatty()

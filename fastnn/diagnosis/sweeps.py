@@ -22,6 +22,7 @@ from fastnn.diagnosis.copies import (
 from fastnn.engine import cores
 from fastnn.initializers import Normal
 from fastnn.inputs import checks
+from fastnn.inputs.extras import pyplot
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
 
@@ -29,15 +30,6 @@ _SCALES = tuple(10.0**power for power in range(-6, 0))
 """1e-6 ... 1e-1, for starts and rates."""
 _LOOK_AT = 512
 """Rows on which to measure the loss."""
-
-
-def _pyplot():
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        hint = "pip install matplotlib"
-        raise ImportError(f"plot() wants matplotlib: {hint}") from error
-    return pyplot
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class RateRange:
             Without matplotlib, which the extra ``plot`` installs.
         """
         if ax is None:
-            ax = _pyplot().figure().add_subplot()
+            ax = pyplot().figure().add_subplot()
         ax.semilogx(self.rates, self.losses)
         ax.set_xlabel("learning rate")
         ax.set_ylabel("loss")
@@ -248,9 +240,8 @@ class Sweep:
         """
         kinds = sorted({run.optimizer for run in self.runs})
         sizes = sorted({run.batch_size for run in self.runs})
-        figure = _pyplot().figure(
-            figsize=(3 * len(sizes) + 1, 3 * len(kinds)), layout="constrained"
-        )
+        inches = 3 * len(sizes) + 1, 3 * len(kinds)
+        figure = pyplot().figure(figsize=inches, layout="constrained")
         axes = figure.subplots(len(kinds), len(sizes), squeeze=False)
         finite = [run.loss for run in self.runs if math.isfinite(run.loss)] or [0.0]
         limits = {"vmin": min(finite), "vmax": float(np.median(finite))}

@@ -34,6 +34,8 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
         return _column_by_column(data, name)
     if array.ndim == 0:
         raise TypeError(f"{name} is {data!r} ({type(data).__name__}), wanted an array of numbers")
+    if array.dtype == object and not array.size:  # what an empty frame has if nobody says otherwise
+        array = array.astype(np.float64)
     if array.dtype.kind in "OUST":
         raise TypeError(_not_a_number(array, data, name))
     if array.dtype.kind == "V" and np.can_cast(array.dtype, np.float32):

@@ -28,6 +28,8 @@ def as_inputs(
     n_inputs: int | None = None,
     dtype: DTypeLike = np.float32,
     name: str = "X",
+    *,
+    empty: bool = False,
 ) -> np.ndarray:
     """Return `X` as a 2-D array of finite numbers, without a copy if its type allows.
 
@@ -41,6 +43,8 @@ def as_inputs(
         The network's dtype.  Values that would overflow it are refused.
     name : str
         The argument's name in messages.
+    empty : bool
+        Whether no rows will do.
 
     Raises
     ------
@@ -58,12 +62,14 @@ def as_inputs(
     Traceback (most recent call last):
     ValueError: X has nan at row 1, column 1, wanted finite numbers
     """
-    array = as_rows(X, n_inputs, name)
+    array = as_rows(X, n_inputs, name, empty=empty)
     _check_finite(array, X, name, dtype)
     return array
 
 
-def as_rows(X: ArrayLike, n_inputs: int | None = None, name: str = "X") -> np.ndarray:
+def as_rows(
+    X: ArrayLike, n_inputs: int | None = None, name: str = "X", *, empty: bool = False
+) -> np.ndarray:
     """Return `X` like :func:`as_inputs`, but without checking the numbers themselves."""
     array = as_numbers(X, name)
     if array.ndim == 1:
@@ -78,7 +84,7 @@ def as_rows(X: ArrayLike, n_inputs: int | None = None, name: str = "X") -> np.nd
             f"{as_expression(X, name)}.reshape(len({name}), -1) makes each item one row"
         )
     rows, columns = array.shape
-    if rows == 0:
+    if rows == 0 and not empty:
         raise ValueError(f"{name} has no rows, wanted at least one")
     if columns == 0:
         raise ValueError(f"{name} has no columns, wanted at least one")
@@ -95,23 +101,25 @@ def as_regression_targets(
 ) -> np.ndarray:
     """Return `y` as a 2-D array (n_rows, n_outputs) of finite numbers, like :func:`as_inputs`.
 
-    A 1-D `y` is refused even for a single output, because accepting it invites the classic
-    broadcasting mistake of (n,) against (n, 1).
+    For a single output, `y` may be a vector.  Nothing behind this door sees one: (n,) against
+    (n, 1) would broadcast to (n, n).
 
     Examples
     --------
-    >>> as_regression_targets([1.0, 2.0, 3.0], n_rows=3, n_outputs=1)
-    Traceback (most recent call last):
-    ValueError: y has shape (3,), wanted (3, 1): np.asarray(y)[:, None] makes it so
+    >>> as_regression_targets([1.0, 2.0, 3.0], n_rows=3, n_outputs=1).shape
+    (3, 1)
     """
+    return as_target_numbers(y, n_rows, n_outputs, dtype, name).reshape(n_rows, n_outputs)
+
+
+def as_target_numbers(y, n_rows, n_outputs, dtype, name):
+    """Return `y` checked, (n_rows, n_outputs) or, for a single output, perhaps (n_rows,)."""
     array = as_numbers(y, name)
-    if array.ndim == 1:
-        hint = f": {as_expression(y, name)}[:, None] makes it so" if n_outputs == 1 else ""
-        raise ValueError(f"{name} has shape {array.shape}, wanted ({n_rows}, {n_outputs}){hint}")
-    if array.ndim != 2 or array.shape[1] != n_outputs:
+    if array.shape[1:] != (n_outputs,) and (array.ndim, n_outputs) != (1, 1):
+        vector = f"({n_rows},) or " if n_outputs == 1 else ""
         raise ValueError(
-            f"{name} has shape {array.shape}, wanted ({n_rows}, {n_outputs}) "
-            f"(the network's outputs are for {n_outputs} targets)"
+            f"{name} has shape {array.shape}, wanted {vector}({n_rows}, {n_outputs}) "
+            f"(targets of the network's outputs: {n_outputs})"
         )
     _check_rows(array, n_rows, name)
     _check_finite(array, y, name, dtype)

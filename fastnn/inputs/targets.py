@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnn.inputs.checks import as_regression_targets, check_each
+from fastnn.inputs.checks import as_target_numbers, check_each
 
 KINDS: dict[str, tuple[Callable[[np.ndarray], Any], str, dict[float, str]]] = {
     "count": (lambda it: it < 0, "numbers of at least 0", {}),
@@ -41,7 +41,7 @@ def as_targets(
     Traceback (most recent call last):
     ValueError: y has 0.0 at row 1, column 0, wanted numbers above 0
     """
-    array = as_regression_targets(y, n_rows, n_targets, dtype, name)
+    array = as_target_numbers(y, n_rows, n_targets, dtype, name)
     if kind in KINDS:
         is_wrong, wanted, hints = KINDS[kind]
         hints = {value: hint.format(name=name) for value, hint in hints.items()}
@@ -49,4 +49,4 @@ def as_targets(
     if kind == "positive":  # 1e-50 is 0 in float32
         held = f"numbers that {np.dtype(dtype)} can hold"
         check_each(array, y, name, lambda it: it.astype(dtype) == 0, held, {})
-    return array
+    return array.reshape(n_rows, n_targets)  # (n,) against (n, 1) would broadcast to (n, n)

@@ -7,6 +7,7 @@ From other compiled code, call the functions in the submodules, which do neither
 
 import importlib
 import pkgutil
+from typing import TYPE_CHECKING
 
 from fastnn.kernels.contract import CONTRACTS
 from fastnn.kernels.public import Kernel
@@ -19,6 +20,11 @@ KERNELS = {name: Kernel(contract) for name, contract in CONTRACTS.items()}
 
 COMPILED = {name: contract.compiled for name, contract in CONTRACTS.items()}
 """All kernels by name, for calls from compiled code."""
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Kernel: ...
+
 
 globals().update(KERNELS)
 __all__ = sorted(KERNELS)  # noqa: PLE0605

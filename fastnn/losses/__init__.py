@@ -12,7 +12,6 @@ scikit-learn's `MLPClassifier` divide by the batch's own sum of weights, which i
 of one row, weights have no effect.  `train_on_batch` and `partial_fit` know no more than the rows
 they get, and take those for the whole set.
 """
-# ruff: noqa: F401  # imported so that users can import them from here
 
 from typing import Any
 
@@ -41,6 +40,30 @@ from fastnn.losses.regression import (
     SignedError,
     SmoothL1,
 )
+
+__all__ = [
+    "MAE",
+    "MSE",
+    "TABLE",
+    "AttributeHinge",
+    "Custom",
+    "Gamma",
+    "GaussianNLL",
+    "HalfMSE",
+    "Huber",
+    "LogCosh",
+    "Logistic",
+    "Loss",
+    "MulticlassHinge",
+    "MulticlassSquaredHinge",
+    "Poisson",
+    "Quantile",
+    "SignedError",
+    "SmoothL1",
+    "SoftmaxCrossEntropy",
+    "StructuredHinge",
+    "get",
+]
 
 
 class Custom(CustomMixin, Loss):

@@ -23,7 +23,8 @@ class Loss(Configured):
         Other names, here or in other libraries.
     target : {"real", "count", "positive", "binary", "sign", "class"}
         What y holds: any numbers, numbers of at least 0, numbers above 0, numbers from 0 to 1, or
-        -1 and 1, each of shape (n, targets); or, for "class", integer labels (n,).
+        -1 and 1, each of shape (n, targets), or (n,) for one target; or, for "class", integer
+        labels (n,).
     fused : str or None
         The last layer's activation that the loss contains.  The kernels take the layer's output
         before that activation.

@@ -187,7 +187,8 @@ class BinnedTarget(Stateful):
     def _probabilities(self, given: ArrayLike) -> np.ndarray:
         """Return checked float64 probabilities, scaled to add up to 1 except for rounding."""
         self._check_fitted("using probabilities")
-        p = as_inputs(given, dtype=np.float64, name="probabilities").astype(np.float64, order="C")
+        p = as_inputs(given, dtype=np.float64, name="probabilities", empty=True)
+        p = p.astype(np.float64, order="C")
         if p.shape[1] != self.n_bins_:
             raise ValueError(
                 f"probabilities has {p.shape[1]} columns, wanted {self.n_bins_}, one for each bin"

@@ -77,7 +77,7 @@ class Transformer(Stateful):
         """
         self._check_fitted("transform")
         self.names_.agreed(X, owner="transformer")
-        return self._apply(self._forward, X, self.n_features_in_, dtype)
+        return self._apply(self._forward, X, self.n_features_in_, self.n_features_out_, dtype)
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> np.ndarray:
         """Return ``fit(X).transform(X)``."""
@@ -89,10 +89,10 @@ class Transformer(Stateful):
         Parameters and errors are those of :meth:`transform`.
         """
         self._check_fitted("inverse_transform")
-        return self._apply(self._backward, X, self.n_features_out_, dtype)
+        return self._apply(self._backward, X, self.n_features_out_, self.n_features_in_, dtype)
 
-    def _apply(self, function, X, width, dtype) -> np.ndarray:
-        rows = as_inputs(X, dtype=np.float64)
+    def _apply(self, function, X, width, width_after, dtype) -> np.ndarray:
+        rows = as_inputs(X, dtype=np.float64, empty=True)
         if rows.shape[1] != width:
             raise ValueError(
                 f"X has {rows.shape[1]} columns, wanted {width} "
@@ -100,6 +100,8 @@ class Transformer(Stateful):
             )
         if dtype is None:
             dtype = np.float32 if rows.dtype == np.float32 else np.float64
+        if not len(rows):
+            return np.empty((0, width_after), dtype)
         out = by_blocks(function, rows, dtype)
         return as_inputs(out, dtype=out.dtype, name="transformed X")
 

@@ -5,7 +5,9 @@ Files, names and signatures are those of :mod:`fastnn.kernels`.
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from types import FunctionType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,11 @@ TWINS = {
     if isinstance(function, FunctionType) and not name.startswith("_")
 }
 """All reference kernels by name; like compiled ones, they heed no error state of the caller's."""
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Callable[..., None]: ...
+
 
 globals().update(TWINS)
 __all__ = sorted(TWINS)  # noqa: PLE0605

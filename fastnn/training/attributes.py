@@ -6,8 +6,9 @@ is noticed by :func:`settle`, which everything that uses the attributes calls fi
 """
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -120,6 +121,39 @@ class OfNetwork:
     extra: dict[str, Any] = _attribute("extra")
     feature_names_in_: np.ndarray = _attribute("feature_names_in_")
 
+    @property
+    def built(self) -> bool:
+        """Whether the parameters exist, which takes the number of inputs."""
+        return bool(self.model.built)
+
+    @property
+    def inputs_(self) -> np.ndarray:
+        """The columns of the data that the network reads: all, except after :meth:`compact`."""
+        self.model.need_built("inputs_")
+        return np.array(self.model.inputs)
+
+    @property
+    def epochs_done(self) -> int:
+        """Whole epochs trained so far, over all calls of `fit`, including those before `save`."""
+        return int(self.model.epochs)
+
+    @classmethod
+    def of(cls, model: Any) -> Self:
+        """Return the network that wraps an existing model."""
+        network = object.__new__(cls)
+        network.model = model
+        return network
+
+    def _around(self, model: Any) -> Self:
+        """Return a network like this one, with what a subclass added, around another model."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, model=model)
+        return twin
+
+    def __copy__(self) -> Self:
+        """Return an equal network with its own weights."""
+        return self._around(copy.copy(self.model))
+
     def __setattr__(self, name: str, value: Any) -> None:
         # A subclass may have attributes of its own.
         if type(self).__base__ is OfNetwork and not (name == "model" or hasattr(type(self), name)):
@@ -138,7 +172,7 @@ def assign(model: Any, name: str, value: Any) -> None:
     if name == "dtype" and model.built and value != model.dtype:
         raise ValueError(
             f"dtype is {value}, but the network was built with {model.dtype}: make another "
-            "Network and give it the weights"
+            "Network and give it the weights, or reset this one"
         )
     if name == "preprocessing" and model.access.version % 2:
         raise ValueError("preprocessing cannot change during a fit, which has transformed its rows")
@@ -219,7 +253,7 @@ def building(layers: list[Layer]) -> list[tuple[type, dict[str, Any]]]:
 def _check_built(model: Any, layers: list[Layer]) -> None:
     """Raise if the layers are not those that the parameters were made for."""
     now, then = building(layers), model.made_from
-    advice = "make another Network for that, or set it back"
+    advice = "make another Network for that, or reset this one, or set it back"
     if [kind for kind, _ in now] != [kind for kind, _ in then]:
         names = ", ".join(kind.__name__ for kind, _ in then)
         raise ValueError(f"layers is {layers}, but the network was built with {names}: {advice}")

@@ -1,11 +1,10 @@
 """Fitting: plan, begin, and train."""
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 from fastnn.callbacks import CallbackList, History, ProgressBar
-from fastnn.inputs import checks
+from fastnn.callbacks.progress import as_verbose
 from fastnn.training.loop import train
 from fastnn.training.model import Data, Model
 from fastnn.training.planning import (
@@ -25,17 +24,16 @@ def fit(network: Any, X: Any, y: Any, **options: Any) -> History:
 
 def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
     model = network.model
-    verbose = checks.non_negative_int(verbose, "verbose")
+    verbose = as_verbose(verbose)
     plan = adapt(model, make_plan(model, X, y, **options))
     history = History()
     bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
-    if not isinstance(callbacks, Iterable | None):
-        raise TypeError(f"callbacks must be a list, got {type(callbacks).__name__}")
-    hooks = CallbackList([history, *bar, *(callbacks or ())])
+    own = CallbackList(callbacks).callbacks
+    hooks = CallbackList([history, *bar, *own])
     if model.loss.warning is not None and not unwarned.get():
         warnings.warn(model.loss.warning, UserWarning, stacklevel=5)
     warn_of_lost_digits(model, plan.data, X, y, stacklevel=5)
-    train(model, begin(model, plan), hooks, bool(bar or callbacks), network)
+    train(model, begin(model, plan), hooks, bool(bar or own), network)
     return history
 
 

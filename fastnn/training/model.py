@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -127,20 +127,11 @@ class Model:
         dtype: Any,
         n_threads: int | None,
         backend: str,
-        metrics: Iterable[Any] | None,
+        metrics: Any,
         preprocessing: Any,
     ):
         self.access = Access()
-        self.parameters: list[list[Parameter]] = []
-        self.own: list[Any] = []
-        self.made_from: list[Any] = []
-        self.columns = 0
-        self.selection: Selection | None = None
-        self.names = Names()
-        self.epochs = 0
-        self.updates = 0
-        self.reduced: tuple[Optimizer, int] | None = None
-        self.predictor: Any = None
+        self.forget()
         given = {
             "layers": layers,
             "loss": loss,
@@ -158,6 +149,19 @@ class Model:
         for name, value in given.items():
             vars(self)[name] = attributes.CHECKS[name](value, name)
         attributes.settle(self)
+
+    def forget(self) -> None:
+        """Start with nothing that training has made."""
+        self.parameters: list[list[Parameter]] = []
+        self.own: list[Any] = []
+        self.made_from: list[Any] = []
+        self.columns = 0
+        self.selection: Selection | None = None
+        self.names = Names()
+        self.epochs = 0
+        self.updates = 0
+        self.reduced: tuple[Optimizer, int] | None = None
+        self.predictor: Any = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in attributes.CHECKS and not hasattr(Model, name):
@@ -405,10 +409,11 @@ class Model:
         return self.dtype if self.preprocessing is None else np.dtype(np.float64)
 
     def check_inputs(
-        self, X: ArrayLike, name: str = "X", n_features: int | None = None
+        self, X: ArrayLike, name: str = "X", n_features: int | None = None, *, empty: bool = False
     ) -> np.ndarray:
         """Check rows from a caller, not preprocessed yet."""
-        return checks.as_inputs(X, n_features or self.n_features, self.input_dtype, name)
+        n_features = n_features or self.n_features
+        return checks.as_inputs(X, n_features, self.input_dtype, name, empty=empty)
 
     def check_data(
         self,

@@ -55,7 +55,7 @@ def _predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.nd
         model.names.agreed(X)
     if model.preprocessing is not None:
         model.need_built("predict")
-        X = model.preprocessing.transform(model.check_inputs(X), model.dtype)
+        X = model.preprocessing.transform(model.check_inputs(X, empty=True), model.dtype)
     return outputs(model, X, batch_size)
 
 
@@ -69,7 +69,7 @@ def layer_outputs(model: Model, X: ArrayLike) -> list[np.ndarray]:
 def _layer_outputs(model: Model, X: ArrayLike) -> list[np.ndarray]:
     model.names.agreed(X)
     if model.preprocessing is not None:
-        X = model.preprocessing.transform(model.check_inputs(X), model.dtype)
+        X = model.preprocessing.transform(model.check_inputs(X, empty=True), model.dtype)
     heads = (model.head(end) for end in range(1, len(model.layers) + 1))
     return [Predictor(head).predict(X, None, model.n_threads) for head in heads]
 
@@ -118,9 +118,13 @@ class Predictor:
 
     def predict(self, X: ArrayLike, batch_size: int | None, n_threads: int | None) -> np.ndarray:
         """Return the outputs for the rows of `X`; see :meth:`fastnn.Network.predict`."""
-        x = checks.as_rows(X, self._n_inputs)
+        if batch_size is not None:
+            batch_size = checks.positive_int(batch_size, "batch_size")
+        x = checks.as_rows(X, self._n_inputs, empty=True)
         dtype = self._model.dtype
         out = np.empty((len(x), self._n_outputs), dtype)
+        if not len(x):
+            return out
         as_it_is = x.dtype == dtype and x.flags.c_contiguous
         if as_it_is and batch_size is None and len(x) <= self._few:
             finite = self._run(x, out, self._free, ROWS)
@@ -135,7 +139,7 @@ class Predictor:
         """Predict piece by piece, on threads if they pay off; return whether `x` is finite."""
         rows, free, x = ROWS, self._free, x.view()  # its shape stays, whatever the caller does
         if batch_size is not None:
-            rows, free = min(checks.positive_int(batch_size, "batch_size"), len(x)), []
+            rows, free = min(batch_size, len(x)), []
         if self._backend == "numpy":
             n_threads = 1
         work = self._flops * len(x) / _START_FACTOR

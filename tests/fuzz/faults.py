@@ -29,7 +29,7 @@ def faults(case: Case) -> dict[str, tuple[Any, Any, Any, dict[str, Any]]]:
         "X of one dimension": (numbers[0], y, weight, {}),
         "X without rows": (numbers[:0], y, weight, {}),
         "y of another length": (x, np.concatenate([y, y[:1]]), weight, {}),
-        "y of another shape": (x, y[:, None] if labels else y[:, 0], weight, {}),
+        "y of another shape": (x, y[:, None] if labels else np.hstack([y, y]), weight, {}),
         "y with NaN": (x, spoiled(y, np.nan), weight, {}),
         "weights of another length": (x, y, np.ones(n + 1), {}),
         "weights below 0": (x, y, np.where(np.arange(n) == n - 1, -1.0, 1.0), {}),
