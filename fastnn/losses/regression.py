@@ -187,7 +187,8 @@ class Gamma(Loss):
     Examples
     --------
     >>> import numpy as np, fastnn
-    >>> network = fastnn.Network([fastnn.Dense(1, "exponential")], loss="gamma")
+    >>> layers = [fastnn.Dense(1, "exponential")]
+    >>> network = fastnn.Network(layers, loss="gamma", optimizer=fastnn.SGD(0.1))
     >>> _ = network.fit(np.zeros((3, 1)), np.array([[1.0], [2.0], [3.0]]), epochs=500)
     >>> network.predict([[0.0]]).round(2)
     array([[2.]], dtype=float32)
