@@ -20,6 +20,7 @@ def _threads_however_small_the_work():
 def earned(monkeypatch):
     monkeypatch.setattr(cores, "FLOPS_PER_THREAD", 100)
     monkeypatch.setattr(cores, "available", lambda: 8)
+    monkeypatch.setattr(cores, "_allowed", lambda: 8)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def variables(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
     monkeypatch.setattr(cores, "available", lambda: 8)
+    monkeypatch.setattr(cores, "_allowed", lambda: 8)
     return lambda text: [monkeypatch.setenv(*each.split("=")) for each in text.split()]
 
 

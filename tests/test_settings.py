@@ -405,7 +405,9 @@ def test_the_command_line_offers_what_the_classes_say():
     from fastnn.__main__ import offered
 
     assert offered(optimizers.TABLE) == ["adam", "sgd"]
-    assert offered(losses.TABLE) == ["mae", "mse", "softmax_cross_entropy"]
+    assert offered(losses.TABLE) == [
+        "gamma", "mae", "mse", "poisson", "softmax_cross_entropy",
+    ]  # fmt: skip
 
 
 def test_revisions_are_all_different():

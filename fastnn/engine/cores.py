@@ -154,5 +154,5 @@ def threads_for(
     if limit is not None:
         most = limit if most is None else min(most, limit)
     if useful > 1:  # asking the system takes longer than a small piece of work
-        most = unused() if most is None else min(most, max(chosen() or _allowed(), LEAST_LIMIT))
+        most = unused() if most is None else min(most, max(chosen() or 0, _allowed(), LEAST_LIMIT))
     return useful if most is None else max(1, min(most, useful))

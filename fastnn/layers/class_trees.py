@@ -110,9 +110,9 @@ def flat(tree: Any, n_classes: int) -> list[int]:
 def from_flat(tree: Sequence[int]) -> Children:
     """Return the tree that :func:`flat` wrote."""
     children = np.array(tree).reshape(-1, 2)
-    inner = children == NODE
-    nodes = int(inner.sum())
-    children[inner] = len(children) + 2 + np.arange(nodes)
+    is_node = children == NODE
+    nodes = int(is_node.sum())
+    children[is_node] = len(children) + 2 + np.arange(nodes)
     return children
 
 

@@ -35,6 +35,7 @@ def _evaluated(model: Model, data: Data) -> dict[str, float]:
     return {"loss": evaluator(model, data)()} | scored(model, data)
 
 
+@np.errstate(all="ignore")
 def evaluator(model: Model, data: Data) -> Callable[[], float]:
     """Return a function that evaluates the current weights; most of the work is making it."""
     n, dtype = len(data.x), model.dtype
