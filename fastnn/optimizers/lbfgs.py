@@ -94,7 +94,7 @@ class LBFGS(Optimizer):
                 from scipy.optimize import line_search
         except ImportError as error:
             raise ImportError("LBFGS wants SciPy: pip install scipy") from error
-        objective = _Objective(program, parameters, penalty, how)
+        objective = Objective(program, parameters, penalty, how)
         pairs = _Pairs(objective.parameters, self.history_size)
         sums, seconds = np.zeros((epochs, 2)), np.zeros(epochs)
         for done in range(epochs):
@@ -161,7 +161,7 @@ def _calm() -> Iterator[None]:
                 _calming.pop().__exit__(None, None, None)
 
 
-class _Objective:
+class Objective:
     """The loss with its penalties, and their gradient, as functions of one vector."""
 
     def __init__(self, program: Program, parameters: Sequence[Any], penalty, how: dict[str, Any]):
@@ -244,7 +244,7 @@ class _Pairs:
             self.put(slot, nothing, nothing)
 
 
-def _move(objective: _Objective, pairs: _Pairs, x: np.ndarray, line_search: Callable) -> bool:
+def _move(objective: Objective, pairs: _Pairs, x: np.ndarray, line_search: Callable) -> bool:
     """Take a descent step from `x`; return whether it gained more than rounding."""
     number = objective.number
     value, gradient = objective.at(x)

@@ -1,0 +1,372 @@
+"""What the classifier and the regressor have in common: fit, continue, and show the weights."""
+
+import copy
+import warnings
+from abc import abstractmethod
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastnn.inputs import checks
+from fastnn.many import FitManyError, fit_many
+from fastnn.network import Network
+from fastnn.sklearn import building, observers
+from fastnn.sklearn.minimizing import Minimizer
+from fastnn.sklearn.watching import Progress, Rules, Watch
+
+_NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and "
+    "need to be preprocessed."
+)
+
+
+class Rows:
+    """Rows to train on or to validate on, as an estimator's networks see them."""
+
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
+    ):
+        self.x, self.y, self.truth, self.weight = x, y, truth, weight
+        """`y` is what the networks learn, `truth` what the caller gave."""
+
+    def part(self, index: np.ndarray) -> "Rows":
+        weight = None if self.weight is None else self.weight[index]
+        return Rows(self.x[index], self.y[index], self.truth[index], weight)
+
+    @property
+    def mean_weight(self) -> float:
+        return 1.0 if self.weight is None else float(np.mean(self.weight))
+
+
+class BaseMLP(observers.Support, BaseEstimator):
+    """Base of the estimators."""
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Keep the constructor's arguments as they came."""
+        kept = {name: value for name, value in given.items() if name not in ("self", "__class__")}
+        vars(self).update(kept)
+
+    # What subclasses say
+
+    @abstractmethod
+    def _encode(self, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return targets as the networks' loss takes them and as they came; learn if `reset`."""
+
+    @abstractmethod
+    def _loss(self) -> tuple[Any, int]:
+        """Return the loss, and how many outputs it needs."""
+
+    @abstractmethod
+    def _score_of(self, outputs: np.ndarray, rows: Rows) -> float:
+        """Return the score of a network's outputs."""
+
+    def _reported(self, network: Network, loss: float) -> float:
+        """Return an epoch's loss as scikit-learn defines it."""
+        return loss
+
+    # Fitting
+
+    def _check(self) -> None:
+        """Raise for parameters that nothing else checks."""
+        for name in ("max_iter", "n_members", "max_fun"):
+            checks.positive_int(getattr(self, name), name)
+        for name in ("shuffle", "warm_start", "early_stopping", "batch_normalization"):
+            checks.boolean(getattr(self, name), name)
+        checks.non_negative_float(self.tol, "tol")
+        checks.positive_float(self.learning_rate_init, "learning_rate_init")
+        checks.non_negative_float(self.power_t, "power_t")
+        checks.fraction(self.validation_fraction, "validation_fraction")
+        if self.n_iter_no_change != np.inf:
+            checks.positive_int(self.n_iter_no_change, "n_iter_no_change")
+        building.sizes(self)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+        incremental: bool = False,
+    ) -> Any:
+        self._check()
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        X, y = self._validated(X, y, first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        encoded = self._encode(y, first and not incremental)
+        rows = Rows(_dense(X), *encoded, self._weights(y, sample_weight, incremental))
+        held = self._held(*validation)
+        rng = self._random_state = check_random_state(self.random_state)
+        networks, progresses = self._networks(rows.x, rng, first)
+        if self.early_stopping and held is None:
+            rows, held = self._split(rows, rng)
+        self._train(networks, progresses, rows, held, incremental)
+        return self
+
+    def _weights(self, y: Any, sample_weight: Any, incremental: bool) -> np.ndarray | None:
+        """Return the weights of the rows to train on."""
+        return sample_weight
+
+    def _validated(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        dtypes = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+        return validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=self._y_numeric,
+            dtype=dtypes,
+            reset=reset,
+        )
+
+    def _held(self, X: Any, y: Any, sample_weight: Any) -> Rows | None:
+        """Return the caller's validation rows."""
+        if X is None and y is None and sample_weight is None:
+            return None
+        if X is None or y is None:
+            raise ValueError("X_val and y_val are wanted together")
+        X, y = self._validated(X, y, False)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        return Rows(_dense(X), *self._encode(y, False), sample_weight)
+
+    def _split(self, rows: Rows, rng: Any) -> tuple[Rows, Rows]:
+        """Return the rows to train on, and those held out."""
+        train, held = train_test_split(
+            np.arange(len(rows.x)),
+            random_state=rng,
+            test_size=self.validation_fraction,
+            stratify=self._strata(rows.y),
+        )
+        if len(held) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
+            )
+        return rows.part(train), rows.part(held)
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def _networks(self, x: np.ndarray, rng: Any, first: bool) -> tuple[list, list[Progress]]:
+        """Return the networks to train, and what has been noted of them."""
+        if not first:
+            self._settle(x.dtype)
+            noted = Progress(
+                self.t_,
+                self.loss_curve_,
+                self.best_loss_,
+                getattr(self, "validation_scores_", None),
+                getattr(self, "best_validation_score_", None),
+                self._no_improvement_count,
+            )
+            return self.networks_, [noted, *getattr(self, "_others", [])]
+        loss, n_outputs = self._loss()
+        size = x.shape[1], n_outputs, x.dtype
+        members = range(self.n_members)
+        networks = [building.network(self, loss, *size, rng) for _ in members]
+        start = (np.inf, None, None) if not self.early_stopping else (None, [], -np.inf)
+        return networks, [Progress(0, [], *copy.copy(start)) for _ in members]
+
+    def _settle(self, dtype: Any = np.float64) -> None:
+        """Put weights that the caller has set into the network, and make it if there is none."""
+        if not hasattr(self, "networks_"):
+            (loss, n_outputs), rng = self._loss(), check_random_state(0)
+            size = len(self.coefs_[0]), n_outputs, dtype
+            self.networks_ = [building.network(self, loss, *size, rng)]
+        self._sync()
+
+    def _rules(self, incremental: bool) -> Rules:
+        return Rules(
+            tol=self.tol,
+            patience=self.n_iter_no_change,
+            stops_by_score=self.early_stopping,
+            verbose=bool(self.verbose),
+            rate=building.rate_rule(self),
+            rate_init=self.learning_rate_init,
+            power_t=self.power_t,
+            once=incremental,
+        )
+
+    def _train(
+        self,
+        networks: list[Network],
+        progresses: list[Progress],
+        rows: Rows,
+        held: Rows | None,
+        incremental: bool,
+    ) -> None:
+        penalized = rows.mean_weight * self._batch(len(rows.x))
+        for network in networks:
+            wanted = building.penalty(self, penalized)
+            if network.kernel_regularizer != wanted:
+                network.kernel_regularizer = wanted
+            if not (incremental and hasattr(self, "_optimizer")):
+                building.begin_anew(network, building.optimizer(self))
+        searches = isinstance(networks[0].optimizer, Minimizer)
+        rules, epochs = self._rules(incremental), 1 if incremental or searches else self.max_iter
+        score = None
+        if held is not None:
+            score = lambda network: self._score_of(network.predict(held.x), held)  # noqa: E731
+        epoch = self._told(epochs) if len(networks) == 1 else nullcontext()
+        with epoch as tell:
+            watches = [
+                Watch(each, rules, len(rows.x), score, self._reported, tell) for each in progresses
+            ]
+            try:
+                histories = self._run(networks, watches, rows, epochs)
+            except FloatingPointError as error:
+                if not self.early_stopping:
+                    raise ValueError(_NOT_FINITE) from error
+                watches[0].note_score(np.nan)
+                watches[0].stopped, histories = True, []
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=4)
+                watches[0].stopped, histories = True, []
+        for network, watch in zip(networks, watches, strict=True):
+            if watch.best is not None:
+                network.set_weights(watch.best)
+        self._note(networks, watches, searches, histories)
+        if not (incremental or all(watch.stopped for watch in watches)):
+            self._warn_if_unfinished(networks, watches, searches)
+
+    def _batch(self, n: int) -> int:
+        """Return the rows of a batch."""
+        if building.optimizer(self).full_batch:
+            return n
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+            return min(200, n)
+        size = checks.positive_int(self.batch_size, "batch_size")
+        if size > n:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
+                "clipped",
+                stacklevel=5,
+            )
+        return min(size, n)
+
+    def _run(self, networks: list, watches: list[Watch], rows: Rows, epochs: int) -> list:
+        options = {
+            "epochs": epochs,
+            "batch_size": None if networks[0].optimizer.full_batch else self._batch(len(rows.x)),
+            "shuffle": self.shuffle,
+            "sample_weight": rows.weight,
+        }
+        given = self.callbacks
+        if given is None:
+            given = []
+        given = list(given) if isinstance(given, list | tuple) else [given]
+        if len(networks) == 1:
+            made = networks[0].fit(rows.x, rows.y, callbacks=[watches[0], *given], **options)
+            return [made]
+        hooks = [[watch, *copy.deepcopy(given)] for watch in watches]
+        try:
+            options |= {"callbacks": hooks, "n_threads": self.n_threads}
+            return fit_many(networks, rows.x, rows.y, **options)
+        except FitManyError as error:
+            raise error.exceptions[0] from error
+
+    def _note(self, networks: list, watches: list[Watch], searches: bool, histories: list) -> None:
+        """Set the attributes that a fit leaves."""
+        self.networks_, self.histories_ = networks, histories
+        first, self._others = watches[0].progress, [watch.progress for watch in watches[1:]]
+        self.n_iter_ = watches[0].n_iter
+        self.t_ = first.t
+        self.loss_curve_ = first.loss_curve
+        self.loss_ = first.loss_curve[-1] if first.loss_curve else np.nan
+        self.best_loss_ = first.best_loss
+        self.validation_scores_ = first.validation_scores
+        self.best_validation_score_ = first.best_validation_score
+        self._no_improvement_count = first.no_improvement
+        self._optimizer = networks[0].optimizer
+        dense = building.dense_parameters(networks[0])
+        self.n_layers_ = len(dense) + 1
+        self.n_outputs_ = networks[0].model.n_outputs
+        last = networks[0].layers[-1].activation.name
+        self.out_activation_ = building.THEIRS.get(last, last)
+        if searches:
+            self.n_iter_ = min(int(self._optimizer.result_.nit), self.max_iter)
+        self._link()
+
+    def _warn_if_unfinished(self, networks: list, watches: list, searches: bool) -> None:
+        if searches:
+            result = networks[0].optimizer.result_
+            if not result.success:
+                warnings.warn(
+                    f"lbfgs failed to converge after {result.nit} iteration(s): {result.message}",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+        elif watches[0].n_iter == self.max_iter:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    # Weights
+
+    def _link(self) -> None:
+        """Show the first network's weights: the very arrays, so that changes of them count."""
+        dense = building.dense_parameters(self.networks_[0])
+        self.coefs_ = [kernel.value for kernel, _ in dense]
+        self.intercepts_ = [
+            np.zeros_like(kernel.value[0]) if bias is None else bias.value for kernel, bias in dense
+        ]
+
+    def _sync(self) -> None:
+        """Put weights that the caller has set into the network."""
+        shown, changed = [*self.coefs_, *self.intercepts_], False
+        dense = building.dense_parameters(self.networks_[0])
+        own = [kernel for kernel, _ in dense] + [bias for _, bias in dense]
+        for array, parameter in zip(shown, own, strict=True):
+            if parameter is None or array is parameter.value:
+                continue
+            changed = True
+            array = np.asarray(array)
+            if array.shape != parameter.value.shape:
+                raise ValueError(
+                    f"coefs_ or intercepts_ has an array of shape {array.shape}, wanted "
+                    f"{parameter.value.shape}"
+                )
+            if not np.array_equal(array, parameter.value):
+                parameter.value[...] = array
+        if changed:
+            self._link()
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the networks' mean outputs."""
+        check_is_fitted(self)
+        dtypes = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtypes, reset=False)
+        self._settle(X.dtype)
+        found = [network.predict(_dense(X)) for network in self.networks_]
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+
+    def _steps(self) -> bool:
+        """Whether the solver can go on with more rows: those that need all cannot."""
+        if building.optimizer(self).full_batch:
+            raise AttributeError(
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not "
+                "stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _dense(X: Any) -> np.ndarray:
+    return X.toarray() if hasattr(X, "toarray") else X

@@ -1,0 +1,204 @@
+"""The classifier."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from fastnn import losses
+from fastnn.sklearn import observers
+from fastnn.sklearn.base import BaseMLP, Rows
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multi-layer perceptron classifier.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+    activation : {"relu", "logistic", "tanh", "identity"}, any of fastnn's, or a list by layer
+
+    Examples
+    --------
+    >>> from fastnn.sklearn import MLPClassifier
+    >>> X, y = [[0.0, 0.0], [1.0, 1.0]] * 20, ["no", "yes"] * 20
+    >>> classifier = MLPClassifier(random_state=1, max_iter=300, tol=1e-3).fit(X, y)
+    >>> classifier.predict([[2.0, 2.0], [-1.0, -2.0]])
+    array(['yes', 'no'], dtype='<U3')
+    """
+
+    _y_numeric = False
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        class_weight=None,
+        layers=None,
+        dropout=0.0,
+        batch_normalization=False,
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        metrics=None,
+        callbacks=None,
+        n_members=1,
+        n_threads=None,
+        dtype=None,
+    ):
+        self._keep(locals())
+
+    # Targets
+
+    def _encode(self, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if reset or not hasattr(self, "classes_"):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_known(unique_labels(y))
+        encoded = self._label_binarizer.transform(y)
+        if self._label_binarizer.y_type_ == "multiclass":
+            encoded = encoded.argmax(axis=1)
+            return encoded, encoded
+        encoded = encoded.astype(bool)
+        return encoded, encoded
+
+    def _weights(self, y: Any, sample_weight: Any, incremental: bool) -> np.ndarray | None:
+        if self.class_weight is None:
+            return sample_weight
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight is 'balanced', which wants all rows: give partial_fit a dict, such "
+                "as sklearn.utils.class_weight.compute_class_weight finds"
+            )
+        factor = compute_sample_weight(self.class_weight, y)
+        return factor if sample_weight is None else factor * sample_weight
+
+    def _check_known(self, classes: np.ndarray) -> None:
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous "
+                    f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        return y if y.ndim == 2 and y.shape[1] == 1 else None
+
+    def _loss(self) -> tuple[Any, int]:
+        multiclass = self._label_binarizer.y_type_ == "multiclass"
+        count = len(self.classes_)
+        n_outputs = count if self._label_binarizer.y_type_ != "binary" else 1
+        if isinstance(self.loss, str) and self.loss == "log_loss":
+            return losses.get("softmax_cross_entropy" if multiclass else "logistic"), n_outputs
+        return losses.get(self.loss), n_outputs
+
+    def _decide(self, outputs: np.ndarray) -> np.ndarray:
+        """Return targets as :meth:`_encode` gives them, from a network's outputs."""
+        if self._label_binarizer.y_type_ == "multiclass":
+            return outputs.argmax(axis=1)
+        return outputs > 0.5
+
+    def _score_of(self, outputs: np.ndarray, rows: Rows) -> float:
+        if not np.isfinite(outputs).all():
+            return np.nan
+        right = self._decide(outputs) == rows.y
+        return float(np.average(right.reshape(len(right), -1).all(axis=1), weights=rows.weight))
+
+    # Fitting
+
+    @observers.with_callbacks
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ) -> "MLPClassifier":
+        """Fit to rows X and labels y."""
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    @available_if(lambda estimator: estimator._steps())
+    def partial_fit(self, X, y, sample_weight=None, classes=None) -> "MLPClassifier":
+        """Make one pass over more rows."""
+        known = hasattr(self, "classes_")
+        if classes is None and not known:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is not None:
+            classes = unique_labels(classes)
+            if known and not np.array_equal(self.classes_, classes):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                    f"{self.classes_!r}"
+                )
+            if not known:
+                labels = y if type_of_target(y).startswith("multilabel") else classes
+                self._label_binarizer = LabelBinarizer().fit(labels)
+                self.classes_ = classes
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    # Prediction
+
+    def predict(self, X):
+        """Return the labels."""
+        outputs = self._outputs(X)
+        if outputs.shape[1] == 1:
+            outputs = outputs.ravel()
+        return self._label_binarizer.inverse_transform(outputs)
+
+    @available_if(lambda estimator: estimator._is_probable())
+    def predict_proba(self, X):
+        """Return the probabilities of :attr:`classes_`, in their order."""
+        outputs = self._outputs(X)
+        if self._label_binarizer.y_type_ != "multiclass":  # nothing is certain, nor its logarithm 0
+            small = np.finfo(outputs.dtype)
+            outputs = np.clip(outputs, small.tiny, 1 - small.epsneg)
+        return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+    @available_if(lambda estimator: estimator._is_probable())
+    def predict_log_proba(self, X):
+        """Return ``log(predict_proba(X))``."""
+        return np.log(self.predict_proba(X))
+
+    def _changes_outputs(self) -> bool:
+        return not self._is_probable()
+
+    def _is_probable(self) -> bool:
+        return isinstance(self.loss, str) and self.loss == "log_loss"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
