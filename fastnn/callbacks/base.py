@@ -36,6 +36,14 @@ class Callback:
     def on_train_begin(self, network: Any) -> None:
         """Before the first epoch."""
 
+    def epochs_at_once(self) -> float:
+        """Return how many epochs may pass before it is told of them, one by one.
+
+        More save time where epochs are short.  The losses then have the penalties on the weights
+        after the last of them.  With metrics or validation data, it is always one.
+        """
+        return 1
+
     def on_progress(self, epoch: int, rows_done: int, rows_total: int, loss: float) -> None:
         """Now and then during an epoch; `loss` is the mean so far, or NaN if not yet known."""
 
@@ -93,6 +101,9 @@ class CallbackList(Callback):
         elif isinstance(callbacks, Callback | str) or not isinstance(callbacks, Iterable):
             callbacks = [callbacks]
         self.callbacks = [_as_callback(callback) for callback in callbacks]
+
+    def epochs_at_once(self) -> float:
+        return min((callback.epochs_at_once() for callback in self.callbacks), default=1)
 
     def check(self, names: Collection[str]) -> None:
         for callback in self.callbacks:

@@ -40,6 +40,9 @@ class History(Callback):
         self.seconds: list[float] = []
         self.rows: list[int] = []
 
+    def epochs_at_once(self) -> float:
+        return math.inf
+
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         before = len(self.epoch)
         self.epoch.append(epoch)

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -29,9 +30,7 @@ _NOT_FINITE = (
 class Rows:
     """Rows to train on or to validate on, as an estimator's networks see them."""
 
-    def __init__(
-        self, x: np.ndarray, y: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
-    ):
+    def __init__(self, x: np.ndarray, y: np.ndarray, truth: np.ndarray, weight: np.ndarray | None):
         self.x, self.y, self.truth, self.weight = x, y, truth, weight
         """`y` is what the networks learn, `truth` what the caller gave."""
 
@@ -46,6 +45,9 @@ class Rows:
 
 class BaseMLP(observers.Support, BaseEstimator):
     """Base of the estimators."""
+
+    _others: Sequence[Progress] = ()
+    """What has been noted of all members but the first."""
 
     def _keep(self, given: dict[str, Any]) -> None:
         """Keep the constructor's arguments as they came."""
@@ -161,21 +163,17 @@ class BaseMLP(observers.Support, BaseEstimator):
         """Return the networks to train, and what has been noted of them."""
         if not first:
             self._settle(x.dtype)
-            noted = Progress(
-                self.t_,
-                self.loss_curve_,
-                self.best_loss_,
-                getattr(self, "validation_scores_", None),
-                getattr(self, "best_validation_score_", None),
-                self._no_improvement_count,
-            )
-            return self.networks_, [noted, *getattr(self, "_others", [])]
+            noted = Progress(self.early_stopping)
+            noted.no_improvement = getattr(self, "_no_improvement_count", 0)
+            for name in vars(noted):
+                if getattr(self, f"{name}_", None) is not None:
+                    setattr(noted, name, getattr(self, f"{name}_"))
+            return self.networks_, [noted, *self._others]
         loss, n_outputs = self._loss()
         size = x.shape[1], n_outputs, x.dtype
         members = range(self.n_members)
         networks = [building.network(self, loss, *size, rng) for _ in members]
-        start = (np.inf, None, None) if not self.early_stopping else (None, [], -np.inf)
-        return networks, [Progress(0, [], *copy.copy(start)) for _ in members]
+        return networks, [Progress(self.early_stopping) for _ in members]
 
     def _settle(self, dtype: Any = np.float64) -> None:
         """Put weights that the caller has set into the network, and make it if there is none."""
@@ -185,7 +183,7 @@ class BaseMLP(observers.Support, BaseEstimator):
             self.networks_ = [building.network(self, loss, *size, rng)]
         self._sync()
 
-    def _rules(self, incremental: bool) -> Rules:
+    def _rules(self) -> Rules:
         return Rules(
             tol=self.tol,
             patience=self.n_iter_no_change,
@@ -194,7 +192,6 @@ class BaseMLP(observers.Support, BaseEstimator):
             rate=building.rate_rule(self),
             rate_init=self.learning_rate_init,
             power_t=self.power_t,
-            once=incremental,
         )
 
     def _train(
@@ -213,7 +210,7 @@ class BaseMLP(observers.Support, BaseEstimator):
             if not (incremental and hasattr(self, "_optimizer")):
                 building.begin_anew(network, building.optimizer(self))
         searches = isinstance(networks[0].optimizer, Minimizer)
-        rules, epochs = self._rules(incremental), 1 if incremental or searches else self.max_iter
+        rules, epochs = self._rules(), 1 if incremental or searches else self.max_iter
         score = None
         if held is not None:
             score = lambda network: self._score_of(network.predict(held.x), held)  # noqa: E731
@@ -361,6 +358,9 @@ class BaseMLP(observers.Support, BaseEstimator):
                 "stochastic."
             )
         return True
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

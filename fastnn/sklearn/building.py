@@ -124,7 +124,7 @@ def network(
         layers,
         loss=loss,
         bias_regularizer=estimator.bias_regularizer,
-        seed=int(rng.randint(np.iinfo(np.int32).max)),
+        seed=int(rng.randint(2**32, dtype=np.int64)),
         dtype=dtype,
         n_threads=estimator.n_threads,
         metrics=estimator.metrics,

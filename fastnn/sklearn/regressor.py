@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
@@ -60,8 +61,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_iter_no_change : int or inf
     max_fun : int
     target_transform : {"standardize", "log", "quantile"} or transformer or None
-        Train on transformed targets, and transform predictions back.  `loss_` is then that of
-        transformed targets.
+        Train on transformed targets, and transform predictions back.  "log" also standardizes.
+        `loss_` is then that of transformed targets.
     quantiles : sequence of float or None
         Train these quantiles at once, by the pinball loss; see :meth:`predict_quantiles`.
         `predict` returns the middle one.
@@ -108,6 +109,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _y_numeric = True
+    _transformer: Any = None
+    _bins: Any = None
 
     def __init__(
         self,
@@ -191,7 +194,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if given == "standardize":
             return StandardScaler()
         if given == "log":
-            return FunctionTransformer(_log, np.exp, check_inverse=False)
+            logarithm = FunctionTransformer(_log, np.exp, check_inverse=False)
+            return make_pipeline(logarithm, StandardScaler())
         if given == "quantile":
             return QuantileTransformer(
                 n_quantiles=min(1000, n_rows), output_distribution="normal", random_state=0
@@ -302,7 +306,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         outputs = self._outputs(X)
         if self._bins is not None:
             if quantiles is None:
-                raise ValueError("quantiles is None, wanted numbers from 0 to 1, such as [0.1, 0.9]")
+                raise ValueError(
+                    "quantiles is None, wanted numbers from 0 to 1, such as [0.1, 0.9]"
+                )
             found = [self._bins.quantile(outputs, q) for q in sorted(np.atleast_1d(quantiles))]
             return self._back(np.stack(found, axis=1)[:, :, None])[:, :, 0]
         trained = sorted(np.atleast_1d(self.quantiles))

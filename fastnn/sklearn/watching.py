@@ -1,7 +1,7 @@
 """What scikit-learn's MLP does after every epoch: note the loss, and stop when nothing improves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,17 @@ from fastnn.callbacks import Callback
 from fastnn.network import Network
 
 
-@dataclass
 class Progress:
     """What has been noted so far, also over several fits of a warm start."""
 
-    t: int = 0
-    """Rows seen."""
-    loss_curve: list[float] = field(default_factory=list)
-    best_loss: float | None = np.inf
-    validation_scores: list[float] | None = None
-    best_validation_score: float | None = None
-    no_improvement: int = 0
+    def __init__(self, by_score: bool):
+        self.t = 0
+        """Rows seen."""
+        self.loss_curve: list[float] = []
+        self.no_improvement = 0
+        self.best_loss = None if by_score else np.inf
+        self.validation_scores: list[float] | None = [] if by_score else None
+        self.best_validation_score = -np.inf if by_score else None
 
 
 @dataclass
@@ -36,8 +36,6 @@ class Rules:
     """"constant", "invscaling", "adaptive", or "" if the optimizer knows itself."""
     rate_init: float
     power_t: float
-    once: bool
-    """Whether this is `partial_fit`, whose only epoch stops nothing."""
 
 
 class Watch(Callback):
@@ -70,8 +68,23 @@ class Watch(Callback):
         self.score, self.as_loss, self.tell = score, as_loss, tell
         self.n_iter, self.stopped = 0, False
         self.best: list[np.ndarray] | None = None
+        self.at_once = not (rules.stops_by_score or score or tell or rules.rate == "invscaling")
+        self.penalty = 0.0
+
+    def epochs_at_once(self) -> float:
+        """Return how many epochs cannot stop the fit.
+
+        Their losses have the penalty after the last of them, which must be small beside `tol`.
+        """
+        if self.at_once:
+            before, self.penalty = self.penalty, self.network.model.penalty()
+            self.at_once = abs(self.penalty - before) <= self.rules.tol / 10
+        if not self.at_once:
+            return 1
+        return self.rules.patience + 1 - self.progress.no_improvement
 
     def on_train_begin(self, network: Any) -> None:
+        self.penalty = network.model.penalty()
         if self.rules.stops_by_score:
             self.best = network.get_weights()
 

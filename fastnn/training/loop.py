@@ -54,7 +54,7 @@ class _Run:
         self.logs: dict[str, float] = {}
         # If nobody needs to know in between, all epochs are one run of the compiled code.
         penalized = any(each.regularizer for each in model.all_parameters())
-        self.by_epoch = bool(watched or plan.validation or model.metrics or penalized)
+        self.each = bool(plan.validation or model.metrics or (penalized and not watched))
         self.identity: tuple[Any, ...] = ()
         self.settings: tuple[Any, ...] = ()
         self.starts: list[Start] = []
@@ -94,6 +94,13 @@ class _Run:
         epochs = self.model.epochs - self.starts[-1].epoch
         return epochs * len(self.plan.data.x) >= _ROWS
 
+    def ahead(self) -> int:
+        """Return how many epochs to train until the next are told of."""
+        left = min(self.plan.epochs - self.done, _TOGETHER)
+        if self.each or not self.watched:
+            return 1 if self.each else left
+        return int(min(self.hooks.epochs_at_once(), left))
+
     def some_epochs(self) -> None:
         """Train for one epoch, or for all remaining ones, and tell the hooks."""
         self.lower()
@@ -110,7 +117,7 @@ class _Run:
                     model.all_parameters(),
                     model.penalty,
                     n_rows=len(plan.data.x),
-                    epochs=1 if self.by_epoch else min(plan.epochs - self.done, _TOGETHER),
+                    epochs=self.ahead(),
                     first_epoch=model.epochs,
                     backend=model.backend,
                     watch=self.watch if self.watched else None,
