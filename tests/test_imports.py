@@ -13,7 +13,7 @@ import fastnn
 PACKAGE = Path(fastnn.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 RUNTIME = {"numpy", "numba", "llvmlite", "fastnn"}
-OPTIONAL = {"fastnn.tables": {"polars"}}
+OPTIONAL = {"fastnn.tables": {"polars"}, "fastnn.sklearn": {"sklearn"}}
 """Packages that stand for an extra and may import it; importing fastnn does not import them."""
 
 FLOORS = (
@@ -24,6 +24,7 @@ FLOORS = (
     ("training", "files"),
     ("network",),
     ("comparison", "many", "pretraining", "diagnosis", "warmup"),
+    ("sklearn",),
     ("__init__",),
     ("cli", "__main__"),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn.inputs import checks
 from fastnn.many import FitManyError, fit_many
@@ -46,13 +46,17 @@ class Rows:
 class BaseMLP(observers.Support, BaseEstimator):
     """Base of the estimators."""
 
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    networks_: list[Network]
     _others: Sequence[Progress] = ()
     """What has been noted of all members but the first."""
 
     def _keep(self, given: dict[str, Any]) -> None:
         """Keep the constructor's arguments as they came."""
         kept = {name: value for name, value in given.items() if name not in ("self", "__class__")}
-        vars(self).update(kept)
+        for name, value in kept.items():
+            setattr(self, name, value)
 
     # What subclasses say
 
@@ -102,7 +106,7 @@ class BaseMLP(observers.Support, BaseEstimator):
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = self._validated(X, y, first)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
+            sample_weight = checks.as_sample_weight(sample_weight, X.shape[0])
         encoded = self._encode(y, first and not incremental)
         rows = Rows(_dense(X), *encoded, self._weights(y, sample_weight, incremental))
         held = self._held(*validation)
@@ -138,7 +142,7 @@ class BaseMLP(observers.Support, BaseEstimator):
             raise ValueError("X_val and y_val are wanted together")
         X, y = self._validated(X, y, False)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
+            sample_weight = checks.as_sample_weight(sample_weight, X.shape[0])
         return Rows(_dense(X), *self._encode(y, False), sample_weight)
 
     def _split(self, rows: Rows, rng: Any) -> tuple[Rows, Rows]:
@@ -162,7 +166,7 @@ class BaseMLP(observers.Support, BaseEstimator):
     def _networks(self, x: np.ndarray, rng: Any, first: bool) -> tuple[list, list[Progress]]:
         """Return the networks to train, and what has been noted of them."""
         if not first:
-            self._settle(x.dtype)
+            self.settle(x.dtype)
             noted = Progress(self.early_stopping)
             noted.no_improvement = getattr(self, "_no_improvement_count", 0)
             for name in vars(noted):
@@ -175,7 +179,7 @@ class BaseMLP(observers.Support, BaseEstimator):
         networks = [building.network(self, loss, *size, rng) for _ in members]
         return networks, [Progress(self.early_stopping) for _ in members]
 
-    def _settle(self, dtype: Any = np.float64) -> None:
+    def settle(self, dtype: Any = np.float64) -> None:
         """Put weights that the caller has set into the network, and make it if there is none."""
         if not hasattr(self, "networks_"):
             (loss, n_outputs), rng = self._loss(), check_random_state(0)
@@ -346,18 +350,9 @@ class BaseMLP(observers.Support, BaseEstimator):
         check_is_fitted(self)
         dtypes = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtypes, reset=False)
-        self._settle(X.dtype)
+        self.settle(X.dtype)
         found = [network.predict(_dense(X)) for network in self.networks_]
         return found[0] if len(found) == 1 else np.mean(found, axis=0)
-
-    def _steps(self) -> bool:
-        """Whether the solver can go on with more rows: those that need all cannot."""
-        if building.optimizer(self).full_batch:
-            raise AttributeError(
-                f"partial_fit is only available for stochastic optimizers. {self.solver} is not "
-                "stochastic."
-            )
-        return True
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")
@@ -366,6 +361,16 @@ class BaseMLP(observers.Support, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def steps(estimator: BaseMLP) -> bool:
+    """Return whether the solver can go on with more rows, or raise: those that need all cannot."""
+    if building.optimizer(estimator).full_batch:
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not "
+            "stochastic."
+        )
+    return True
 
 
 def _dense(X: Any) -> np.ndarray:

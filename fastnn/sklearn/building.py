@@ -47,7 +47,8 @@ def hidden(estimator: Any) -> list[Layer]:
     """Return new hidden layers."""
     if estimator.layers is not None:
         return copy.deepcopy(list(estimator.layers))
-    widths, layers = sizes(estimator), []
+    widths = sizes(estimator)
+    layers: list[Layer] = []
     functions = _for_each(estimator.activation, len(widths), "activation")
     dropped = _for_each(estimator.dropout, len(widths), "dropout")
     for units, function, share in zip(widths, functions, dropped, strict=True):

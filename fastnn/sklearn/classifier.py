@@ -12,16 +12,42 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastnn import losses
 from fastnn.sklearn import observers
-from fastnn.sklearn.base import BaseMLP, Rows
+from fastnn.sklearn.base import BaseMLP, Rows, steps
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multi-layer perceptron classifier.
+    """Multi-layer perceptron classifier: scikit-learn's, faster and with more to choose.
+
+    Labels may be of two classes or more, strings too, or an indicator matrix (n, n_labels) of
+    several at once.  Parameters, attributes and methods up to `max_fun` are those of
+    :class:`sklearn.neural_network.MLPClassifier`, with the same meaning and the same starting
+    weights; :class:`MLPRegressor` says what differs, and documents those that both have.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int
-    activation : {"relu", "logistic", "tanh", "identity"}, any of fastnn's, or a list by layer
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, \
+    learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, \
+    momentum, nesterovs_momentum, beta_1, beta_2, epsilon, n_iter_no_change, max_fun, layers, \
+    dropout, batch_normalization, kernel_regularizer, bias_regularizer, kernel_constraint, \
+    metrics, callbacks, n_members, n_threads, dtype
+        As in :class:`MLPRegressor`.
+    early_stopping : bool
+        Stop by the accuracy on held-out rows, and keep the best weights.
+    validation_fraction : float
+    loss : "log_loss" or str or Loss
+        "log_loss" is the softmax cross-entropy, or the logistic loss for two classes or several
+        labels.  With others of :mod:`fastnn.losses`, such as "multiclass_hinge", there is no
+        `predict_proba`.
+    class_weight : dict or "balanced" or None
+        Factors of the rows' weights by label, as everywhere in scikit-learn.
+
+    Attributes
+    ----------
+    classes_ : array, (n_classes,)
+    coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_, \
+    best_validation_score_, n_iter_, t_, n_layers_, n_outputs_, out_activation_, \
+    n_features_in_, feature_names_in_, networks_, histories_
+        As in :class:`MLPRegressor`.
 
     Examples
     --------
@@ -129,6 +155,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return losses.get("softmax_cross_entropy" if multiclass else "logistic"), n_outputs
         return losses.get(self.loss), n_outputs
 
+    # Decisions
+
     def _decide(self, outputs: np.ndarray) -> np.ndarray:
         """Return targets as :meth:`_encode` gives them, from a network's outputs."""
         if self._label_binarizer.y_type_ == "multiclass":
@@ -147,12 +175,36 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
     ) -> "MLPClassifier":
-        """Fit to rows X and labels y."""
+        """Fit to rows and their labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, (n, n_features)
+        y : array-like, (n,) or (n, n_labels)
+        sample_weight : array-like, (n,), optional
+        X_val, y_val, sample_weight_val : optional
+            Rows to score after each epoch, in place of a share of X if `early_stopping`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad input, and if training diverges.
+        """
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
-    @available_if(lambda estimator: estimator._steps())
+    @available_if(steps)
     def partial_fit(self, X, y, sample_weight=None, classes=None) -> "MLPClassifier":
-        """Make one pass over more rows."""
+        """Make one pass over more rows; parameters are those of :meth:`fit`.
+
+        Parameters
+        ----------
+        classes : array-like, (n_classes,)
+            All labels there will ever be: needed in the first call only.
+        """
         known = hasattr(self, "classes_")
         if classes is None and not known:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -178,7 +230,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             outputs = outputs.ravel()
         return self._label_binarizer.inverse_transform(outputs)
 
-    @available_if(lambda estimator: estimator._is_probable())
+    @available_if(lambda estimator: estimator.probabilistic)
     def predict_proba(self, X):
         """Return the probabilities of :attr:`classes_`, in their order."""
         outputs = self._outputs(X)
@@ -187,15 +239,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             outputs = np.clip(outputs, small.tiny, 1 - small.epsneg)
         return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
-    @available_if(lambda estimator: estimator._is_probable())
+    @available_if(lambda estimator: estimator.probabilistic)
     def predict_log_proba(self, X):
         """Return ``log(predict_proba(X))``."""
         return np.log(self.predict_proba(X))
 
-    def _changes_outputs(self) -> bool:
-        return not self._is_probable()
-
-    def _is_probable(self) -> bool:
+    @property
+    def probabilistic(self) -> bool:
+        """Whether the loss makes outputs probabilities."""
         return isinstance(self.loss, str) and self.loss == "log_loss"
 
     def __sklearn_tags__(self):

@@ -51,7 +51,8 @@ def from_sklearn(model: Any) -> MLPClassifier | MLPRegressor:
             check_is_fitted(model)
             made = ours(**model.get_params())
             _copy(model, made)
-            made._n_targets = model.n_outputs_
+            if ours is MLPRegressor:
+                made.n_targets_ = model.n_outputs_
             return made
     raise TypeError(
         f"model is a {type(model).__name__}, wanted scikit-learn's MLPClassifier or MLPRegressor"
@@ -81,7 +82,7 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
             "MLPRegressor"
         )
     check_is_fitted(estimator)
-    estimator._settle()
+    estimator.settle()
     (network, *more) = estimator.networks_
     reason = None
     functions = [layer.activation.name for layer in network.layers[:-1] if isinstance(layer, Dense)]
@@ -92,7 +93,7 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
         reason = "it has layers that are not dense"
     elif function not in _ACTIVATIONS or len(set(functions)) > 1 or estimator.layers is not None:
         reason = "its hidden layers do not all have one of " + ", ".join(_ACTIVATIONS)
-    elif estimator._changes_outputs():
+    elif _changes_outputs(estimator):
         reason = "its predictions are not its network's outputs"
     if reason:
         raise ValueError(f"estimator cannot become scikit-learn's: {reason}")
@@ -102,6 +103,13 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
     made = wanted(**settings)
     _copy(estimator, made)
     return made
+
+
+def _changes_outputs(estimator: MLPClassifier | MLPRegressor) -> bool:
+    if isinstance(estimator, MLPClassifier):
+        return not estimator.probabilistic
+    given = estimator.quantiles, estimator.n_bins, estimator.target_transform
+    return any(each is not None for each in given) or estimator.networks_[0].loss.outputs > 1
 
 
 def _copy(source: Any, made: Any) -> None:

@@ -10,7 +10,7 @@ except ImportError:
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """There are none."""
 
-    def with_callbacks(method):  # type: ignore[no-redef]
+    def with_callbacks(method):
         return method
 
 

@@ -13,7 +13,7 @@ from fastnn import losses
 from fastnn.network import Network
 from fastnn.preprocessing import BinnedTarget
 from fastnn.sklearn import observers
-from fastnn.sklearn.base import BaseMLP, Rows
+from fastnn.sklearn.base import BaseMLP, Rows, steps
 
 _LOSSES = {"squared_error": "half_mse"}
 """fastnn's names of scikit-learn's losses, where they differ."""
@@ -89,6 +89,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     coefs_, intercepts_ : list of array
         Weights of the first member.  They are the network's own: what you change counts.
+    n_targets_ : int
     loss_, loss_curve_, best_loss_, validation_scores_, best_validation_score_, n_iter_, t_, \
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
         As in scikit-learn, for the first member.
@@ -174,16 +175,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         truth = y[:, None] if y.ndim == 1 else y
-        if reset or not hasattr(self, "_n_targets"):
-            self._n_targets = truth.shape[1]
+        if reset or not hasattr(self, "n_targets_"):
+            self.n_targets_ = truth.shape[1]
             self._transformer = self._new_transformer(len(truth))
             if self._transformer is not None:
                 self._transformer.fit(truth)
             self._bins = None
             if self.n_bins is not None:
                 self._bins = BinnedTarget(self.n_bins).fit(self._there(truth))
-        elif truth.shape[1] != self._n_targets:
-            raise ValueError(f"y has {truth.shape[1]} targets, wanted {self._n_targets} as before")
+        elif truth.shape[1] != self.n_targets_:
+            raise ValueError(f"y has {truth.shape[1]} targets, wanted {self.n_targets_} as before")
         there = self._there(truth)
         return (there if self._bins is None else self._bins.transform(there)), truth
 
@@ -213,7 +214,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Return what the network predicts, (n, ...), as targets."""
         if self._transformer is None:
             return y
-        flat = y.reshape(-1, self._n_targets)
+        flat = y.reshape(-1, self.n_targets_)
         return np.asarray(self._transformer.inverse_transform(flat)).reshape(y.shape)
 
     def _loss(self) -> tuple[Any, int]:
@@ -222,23 +223,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         found = losses.get(_LOSSES.get(self.loss, self.loss) if _is_str(self.loss) else self.loss)
         if self.quantiles is not None:
             found = losses.Quantile(self.quantiles)
-        return found, self._n_targets * found.outputs
-
-    def _changes_outputs(self) -> bool:
-        given = self.quantiles, self.n_bins, self.target_transform
-        return any(each is not None for each in given) or self.networks_[0].loss.outputs > 1
+        return found, self.n_targets_ * found.outputs
 
     def _reported(self, network: Network, loss: float) -> float:
-        if self._n_targets == 1 or not _equals(self.loss, "squared_error"):
+        if self.n_targets_ == 1 or not _equals(self.loss, "squared_error"):
             return loss
         penalty = network.model.penalty()
-        return (loss - penalty) / self._n_targets + penalty
+        return (loss - penalty) / self.n_targets_ + penalty
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return predictions, (n, n_targets), from a network's outputs."""
         if self._bins is not None:
             return self._back(self._bins.mean(outputs)[:, None])
-        blocks = outputs.reshape(len(outputs), -1, self._n_targets)
+        blocks = outputs.reshape(len(outputs), -1, self.n_targets_)
         middle = 0
         if self.quantiles is not None:
             middle = int(np.argmin(np.abs(np.asarray(self.quantiles, float) - 0.5)))
@@ -276,7 +273,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
-    @available_if(lambda estimator: estimator._steps())
+    @available_if(steps)
     def partial_fit(self, X, y, sample_weight=None) -> "MLPRegressor":
         """Make one pass over more rows; parameters are those of :meth:`fit`."""
         return self._fit(X, y, sample_weight, incremental=True)
@@ -309,14 +306,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 raise ValueError(
                     "quantiles is None, wanted numbers from 0 to 1, such as [0.1, 0.9]"
                 )
-            found = [self._bins.quantile(outputs, q) for q in sorted(np.atleast_1d(quantiles))]
-            return self._back(np.stack(found, axis=1)[:, :, None])[:, :, 0]
+            binned = [self._bins.quantile(outputs, q) for q in sorted(np.atleast_1d(quantiles))]
+            return self._back(np.stack(binned, axis=1)[:, :, None])[:, :, 0]
         trained = sorted(np.atleast_1d(self.quantiles))
         if quantiles is not None and list(np.atleast_1d(quantiles)) != trained:
             raise ValueError(f"quantiles is {quantiles}, but those trained are {trained}")
-        blocks = np.sort(outputs.reshape(len(outputs), -1, self._n_targets), axis=1)
+        blocks = np.sort(outputs.reshape(len(outputs), -1, self.n_targets_), axis=1)
         found = self._back(blocks)
-        return found[:, :, 0] if self._n_targets == 1 else found
+        return found[:, :, 0] if self.n_targets_ == 1 else found
 
     @available_if(lambda estimator: estimator._is_distribution("predict_interval"))
     def predict_interval(self, X, coverage=0.8) -> np.ndarray:
