@@ -5,7 +5,7 @@ import datetime
 import json
 import sys
 
-from bench import extras, growth, memory, scaling, startup, tables
+from bench import estimators, extras, growth, memory, scaling, startup, tables
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
@@ -13,7 +13,7 @@ from bench.workloads import WORKS
 
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
-    "startup", "memory", "growth", "scaling"
+    "startup", "memory", "growth", "scaling", "estimators"
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -28,6 +28,7 @@ README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
 SCALING = ROOT / "docs" / "scaling.md"
+ESTIMATORS = ROOT / "docs" / "scikit-learn.md"
 
 
 def parse(argv):
@@ -257,6 +258,16 @@ def run_scaling(arguments, common, results) -> None:
         print(tables.plain(tables.scaling_cells(entry, place)), flush=True)
 
 
+def run_estimators(arguments, threads, results) -> None:
+    rounds = 2 if arguments.quick else estimators.SEEDS
+    rows = []
+    for count in threads:
+        rows += in_process("bench.estimators", count, rounds=rounds)
+    results["estimators"] = {"date": today(), "rounds": rounds, "rows": rows}
+    print("\nestimators: seconds of a whole fit")
+    print(tables.plain(tables.estimator_cells(results["estimators"])), flush=True)
+
+
 def today() -> str:
     return datetime.date.today().isoformat()
 
@@ -271,6 +282,10 @@ def write_readme(results) -> None:
         text = SCALING.read_text(encoding="utf-8")
         block = tables.scaling_block(entry)
         SCALING.write_text(tables.between_markers(text, block), encoding="utf-8")
+    if entry := results.get("estimators"):
+        text = ESTIMATORS.read_text(encoding="utf-8")
+        block = tables.estimator_block(entry, results["machine"])
+        ESTIMATORS.write_text(tables.between_markers(text, block), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)
     if results.get("growth"):
@@ -299,6 +314,7 @@ def main(argv=None) -> int:
         "memory": lambda: run_memory(arguments, results),
         "growth": lambda: run_growth(arguments, threads, common, results),
         "scaling": lambda: run_scaling(arguments, common, results),
+        "estimators": lambda: run_estimators(arguments, threads, results),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     for section, run in runs.items():

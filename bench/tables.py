@@ -363,6 +363,39 @@ def machine_line(machine) -> str:
     return f"{machine['cpu']}, {machine['simd']}, {cores}, {machine['system']}; {versions}."
 
 
+def estimator_cells(entry) -> list[list[str]]:
+    """Return the header and a row for each data set, setting and number of threads."""
+    cells = [
+        ["data", "setting", "threads", "fastnn, s", "scikit-learn, s", "ratio",
+         "epochs", "their epochs", "score", "their score"]
+    ]  # fmt: skip
+    for row in entry["rows"]:
+        ours, theirs = row["fastnn"], row["sklearn"]
+        cells.append(
+            [
+                row["set"],
+                row["setting"],
+                str(row["threads"]),
+                digits(ours["seconds"]),
+                digits(theirs["seconds"]),
+                f"{theirs['seconds'] / ours['seconds']:.1f}",
+                f"{ours['iterations']:.0f}",
+                f"{theirs['iterations']:.0f}",
+                f"{ours['score']:.3f}",
+                f"{theirs['score']:.3f}",
+            ]
+        )
+    return cells
+
+
+def estimator_block(entry, machine) -> str:
+    """Return the generated part of docs/scikit-learn.md."""
+    return (
+        f"Medians over {entry['rounds']} seeds, {entry['date']}, on {machine_line(machine)}\n\n"
+        f"{markdown(estimator_cells(entry))}"
+    )
+
+
 def render(results) -> str:
     """Return the README's generated part, in Markdown, from the stored results alone."""
     parts = []
