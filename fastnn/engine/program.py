@@ -65,6 +65,8 @@ class Program:
         """How many threads actually run it; the results do not depend on this."""
         self.on_trial = False
         """Whether a long run should first try how many threads are fastest."""
+        self.brief = False
+        """Whether a run takes so little time that one thread had better not begin another."""
         self.random = False
         """Whether a step draws random numbers, other ones in every update."""
         self.loss = self.thread_numbers(2)

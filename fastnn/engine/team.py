@@ -209,8 +209,9 @@ class _Run:
             clocks[:, field] = clocks[0, field]
         clocks[:, Clock.N_THREADS], clocks[:, Clock.BATCHES] = n_threads, batches
         self.shared[Shared.ARRIVED] = 0
-        # A single batch is not worth a thread that Ctrl-C could interrupt.
-        if self.apart or self.backend == "numpy" or (self.brief and n_threads == 1):
+        # Some milliseconds are not worth a thread that Ctrl-C could interrupt.
+        brief = self.brief or self.program.brief
+        if self.apart or self.backend == "numpy" or (brief and n_threads == 1):
             self.work(0)
         else:
             threads.run_threads(self.work, n_threads, self.leave, self.look)

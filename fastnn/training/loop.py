@@ -19,6 +19,10 @@ from fastnn.training.recovery import Start, go_back, not_finite
 
 _ROWS = 1000
 """Training on so many rows takes much longer than looking at all weights and copying them."""
+_BRIEF = 1e7
+"""So many operations take some milliseconds at most, also where they are not products."""
+_REST = 1000
+"""Operations of a row outside products, as a network may have none."""
 _TOGETHER = 10_000
 """Epochs of one run of the compiled code, which keeps their losses."""
 _ADVICE = (
@@ -109,6 +113,8 @@ class _Run:
         self.program.updates = model.updates  # a callback may have made some
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program)]
+        epochs, flops = self.ahead(), 3 * model.flops() + _REST
+        self.program.brief = epochs * len(plan.data.x) * flops < _BRIEF
         problem = spoilt = None
         with uninterrupted():  # what is trained and what is counted belong together
             try:
@@ -117,7 +123,7 @@ class _Run:
                     model.all_parameters(),
                     model.penalty,
                     n_rows=len(plan.data.x),
-                    epochs=self.ahead(),
+                    epochs=epochs,
                     first_epoch=model.epochs,
                     backend=model.backend,
                     watch=self.watch if self.watched else None,
