@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+NEEDS = {"estimators": ["sklearn"], "pruned_search": ["sklearn", "optuna"]}
 EXAMPLES = sorted(p for p in (ROOT / "examples").glob("*.py") if p.name != "pictures.py")
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=[script.stem for script in EXAMPLES])
 def test_example_runs(script, tmp_path):
+    for name in NEEDS.get(script.stem, ()):
+        pytest.importorskip(name)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path), "--quick"],
