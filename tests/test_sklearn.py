@@ -272,6 +272,42 @@ def test_a_search_over_frames_of_mixed_columns():
         alone.predict(frame[list("dcba")])
 
 
+def test_meta_estimators_and_inspection():
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import StackingRegressor
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.feature_selection import SequentialFeatureSelector
+    from sklearn.inspection import permutation_importance
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import HalvingRandomSearchCV, cross_val_predict
+
+    X, y = IRIS
+    classifier = MLPClassifier(**QUICK, learning_rate_init=0.03)
+    assert CalibratedClassifierCV(classifier, cv=3).fit(X, y).score(X, y) > 0.85
+    halving = HalvingRandomSearchCV(
+        classifier, {"alpha": np.logspace(-3, 0, 50)}, resource="max_iter", max_resources=20, cv=2,
+        random_state=0,
+    )  # fmt: skip
+    assert halving.fit(X, y).best_params_["max_iter"] <= 20
+    assert cross_val_predict(classifier, X, y, method="predict_log_proba").shape == (150, 3)
+    found = permutation_importance(classifier.fit(X, y), X, y, n_repeats=3, random_state=0)
+    assert found.importances_mean.argmax() in (2, 3)
+    selector = SequentialFeatureSelector(classifier, n_features_to_select=1, cv=2).fit(X, y)
+    assert selector.get_support().argmax() in (2, 3)
+    regressor = MLPRegressor(**QUICK, target_transform="standardize")
+    stack = StackingRegressor([("mlp", regressor)], RidgeCV(), cv=3)
+    assert _score(stack) > 0.3
+
+
+def test_skops_stores_an_estimator():
+    io = pytest.importorskip("skops.io")
+    X, y = IRIS
+    classifier = MLPClassifier(**QUICK).fit(X, y)
+    data = io.dumps(classifier)
+    again = io.loads(data, trusted=io.get_untrusted_types(data=data))
+    np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+
+
 def test_scikit_learns_callbacks_hear_of_every_epoch():
     callback = pytest.importorskip("sklearn.callback")
 
