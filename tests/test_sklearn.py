@@ -294,7 +294,7 @@ def test_meta_estimators_and_inspection():
     assert found.importances_mean.argmax() in (2, 3)
     selector = SequentialFeatureSelector(classifier, n_features_to_select=1, cv=2).fit(X, y)
     assert selector.get_support().argmax() in (2, 3)
-    regressor = MLPRegressor(**QUICK, target_transform="standardize")
+    regressor = MLPRegressor(**QUICK, target_transform="standardize", learning_rate_init=0.03)
     stack = StackingRegressor([("mlp", regressor)], RidgeCV(), cv=3)
     assert _score(stack) > 0.3
 

@@ -103,7 +103,7 @@ class _Run:
         left = min(self.plan.epochs - self.done, _TOGETHER)
         if self.each or not self.watched:
             return 1 if self.each else left
-        return int(min(self.hooks.epochs_at_once(), left))
+        return max(1, int(min(self.hooks.epochs_at_once(), left)))
 
     def some_epochs(self) -> None:
         """Train for one epoch, or for all remaining ones, and tell the hooks."""
