@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 LIMIT = 240
 END = ""
@@ -74,6 +76,7 @@ sys.exit(pytest.main(["-n", "0", "-q", "-p", "no:cacheprovider", "-k", picked, *
 """
 
 
+@pytest.mark.long
 def test_adding_an_activation_touches_four_files(tmp_path):
     for folder in ("fastnn", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder)

@@ -23,6 +23,7 @@ def run(*arguments, status=0, program=("-m", "pytest", "-p", "no:cacheprovider")
     return done.stdout
 
 
+@pytest.mark.long
 def test_a_kernel_is_timed_beside_its_twin_and_compared_with_an_earlier_run(tmp_path):
     chosen = ("bench", "-k", "identity_forward", f"--benchmark-storage={tmp_path}")
     saved = run(*chosen, "--benchmark-save=before", "-n", "2")
@@ -35,6 +36,7 @@ def test_a_kernel_is_timed_beside_its_twin_and_compared_with_an_earlier_run(tmp_
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_selection_is_run_unless_all_are_asked_for():
     chosen = ("bench/test_training.py", "--collect-only", "-q")
     every = len(WORKS) * len(PEERS)
@@ -42,6 +44,7 @@ def test_a_selection_is_run_unless_all_are_asked_for():
     assert f"\n{every} tests collected" in run(*chosen, "--all")
 
 
+@pytest.mark.long
 def test_a_benchmark_that_is_named_runs():
     name = "bench/test_kernels.py::test_kernel[identity_forward-L1-float32-compiled]"
     assert "1 passed" in run(name)

@@ -342,6 +342,7 @@ def _swapped(prediction, target, d):
     d[:] = target - prediction
 
 
+@pytest.mark.long
 def test_a_wrong_kernel_of_one_s_own():
     x, y = _regression(0)
     network = _network(0, loss=losses.Custom(_square, _swapped))

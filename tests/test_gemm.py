@@ -82,6 +82,7 @@ for name in ("matmul_nn", "matmul_tn", "matmul_nt", "matmul_tn_add", "dense_forw
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("widths", "mr", "dtype"), [((1,), 5, "float64"), ((3, 1), 6, "float32")])
 def test_tiles_may_have_any_widths(widths, mr, dtype, tmp_path, monkeypatch):
     # Everything reads the table when it is imported, so the table is changed in a copy.

@@ -95,6 +95,7 @@ def test_writes_over_its_input(case, dtype):
             assert_agree(case, shape, over[output], reference[output])
 
 
+@pytest.mark.long
 @each_case
 def test_takes_read_only_inputs(case):
     rng = np.random.default_rng(4)

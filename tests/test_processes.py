@@ -253,6 +253,7 @@ print(len(fastnn.fit_many(networks, x, y)))
     assert lines == ["interrupted True", "1 [True, True, False, False]", "True", "True", "4"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a whole console on Windows")
 def test_ctrl_c_while_the_code_is_compiled(tmp_path):
     printed = _run(
@@ -323,6 +324,7 @@ def _listing(folder):
     return sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 
+@pytest.mark.long
 def test_processes_start_together_on_a_cold_cache_and_leave_it_whole(tmp_path):
     code = """
 results = []
@@ -398,6 +400,7 @@ BUILDS = {
 @pytest.mark.skipif(
     not (sys.platform == "linux" and os.uname().machine == "x86_64"), reason="a build for x86"
 )
+@pytest.mark.long
 @pytest.mark.parametrize("name", BUILDS)
 def test_the_build_for_another_processor_where_no_cache_can_be_made(name, tmp_path):
     cpu, features = BUILDS[name]

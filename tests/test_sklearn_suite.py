@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 PRIVATE = {"test_gradient": "calls `_loss_grad_lbfgs`, scikit-learn's own backward pass"}
 """Tests of scikit-learn's private methods, and which."""

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from fastnn.engine import cores
 from fastnn.sklearn import MLPClassifier
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 X, Y = load_iris(return_X_y=True)
 CLASSIFIER = MLPClassifier(8, max_iter=20, random_state=0)
