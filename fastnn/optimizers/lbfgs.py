@@ -125,7 +125,7 @@ class LBFGS(Optimizer):
                 objective, pairs, x, line_search
             )
         except BaseException:
-            objective.go_to(x)
+            objective.go_back(x)
             raise
         finally:
             objective.program.updates = objective.number
@@ -169,11 +169,13 @@ class Objective:
         self.parameters = [each for each in parameters if each.trained]
         self.tracked = [each.value for each in parameters if not each.trained]
         self.moved: list[np.ndarray] = []
+        self.gradients: list[np.ndarray] = []
         self.known: tuple[np.ndarray, float, np.ndarray] | None = None
 
     def begin(self) -> np.ndarray:
         """Begin an iteration: return the current parameters as one vector."""
         self.number = self.program.updates
+        self.gradients = [each.state["gradient"].copy() for each in self.parameters]
         if self.program.random:
             self.known = None  # it is of another mask
         return self.place()
@@ -186,6 +188,12 @@ class Objective:
         """Set the parameters to `x`, and return `x` rounded to their dtype."""
         _scatter(x, [parameter.value for parameter in self.parameters])
         return self.place()
+
+    def go_back(self, x: np.ndarray) -> None:
+        """Leave everything as an interrupted iteration found it."""
+        self.go_to(x)
+        for each, gradient in zip(self.parameters, self.gradients, strict=True):
+            each.state["gradient"][...] = gradient
 
     def at(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the value and the gradient at `x`, cached for the latest `x`."""
