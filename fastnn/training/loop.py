@@ -148,8 +148,9 @@ class _Run:
             problem = f"an update in epoch {self.done + epochs} made {spoilt} not finite"
         with np.errstate(all="ignore"):
             means = outcome.sums[:, 0] / outcome.sums[:, 1]
+        penalty = model.penalty() if epochs else 0.0
         for epoch in range(epochs):
-            self.end_epoch(float(means[epoch]), float(outcome.seconds[epoch]))
+            self.end_epoch(float(means[epoch]) + penalty, float(outcome.seconds[epoch]))
         model.stop_training |= outcome.ended
         if problem:
             raise FloatingPointError(f"{problem}. {_ADVICE}")
@@ -221,10 +222,10 @@ class _Run:
         with np.errstate(**self.callers):
             self.hooks.on_progress(self.done, rows, len(self.plan.data.x), mean)
 
-    def end_epoch(self, mean: float, seconds: float) -> None:
+    def end_epoch(self, loss: float, seconds: float) -> None:
         """Evaluate an epoch's weights, and tell the hooks."""
         model, data, validation = self.model, self.plan.data, self.plan.validation
-        logs = {"loss": mean + model.penalty()}
+        logs = {"loss": loss}
         logs |= evaluation.scored(model, data)
         logs |= {"seconds": seconds, "rows": len(data.x)}
         if validation and self.validate:
