@@ -108,7 +108,7 @@ class BaseMLP(observers.Support, BaseEstimator):
         if sample_weight is not None:
             sample_weight = checks.as_sample_weight(sample_weight, X.shape[0])
         encoded = self._encode(y, first and not incremental)
-        rows = Rows(_dense(X), *encoded, self._weights(y, sample_weight, incremental))
+        rows = Rows(dense(X), *encoded, self._weights(y, sample_weight, incremental))
         held = self._held(*validation)
         rng = self._random_state = check_random_state(self.random_state)
         networks, progresses = self._networks(rows.x, rng, first)
@@ -143,7 +143,7 @@ class BaseMLP(observers.Support, BaseEstimator):
         X, y = self._validated(X, y, False)
         if sample_weight is not None:
             sample_weight = checks.as_sample_weight(sample_weight, X.shape[0])
-        return Rows(_dense(X), *self._encode(y, False), sample_weight)
+        return Rows(dense(X), *self._encode(y, False), sample_weight)
 
     def _split(self, rows: Rows, rng: Any) -> tuple[Rows, Rows]:
         """Return the rows to train on, and those held out."""
@@ -351,7 +351,7 @@ class BaseMLP(observers.Support, BaseEstimator):
         dtypes = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtypes, reset=False)
         self.settle(X.dtype)
-        found = [network.predict(_dense(X)) for network in self.networks_]
+        found = [network.predict(dense(X)) for network in self.networks_]
         return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -373,5 +373,5 @@ def steps(estimator: BaseMLP) -> bool:
     return True
 
 
-def _dense(X: Any) -> np.ndarray:
+def dense(X: Any) -> np.ndarray:
     return X.toarray() if hasattr(X, "toarray") else X

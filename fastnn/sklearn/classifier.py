@@ -4,15 +4,18 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.multiclass import (
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
 
 from fastnn import losses
 from fastnn.sklearn import observers
-from fastnn.sklearn.base import BaseMLP, Rows, steps
+from fastnn.sklearn.base import BaseMLP, Rows, dense, steps
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -44,6 +47,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : array, (n_classes,)
+    multilabel_ : bool
+        Whether a row may have several labels at once.
     coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_, \
     best_validation_score_, n_iter_, t_, n_layers_, n_outputs_, out_activation_, \
     n_features_in_, feature_names_in_, networks_, histories_
@@ -59,6 +64,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _y_numeric = False
+    multilabel_ = False
 
     def __init__(
         self,
@@ -104,20 +110,27 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # Targets
 
+    @property
+    def _exclusive(self) -> bool:
+        """Whether a row has one of three classes or more, and outputs are a softmax."""
+        return not self.multilabel_ and len(self.classes_) > 2
+
     def _encode(self, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        y = np.asarray(y)
+        y = np.asarray(dense(y))
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        multilabel = y.ndim == 2
+        classes = np.arange(y.shape[1]) if multilabel else np.unique(y)
         if reset or not hasattr(self, "classes_"):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
+            self.multilabel_, self.classes_ = multilabel, classes
         else:
-            self._check_known(unique_labels(y))
-        encoded = self._label_binarizer.transform(y)
-        if self._label_binarizer.y_type_ == "multiclass":
-            encoded = encoded.argmax(axis=1)
-            return encoded, encoded
-        encoded = encoded.astype(bool)
+            self._check_known(classes)
+        if multilabel:
+            encoded = y.astype(bool)
+        else:
+            encoded = np.searchsorted(self.classes_, y)
+            encoded = encoded if self._exclusive else encoded[:, None] == 1
         return encoded, encoded
 
     def _weights(self, y: Any, sample_weight: Any, incremental: bool) -> np.ndarray | None:
@@ -148,20 +161,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return y if y.ndim == 2 and y.shape[1] == 1 else None
 
     def _loss(self) -> tuple[Any, int]:
-        multiclass = self._label_binarizer.y_type_ == "multiclass"
-        count = len(self.classes_)
-        n_outputs = count if self._label_binarizer.y_type_ != "binary" else 1
-        if isinstance(self.loss, str) and self.loss == "log_loss":
-            return losses.get("softmax_cross_entropy" if multiclass else "logistic"), n_outputs
+        n_outputs = len(self.classes_) if self._exclusive or self.multilabel_ else 1
+        if self.probabilistic:
+            name = "softmax_cross_entropy" if self._exclusive else "logistic"
+            return losses.get(name), n_outputs
         return losses.get(self.loss), n_outputs
 
     # Decisions
 
     def _decide(self, outputs: np.ndarray) -> np.ndarray:
         """Return targets as :meth:`_encode` gives them, from a network's outputs."""
-        if self._label_binarizer.y_type_ == "multiclass":
-            return outputs.argmax(axis=1)
-        return outputs > 0.5
+        return outputs.argmax(axis=1) if self._exclusive else outputs > 0.5
 
     def _score_of(self, outputs: np.ndarray, rows: Rows) -> float:
         if not np.isfinite(outputs).all():
@@ -216,25 +226,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     f"{self.classes_!r}"
                 )
             if not known:
-                labels = y if type_of_target(y).startswith("multilabel") else classes
-                self._label_binarizer = LabelBinarizer().fit(labels)
+                self.multilabel_ = type_of_target(y).startswith("multilabel")
                 self.classes_ = classes
         return self._fit(X, y, sample_weight, incremental=True)
 
     # Prediction
 
     def predict(self, X):
-        """Return the labels."""
-        outputs = self._outputs(X)
-        if outputs.shape[1] == 1:
-            outputs = outputs.ravel()
-        return self._label_binarizer.inverse_transform(outputs)
+        """Return the labels, (n,), or an indicator matrix (n, n_labels)."""
+        decided = self._decide(self._outputs(X))
+        if self.multilabel_:
+            return decided.astype(int)
+        if len(self.classes_) == 1:
+            return np.repeat(self.classes_, len(decided))
+        return self.classes_[decided if self._exclusive else decided[:, 0].astype(int)]
 
     @available_if(lambda estimator: estimator.probabilistic)
     def predict_proba(self, X):
         """Return the probabilities of :attr:`classes_`, in their order."""
         outputs = self._outputs(X)
-        if self._label_binarizer.y_type_ != "multiclass":  # nothing is certain, nor its logarithm 0
+        if not self._exclusive:  # nothing is certain, nor its logarithm 0
             small = np.finfo(outputs.dtype)
             outputs = np.clip(outputs, small.tiny, 1 - small.epsneg)
         return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import neural_network
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn.layers import Dense, Dropout
@@ -17,7 +18,7 @@ _KINDS = {
 _NOTED = (
     "classes_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
     "best_validation_score_", "n_iter_", "n_layers_", "n_outputs_", "out_activation_", "t_",
-    "n_features_in_", "feature_names_in_", "_label_binarizer", "_no_improvement_count",
+    "n_features_in_", "feature_names_in_", "_no_improvement_count",
 )  # fmt: skip
 _ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 
@@ -53,6 +54,8 @@ def from_sklearn(model: Any) -> MLPClassifier | MLPRegressor:
             _copy(model, made)
             if ours is MLPRegressor:
                 made.n_targets_ = model.n_outputs_
+            else:
+                made.multilabel_ = made.out_activation_ == "logistic" and model.n_outputs_ > 1
             return made
     raise TypeError(
         f"model is a {type(model).__name__}, wanted scikit-learn's MLPClassifier or MLPRegressor"
@@ -102,6 +105,10 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
         settings["loss"] = "poisson" if estimator.out_activation_ == "exp" else "squared_error"
     made = wanted(**settings)
     _copy(estimator, made)
+    if isinstance(estimator, MLPClassifier):
+        labels = np.eye(len(estimator.classes_), dtype=int)
+        labels = labels if estimator.multilabel_ else estimator.classes_
+        vars(made)["_label_binarizer"] = LabelBinarizer().fit(labels)
     return made
 
 
