@@ -80,7 +80,7 @@ def main():
         place = axes[0] if name == "digits" else axes[1]
         place.plot(losses, label=way)
         place.set(title=name, xlabel="epoch", ylabel="loss", yscale="log")
-    axes[1].legend(fontsize=7)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside right center", fontsize=7)
     save(figure, args.directory, "estimators_curves")
     figure, axes = panels(len(strengths), width=2.4, height=2.4)
     for place, alpha in zip(axes, strengths, strict=True):

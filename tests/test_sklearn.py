@@ -134,9 +134,14 @@ def test_losses_and_targets():
     plain = {"hidden_layer_sizes": 16, "learning_rate_init": 0.01, "random_state": 0}
     for given in ({"target_transform": t} for t in ("standardize", "log", "quantile")):
         assert _score(MLPRegressor(**plain, **given), (X, 1000 * y)) > 0.4
+    for loss in ("poisson", "gamma"):
+        amounts = MLPRegressor(loss, target_transform="scale", **plain)
+        assert _score(amounts, (X, 1000 * y)) > 0.4
+    with pytest.raises(ValueError, match="numbers above 0"):
+        MLPRegressor("gamma").fit(X, y - y.min())
     big = _score(MLPRegressor(**plain), (X, 1000 * y))
     assert big < 0  # without a recipe, numbers this large are out of reach
-    for loss in ("absolute_error", Huber(0.5), "log_cosh", "poisson", "gaussian_nll"):
+    for loss in ("absolute_error", Huber(0.5), "log_cosh", "gaussian_nll"):
         assert _score(MLPRegressor(loss, **plain, max_iter=400), (X, y / 100)) > 0.4
     with pytest.raises(ValueError, match="target_transform='log' wants numbers above 0"):
         MLPRegressor(target_transform="log").fit(X, y - 100)

@@ -60,8 +60,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     beta_1, beta_2, epsilon : float
     n_iter_no_change : int or inf
     max_fun : int
-    target_transform : {"standardize", "log", "quantile"} or transformer or None
-        Train on transformed targets, and transform predictions back.  "log" also standardizes.
+    target_transform : {"standardize", "scale", "log", "quantile"} or transformer or None
+        Train on transformed targets, and transform predictions back.  "scale" divides by the
+        deviation, so counts and amounts stay at least 0; "log" also standardizes.
         `loss_` is then that of transformed targets.
     quantiles : sequence of float or None
         Train these quantiles at once, by the pinball loss; see :meth:`predict_quantiles`.
@@ -194,6 +195,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return None if given is None else clone(given)
         if given == "standardize":
             return StandardScaler()
+        if given == "scale":
+            return StandardScaler(with_mean=False)
         if given == "log":
             logarithm = FunctionTransformer(_log, np.exp, check_inverse=False)
             return make_pipeline(logarithm, StandardScaler())
@@ -202,8 +205,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 n_quantiles=min(1000, n_rows), output_distribution="normal", random_state=0
             )
         raise ValueError(
-            f"target_transform is {given!r}, wanted 'standardize', 'log', 'quantile', a "
-            "transformer or None"
+            f"target_transform is {given!r}, wanted 'standardize', 'scale', 'log', "
+            "'quantile', a transformer or None"
         )
 
     def _there(self, y: np.ndarray) -> np.ndarray:
