@@ -29,6 +29,8 @@ PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
 SCALING = ROOT / "docs" / "scaling.md"
 ESTIMATORS = ROOT / "docs" / "scikit-learn.md"
+FITS = ROOT / "bench" / "results" / "estimators.json"
+"""Whole fits, on whatever machine they were measured last."""
 
 
 def parse(argv):
@@ -258,14 +260,20 @@ def run_scaling(arguments, common, results) -> None:
         print(tables.plain(tables.scaling_cells(entry, place)), flush=True)
 
 
-def run_estimators(arguments, threads, results) -> None:
+def run_estimators(arguments, threads, description) -> None:
     rounds = 2 if arguments.quick else estimators.SEEDS
     rows = []
     for count in threads:
         rows += in_process("bench.estimators", count, rounds=rounds)
-    results["estimators"] = {"date": today(), "rounds": rounds, "rows": rows}
+    entry = {"machine": description, "date": today(), "rounds": rounds, "rows": rows}
     print("\nestimators: seconds of a whole fit")
-    print(tables.plain(tables.estimator_cells(results["estimators"])), flush=True)
+    print(tables.plain(tables.estimator_cells(entry)), flush=True)
+    if not arguments.quick:
+        FITS.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
+        page = tables.between_markers(
+            ESTIMATORS.read_text(encoding="utf-8"), tables.estimator_block(entry)
+        )
+        ESTIMATORS.write_text(page, encoding="utf-8")
 
 
 def today() -> str:
@@ -282,10 +290,6 @@ def write_readme(results) -> None:
         text = SCALING.read_text(encoding="utf-8")
         block = tables.scaling_block(entry)
         SCALING.write_text(tables.between_markers(text, block), encoding="utf-8")
-    if entry := results.get("estimators"):
-        text = ESTIMATORS.read_text(encoding="utf-8")
-        block = tables.estimator_block(entry, results["machine"])
-        ESTIMATORS.write_text(tables.between_markers(text, block), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)
     if results.get("growth"):
@@ -314,9 +318,10 @@ def main(argv=None) -> int:
         "memory": lambda: run_memory(arguments, results),
         "growth": lambda: run_growth(arguments, threads, common, results),
         "scaling": lambda: run_scaling(arguments, common, results),
-        "estimators": lambda: run_estimators(arguments, threads, results),
+        "estimators": lambda: run_estimators(arguments, threads, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
+    stored = stored and set(arguments.only) != {"estimators"}  # which has a file of its own
     for section, run in runs.items():
         if section in arguments.only:
             run()

@@ -388,12 +388,11 @@ def estimator_cells(entry) -> list[list[str]]:
     return cells
 
 
-def estimator_block(entry, machine) -> str:
+def estimator_block(entry) -> str:
     """Return the generated part of docs/scikit-learn.md."""
-    return (
-        f"Medians over {entry['rounds']} seeds, {entry['date']}, on {machine_line(machine)}\n\n"
-        f"{markdown(estimator_cells(entry))}"
-    )
+    where = machine_line(entry["machine"])
+    about = f"Medians over {entry['rounds']} seeds, {entry['date']}, on {where}"
+    return f"{about}\n\n{markdown(estimator_cells(entry))}"
 
 
 def render(results) -> str:

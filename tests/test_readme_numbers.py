@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.tables import BEGIN, END, between_markers, exponents, growth_cells, render
+from bench.tables import (
+    BEGIN,
+    END,
+    between_markers,
+    estimator_block,
+    exponents,
+    growth_cells,
+    render,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +25,12 @@ def stored():
 def test_readme_shows_the_stored_results():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert between_markers(readme) == render(stored())
+
+
+def test_the_page_of_the_estimators_shows_the_stored_fits():
+    stored = json.loads((ROOT / "bench" / "results" / "estimators.json").read_text("utf-8"))
+    page = (ROOT / "docs" / "scikit-learn.md").read_text(encoding="utf-8")
+    assert between_markers(page) == estimator_block(stored)
 
 
 def test_stored_times_are_of_the_same_work():
