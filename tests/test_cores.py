@@ -19,6 +19,7 @@ def _threads_however_small_the_work():
 @pytest.fixture
 def earned(monkeypatch):
     monkeypatch.setattr(cores, "FLOPS_PER_THREAD", 100)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)  # which other tests import
     monkeypatch.setattr(cores, "available", lambda: 8)
     monkeypatch.setattr(cores, "_allowed", lambda: 8)
 
