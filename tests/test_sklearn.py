@@ -124,6 +124,18 @@ def test_what_is_set_in_coefs_counts():
     regressor.coefs_[1] = np.zeros((3, 1))
     with pytest.raises(ValueError, match=r"has an array of shape \(3, 1\), wanted \(8, 1\)"):
         regressor.predict(X)
+    regressor.coefs_.pop()
+    with pytest.raises(ValueError, match="have 1 and 2 arrays, wanted 2 of each"):
+        regressor.predict(X)
+
+
+def test_what_is_set_in_coefs_of_a_memory_map_counts(tmp_path):
+    joblib = pytest.importorskip("joblib")
+    X, y = DIABETES
+    joblib.dump(MLPRegressor(**QUICK).fit(X, y), tmp_path / "regressor")
+    mapped = joblib.load(tmp_path / "regressor", mmap_mode="r")
+    mapped.coefs_[1] = np.zeros((8, 1))
+    np.testing.assert_array_equal(mapped.predict(X), np.full(len(X), mapped.intercepts_[1]))
 
 
 # Beyond scikit-learn

@@ -3,8 +3,8 @@
 import copy
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from fastnn.inputs import checks
 from fastnn.many import FitManyError, fit_many
 from fastnn.network import Network
 from fastnn.sklearn import building, observers
+from fastnn.sklearn.made import Made
 from fastnn.sklearn.minimizing import Minimizer
+from fastnn.sklearn.rows import Rows, as_weights, dense
 from fastnn.sklearn.watching import Progress, Rules, Watch
 
 _NOT_FINITE = (
@@ -26,29 +28,14 @@ _NOT_FINITE = (
     "need to be preprocessed."
 )
 
-
-class Rows:
-    """Rows to train on or to validate on, as an estimator's networks see them."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, truth: np.ndarray, weight: np.ndarray | None):
-        self.x, self.y, self.truth, self.weight = x, y, truth, weight
-        """`y` is what the networks learn, `truth` what the caller gave."""
-
-    def part(self, index: np.ndarray) -> "Rows":
-        weight = None if self.weight is None else self.weight[index]
-        return Rows(self.x[index], self.y[index], self.truth[index], weight)
-
-    @property
-    def mean_weight(self) -> float:
-        return 1.0 if self.weight is None else float(np.mean(self.weight))
+_SWITCHES = (
+    "shuffle", "warm_start", "early_stopping", "nesterovs_momentum", "batch_normalization"
+)  # fmt: skip
 
 
-class BaseMLP(observers.Support, BaseEstimator):
+class BaseMLP(Made, observers.Support, BaseEstimator):
     """Base of the estimators."""
 
-    coefs_: list[np.ndarray]
-    intercepts_: list[np.ndarray]
-    networks_: list[Network]
     _others: Sequence[Progress] = ()
     """What has been noted of all members but the first."""
 
@@ -61,7 +48,7 @@ class BaseMLP(observers.Support, BaseEstimator):
     # What subclasses say
 
     @abstractmethod
-    def _encode(self, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _encode(self, y: Any, reset: bool, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
         """Return targets as the networks' loss takes them and as they came; learn if `reset`."""
 
     @abstractmethod
@@ -82,7 +69,7 @@ class BaseMLP(observers.Support, BaseEstimator):
         """Raise for parameters that nothing else checks."""
         for name in ("max_iter", "n_members", "max_fun"):
             checks.positive_int(getattr(self, name), name)
-        for name in ("shuffle", "warm_start", "early_stopping", "batch_normalization"):
+        for name in _SWITCHES:
             checks.boolean(getattr(self, name), name)
         checks.non_negative_float(self.tol, "tol")
         checks.positive_float(self.learning_rate_init, "learning_rate_init")
@@ -92,7 +79,25 @@ class BaseMLP(observers.Support, BaseEstimator):
             checks.positive_int(self.n_iter_no_change, "n_iter_no_change")
         building.sizes(self)
 
-    def _fit(
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Leave the estimator as it was if a fit fails."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            for name in vars(self).keys() - before.keys():
+                if not name.startswith(observers.PREFIXES):
+                    delattr(self, name)
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
+
+    def _fit(self, *given: Any, **how: Any) -> Any:
+        with self._all_or_nothing():
+            return self._fit_or_fail(*given, **how)
+
+    def _fit_or_fail(
         self,
         X: Any,
         y: Any,
@@ -104,18 +109,30 @@ class BaseMLP(observers.Support, BaseEstimator):
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if first:
+            self._made_with = self._structure()
+        else:
+            self.settle()
+            self._check_unchanged()
         X, y = self._validated(X, y, first)
-        if sample_weight is not None:
-            sample_weight = checks.as_sample_weight(sample_weight, X.shape[0])
+        sample_weight = as_weights(sample_weight, X.shape[0], "sample_weight")
         encoded = self._encode(y, first and not incremental)
         rows = Rows(dense(X), *encoded, self._weights(y, sample_weight, incremental))
+        asked = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         held = self._held(*validation)
         rng = self._random_state = check_random_state(self.random_state)
-        networks, progresses = self._networks(rows.x, rng, first)
-        if self.early_stopping and held is None:
+        networks, progresses = self._networks(rows.x, rng, first, held is not None)
+        if self._stops_by_score and held is None:
             rows, held = self._split(rows, rng)
-        self._train(networks, progresses, rows, held, incremental)
+        if sample_weight is None:
+            del asked["metadata"]
+        self._train(networks, progresses, rows, held, incremental, asked)
         return self
+
+    @property
+    def _stops_by_score(self) -> bool:
+        """Whether to hold out rows: scikit-learn's "lbfgs" does not."""
+        return self.early_stopping and not (isinstance(self.solver, str) and self.solver == "lbfgs")
 
     def _weights(self, y: Any, sample_weight: Any, incremental: bool) -> np.ndarray | None:
         """Return the weights of the rows to train on."""
@@ -141,17 +158,20 @@ class BaseMLP(observers.Support, BaseEstimator):
         if X is None or y is None:
             raise ValueError("X_val and y_val are wanted together")
         X, y = self._validated(X, y, False)
-        if sample_weight is not None:
-            sample_weight = checks.as_sample_weight(sample_weight, X.shape[0])
-        return Rows(dense(X), *self._encode(y, False), sample_weight)
+        sample_weight = as_weights(sample_weight, X.shape[0], "sample_weight_val")
+        return Rows(dense(X), *self._encode(y, False, "y_val"), sample_weight)
 
     def _split(self, rows: Rows, rng: Any) -> tuple[Rows, Rows]:
         """Return the rows to train on, and those held out."""
+        if not self.validation_fraction:
+            raise ValueError(
+                "validation_fraction is 0, wanted above 0 for early_stopping without X_val"
+            )
         train, held = train_test_split(
             np.arange(len(rows.x)),
             random_state=rng,
             test_size=self.validation_fraction,
-            stratify=self._strata(rows.y),
+            stratify=self._strata(rows.truth),
         )
         if len(held) < 2:
             raise ValueError(
@@ -163,11 +183,13 @@ class BaseMLP(observers.Support, BaseEstimator):
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         return None
 
-    def _networks(self, x: np.ndarray, rng: Any, first: bool) -> tuple[list, list[Progress]]:
+    def _networks(
+        self, x: np.ndarray, rng: Any, first: bool, held: bool
+    ) -> tuple[list, list[Progress]]:
         """Return the networks to train, and what has been noted of them."""
+        noting = self._stops_by_score, self._stops_by_score or held
         if not first:
-            self.settle(x.dtype)
-            noted = Progress(self.early_stopping)
+            noted = Progress(*noting)
             noted.no_improvement = getattr(self, "_no_improvement_count", 0)
             for name in vars(noted):
                 if getattr(self, f"{name}_", None) is not None:
@@ -177,21 +199,13 @@ class BaseMLP(observers.Support, BaseEstimator):
         size = x.shape[1], n_outputs, x.dtype
         members = range(self.n_members)
         networks = [building.network(self, loss, *size, rng) for _ in members]
-        return networks, [Progress(self.early_stopping) for _ in members]
-
-    def settle(self, dtype: Any = np.float64) -> None:
-        """Put weights that the caller has set into the network, and make it if there is none."""
-        if not hasattr(self, "networks_"):
-            (loss, n_outputs), rng = self._loss(), check_random_state(0)
-            size = len(self.coefs_[0]), n_outputs, dtype
-            self.networks_ = [building.network(self, loss, *size, rng)]
-        self._sync()
+        return networks, [Progress(*noting) for _ in members]
 
     def _rules(self) -> Rules:
         return Rules(
             tol=self.tol,
             patience=self.n_iter_no_change,
-            stops_by_score=self.early_stopping,
+            stops_by_score=self._stops_by_score,
             verbose=bool(self.verbose),
             rate=building.rate_rule(self),
             rate_init=self.learning_rate_init,
@@ -205,32 +219,43 @@ class BaseMLP(observers.Support, BaseEstimator):
         rows: Rows,
         held: Rows | None,
         incremental: bool,
+        asked: dict[str, Any],
     ) -> None:
-        penalized = rows.mean_weight * self._batch(len(rows.x))
+        batch = self._batch(len(rows.x))
+        penalized = rows.mean_weight * batch
         for network in networks:
             wanted = building.penalty(self, penalized)
             if network.kernel_regularizer != wanted:
                 network.kernel_regularizer = wanted
-            if not (incremental and hasattr(self, "_optimizer")):
-                building.begin_anew(network, building.optimizer(self))
+            network.n_threads = self.n_threads
+            self._set_optimizer(network, incremental and hasattr(self, "_optimizer"))
+        self._solved_by = repr(building.optimizer(self))
         searches = isinstance(networks[0].optimizer, Minimizer)
         rules, epochs = self._rules(), 1 if incremental or searches else self.max_iter
         score = None
         if held is not None:
             score = lambda network: self._score_of(network.predict(held.x), held)  # noqa: E731
-        epoch = self._told(epochs) if len(networks) == 1 else nullcontext()
-        with epoch as tell:
+        with self._told(epochs, networks, **asked) as tell:
+            tells = observers.for_members(tell, len(networks))
             watches = [
-                Watch(each, rules, len(rows.x), score, self._reported, tell) for each in progresses
+                Watch(each, rules, len(rows.x), score, self._reported, own)
+                for each, own in zip(progresses, tells, strict=True)
             ]
             try:
-                histories = self._run(networks, watches, rows, epochs)
-            except FloatingPointError as error:
-                if not self.early_stopping:
+                histories = self._run(networks, watches, rows, epochs, batch)
+            except (FloatingPointError, FitManyError) as error:
+                for other in getattr(error, "exceptions", ()):
+                    if not isinstance(other, FloatingPointError):
+                        raise other from error
+                if not self._stops_by_score:
                     raise ValueError(_NOT_FINITE) from error
-                watches[0].note_score(np.nan)
-                watches[0].stopped, histories = True, []
+                for number in getattr(error, "positions", [0]):
+                    watches[number].note_score(np.nan)
+                    watches[number].stopped = True
+                histories = getattr(error, "histories", [])
             except KeyboardInterrupt:
+                if searches:
+                    raise
                 warnings.warn("Training interrupted by user.", stacklevel=4)
                 watches[0].stopped, histories = True, []
         for network, watch in zip(networks, watches, strict=True):
@@ -239,6 +264,14 @@ class BaseMLP(observers.Support, BaseEstimator):
         self._note(networks, watches, searches, histories)
         if not (incremental or all(watch.stopped for watch in watches)):
             self._warn_if_unfinished(networks, watches, searches)
+
+    def _set_optimizer(self, network: Network, goes_on: bool) -> None:
+        """Give a network its optimizer: a new one, or the one it has with what was set since."""
+        wanted = building.optimizer(self)
+        if not goes_on or type(wanted) is not type(network.optimizer):
+            building.begin_anew(network, wanted)
+        elif repr(wanted) != self._solved_by:
+            network.optimizer.set_params(**wanted.settings())
 
     def _batch(self, n: int) -> int:
         """Return the rows of a batch."""
@@ -255,10 +288,12 @@ class BaseMLP(observers.Support, BaseEstimator):
             )
         return min(size, n)
 
-    def _run(self, networks: list, watches: list[Watch], rows: Rows, epochs: int) -> list:
+    def _run(
+        self, networks: list, watches: list[Watch], rows: Rows, epochs: int, batch: int
+    ) -> list:
         options = {
             "epochs": epochs,
-            "batch_size": None if networks[0].optimizer.full_batch else self._batch(len(rows.x)),
+            "batch_size": None if networks[0].optimizer.full_batch else batch,
             "shuffle": self.shuffle,
             "sample_weight": rows.weight,
         }
@@ -270,11 +305,8 @@ class BaseMLP(observers.Support, BaseEstimator):
             made = networks[0].fit(rows.x, rows.y, callbacks=[watches[0], *given], **options)
             return [made]
         hooks = [[watch, *copy.deepcopy(given)] for watch in watches]
-        try:
-            options |= {"callbacks": hooks, "n_threads": self.n_threads}
-            return fit_many(networks, rows.x, rows.y, **options)
-        except FitManyError as error:
-            raise error.exceptions[0] from error
+        options |= {"callbacks": hooks, "n_threads": self.n_threads}
+        return fit_many(networks, rows.x, rows.y, **options)
 
     def _note(self, networks: list, watches: list[Watch], searches: bool, histories: list) -> None:
         """Set the attributes that a fit leaves."""
@@ -315,42 +347,14 @@ class BaseMLP(observers.Support, BaseEstimator):
                 stacklevel=5,
             )
 
-    # Weights
-
-    def _link(self) -> None:
-        """Show the first network's weights: the very arrays, so that changes of them count."""
-        dense = building.dense_parameters(self.networks_[0])
-        self.coefs_ = [kernel.value for kernel, _ in dense]
-        self.intercepts_ = [
-            np.zeros_like(kernel.value[0]) if bias is None else bias.value for kernel, bias in dense
-        ]
-
-    def _sync(self) -> None:
-        """Put weights that the caller has set into the network."""
-        shown, changed = [*self.coefs_, *self.intercepts_], False
-        dense = building.dense_parameters(self.networks_[0])
-        own = [kernel for kernel, _ in dense] + [bias for _, bias in dense]
-        for array, parameter in zip(shown, own, strict=True):
-            if parameter is None or array is parameter.value:
-                continue
-            changed = True
-            array = np.asarray(array)
-            if array.shape != parameter.value.shape:
-                raise ValueError(
-                    f"coefs_ or intercepts_ has an array of shape {array.shape}, wanted "
-                    f"{parameter.value.shape}"
-                )
-            if not np.array_equal(array, parameter.value):
-                parameter.value[...] = array
-        if changed:
-            self._link()
+    # Prediction
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the networks' mean outputs."""
         check_is_fitted(self)
         dtypes = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtypes, reset=False)
-        self.settle(X.dtype)
+        self.settle()
         found = [network.predict(dense(X)) for network in self.networks_]
         return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
@@ -371,7 +375,3 @@ def steps(estimator: BaseMLP) -> bool:
             "stochastic."
         )
     return True
-
-
-def dense(X: Any) -> np.ndarray:
-    return X.toarray() if hasattr(X, "toarray") else X

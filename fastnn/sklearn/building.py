@@ -9,6 +9,7 @@ import numpy as np
 from fastnn import optimizers
 from fastnn.activations import Activation as Function
 from fastnn.inputs import checks
+from fastnn.inputs.settings import look_up, one_of
 from fastnn.layers import Activation, BatchNormalization, Dense, Dropout, Layer
 from fastnn.losses import Loss
 from fastnn.network import Network
@@ -22,6 +23,7 @@ OURS = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
 THEIRS = {ours: theirs for theirs, ours in OURS.items()}
 _RATES = ("constant", "invscaling", "adaptive")
 _ALPHA = 1e-4
+_SOLVERS = {**optimizers.TABLE, "lbfgs": Minimizer}
 
 
 def sizes(estimator: Any) -> list[int]:
@@ -46,6 +48,11 @@ def _for_each(value: Any, count: int, name: str) -> list[Any]:
 def hidden(estimator: Any) -> list[Layer]:
     """Return new hidden layers."""
     if estimator.layers is not None:
+        for name in ("dropout", "batch_normalization", "kernel_constraint"):
+            if getattr(estimator, name):
+                raise ValueError(f"layers and {name} were given, wanted only one of them")
+        if not isinstance(estimator.layers, list | tuple):
+            raise TypeError(f"layers is {estimator.layers!r}, wanted a list of layers")
         return copy.deepcopy(list(estimator.layers))
     widths = sizes(estimator)
     layers: list[Layer] = []
@@ -59,7 +66,7 @@ def hidden(estimator: Any) -> list[Layer]:
             layers += [BatchNormalization(), Activation(function)]
         else:
             layers.append(Dense(units, function, kernel_constraint=constraint))
-        if share:
+        if checks.fraction(share, "dropout"):
             layers.append(Dropout(share))
     return layers
 
@@ -74,18 +81,25 @@ def optimizer(estimator: Any) -> Optimizer:
         raise ValueError(
             f"learning_rate is {estimator.learning_rate!r}, wanted a Schedule or one of {_RATES}"
         )
-    if isinstance(solver, Optimizer):
+    if isinstance(solver, str):
+        one_of(solver, "solver", _SOLVERS)
+    made: Optimizer = look_up(solver, "solver", Optimizer, _SOLVERS)
+    takes_rate = made is not solver and "learning_rate" in made.settings()
+    if isinstance(rate, Schedule) and not takes_rate:
+        raise ValueError(
+            f"learning_rate is {rate!r}, but solver {solver!r} does not take its rate from there"
+        )
+    if made is solver:
         return copy.copy(solver)
     if solver == "lbfgs":
         return Minimizer(estimator.tol, estimator.max_iter, estimator.max_fun)
     if solver == "sgd":
-        momentum = estimator.momentum
+        momentum = checks.fraction(estimator.momentum, "momentum")
         return SGD(rate, momentum, nesterov=bool(estimator.nesterovs_momentum and momentum > 0))
     if solver == "adam":
         betas = estimator.beta_1, estimator.beta_2
         return Adam(rate, *betas, epsilon=estimator.epsilon)
-    made = optimizers.get(solver)
-    return made.set_params(learning_rate=rate) if "learning_rate" in made.settings() else made
+    return made.set_params(learning_rate=rate) if takes_rate else made
 
 
 def rate_rule(estimator: Any) -> str:

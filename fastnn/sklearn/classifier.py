@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     check_classification_targets,
@@ -14,8 +14,10 @@ from sklearn.utils.multiclass import (
 )
 
 from fastnn import losses
+from fastnn.inputs import checks
 from fastnn.sklearn import observers
-from fastnn.sklearn.base import BaseMLP, Rows, dense, steps
+from fastnn.sklearn.base import BaseMLP, steps
+from fastnn.sklearn.rows import Rows, dense
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -112,26 +114,45 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @property
     def _exclusive(self) -> bool:
-        """Whether a row has one of three classes or more, and outputs are a softmax."""
-        return not self.multilabel_ and len(self.classes_) > 2
+        """Whether a row has one class, and each class an output."""
+        if self.multilabel_ or len(self.classes_) < 2:
+            return False
+        return len(self.classes_) > 2 or (self._chosen is not None and _labels(self._chosen))
 
-    def _encode(self, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def _chosen(self) -> losses.Loss | None:
+        """The loss, if it is not the one that goes with the labels."""
+        return None if self.probabilistic else losses.get(self.of_fit("loss"))
+
+    def _encode(self, y: Any, reset: bool, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
         y = np.asarray(dense(y))
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         multilabel = y.ndim == 2
+        if multilabel and type_of_target(y) != "multilabel-indicator":
+            raise ValueError(
+                f"{name} has {y.shape[1]} columns of more than two values, wanted (n,) or an "
+                "indicator matrix"
+            )
         classes = np.arange(y.shape[1]) if multilabel else np.unique(y)
         if reset or not hasattr(self, "classes_"):
             self.multilabel_, self.classes_ = multilabel, classes
+        elif multilabel != self.multilabel_ or (multilabel and len(classes) != len(self.classes_)):
+            wanted = f"(n, {len(self.classes_)})" if self.multilabel_ else "(n,)"
+            raise ValueError(f"{name} has shape {y.shape}, wanted {wanted} as before")
         else:
-            self._check_known(classes)
+            self._check_known(classes, name)
         if multilabel:
-            encoded = y.astype(bool)
+            truth = matrix = y > 0
         else:
-            encoded = np.searchsorted(self.classes_, y)
-            encoded = encoded if self._exclusive else encoded[:, None] == 1
-        return encoded, encoded
+            truth = np.searchsorted(self.classes_, y)
+            matrix = truth[:, None] == (np.arange(len(self.classes_)) if self._exclusive else 1)
+            truth = truth if self._exclusive else matrix
+        loss = self._loss()[0]
+        if loss.target == "sign":
+            matrix = 2.0 * matrix - 1
+        return (truth if _labels(loss) else matrix), truth
 
     def _weights(self, y: Any, sample_weight: Any, incremental: bool) -> np.ndarray | None:
         if self.class_weight is None:
@@ -141,11 +162,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "class_weight is 'balanced', which wants all rows: give partial_fit a dict, such "
                 "as sklearn.utils.class_weight.compute_class_weight finds"
             )
-        factor = compute_sample_weight(self.class_weight, y)
-        return factor if sample_weight is None else factor * sample_weight
+        if self.multilabel_:
+            factor = compute_sample_weight(self.class_weight, y)
+        else:
+            y = np.ravel(y)
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            factor = weights[np.searchsorted(self.classes_, y)]
+        given = 1.0 if sample_weight is None else sample_weight
+        return checks.as_sample_weight(factor * given, len(factor), "class_weight")
 
-    def _check_known(self, classes: np.ndarray) -> None:
-        if self.warm_start:
+    def _check_known(self, classes: np.ndarray, name: str) -> None:
+        if self.warm_start and name == "y":
             if set(classes) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the previous "
@@ -153,8 +180,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 )
         elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
+                f"`{name}` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. '{name}' has {classes}."
             )
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
@@ -162,21 +189,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _loss(self) -> tuple[Any, int]:
         n_outputs = len(self.classes_) if self._exclusive or self.multilabel_ else 1
-        if self.probabilistic:
-            name = "softmax_cross_entropy" if self._exclusive else "logistic"
-            return losses.get(name), n_outputs
-        return losses.get(self.loss), n_outputs
+        usual = "softmax_cross_entropy" if self._exclusive else "logistic"
+        return self._chosen or losses.get(usual), n_outputs
 
     # Decisions
 
     def _decide(self, outputs: np.ndarray) -> np.ndarray:
         """Return targets as :meth:`_encode` gives them, from a network's outputs."""
-        return outputs.argmax(axis=1) if self._exclusive else outputs > 0.5
+        if self._exclusive:
+            return outputs.argmax(axis=1)
+        signs = self._chosen is not None and self._chosen.target == "sign"
+        return outputs > (0 if signs else 0.5)
 
     def _score_of(self, outputs: np.ndarray, rows: Rows) -> float:
         if not np.isfinite(outputs).all():
             return np.nan
-        right = self._decide(outputs) == rows.y
+        right = self._decide(outputs) == rows.truth
         return float(np.average(right.reshape(len(right), -1).all(axis=1), weights=rows.weight))
 
     # Fitting
@@ -193,7 +221,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like, (n,) or (n, n_labels)
         sample_weight : array-like, (n,), optional
         X_val, y_val, sample_weight_val : optional
-            Rows to score after each epoch, in place of a share of X if `early_stopping`.
+            Rows to score after each epoch, in `validation_scores_`; with `early_stopping` they are
+            what it goes by, in place of a share of X.
 
         Returns
         -------
@@ -207,6 +236,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(steps)
+    @observers.with_callbacks
     def partial_fit(self, X, y, sample_weight=None, classes=None) -> "MLPClassifier":
         """Make one pass over more rows; parameters are those of :meth:`fit`.
 
@@ -225,10 +255,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                     f"{self.classes_!r}"
                 )
+        with self._all_or_nothing():
             if not known:
                 self.multilabel_ = type_of_target(y).startswith("multilabel")
                 self.classes_ = classes
-        return self._fit(X, y, sample_weight, incremental=True)
+            return self._fit(X, y, sample_weight, incremental=True)
 
     # Prediction
 
@@ -258,9 +289,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @property
     def probabilistic(self) -> bool:
         """Whether the loss makes outputs probabilities."""
-        return isinstance(self.loss, str) and self.loss == "log_loss"
+        loss = self.of_fit("loss")
+        return isinstance(loss, str) and loss == "log_loss"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _labels(loss: losses.Loss) -> bool:
+    """Return whether a loss takes labels, rather than a column for each output."""
+    return loss.target == "class"

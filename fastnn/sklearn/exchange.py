@@ -56,6 +56,7 @@ def from_sklearn(model: Any) -> MLPClassifier | MLPRegressor:
                 made.n_targets_ = model.n_outputs_
             else:
                 made.multilabel_ = made.out_activation_ == "logistic" and model.n_outputs_ > 1
+            made.settle()
             return made
     raise TypeError(
         f"model is a {type(model).__name__}, wanted scikit-learn's MLPClassifier or MLPRegressor"
@@ -89,18 +90,19 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
     (network, *more) = estimator.networks_
     reason = None
     functions = [layer.activation.name for layer in network.layers[:-1] if isinstance(layer, Dense)]
-    function = estimator.activation if isinstance(estimator.activation, str) else None
+    given = estimator.of_fit("activation")
+    function = given if isinstance(given, str) else None
     if more:
         reason = f"it has {len(more) + 1} members"
     elif any(not isinstance(layer, Dense | Dropout) for layer in network.layers):
         reason = "it has layers that are not dense"
-    elif function not in _ACTIVATIONS or len(set(functions)) > 1 or estimator.layers is not None:
+    elif function not in _ACTIVATIONS or len(set(functions)) > 1 or estimator.of_fit("layers"):
         reason = "its hidden layers do not all have one of " + ", ".join(_ACTIVATIONS)
     elif _changes_outputs(estimator):
         reason = "its predictions are not its network's outputs"
     if reason:
         raise ValueError(f"estimator cannot become scikit-learn's: {reason}")
-    settings = {name: getattr(estimator, name) for name in wanted().get_params()}
+    settings = {name: estimator.of_fit(name) for name in wanted().get_params()}
     if "loss" in settings:
         settings["loss"] = "poisson" if estimator.out_activation_ == "exp" else "squared_error"
     made = wanted(**settings)
@@ -115,7 +117,7 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
 def _changes_outputs(estimator: MLPClassifier | MLPRegressor) -> bool:
     if isinstance(estimator, MLPClassifier):
         return not estimator.probabilistic
-    given = estimator.quantiles, estimator.n_bins, estimator.target_transform
+    given = [estimator.of_fit(name) for name in ("quantiles", "n_bins", "target_transform")]
     return any(each is not None for each in given) or estimator.networks_[0].loss.outputs > 1
 
 

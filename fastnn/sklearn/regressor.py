@@ -10,10 +10,12 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from fastnn import losses
+from fastnn.inputs import checks
 from fastnn.network import Network
 from fastnn.preprocessing import BinnedTarget
 from fastnn.sklearn import observers
-from fastnn.sklearn.base import BaseMLP, Rows, steps
+from fastnn.sklearn.base import BaseMLP, steps
+from fastnn.sklearn.rows import Rows
 
 _LOSSES = {"squared_error": "half_mse"}
 """fastnn's names of scikit-learn's losses, where they differ."""
@@ -55,7 +57,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     momentum : float
     nesterovs_momentum : bool
     early_stopping : bool
-        Stop by R² on held-out rows, and keep the best weights.
+        Stop by R² on held-out rows, and keep the best weights; not for "lbfgs".
     validation_fraction : float
     beta_1, beta_2, epsilon : float
     n_iter_no_change : int or inf
@@ -66,11 +68,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         `loss_` is then that of transformed targets.
     quantiles : sequence of float or None
         Train these quantiles at once, by the pinball loss; see :meth:`predict_quantiles`.
-        `predict` returns the middle one.
+        `predict` returns the one nearest to 0.5, or the mean of two that are as near.
     n_bins : int or None
         Train probabilities of so many bins; see :meth:`predict_dist`.  `predict` returns the mean.
     layers : list of Layer or None
-        Hidden layers as objects, in place of `hidden_layer_sizes`, `activation` and what follows.
+        Hidden layers as objects, in place of `hidden_layer_sizes` and `activation`; `dropout`,
+        `batch_normalization` and `kernel_constraint` are then the layers' own.
     dropout : float or list
         Share of each hidden layer's outputs to drop.
     batch_normalization : bool
@@ -172,7 +175,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if len(changed) > 1:
             raise ValueError(f"{' and '.join(changed)} were given, wanted only one of them")
 
-    def _encode(self, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _encode(self, y: Any, reset: bool, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         truth = y[:, None] if y.ndim == 1 else y
@@ -183,16 +186,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 self._transformer.fit(truth)
             self._bins = None
             if self.n_bins is not None:
+                if self.n_targets_ > 1:
+                    raise ValueError(f"n_bins wants one target, but y has {self.n_targets_}")
                 self._bins = BinnedTarget(self.n_bins).fit(self._there(truth))
         elif truth.shape[1] != self.n_targets_:
-            raise ValueError(f"y has {truth.shape[1]} targets, wanted {self.n_targets_} as before")
+            raise ValueError(
+                f"{name} has {truth.shape[1]} targets, wanted {self.n_targets_} as before"
+            )
         there = self._there(truth)
         return (there if self._bins is None else self._bins.transform(there)), truth
 
     def _new_transformer(self, n_rows: int) -> Any:
         given = self.target_transform
-        if given is None or not isinstance(given, str):
-            return None if given is None else clone(given)
+        if given is None:
+            return None
+        if hasattr(given, "get_params") and hasattr(given, "inverse_transform"):
+            return clone(given)
+        given = given if _is_str(given) else None
         if given == "standardize":
             return StandardScaler()
         if given == "scale":
@@ -205,13 +215,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 n_quantiles=min(1000, n_rows), output_distribution="normal", random_state=0
             )
         raise ValueError(
-            f"target_transform is {given!r}, wanted 'standardize', 'scale', 'log', "
-            "'quantile', a transformer or None"
+            f"target_transform is {self.target_transform!r}, wanted 'standardize', 'scale', "
+            "'log', 'quantile', a transformer with an inverse or None"
         )
 
     def _there(self, y: np.ndarray) -> np.ndarray:
         """Return targets as the network sees them."""
-        return y if self._transformer is None else np.asarray(self._transformer.transform(y))
+        if self._transformer is None:
+            return y
+        there = np.asarray(self._transformer.transform(y))
+        if there.shape != y.shape:
+            raise ValueError(
+                f"target_transform makes {there.shape} of y's {y.shape}, wanted the same shape"
+            )
+        return there
 
     def _back(self, y: np.ndarray) -> np.ndarray:
         """Return what the network predicts, (n, ...), as targets."""
@@ -223,13 +240,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _loss(self) -> tuple[Any, int]:
         if self._bins is not None:
             return losses.get("softmax_cross_entropy"), self._bins.n_bins_
-        found = losses.get(_LOSSES.get(self.loss, self.loss) if _is_str(self.loss) else self.loss)
-        if self.quantiles is not None:
-            found = losses.Quantile(self.quantiles)
+        loss, quantiles = self.of_fit("loss"), self.of_fit("quantiles")
+        found = losses.get(_LOSSES.get(loss, loss) if _is_str(loss) else loss)
+        if quantiles is not None:
+            found = losses.Quantile(quantiles)
         return found, self.n_targets_ * found.outputs
 
+    @property
+    def _trained(self) -> tuple[float, ...]:
+        """The quantiles that were trained, in the order of the network's outputs."""
+        loss = self._loss()[0]
+        return loss.quantiles if isinstance(loss, losses.Quantile) else ()
+
     def _reported(self, network: Network, loss: float) -> float:
-        if self.n_targets_ == 1 or not _equals(self.loss, "squared_error"):
+        if self.n_targets_ == 1 or not _equals(self.of_fit("loss"), "squared_error"):
             return loss
         penalty = network.model.penalty()
         return (loss - penalty) / self.n_targets_ + penalty
@@ -239,10 +263,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if self._bins is not None:
             return self._back(self._bins.mean(outputs)[:, None])
         blocks = outputs.reshape(len(outputs), -1, self.n_targets_)
-        middle = 0
-        if self.quantiles is not None:
-            middle = int(np.argmin(np.abs(np.asarray(self.quantiles, float) - 0.5)))
-        return self._back(blocks[:, middle])
+        if not self._trained:
+            return self._back(blocks[:, 0])
+        away = np.abs(np.array(self._trained) - 0.5)
+        return self._back(blocks[:, np.isclose(away, away.min())].mean(axis=1))
 
     def _score_of(self, outputs: np.ndarray, rows: Rows) -> float:
         if not np.isfinite(outputs).all():
@@ -263,7 +287,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : array-like, (n,) or (n, n_targets)
         sample_weight : array-like, (n,), optional
         X_val, y_val, sample_weight_val : optional
-            Rows to score after each epoch, in place of a share of X if `early_stopping`.
+            Rows to score after each epoch, in `validation_scores_`; with `early_stopping` they are
+            what it goes by, in place of a share of X.
 
         Returns
         -------
@@ -277,6 +302,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @available_if(steps)
+    @observers.with_callbacks
     def partial_fit(self, X, y, sample_weight=None) -> "MLPRegressor":
         """Make one pass over more rows; parameters are those of :meth:`fit`."""
         return self._fit(X, y, sample_weight, incremental=True)
@@ -311,8 +337,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 )
             binned = [self._bins.quantile(outputs, q) for q in sorted(np.atleast_1d(quantiles))]
             return self._back(np.stack(binned, axis=1)[:, :, None])[:, :, 0]
-        trained = sorted(np.atleast_1d(self.quantiles))
-        if quantiles is not None and list(np.atleast_1d(quantiles)) != trained:
+        trained = sorted(self._trained)
+        if quantiles is not None and sorted(np.atleast_1d(quantiles)) != trained:
             raise ValueError(f"quantiles is {quantiles}, but those trained are {trained}")
         blocks = np.sort(outputs.reshape(len(outputs), -1, self.n_targets_), axis=1)
         found = self._back(blocks)
@@ -325,10 +351,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         With `quantiles`, those of ``(1 - coverage) / 2`` and ``(1 + coverage) / 2`` must be among
         them.
         """
+        checks.fraction(coverage, "coverage")
         ends = np.array([(1 - coverage) / 2, (1 + coverage) / 2])
         if self._bins is not None:
             return self.predict_quantiles(X, ends)
-        trained = np.array(sorted(np.atleast_1d(self.quantiles)))
+        trained = np.array(sorted(self._trained))
         places = [np.flatnonzero(np.isclose(trained, end)) for end in ends]
         if not all(len(place) for place in places):
             raise ValueError(
@@ -351,7 +378,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._back(values[:, None])[:, 0], cumulative
 
     def _is_distribution(self, what: str, bins: bool = False) -> bool:
-        if self.n_bins is None and (bins or self.quantiles is None):
+        loss, quantiles = self.of_fit("loss"), self.of_fit("quantiles")
+        some = quantiles is not None or isinstance(loss, losses.Quantile)
+        if self.of_fit("n_bins") is None and (bins or not some):
             wanted = "n_bins" if bins else "quantiles or n_bins"
             raise AttributeError(f"{what} wants an estimator with {wanted}")
         return True

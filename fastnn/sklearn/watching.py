@@ -13,14 +13,14 @@ from fastnn.network import Network
 class Progress:
     """What has been noted so far, also over several fits of a warm start."""
 
-    def __init__(self, by_score: bool):
+    def __init__(self, by_score: bool, scores: bool):
         self.t = 0
         """Rows seen."""
         self.loss_curve: list[float] = []
         self.no_improvement = 0
         self.best_loss = None if by_score else np.inf
-        self.validation_scores: list[float] | None = [] if by_score else None
-        self.best_validation_score = -np.inf if by_score else None
+        self.validation_scores: list[float] | None = [] if scores else None
+        self.best_validation_score = -np.inf if scores else None
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Watch(Callback):
         loss = self.as_loss(network, logs["loss"])
         progress.loss_curve.append(loss)
         if rules.verbose:
-            print(f"Iteration {self.n_iter}, loss = {loss:.8f}")
+            say(f"Iteration {self.n_iter}, loss = {loss:.8f}")
         if self.score is not None:
             self.note_score(self.score(network))
         if not rules.stops_by_score and progress.best_loss is not None:
@@ -116,7 +116,7 @@ class Watch(Callback):
             return
         progress.validation_scores.append(score)
         if rules.verbose:
-            print(f"Validation score: {score:f}")
+            say(f"Validation score: {score:f}")
         if rules.stops_by_score:
             worse = not score >= progress.best_validation_score + rules.tol
             progress.no_improvement = progress.no_improvement + 1 if worse else 0
@@ -141,4 +141,9 @@ class Watch(Callback):
             self.stopped = self.network.stop_training = True
             reason += " Stopping."
         if rules.verbose:
-            print(reason)
+            say(reason)
+
+
+def say(line: str) -> None:
+    """Print a line at once, for members print from threads of their own."""
+    print(f"{line}\n", end="", flush=True)
