@@ -58,7 +58,8 @@ def _interrupt(rng: np.random.Generator, job: Callable[[], Any], calls: int) -> 
 
 def _check_counted(self: Any, network: fastnn.Network) -> None:
     """Compare with a network trained for so many updates, and let both go on."""
-    case, model, epochs = self.case, network.model, self.case.fit.get("epochs", 1)
+    case, model = self.case, network.model
+    epochs = self.found.network.epochs_done  # L-BFGS may have ended it early
     if model.updates:
         twin = case.network(n_threads=1)
         done = network.epochs_done
