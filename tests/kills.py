@@ -55,6 +55,8 @@ class Trajectory:
         self.states = {}
         network = make()
         network.build(3)
+        if network.preprocessing:
+            network.preprocessing.fit(X)  # not only the parts below
         self.make_state(network)
         for epoch in range(EPOCHS):
             self.add(network)
@@ -422,8 +424,8 @@ def kill_saves(rng, count, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--interrupts", type=int, default=300)
+    for name, default in (("--kills", 200), ("--interrupts", 300)):
+        parser.add_argument(name, type=int, default=default)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
@@ -431,18 +433,17 @@ def main():
     threads_for = cores.threads_for  # as many threads as are asked for, however small the work
     cores.threads_for = lambda flops, rows, most=None, worth=None: threads_for(flops, rows, most, 1)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        hits = kill_fits(rng, arguments.kills // 2, folder)
+        hits = kill_fits(rng, arguments.kills // 2, folder := Path(name))
         (folder / "checkpoint").unlink()
         print(f"{arguments.kills // 2} kills of fits, {hits} after a new checkpoint", flush=True)
         hits = kill_saves(rng, arguments.kills - arguments.kills // 2, folder)
         print(f"{arguments.kills - arguments.kills // 2} kills of saves, {hits} before their end")
         hits = interrupt(rng, JOBS, arguments.interrupts, folder)
         print(f"{arguments.interrupts} interrupts of {len(JOBS)} jobs, {hits} before their end")
-    print("nothing lost, nothing torn")
     how = " ".join(f"--{name} {value}" for name, value in vars(arguments).items())
-    counts = {"kills": arguments.kills, "interrupts": arguments.interrupts}
+    counts = {name: getattr(arguments, name) for name in ("kills", "interrupts")}
     long_runs.record("kills", f"python -m tests.kills {how}", counts)
+    print("nothing lost, nothing torn")
 
 
 if __name__ == "__main__":
