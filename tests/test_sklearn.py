@@ -114,6 +114,17 @@ def test_the_first_epoch_is_scikit_learns():
         assert (ours.t_, ours.n_iter_) == (theirs.t_, theirs.n_iter_)
 
 
+@pytest.mark.parametrize("weights", [None, np.arange(442) % 5 + 1.0])
+def test_the_loss_of_counts_is_scikit_learns(weights):
+    X, y = DIABETES
+    given = {"solver": "lbfgs", "hidden_layer_sizes": 3, "random_state": 3, "tol": 1e-3}
+    ours, theirs = (
+        kind(loss="poisson", **given).fit(X, y / 100, weights)
+        for kind in (MLPRegressor, neural_network.MLPRegressor)
+    )
+    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-2)
+
+
 def test_what_is_set_in_coefs_counts():
     X, y = DIABETES
     regressor = MLPRegressor(**QUICK).fit(X, y)

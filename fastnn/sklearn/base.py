@@ -3,7 +3,7 @@
 import copy
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,9 +59,9 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
     def _score_of(self, outputs: np.ndarray, rows: Rows) -> float:
         """Return the score of a network's outputs."""
 
-    def _reported(self, network: Network, loss: float) -> float:
-        """Return an epoch's loss as scikit-learn defines it."""
-        return loss
+    def _reported(self, rows: Rows) -> Callable[[Network, float], float]:
+        """Return what makes of an epoch's loss the one that scikit-learn defines."""
+        return lambda network, loss: loss
 
     # Fitting
 
@@ -237,8 +237,9 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
             score = lambda network: self._score_of(network.predict(held.x), held)  # noqa: E731
         with self._told(epochs, networks, **asked) as tell:
             tells = observers.for_members(tell, len(networks))
+            reported = self._reported(rows)
             watches = [
-                Watch(each, rules, len(rows.x), score, self._reported, own)
+                Watch(each, rules, len(rows.x), score, reported, own)
                 for each, own in zip(progresses, tells, strict=True)
             ]
             try:

@@ -1,5 +1,6 @@
 """The regressor."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -252,11 +253,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         loss = self._loss()[0]
         return loss.quantiles if isinstance(loss, losses.Quantile) else ()
 
-    def _reported(self, network: Network, loss: float) -> float:
-        if self.n_targets_ == 1 or not _equals(self.of_fit("loss"), "squared_error"):
-            return loss
-        penalty = network.model.penalty()
-        return (loss - penalty) / self.n_targets_ + penalty
+    def _reported(self, rows: Rows) -> Callable[[Network, float], float]:
+        loss, y = self.of_fit("loss"), rows.y
+        if _equals(loss, "squared_error") and self.n_targets_ > 1:
+            return lambda network, loss: _over(self.n_targets_, network.model.penalty(), loss)
+        if not (_equals(loss, "poisson") or _equals(loss, "gamma")):
+            return super()._reported(rows)
+        # Deviances: the loss less that of perfect predictions.
+        logarithms = np.log(np.where(y > 0, y, 1))  # numbers of at most 0 are refused later
+        perfect = 1 + logarithms if loss == "gamma" else y - y * logarithms
+        least = float(np.average(perfect.sum(axis=1), weights=rows.weight))
+        return lambda network, loss: loss - least
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
         """Return predictions, (n, n_targets), from a network's outputs."""
@@ -384,6 +391,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             wanted = "n_bins" if bins else "quantiles or n_bins"
             raise AttributeError(f"{what} wants an estimator with {wanted}")
         return True
+
+
+def _over(n_targets: int, penalty: float, loss: float) -> float:
+    """Return the mean over targets of a loss that is their sum, and its penalty."""
+    return (loss - penalty) / n_targets + penalty
 
 
 def _is_str(value: Any) -> bool:
