@@ -93,6 +93,32 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
                 setattr(self, name, value)
             raise
 
+    @observers.with_callbacks
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
+    ) -> Any:
+        """Fit to rows and their targets or labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, (n, n_features)
+        y : array-like, (n,), (n, n_targets) or (n, n_labels)
+        sample_weight : array-like, (n,), optional
+        X_val, y_val, sample_weight_val : optional
+            Rows to score after each epoch, in `validation_scores_`; with `early_stopping` they are
+            what it goes by, in place of a share of X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad input, and if training diverges.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
     def _fit(self, *given: Any, **how: Any) -> Any:
         with self._all_or_nothing():
             return self._fit_or_fail(*given, **how)
@@ -138,8 +164,12 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
         """Return the weights of the rows to train on."""
         return sample_weight
 
+    @property
+    def _dtypes(self) -> Any:
+        """The types that X may have; others become the first."""
+        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-        dtypes = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
         return validate_data(
             self,
             X,
@@ -147,7 +177,7 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=self._y_numeric,
-            dtype=dtypes,
+            dtype=self._dtypes,
             reset=reset,
         )
 
@@ -353,8 +383,7 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the networks' mean outputs."""
         check_is_fitted(self)
-        dtypes = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtypes, reset=False)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=self._dtypes, reset=False)
         self.settle()
         found = [network.predict(dense(X)) for network in self.networks_]
         return found[0] if len(found) == 1 else np.mean(found, axis=0)

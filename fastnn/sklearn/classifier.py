@@ -209,32 +209,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # Fitting
 
-    @observers.with_callbacks
-    def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
-    ) -> "MLPClassifier":
-        """Fit to rows and their labels.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, (n, n_features)
-        y : array-like, (n,) or (n, n_labels)
-        sample_weight : array-like, (n,), optional
-        X_val, y_val, sample_weight_val : optional
-            Rows to score after each epoch, in `validation_scores_`; with `early_stopping` they are
-            what it goes by, in place of a share of X.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, and if training diverges.
-        """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
-
     @available_if(steps)
     @observers.with_callbacks
     def partial_fit(self, X, y, sample_weight=None, classes=None) -> "MLPClassifier":

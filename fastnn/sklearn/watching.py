@@ -50,7 +50,7 @@ class Watch(Callback):
     score : callable or None
         ``score(network)`` is the validation score.
     as_loss : callable
-        Turn an epoch's loss and the penalty in it into the loss to report.
+        ``as_loss(network, loss)`` is the loss to report for an epoch's.
     tell : callable or None
         Called after every epoch; if it returns True, the fit ends.
     """
