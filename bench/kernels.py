@@ -110,7 +110,7 @@ def calling(case, made):
     """Return a contender that calls the kernel by address."""
     given = [Whole(value) if isinstance(value, np.ndarray) else value for value in made.values()]
     step = Step(case.name, tuple(given), EVERY)
-    integers, floats = (np.array(numbers) for numbers in step.row)
+    integers, floats = np.array(step.numbers.integers), np.array(step.numbers.floats)
     address, clock = step.compiled().address, np.zeros(1, np.int64)
 
     def run(count):

@@ -130,7 +130,8 @@ def test_code_and_twin_get_what_a_slice_is(kind):
     found = np.zeros((THREADS, 5))
     is_number = not isinstance(expected(0, 0, 1), np.ndarray)
     step = Step(VALUE if is_number else ARRAY, (argument, ThreadRow(found)), extent)
-    integers, floats = np.array(step.row[0], np.int64), np.array(step.row[1], np.float64)
+    integers = np.array(step.numbers.integers, np.int64)
+    floats = np.array(step.numbers.floats, np.float64)
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(step.compiled().address)
     clock = np.zeros(len(Clock), np.int64)
     clock[[Clock.FIRST, Clock.ROWS, Clock.UPDATE]] = FIRST, ROWS, 41

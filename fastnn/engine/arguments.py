@@ -64,6 +64,10 @@ class At:
         """Return an integer from the step's row of the table."""
         raise NotImplementedError
 
+    def address(self, array: np.ndarray) -> Any:
+        """Return the address of an array's first item, an integer from that row too."""
+        return self.integer(array.ctypes.data)
+
     def real(self, value: float) -> Any:
         """Return a float from that row."""
         raise NotImplementedError
@@ -101,10 +105,16 @@ class Numbers(At):
     def __init__(self) -> None:
         self.integers: list[int] = []
         self.floats: list[float] = []
+        self.pointers: list[tuple[int, np.ndarray]] = []
+        """Which of the integers are addresses, and of which arrays."""
 
     def integer(self, value):
         self.integers.append(int(value))
         return _UNKNOWN
+
+    def address(self, array):
+        self.pointers.append((len(self.integers), array))
+        return super().address(array)
 
     def real(self, value):
         self.floats.append(value)
@@ -216,7 +226,7 @@ class Whole(Arg):
     note = "whole"
 
     def place(self, at):
-        return Place(at.integer(self.array.ctypes.data), tuple(map(at.integer, self.array.shape)))
+        return Place(at.address(self.array), tuple(map(at.integer, self.array.shape)))
 
 
 class Strided(Whole):
@@ -267,7 +277,7 @@ class Part(Arg):
         """Return the address of the share's first row, and its numbers of rows and columns."""
         stride = self.array.strides[0]
         thread, row = (stride, 0) if self.per_thread else (0, stride)
-        address = at.integer(self.array.ctypes.data)
+        address = at.address(self.array)
         address += at.clock(Clock.THREAD) * at.integer(thread) + at.lo * at.integer(row)
         columns = at.integer(math.prod(self.array.shape[1 + self.per_thread :]))
         return address, at.hi - at.lo, columns
@@ -291,7 +301,7 @@ class PartColumns(Arg):
 
     def place(self, at):
         size = self.array.itemsize
-        address = at.integer(self.array.ctypes.data) + at.lo * size
+        address = at.address(self.array) + at.lo * size
         rows, stride = at.integer(len(self.array)), at.integer(self.array.strides[0])
         return Place(address, (rows, at.hi - at.lo), (stride, size))
 
@@ -302,7 +312,7 @@ class ThreadRow(Arg):
     note = "own row"
 
     def place(self, at):
-        address = at.integer(self.array.ctypes.data)
+        address = at.address(self.array)
         address += at.clock(Clock.THREAD) * at.integer(self.array.strides[0])
         return Place(address, (at.integer(self.array.shape[1]),))
 

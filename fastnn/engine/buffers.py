@@ -51,10 +51,9 @@ class Buffer:
         """How many rows later in memory the next batch starts; 0 if batches reuse the memory."""
         return Clock.ZERO
 
-    @property
-    def origin(self) -> tuple[Clock, int]:
-        """A clock field with the base address, and the offset to add to it."""
-        return Clock.ZERO, self.array.ctypes.data
+    def origin(self, at: At) -> Any:
+        """Return the address of the memory: a field of the clock, and what to add to it."""
+        return at.clock(at.integer(Clock.ZERO)) + at.address(self.array)
 
     @property
     def strides(self) -> tuple[int, int]:
@@ -63,8 +62,7 @@ class Buffer:
 
     def first_row(self, at: At) -> tuple[Any, Any]:
         """Return the address of the batch's first row, and the number of columns."""
-        (field, address), (thread, row) = self.origin, self.strides
-        start = at.clock(at.integer(field)) + at.integer(address)
+        start, (thread, row) = self.origin(at), self.strides
         start += at.clock(Clock.THREAD) * at.integer(thread)
         start += at.clock(Clock.FIRST) * at.integer(row)
         return start, at.integer(self.width)
@@ -107,9 +105,8 @@ class Stretch(InPlace):
 
     field: Clock
 
-    @property
-    def origin(self):
-        return self.field, 0
+    def origin(self, at):
+        return at.clock(at.integer(self.field)) + at.integer(0)
 
     @property
     def strides(self):

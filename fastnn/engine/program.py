@@ -2,6 +2,7 @@
 
 import functools
 import numbers
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,7 @@ from fastnn.engine.buffers import Buffer, ThreadBuffer
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
 from fastnn.engine.steps import BATCH, EVERY, Group, Purpose, Step
-from fastnn.engine.worker import compile_worker
-from fastnn.kernels.gemm.table import compile_gemm
+from fastnn.engine.table import Table
 from fastnn.kernels.interrupts import let_interrupt
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Program:
         self.loss = self.thread_numbers(2)
         """The batch's sums of weighted losses and of weights, one row per thread."""
         self._transposed: list[tuple[np.ndarray, np.ndarray]] = []
+        self._copied: list[tuple[int, np.ndarray]] = []
         self.updates = 0
         """Updates done so far, from which the optimizer's corrections count on."""
         self._groups: list[tuple[int, Group | None]] = []
@@ -158,46 +159,30 @@ class Program:
         return sorted(self._groups, key=lambda each: each[0])
 
     @functools.cached_property
-    def table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-        """The step table, with its steps compiled, and the arrays that it points to."""
+    def table(self) -> Table:
+        """The step table, with its steps compiled."""
         with uncollected():
-            return self._compiled(self.groups)
+            groups = [
+                (phase, group, (group.parts or self._pieces(group)) if group else 0)
+                for phase, group in self.groups
+            ]
+            return Table(groups, self.dtype)
 
-    @functools.cached_property
-    def forward_table(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-        """The table of the steps that lead to the batch's loss."""
-        return self._compiled(self.forward_groups)
+    def loosen(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
+        """Let go of arrays that are not the program's own, until :meth:`point` gives it others.
 
-    @property
-    def forward_groups(self) -> list[tuple[int, Group | None]]:
-        """The groups of steps that lead to the batch's loss, and the check."""
-        after = "backward", "update"
-        return [
-            (phase, group)
-            for phase, group in self.groups
-            if group is None or group.purpose.work not in after
-        ]
+        Only its table is left to run.
+        """
+        if self._groups:
+            number = {id(array): n for n, array in enumerate(parameters)}
+            self._copied = [(number[id(w)], copy) for w, copy in self._transposed]
+            self.table.loosen(rows, parameters)
+        self._groups, self._transposed = [], []
 
-    def _compiled(
-        self, groups: list[tuple[int, Group | None]]
-    ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-        compile_gemm(self.dtype)
-        compile_worker()
-        rows: list[tuple[int, ...]] = []
-        kept: list[tuple[np.ndarray, np.ndarray]] = []
-        for phase, group in groups:
-            if group is None:
-                rows.append((0, 0, 0, phase, 1, 0))
-                continue
-            for step in group.steps:
-                let_interrupt()  # compiling all takes seconds
-                integers, floats = step.row
-                kept.append((np.array(integers, np.int64), np.array(floats, np.float64)))
-                where = (array.ctypes.data for array in kept[-1])
-                size = len(group.steps)
-                parts = group.parts or self._pieces(group)
-                rows.append((step.compiled().address, *where, phase, size, parts))
-        return np.array(rows, np.int64), kept
+    def point(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
+        """Work on other arrays, with the layout of those that it was made for."""
+        self.table.point(rows, parameters)
+        self._transposed = [(parameters[number], copy) for number, copy in self._copied]
 
     @staticmethod
     def _let_leave(clock: np.ndarray) -> None:
@@ -225,7 +210,7 @@ class Program:
         """
         first_epoch, n_rows = int(clock[Clock.EPOCH]), int(clock[Clock.TOTAL_ROWS])
         begin, left = int(clock[Clock.FIRST]), int(clock[Clock.BATCHES])
-        groups = self.forward_groups if brief else self.groups
+        groups = [each for each in self.groups if not (brief and each[1]) or each[1].leads_to_loss]
         for epoch in range(len(epochs)):
             clock[Clock.EPOCH] = first_epoch + epoch
             for first in range(begin, n_rows, self.batch_size):

@@ -68,12 +68,12 @@ class Step:
         return self._generated[0]
 
     @property
-    def row(self) -> tuple[list[int], list[float]]:
+    def numbers(self) -> Numbers:
         """The integers and floats of this step's row of the table."""
         numbers = Numbers()
         numbers.integer(self.extent)
         self._values(numbers)
-        return numbers.integers, numbers.floats
+        return numbers
 
     def compiled(self) -> Any:
         """Return the compiled code, compiling it or loading it from the cache if necessary."""
@@ -162,6 +162,11 @@ class Group:
     steps: list[Step]
     parts: int = 0
     purpose: Purpose = Purpose()
+
+    @property
+    def leads_to_loss(self) -> bool:
+        """Whether the batch's loss may depend on these steps."""
+        return self.purpose.work not in ("backward", "update")
 
 
 def entry(kernel, code, dtypes):

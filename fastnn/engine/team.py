@@ -144,7 +144,7 @@ class _Run:
             self.stop()
         program.refresh()
         if self.backend == "numba":
-            self.table, _ = program.forward_table if self.brief else program.table
+            self.table = program.table.forward if self.brief else program.table.steps
             compile_worker(counts=self.cycles is not None)
 
     @property
@@ -294,7 +294,7 @@ class Kept:
         self._frame = None
         if backend == "numba":
             compile_predict(program.dtype)
-            table, _ = program.table
+            table = program.table.steps
             arrays = self._clock, self._shared, program.loss, self._sums, self._stamps
             places = [array.ctypes.data for array in arrays]
             head = [table.ctypes.data, len(table), program.batch_size]

@@ -228,9 +228,14 @@ def _check_held(model: Any, layers: list[Layer]) -> None:
                 )
 
 
+def settings(model: Any) -> tuple[Any, ...]:
+    """Return all settings that a fit reads, as one value."""
+    return tuple(part and part.snapshot() for part in _parts(model))
+
+
 def snapshot(model: Any) -> tuple[Any, ...]:
     """Return a value that equals a later one if nothing that a fit reads has changed since."""
-    return *identity(model)[1:], *(part and part.snapshot() for part in _parts(model))
+    return *identity(model)[1:], settings(model)
 
 
 def identity(model: Any) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.kernels.interrupts import uninterrupted
-from fastnn.training import attributes, evaluation, lowering
+from fastnn.training import attributes, evaluation, lowering, pool
 from fastnn.training.lowering import Order
 from fastnn.training.model import Model
 from fastnn.training.planning import Plan, adapt
@@ -44,6 +44,7 @@ def train(model: Model, plan: Plan, hooks: Callback, watched: bool, network: Any
         while run.done < plan.epochs and not model.stop_training:
             run.some_epochs()
         run.verify()
+        run.end()
     finally:
         hooks.on_train_end(run.logs)
 
@@ -63,6 +64,7 @@ class _Run:
         self.settings: tuple[Any, ...] = ()
         self.starts: list[Start] = []
         self.targets = _targets(model)
+        self.kept: pool.Kept
         self.program: Program
         self.outputs: list[np.ndarray]
 
@@ -83,7 +85,11 @@ class _Run:
                 "set it before a fit"
             )
         with uninterrupted():
-            self.program, self.outputs = lowered(model, plan)
+            model.keep_state()
+            how = "training", model.backend, plan.batch_size, plan.shuffle, *_threads(model, plan)
+            rows = model.arrays_of(plan.data)
+            self.kept = pool.take(how, model, rows, lambda: lowered(model, plan))
+        self.program, self.outputs = self.kept.program, self.kept.outputs
         self.layers = list(model.layers)  # a callback may take some away
         self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
         self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
@@ -201,6 +207,13 @@ class _Run:
             self.go_back()
         raise FloatingPointError(f"{problem}. {_ADVICE}")
 
+    def end(self) -> None:
+        """Leave the program to later fits."""
+        model = self.model
+        if model.backend == "numba" and self.identity == attributes.identity(model):
+            with uninterrupted():
+                pool.give(self.kept, model, model.arrays_of(self.plan.data))
+
     def blame(self, clock: np.ndarray, epoch: int) -> str:
         """Say where a loss that is not finite came from."""
         if np.isfinite(self.program.loss[0, 0]):
@@ -240,14 +253,19 @@ class _Run:
 def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
     """Return the program of the plan's epochs, and the layers' outputs."""
     model.keep_state()
-    batch_size, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
-    threads = model.threads(batch_size, flops)
-    tried = model.threads(batch_size, flops, cores.FLOPS_PER_TRIED)
+    batch_size, (threads, tried) = plan.batch_size or len(plan.data.x), _threads(model, plan)
     order, most = Order(plan.shuffle, model.seed), max(threads, tried)
     program, outputs = lowering.training(model, model.optimizer, plan.data, order, batch_size, most)
     program.threads, program.updates = threads, model.updates
-    program.on_trial = tried > 1 and flops * batch_size < tried * cores.FLOPS_PER_CERTAIN
+    flops = 3 * model.flops() * batch_size
+    program.on_trial = tried > 1 and flops < tried * cores.FLOPS_PER_CERTAIN
     return program, outputs
+
+
+def _threads(model: Model, plan: Plan) -> tuple[int, int]:
+    """Return how many threads are sure to pay, and how many to try."""
+    rows, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
+    return model.threads(rows, flops), model.threads(rows, flops, cores.FLOPS_PER_TRIED)
 
 
 def _targets(model: Model) -> tuple[str, int]:

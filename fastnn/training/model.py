@@ -439,6 +439,11 @@ class Model:
             weight = checks.as_sample_weight(sample_weight, len(x), f"{prefix}sample_weight")
         return Data(x.view(), y.view(), weight, names)  # their shapes stay, whatever X's become
 
+    def arrays_of(self, data: Data) -> list[np.ndarray]:
+        """Return the arrays that a program reads beside the parameters."""
+        weight = [] if data.weight is None else [data.weight]
+        return [data.x, data.y, *weight, *([self.selection.index] if self.selection else [])]
+
     def prepared(self, data: Data, chain: Chain | None) -> Data:
         """Return checked rows as the first layer sees them, after preprocessing."""
         return data if chain is None else replace(data, x=chain.transform(data.x, self.dtype))

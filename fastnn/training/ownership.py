@@ -26,6 +26,14 @@ def held(parameters: Parameters) -> list[Any]:
     return found
 
 
+def arrays(parameters: Parameters) -> list[np.ndarray]:
+    """Return all arrays that updates change."""
+    found = []
+    for each in (each for layer in parameters for each in layer):
+        found += [each.value, *each.state.values()]
+    return found
+
+
 def owned(parameters: Parameters, own: list[Any], dtype: np.dtype) -> Parameters:
     """Return the parameters, those copied that are not in `own` or that cannot be written to.
 

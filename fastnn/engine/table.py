@@ -1,0 +1,109 @@
+"""The step table: a program's steps as compiled code reads them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastnn.engine.steps import Group
+from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, compile_worker
+from fastnn.kernels.gemm.table import compile_gemm
+from fastnn.kernels.interrupts import let_interrupt
+
+_ITEM = 8
+
+
+class Table:
+    """The steps of a program, compiled, and the numbers that they read.
+
+    Parameters
+    ----------
+    groups : list of (int, Group or None, int)
+        The groups of steps in order: phase, group (None stands for the check), and into how many
+        parts its work is cut.
+    dtype : dtype
+
+    Attributes
+    ----------
+    steps : int64 array, (steps, 6)
+        What :func:`fastnn.engine.worker.work` walks.
+    forward : int64 array
+        The rows of it that lead to the batch's loss.
+    arrays : list of array
+        The arrays to which the steps' integers point.
+    cached : bool
+        Whether no step calls a user's own function.
+    """
+
+    def __init__(self, groups: list[tuple[int, Group | None, int]], dtype: np.dtype):
+        compile_gemm(dtype)
+        compile_worker()
+        rows: list[tuple[int, ...]] = []
+        integers: list[int] = []
+        floats: list[float] = []
+        leads: list[bool] = []
+        self.arrays: list[np.ndarray] = []
+        self._places: list[int] = []
+        self.cached = True
+        for phase, group, parts in groups:
+            if group is None:
+                rows.append((0, 0, 0, phase, 1, 0))
+                leads.append(True)
+                continue
+            for step in group.steps:
+                let_interrupt()  # compiling all takes seconds
+                numbers, where = step.numbers, (len(integers), len(floats))
+                for place, array in numbers.pointers:
+                    self._places.append(len(integers) + place)
+                    self.arrays.append(array)
+                integers += numbers.integers
+                floats += numbers.floats
+                rows.append((step.compiled().address, *where, phase, len(group.steps), parts))
+                leads.append(group.leads_to_loss)
+                self.cached &= isinstance(step.kernel, str)
+        self._integers, self._floats = np.array(integers, np.int64), np.array(floats, np.float64)
+        self.steps = np.array(rows, np.int64)
+        runs = self.steps[:, ADDRESS] != 0
+        self.steps[runs, INTEGERS] *= _ITEM
+        self.steps[runs, INTEGERS] += self._integers.ctypes.data
+        self.steps[runs, FLOATS] *= _ITEM
+        self.steps[runs, FLOATS] += self._floats.ctypes.data
+        self.forward = self.steps[leads]
+
+    def loosen(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
+        """Let go of arrays that are not the program's; :meth:`point` puts others in their place.
+
+        Steps have the arrays `rows` themselves, which may share memory, but views of `parameters`.
+        """
+        of_rows = {id(array): number for number, array in enumerate(rows)}
+        begins = _begins([*rows, *parameters])
+        sizes = [array.nbytes for array in parameters]
+        spans = list(zip(begins[len(rows) :], sizes, strict=True))
+        loose: list[tuple[int, int, int]] = []
+        own: list[np.ndarray] = []
+        for place, array in zip(self._places, self.arrays, strict=True):
+            address = int(self._integers[place])
+            number = of_rows.get(id(array), -1)
+            for other, (begin, size) in enumerate(spans, len(rows)):
+                if number < 0 and begin <= address < begin + size:
+                    number = other
+            if number < 0:
+                own.append(array)
+            else:
+                loose.append((place, number, address - begins[number]))
+        self.arrays, self._places = own, []
+        self._loose = np.array(loose, np.int64).reshape(-1, 3).T.copy()
+
+    def point(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
+        """Use other arrays with the same layout as those that were let go of."""
+        places, numbers, offsets = self._loose
+        self._integers[places] = _begins([*rows, *parameters])[numbers] + offsets
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the arrays."""
+        owners = (array if array.base is None else array.base for array in self.arrays)
+        return sum(array.nbytes for array in {id(each): each for each in owners}.values())
+
+
+def _begins(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.array([array.ctypes.data for array in arrays], np.int64)

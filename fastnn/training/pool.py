@@ -1,0 +1,91 @@
+"""Programs kept for later fits, of this network or of others like it.
+
+Lowering a network and making its step table takes a millisecond or two, longer than many an epoch.
+But a program depends on settings, shapes and the layout of the data only: weights and rows are
+addresses in its table, which can be exchanged.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastnn.engine.program import Program
+from fastnn.training import attributes, ownership
+from fastnn.training.model import Data, Model
+
+_MOST = 16
+_MOST_BYTES = 2**22
+"""Beside the work of one update of a larger program, making it takes no time."""
+_VALUES = str, int, float, bool, type(None), np.dtype
+
+
+@dataclass(eq=False)
+class Kept:
+    """A program and the outputs of its layers, with what it was made for."""
+
+    key: tuple[Any, ...]
+    program: Program
+    outputs: list[np.ndarray]
+    known: bool = False
+    """Whether it has been in the pool."""
+
+
+_pool: deque[Kept] = deque(maxlen=_MOST)
+
+
+def take(
+    how: tuple[Any, ...],
+    model: Model,
+    rows: Sequence[np.ndarray],
+    make: Callable[[], tuple[Program, list[np.ndarray]]],
+) -> Kept:
+    """Return a program that nobody else has: one from the pool, or what `make` returns.
+
+    `how` and the layout of the arrays `rows` are all on which it depends beside the model.
+    """
+    key = (*how, *_kind(model), *map(_layout, rows))
+    for kept in list(_pool):
+        if kept.key == key:
+            with suppress(ValueError):  # another thread has just taken it
+                _pool.remove(kept)
+                kept.program.point(rows, ownership.arrays(model.parameters))
+                return kept
+    return Kept(key, *make())
+
+
+def give(kept: Kept, model: Model, rows: Sequence[np.ndarray]) -> None:
+    """Put a program that works on these arrays into the pool, if it is worth it."""
+    if not kept.known:
+        table, outputs = kept.program.table, set(map(id, kept.outputs))
+        if not (table.cached and _plain(kept.key)) or outputs & set(map(id, rows)):
+            return
+    kept.program.loosen(rows, ownership.arrays(model.parameters))
+    if kept.known or table.nbytes <= _MOST_BYTES:
+        kept.known = True
+        _pool.append(kept)
+
+
+def _kind(model: Model) -> tuple[Any, ...]:
+    """Return what programs depend on, beside addresses and the rows."""
+    parameters = tuple(
+        (each.name, each.trained, each.value.shape, *each.state)
+        for each in model.all_parameters()
+    )
+    return model.dtype, model.seed, parameters, *attributes.settings(model)
+
+
+def _layout(array: np.ndarray) -> tuple[Any, ...]:
+    return array.shape, array.strides, array.dtype, array.flags.aligned
+
+
+def _plain(key: Any) -> bool:
+    """Return whether a key says all: a user's own classes and functions may read anything."""
+    if isinstance(key, tuple | list):
+        return all(map(_plain, key))
+    if isinstance(key, type):
+        return key.__module__.partition(".")[0] == __package__.partition(".")[0]
+    return isinstance(key, _VALUES)
