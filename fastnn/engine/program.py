@@ -1,6 +1,7 @@
 """Programs: the buffers and steps to which a network is lowered.  No arithmetic happens here."""
 
 import functools
+import math
 import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -34,10 +35,15 @@ processors fetch lines in pairs, so the pair would still bounce between the core
 def aligned(shape, dtype) -> np.ndarray:
     """Return an array of zeros that starts at a cache line."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     room = np.zeros(size + 64, np.uint8)
     start = -room.ctypes.data % 64
     return room[start : start + size].view(dtype).reshape(shape)
+
+
+def addresses(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Return where arrays begin."""
+    return np.array([array.ctypes.data for array in arrays], np.int64)
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:
@@ -75,6 +81,10 @@ class Program:
         self._copied: list[tuple[int, np.ndarray]] = []
         self.updates = 0
         """Updates done so far, from which the optimizer's corrections count on."""
+        self.clocks = aligned((n_threads, APART), np.int64)
+        """The threads' clocks (:class:`~fastnn.engine.clock.Clock`) ..."""
+        self.shared = aligned((Shared.SIZE,), np.int64)
+        """... and what they share, for one run at a time."""
         self._groups: list[tuple[int, Group | None]] = []
         self._phase = 0
         self._purpose = Purpose()
@@ -179,9 +189,12 @@ class Program:
             self.table.loosen(rows, parameters)
         self._groups, self._transposed = [], []
 
-    def point(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
-        """Work on other arrays, with the layout of those that it was made for."""
-        self.table.point(rows, parameters)
+    def point(
+        self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray], begins: np.ndarray
+    ) -> None:
+        """Work on other arrays, with the layout of those it was made for; `parameters` begin there.
+        """
+        self.table.point(np.append(addresses(rows), begins))
         self._transposed = [(parameters[number], copy) for number, copy in self._copied]
 
     @staticmethod

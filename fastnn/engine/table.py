@@ -75,7 +75,7 @@ class Table:
         Steps have the arrays `rows` themselves, which may share memory, but views of `parameters`.
         """
         of_rows = {id(array): number for number, array in enumerate(rows)}
-        begins = _begins([*rows, *parameters])
+        begins = [array.ctypes.data for array in (*rows, *parameters)]
         sizes = [array.nbytes for array in parameters]
         spans = list(zip(begins[len(rows) :], sizes, strict=True))
         loose: list[tuple[int, int, int]] = []
@@ -93,10 +93,10 @@ class Table:
         self.arrays, self._places = own, []
         self._loose = np.array(loose, np.int64).reshape(-1, 3).T.copy()
 
-    def point(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
-        """Use other arrays with the same layout as those that were let go of."""
+    def point(self, begins: np.ndarray) -> None:
+        """Use other arrays with the layout of those let go of, which begin at these addresses."""
         places, numbers, offsets = self._loose
-        self._integers[places] = _begins([*rows, *parameters])[numbers] + offsets
+        self._integers[places] = begins[numbers] + offsets
 
     @property
     def nbytes(self) -> int:
@@ -104,6 +104,3 @@ class Table:
         owners = (array if array.base is None else array.base for array in self.arrays)
         return sum(array.nbytes for array in {id(each): each for each in owners}.values())
 
-
-def _begins(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return np.array([array.ctypes.data for array in arrays], np.int64)

@@ -119,7 +119,7 @@ class _Run:
         self.watch, self.cycles, self.access, self.pause = watch, cycles, access, pause
         self.goes_on = True
         """Whether to go on after this epoch, as `pause` last said."""
-        self.clocks = aligned((program.n_threads, APART), np.int64)
+        self.clocks = program.clocks
         self.sums, self.stamps = np.zeros((epochs, 2)), np.zeros(epochs + 1, np.int64)
         self.last = epochs
         """How many epochs to do, which `pause` may lower."""
@@ -131,15 +131,20 @@ class _Run:
         """Whether to end at the first check."""
         own = threads.own_shared()
         self.apart = own is not None
-        self.shared = aligned((Shared.SIZE,), np.int64) if brief or own is None else own
+        self.shared = program.shared if brief or own is None else own
 
     def begin(self, first_epoch: int, first_row: int) -> None:
         """Set the clocks, and compile."""
         program, clocks = self.program, self.clocks
-        clocks[:, Clock.THREAD] = np.arange(program.n_threads)
-        start = [Clock.EPOCH, Clock.FIRST, Clock.UPDATE, Clock.TOTAL_ROWS]
-        clocks[0, start] = first_epoch, first_row, program.updates, self.n_rows
-        self.shared[Shared.HALT :] = 0  # all but what may already be set to stop them
+        clocks[...] = 0
+        for thread, clock in enumerate(clocks):
+            clock[Clock.THREAD] = thread
+        clocks[0, Clock.EPOCH : Clock.ROWS] = first_epoch, first_row
+        clocks[0, Clock.UPDATE : Clock.THREAD] = program.updates, self.n_rows
+        if self.apart and not self.brief:
+            self.shared[Shared.HALT :] = 0  # all but what may already be set to stop them
+        else:
+            self.shared[...] = 0
         if self.brief:
             self.stop()
         program.refresh()
@@ -317,6 +322,8 @@ class Kept:
 
 def _epoch_seconds(stamps, elapsed, epochs):
     """Divide a run's time among its epochs by the cycle counter, or equally without one."""
+    if len(stamps) == 2:
+        return np.array([elapsed])
     ticks = np.diff(stamps).astype(np.float64)
     if len(ticks) == 0 or ticks.min() <= 0:
         return np.full(epochs, elapsed / max(1, len(ticks)))

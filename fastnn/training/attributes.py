@@ -7,6 +7,7 @@ is noticed by :func:`settle`, which everything that uses the attributes calls fi
 
 import contextlib
 import copy
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
@@ -186,8 +187,43 @@ def assign(model: Any, name: str, value: Any) -> None:
         raise
 
 
+class Settled:
+    """What :func:`settle` has found right, which most calls find unchanged."""
+
+    def __init__(self, model: Any):
+        self._revision, self._seen = revision(), _seen(model)
+        self._settings: tuple[Any, ...] | None = None
+
+    def holds(self, model: Any) -> bool:
+        """Return whether all is as it was."""
+        now = _seen(model)
+        same = self._revision == revision() and len(now) == len(self._seen)
+        return same and all(map(operator.is_, now, self._seen))
+
+    def settings(self, model: Any) -> tuple[Any, ...]:
+        """Return the values of the model's settings."""
+        if self._settings is None:
+            self._settings = _settings(model)
+        return self._settings
+
+
+def _seen(model: Any) -> list[Any]:
+    """Return the objects in which a model can change, other than by a new revision."""
+    found = [*_parts(model), *model.metrics, model.dtype, model.made_from]
+    for each in model.all_parameters():
+        found += [each, each.regularizer, each.constraint]
+    return found
+
+
 def settle(model: Any) -> None:
     """Check that the attributes go together and with what was built; use them from now on."""
+    if model.settled is None or not model.settled.holds(model):
+        model.settled = None
+        _settle(model)
+        model.settled = Settled(model)
+
+
+def _settle(model: Any) -> None:
     layers = as_layers(model.layers)
     if model.built:
         _check_built(model, layers)
@@ -230,6 +266,13 @@ def _check_held(model: Any, layers: list[Layer]) -> None:
 
 def settings(model: Any) -> tuple[Any, ...]:
     """Return all settings that a fit reads, as one value."""
+    settled = model.settled
+    known = settled is not None and settled.holds(model)
+    found: tuple[Any, ...] = settled.settings(model) if known else _settings(model)
+    return found
+
+
+def _settings(model: Any) -> tuple[Any, ...]:
     return tuple(part and part.snapshot() for part in _parts(model))
 
 

@@ -11,11 +11,11 @@ from fastnn.engine import cores, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.kernels.interrupts import uninterrupted
-from fastnn.training import attributes, evaluation, lowering, pool
+from fastnn.training import attributes, bounds, evaluation, lowering, pool
 from fastnn.training.lowering import Order
 from fastnn.training.model import Model
 from fastnn.training.planning import Plan, adapt
-from fastnn.training.recovery import Start, go_back, not_finite
+from fastnn.training.recovery import Start, go_back, largest, not_finite
 
 _ROWS = 1000
 """Training on so many rows takes much longer than looking at all weights and copying them."""
@@ -63,6 +63,7 @@ class _Run:
         self.identity: tuple[Any, ...] = ()
         self.settings: tuple[Any, ...] = ()
         self.starts: list[Start] = []
+        self.sizes: list[float] = []
         self.targets = _targets(model)
         self.kept: pool.Kept
         self.program: Program
@@ -71,7 +72,7 @@ class _Run:
     def lower(self) -> None:
         """Make the program if there is none yet or if the model's attributes have changed."""
         model, plan = self.model, self.plan
-        if self.settings:  # a callback may have changed them
+        if self.done:  # a callback may have changed them
             if self.identity == (now := attributes.identity(model)):
                 return
             self.identity = now
@@ -92,7 +93,8 @@ class _Run:
         self.program, self.outputs = self.kept.program, self.kept.outputs
         self.layers = list(model.layers)  # a callback may take some away
         self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
-        self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
+        if self.ahead() < plan.epochs:
+            self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
 
     def due(self) -> bool:
         """Return whether to look at all weights now, and to copy them.
@@ -138,7 +140,7 @@ class _Run:
                 )
             except BaseException:
                 self.count()
-                if self.starts and not_finite(model):
+                if self.starts and not_finite(model, largest(model)):
                     self.go_back()
                 raise
             self.count()
@@ -146,7 +148,8 @@ class _Run:
             if not outcome.finite:
                 problem = self.blame(outcome.clock, self.done + epochs)
             elif self.starts and (self.due() or self.done + epochs == plan.epochs):
-                spoilt = not_finite(model)
+                self.sizes = largest(model)
+                spoilt = not_finite(model, self.sizes)
             if self.starts and (problem or spoilt):
                 self.go_back()
                 epochs = max(0, model.epochs - self.epochs)
@@ -191,6 +194,11 @@ class _Run:
         model, data = self.model, self.plan.data
         if not self.starts:
             return
+        if len(data.x) < _ROWS:
+            if self.watched:  # callbacks may have changed them
+                self.sizes = largest(model)
+            if bounds.is_finite(model, data, self.sizes):
+                return
         how: dict[str, Any] = {"n_rows": len(data.x), "backend": model.backend}
         outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
         loss, weight = self.program.loss[0]
@@ -209,10 +217,9 @@ class _Run:
 
     def end(self) -> None:
         """Leave the program to later fits."""
-        model = self.model
-        if model.backend == "numba" and self.identity == attributes.identity(model):
+        if self.model.backend == "numba":
             with uninterrupted():
-                pool.give(self.kept, model, model.arrays_of(self.plan.data))
+                pool.give(self.kept)
 
     def blame(self, clock: np.ndarray, epoch: int) -> str:
         """Say where a loss that is not finite came from."""

@@ -27,6 +27,7 @@ from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.reference import TWINS
 from fastnn.regularizers import Regularizer
 from fastnn.training import attributes, ownership
+from fastnn.training.ownership import Own
 
 _MOST_COLUMNS = 2**31 - 1
 """Inputs or units of a layer; their weights fit into no memory long before."""
@@ -97,7 +98,7 @@ class Model:
         Which threads may use the parameters.
     parameters : list of list of Parameter
         By layer, each with its optimizer state; empty before :meth:`build`.
-    own : list
+    own : Own
         The parameters and their arrays that are this model's alone; see :meth:`writing`.
     made_from : list
         What of the layers the parameters were made from.
@@ -113,6 +114,8 @@ class Model:
         A changed copy of the caller's optimizer, and the number of that one's changes.
     predictor : object or None
         What :mod:`fastnn.training.prediction` keeps between calls.
+    settled : object or None
+        The same of :mod:`fastnn.training.attributes`.
     """
 
     def __init__(
@@ -153,7 +156,7 @@ class Model:
     def forget(self) -> None:
         """Start with nothing that training has made."""
         self.parameters: list[list[Parameter]] = []
-        self.own: list[Any] = []
+        self.own = Own([])
         self.made_from: list[Any] = []
         self.columns = 0
         self.selection: Selection | None = None
@@ -162,6 +165,7 @@ class Model:
         self.updates = 0
         self.reduced: tuple[Optimizer, int] | None = None
         self.predictor: Any = None
+        self.settled: attributes.Settled | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in attributes.CHECKS and not hasattr(Model, name):
@@ -221,10 +225,10 @@ class Model:
             self.access.end()
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(copy.copy(self)) | {"access": None, "own": []}
+        return vars(copy.copy(self)) | {"access": None, "own": Own([]), "settled": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, access=Access(), own=[])
+        vars(self).update(state, access=Access(), own=Own([]))
         for each in self.all_parameters():
             vars(each)["value"] = ownership.readable(each.value, self.dtype)
 
@@ -241,7 +245,7 @@ class Model:
         vars(twin)["preprocessing"] = copy.deepcopy(self.preprocessing)
         vars(twin)["extra"] = copy.deepcopy(self.extra)
         twin.reduced = None
-        twin.own = ownership.held(twin.parameters)
+        twin.own = Own(twin.parameters)
         attributes.settle(twin)
         return twin
 
@@ -258,7 +262,7 @@ class Model:
     def head(self, count: int) -> "Model":
         """Return the first `count` layers as a model that shares their parameters."""
         part = object.__new__(Model)
-        vars(part).update(vars(self), predictor=None)  # which holds addresses
+        vars(part).update(vars(self), predictor=None, settled=None)  # which hold this one's
         vars(part)["layers"], vars(part)["parameters"] = (
             self.layers[:count],
             self.parameters[:count],
@@ -361,7 +365,8 @@ class Model:
             try:
                 yield
             finally:
-                self.own = ownership.held(self.parameters)
+                if not self.own.holds(self.parameters):
+                    self.own = Own(self.parameters)
 
     def all_parameters(self) -> list[Parameter]:
         """Return the parameters of all layers, in order."""
@@ -390,6 +395,10 @@ class Model:
 
     def keep_state(self) -> None:
         """Make the optimizer's state for parameters that have none."""
+        wanted = {*self.optimizer.state, *self.optimizer.memory}
+        complete = all(wanted == each.state.keys() for each in self.all_parameters() if each.trained)
+        if complete and self.own.holds(self.parameters):
+            return
         with self.writing("fit"):
             kept = [each.keep_state(self.optimizer) for each in self.all_parameters()]
         if not all(kept):
@@ -398,8 +407,8 @@ class Model:
     def penalty(self) -> float:
         """Return the sum of the penalties on the current weights."""
         kernels = COMPILED if self.backend == "numba" else TWINS
-        values = (penalties.value(p.regularizer, p.value, kernels) for p in self.all_parameters())
-        return sum(values, 0.0)
+        found = [each for each in self.all_parameters() if each.regularizer]
+        return sum((penalties.value(p.regularizer, p.value, kernels) for p in found), 0.0)
 
     # Data
 

@@ -6,44 +6,61 @@ arrays that were put there by hand.  So whoever changes parameters looks first w
 exactly those of last time, which takes microseconds, and copies those that are not.
 """
 
+import functools
 import operator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fastnn.engine.program import aligned
+from fastnn.engine.program import addresses, aligned
 from fastnn.layers.base import Parameter
 
 Parameters = list[list[Parameter]]
 
 
+class Own:
+    """The parameters of a model and their arrays, by which to tell whether any is another."""
+
+    def __init__(self, parameters: Parameters):
+        self.objects = held(parameters)
+        self.arrays = [each for each in self.objects if type(each) is np.ndarray]
+        """All arrays that updates change."""
+
+    @functools.cached_property
+    def begins(self) -> np.ndarray:
+        """The addresses of the arrays."""
+        return addresses(self.arrays)
+
+    @functools.cached_property
+    def sizes(self) -> np.ndarray:
+        """The sizes of the arrays."""
+        return np.array([array.size for array in self.arrays], np.int64)
+
+    def holds(self, parameters: Parameters) -> bool:
+        """Return whether these are the parameters, with all their arrays as they were."""
+        now, then = held(parameters), self.objects
+        if len(now) != len(then) or not all(map(operator.is_, now, then)):
+            return False
+        return all(array.flags.carray for array in self.arrays)
+
+
 def held(parameters: Parameters) -> list[Any]:
-    """Return the parameters and their arrays: what tells by identity whether any is another."""
+    """Return the parameters and their arrays."""
     found: list[Any] = []
     for each in (each for layer in parameters for each in layer):
         found += [each, each.value, *each.state.values()]
     return found
 
 
-def arrays(parameters: Parameters) -> list[np.ndarray]:
-    """Return all arrays that updates change."""
-    found = []
-    for each in (each for layer in parameters for each in layer):
-        found += [each.value, *each.state.values()]
-    return found
-
-
-def owned(parameters: Parameters, own: list[Any], dtype: np.dtype) -> Parameters:
+def owned(parameters: Parameters, own: Own, dtype: np.dtype) -> Parameters:
     """Return the parameters, those copied that are not in `own` or that cannot be written to.
 
     Raises ValueError if the optimizer's state does not have its parameter's shape.
     """
-    now = held(parameters)
-    if len(now) == len(own) and all(map(operator.is_, now, own)):
-        if all(each.flags.carray for each in now if type(each) is np.ndarray):
-            return parameters
-    mine = set(map(id, own))
+    if own.holds(parameters):
+        return parameters
+    mine = set(map(id, own.objects))
 
     def kept(array: np.ndarray, parameter: Parameter) -> np.ndarray:
         if id(parameter) in mine and id(array) in mine and array.flags.carray:

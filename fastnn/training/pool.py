@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.engine.program import Program
-from fastnn.training import attributes, ownership
+from fastnn.training import attributes
 from fastnn.training.model import Data, Model
 
 _MOST = 16
@@ -25,11 +25,13 @@ _VALUES = str, int, float, bool, type(None), np.dtype
 
 @dataclass(eq=False)
 class Kept:
-    """A program and the outputs of its layers, with what it was made for."""
+    """A program and the outputs of its layers, and what they are for now."""
 
     key: tuple[Any, ...]
     program: Program
     outputs: list[np.ndarray]
+    rows: Sequence[np.ndarray] = ()
+    parameters: Sequence[np.ndarray] = ()
     known: bool = False
     """Whether it has been in the pool."""
 
@@ -47,24 +49,26 @@ def take(
 
     `how` and the layout of the arrays `rows` are all on which it depends beside the model.
     """
-    key = (*how, *_kind(model), *map(_layout, rows))
+    key, own = (*how, *_kind(model), *map(_layout, rows)), model.own
     for kept in list(_pool):
         if kept.key == key:
             with suppress(ValueError):  # another thread has just taken it
                 _pool.remove(kept)
-                kept.program.point(rows, ownership.arrays(model.parameters))
+                kept.program.point(rows, own.arrays, own.begins)
                 return kept
-    return Kept(key, *make())
+    return Kept(key, *make(), rows, own.arrays)
 
 
-def give(kept: Kept, model: Model, rows: Sequence[np.ndarray]) -> None:
-    """Put a program that works on these arrays into the pool, if it is worth it."""
+def give(kept: Kept) -> None:
+    """Put a program into the pool, if it is worth it."""
+    program, rows = kept.program, kept.rows
     if not kept.known:
-        table, outputs = kept.program.table, set(map(id, kept.outputs))
-        if not (table.cached and _plain(kept.key)) or outputs & set(map(id, rows)):
+        outputs = set(map(id, kept.outputs))
+        if not (program.table.cached and _plain(kept.key)) or outputs & set(map(id, rows)):
             return
-    kept.program.loosen(rows, ownership.arrays(model.parameters))
-    if kept.known or table.nbytes <= _MOST_BYTES:
+    program.loosen(rows, kept.parameters)
+    kept.rows = kept.parameters = ()
+    if kept.known or program.table.nbytes <= _MOST_BYTES:
         kept.known = True
         _pool.append(kept)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fastnn.engine import team
+from fastnn.engine import magnitude, team
 from fastnn.engine.program import Program
 from fastnn.layers.base import Parameter
 from fastnn.training.model import Model
@@ -32,18 +32,29 @@ class Start:
             array[...] = saved
 
 
-def not_finite(model: Model) -> str | None:
-    """Return what holds NaN or infinity: the first parameter or state, or the penalty, if any."""
+def not_finite(model: Model, sizes: list[float]) -> str | None:
+    """Return what holds NaN or infinity: the first parameter or state, or the penalty, if any.
+
+    `sizes` are the magnitudes that :func:`largest` returned.
+    """
     with np.errstate(all="ignore"):
-        for number, parameter, key, array in _changing(model):
-            total = np.add.reduce(array, axis=None)
-            if math.isfinite(total) or np.isfinite(array).all():  # only the sum may overflow
-                continue
-            name = f"the {parameter.name} of layer {number}"
-            if number < len(model.layers):  # a callback may have taken it away
-                name += f" ({model.layers[number]})"
-            return f"the optimizer's {key} for {name}" if key else name
-        return None if math.isfinite(model.penalty()) else "the penalty"
+        if all(map(math.isfinite, sizes)):
+            return None if math.isfinite(model.penalty()) else "the penalty"
+    for (number, parameter, key, _), size in zip(_changing(model), sizes, strict=True):
+        if math.isfinite(size):
+            continue
+        name = f"the {parameter.name} of layer {number}"
+        if number < len(model.layers):  # a callback may have taken it away
+            name += f" ({model.layers[number]})"
+        return f"the optimizer's {key} for {name}" if key else name
+    raise AssertionError("one of them is not finite")
+
+
+def largest(model: Model) -> list[float]:
+    """Return the largest magnitude in each of the arrays that updates change."""
+    if model.backend == "numpy" or not model.own.holds(model.parameters):  # a callback's, by hand
+        return [float(np.abs(array).max()) for *_, array in _changing(model)]
+    return magnitude.largest(model.own.begins, model.own.sizes, model.dtype)
 
 
 def go_back(model: Model, start: Start, made: int, n_rows: int) -> None:
@@ -65,7 +76,7 @@ def go_back(model: Model, start: Start, made: int, n_rows: int) -> None:
             updates=ahead,
             backend=model.backend,
         )
-        if not_finite(model):
+        if not_finite(model, largest(model)):
             made = good + ahead
             start.restore()
         else:

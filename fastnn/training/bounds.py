@@ -1,0 +1,64 @@
+"""Bounds: show that the loss of some rows is finite without computing it.
+
+After an update, weights may be finite and yet so large that the loss is not.  Computing it again
+takes a third of an update; but mostly the largest weight and the largest input are enough to know.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastnn import activations, layers, losses
+from fastnn.training.model import Data, Model
+
+_MOST = {np.dtype(kind): math.sqrt(np.finfo(kind).max) for kind in (np.float32, np.float64)}
+
+# By the exact class, because a subclass may compute anything.
+_ACTIVATIONS: dict[type, Callable[[Any, float], float]] = {
+    **dict.fromkeys((activations.Linear, activations.ReLU), lambda f, size: size),
+    **dict.fromkeys((activations.Sigmoid, activations.Tanh), lambda f, size: 1.0),
+    activations.Softmax: lambda f, size: 1.0,
+    activations.LeakyReLU: lambda f, size: max(1.0, f.negative_slope) * size,
+    activations.ELU: lambda f, size: max(f.alpha, size),
+    activations.Softplus: lambda f, size: size + 1,
+    **dict.fromkeys((activations.GELU, activations.SiLU), lambda f, size: size),
+}
+"""A bound of ``|f(t)|`` for ``|t| <= size``."""
+_DEGREES: dict[type, int] = {
+    **dict.fromkeys((losses.MSE, losses.HalfMSE, losses.Huber), 2),
+    **dict.fromkeys((losses.MAE, losses.SignedError, losses.LogCosh, losses.Quantile), 1),
+    **dict.fromkeys((losses.SoftmaxCrossEntropy, losses.Logistic), 1),
+}
+"""With which power of predictions and targets a loss grows at most."""
+
+
+def is_finite(model: Model, data: Data, largest: list[float]) -> bool:
+    """Return whether the loss of these rows is finite for sure; False means that nobody knows.
+
+    `largest` are the magnitudes of the model's arrays (:func:`fastnn.training.recovery.largest`).
+    """
+    size, width, at, most = _largest(data.x), model.columns, 0, _MOST[model.dtype]
+    for layer, parameters in zip(model.layers, model.parameters, strict=True):
+        if type(layer) is layers.Dense:
+            bias = largest[at + 1 + len(parameters[0].state)] if layer.use_bias else 0.0
+            size = (width * size * largest[at] + bias) / (1 - layer.drop_connect)
+            width = layer.units
+        elif type(layer) is layers.Dropout:
+            size /= 1 - layer.rate
+        elif type(layer) is not layers.Activation:
+            return False
+        if not size < most or type(layer.activation) not in _ACTIVATIONS:
+            return False
+        if not (model.fuses and layer is model.layers[-1]):
+            size = _ACTIVATIONS[type(layer.activation)](layer.activation, size)
+        at += sum(1 + len(each.state) for each in parameters)
+    degree = _DEGREES.get(type(model.loss))
+    return degree is not None and width * (size + _largest(data.y) + 2) ** degree < most
+
+
+def _largest(array: np.ndarray) -> float:
+    if array.dtype.kind != "f":  # labels, whose size does not matter
+        return 0.0
+    return math.sqrt(np.vdot(array, array))  # at least that, and quickly known
