@@ -414,6 +414,14 @@ def test_before_it_is_built_everything_may_change():
         two.fit(X, Y)
 
 
+def test_a_metric_that_a_callback_adds_is_there_from_the_next_epoch_on():
+    one = network(loss="mse")
+    history = one.fit(
+        X, Y, epochs=3, callbacks=[lambda epoch, logs: epoch or one.metrics.append("mae")]
+    )
+    assert np.isnan(history.history["mae"]).tolist() == [True, False, False]
+
+
 def test_layers_that_a_callback_takes_away_while_the_loss_overflows():
     layers = [Dense(2), BatchNormalization()]
     for take in (lambda one: one.layers.reverse(), lambda one: one.layers.pop()):

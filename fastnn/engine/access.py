@@ -87,6 +87,20 @@ class Access:
             finally:
                 self._give_back()
 
+    def briefly(self, function: Callable[P, T], *args: P.args, **given: P.kwargs) -> T | None:
+        """Return ``function(...)``, which changes the arrays, or None if anybody else uses them.
+
+        Others wait for it, even to begin, so it must not take long.
+        """
+        with uninterrupted(), self._turn:
+            if self._owner is not None or self._inside or self._arrived != self._left:
+                return None
+            self.version += 1
+            try:
+                return function(*args, **given)
+            finally:
+                self.version += 1
+
     def _take(self, what: str) -> None:
         with self._turn:
             self.check_free(what)

@@ -51,6 +51,18 @@ def strided(_, address, rows, columns, row_stride, column_stride, dtype):
 
 
 @intrinsic
+def move(_, target, source, size):
+    """Copy `size` bytes from one address to another."""
+
+    def codegen(context, builder, signature, args):
+        places = [builder.inttoptr(arg, _POINTER) for arg in args[:2]]
+        cgutils.raw_memcpy(builder, *places, args[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), codegen
+
+
+@intrinsic
 def call_step(_, address, integers, floats, clock):
     """Call the compiled step at an address; all four arguments are addresses."""
 

@@ -28,6 +28,8 @@ class Table:
         What :func:`fastnn.engine.worker.work` walks.
     forward : int64 array
         The rows of it that lead to the batch's loss.
+    integers : int64 array
+        What the steps read, except numbers that are not whole.
     arrays : list of array
         The arrays to which the steps' integers point.
     cached : bool
@@ -60,13 +62,13 @@ class Table:
                 rows.append((step.compiled().address, *where, phase, len(group.steps), parts))
                 leads.append(group.leads_to_loss)
                 self.cached &= isinstance(step.kernel, str)
-        self._integers, self._floats = np.array(integers, np.int64), np.array(floats, np.float64)
+        self.integers, self.floats = np.array(integers, np.int64), np.array(floats, np.float64)
         self.steps = np.array(rows, np.int64)
         runs = self.steps[:, ADDRESS] != 0
         self.steps[runs, INTEGERS] *= _ITEM
-        self.steps[runs, INTEGERS] += self._integers.ctypes.data
+        self.steps[runs, INTEGERS] += self.integers.ctypes.data
         self.steps[runs, FLOATS] *= _ITEM
-        self.steps[runs, FLOATS] += self._floats.ctypes.data
+        self.steps[runs, FLOATS] += self.floats.ctypes.data
         self.forward = self.steps[leads]
 
     def loosen(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
@@ -81,7 +83,7 @@ class Table:
         loose: list[tuple[int, int, int]] = []
         own: list[np.ndarray] = []
         for place, array in zip(self._places, self.arrays, strict=True):
-            address = int(self._integers[place])
+            address = int(self.integers[place])
             number = of_rows.get(id(array), -1)
             for other, (begin, size) in enumerate(spans, len(rows)):
                 if number < 0 and begin <= address < begin + size:
@@ -93,10 +95,17 @@ class Table:
         self.arrays, self._places = own, []
         self._loose = np.array(loose, np.int64).reshape(-1, 3).T.copy()
 
+    def pointers(self, number: int) -> np.ndarray:
+        """Return where among `integers` addresses of the first `number` arrays let go of stand.
+
+        The rows of the result, (3, n), are places, the arrays' numbers, and offsets.
+        """
+        return np.ascontiguousarray(self._loose[:, self._loose[1] < number])
+
     def point(self, begins: np.ndarray) -> None:
         """Use other arrays with the layout of those let go of, which begin at these addresses."""
         places, numbers, offsets = self._loose
-        self._integers[places] = begins[numbers] + offsets
+        self.integers[places] = begins[numbers] + offsets
 
     @property
     def nbytes(self) -> int:

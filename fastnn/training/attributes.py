@@ -210,8 +210,9 @@ class Settled:
 def _seen(model: Any) -> list[Any]:
     """Return the objects in which a model can change, other than by a new revision."""
     found = [*_parts(model), *model.metrics, model.dtype, model.made_from]
-    for each in model.all_parameters():
-        found += [each, each.regularizer, each.constraint]
+    for layer in model.parameters:
+        for each in layer:
+            found += each, each.regularizer, each.constraint, each.value, *each.state.values()
     return found
 
 
@@ -285,7 +286,7 @@ def identity(model: Any) -> tuple[Any, ...]:
     """Return what tells faster that nothing has changed: no object, and no setting of any."""
     own = model.seed, model.n_threads, model.backend
     arrays = ownership.held(model.parameters)  # which may have been put there by hand
-    return revision(), *own, *map(id, _parts(model)), *map(id, arrays)
+    return revision(), *own, *map(id, [*_parts(model), *model.metrics, *arrays])
 
 
 def _parts(model: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations, layers, losses
-from fastnn.training.model import Data, Model
+from fastnn.training.model import Model
 
 _MOST = {np.dtype(kind): math.sqrt(np.finfo(kind).max) for kind in (np.float32, np.float64)}
 
@@ -34,12 +34,12 @@ _DEGREES: dict[type, int] = {
 """With which power of predictions and targets a loss grows at most."""
 
 
-def is_finite(model: Model, data: Data, largest: list[float]) -> bool:
-    """Return whether the loss of these rows is finite for sure; False means that nobody knows.
+def is_finite(model: Model, inputs: float, targets: float, largest: list[float]) -> bool:
+    """Return whether the loss is finite for sure; False means that nobody knows.
 
-    `largest` are the magnitudes of the model's arrays (:func:`fastnn.training.recovery.largest`).
+    All arguments are magnitudes, the last those of all arrays that updates change, in order.
     """
-    size, width, at, most = _largest(data.x), model.columns, 0, _MOST[model.dtype]
+    size, width, at, most = inputs, model.columns, 0, _MOST[model.dtype]
     for layer, parameters in zip(model.layers, model.parameters, strict=True):
         if type(layer) is layers.Dense:
             bias = largest[at + 1 + len(parameters[0].state)] if layer.use_bias else 0.0
@@ -55,10 +55,11 @@ def is_finite(model: Model, data: Data, largest: list[float]) -> bool:
             size = _ACTIVATIONS[type(layer.activation)](layer.activation, size)
         at += sum(1 + len(each.state) for each in parameters)
     degree = _DEGREES.get(type(model.loss))
-    return degree is not None and width * (size + _largest(data.y) + 2) ** degree < most
+    return degree is not None and width * (size + targets + 2) ** degree < most
 
 
-def _largest(array: np.ndarray) -> float:
-    if array.dtype.kind != "f":  # labels, whose size does not matter
+def magnitude(rows: np.ndarray) -> float:
+    """Return a number that is quickly known and not less than any magnitude in an array."""
+    if rows.dtype.kind != "f":  # labels, which losses do not compute with
         return 0.0
-    return math.sqrt(np.vdot(array, array))  # at least that, and quickly known
+    return math.sqrt(np.vdot(rows, rows))

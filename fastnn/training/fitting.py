@@ -7,6 +7,7 @@ from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.callbacks.progress import as_verbose
 from fastnn.training.loop import train
 from fastnn.training.model import Data, Model
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training.planning import (
     Plan,
     adapt,
@@ -15,6 +16,7 @@ from fastnn.training.planning import (
     unwarned,
     warn_of_lost_digits,
 )
+from fastnn.training.stepping import expect
 
 
 def fit(network: Any, X: Any, y: Any, **options: Any) -> History:
@@ -39,6 +41,10 @@ def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **option
 
 def train_on_batch(model: Model, X: Any, y: Any, sample_weight: Any) -> float:
     """Make one update with all rows, without counting an epoch; return their loss before it."""
+    if sample_weight is None and model.stepper is not None:
+        loss = model.access.briefly(model.stepper.step, model, X, y)
+        if loss is not None:
+            return loss
     data = model.check_data(X, y, sample_weight)
     warn_of_lost_digits(model, data, X, y, stacklevel=3)
     if not model.access.mine:
@@ -57,5 +63,8 @@ def _train_on_batch(model: Model, data: Data) -> float:
         train(model, plan, history, False)
     finally:
         model.epochs = epochs
+    if data.weight is None:
+        with uninterrupted():
+            expect(model, data)
     # An epoch's loss includes the penalties on the weights after it.
     return history.history["loss"][0] - model.penalty() + penalty

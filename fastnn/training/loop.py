@@ -86,10 +86,7 @@ class _Run:
                 "set it before a fit"
             )
         with uninterrupted():
-            model.keep_state()
-            how = "training", model.backend, plan.batch_size, plan.shuffle, *_threads(model, plan)
-            rows = model.arrays_of(plan.data)
-            self.kept = pool.take(how, model, rows, lambda: lowered(model, plan))
+            self.kept = kept(model, plan)
         self.program, self.outputs = self.kept.program, self.kept.outputs
         self.layers = list(model.layers)  # a callback may take some away
         self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
@@ -197,7 +194,8 @@ class _Run:
         if len(data.x) < _ROWS:
             if self.watched:  # callbacks may have changed them
                 self.sizes = largest(model)
-            if bounds.is_finite(model, data, self.sizes):
+            rows = bounds.magnitude(data.x), bounds.magnitude(data.y)
+            if bounds.is_finite(model, *rows, self.sizes):
                 return
         how: dict[str, Any] = {"n_rows": len(data.x), "backend": model.backend}
         outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
@@ -254,6 +252,13 @@ class _Run:
         self.logs = logs
         self.hooks.on_epoch_end(self.done, logs)
         self.done += 1
+
+
+def kept(model: Model, plan: Plan) -> pool.Kept:
+    """Return the program of the plan's epochs, made now or for an earlier fit."""
+    model.keep_state()
+    how = "training", model.backend, plan.batch_size, plan.shuffle, *_threads(model, plan)
+    return pool.take(how, model, model.arrays_of(plan.data), lambda: lowered(model, plan))
 
 
 @np.errstate(all="ignore")

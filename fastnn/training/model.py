@@ -114,8 +114,8 @@ class Model:
         A changed copy of the caller's optimizer, and the number of that one's changes.
     predictor : object or None
         What :mod:`fastnn.training.prediction` keeps between calls.
-    settled : object or None
-        The same of :mod:`fastnn.training.attributes`.
+    stepper, settled : object or None
+        The same of :mod:`fastnn.training.stepping` and :mod:`fastnn.training.attributes`.
     """
 
     def __init__(
@@ -165,6 +165,7 @@ class Model:
         self.updates = 0
         self.reduced: tuple[Optimizer, int] | None = None
         self.predictor: Any = None
+        self.stepper: Any = None
         self.settled: attributes.Settled | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -262,7 +263,7 @@ class Model:
     def head(self, count: int) -> "Model":
         """Return the first `count` layers as a model that shares their parameters."""
         part = object.__new__(Model)
-        vars(part).update(vars(self), predictor=None, settled=None)  # which hold this one's
+        vars(part).update(vars(self), predictor=None, stepper=None, settled=None)
         vars(part)["layers"], vars(part)["parameters"] = (
             self.layers[:count],
             self.parameters[:count],

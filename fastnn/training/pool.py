@@ -61,16 +61,20 @@ def take(
 
 def give(kept: Kept) -> None:
     """Put a program into the pool, if it is worth it."""
-    program, rows = kept.program, kept.rows
-    if not kept.known:
-        outputs = set(map(id, kept.outputs))
-        if not (program.table.cached and _plain(kept.key)) or outputs & set(map(id, rows)):
-            return
-    program.loosen(rows, kept.parameters)
-    kept.rows = kept.parameters = ()
-    if kept.known or program.table.nbytes <= _MOST_BYTES:
+    if loosen(kept) and (kept.known or kept.program.table.nbytes <= _MOST_BYTES):
         kept.known = True
         _pool.append(kept)
+
+
+def loosen(kept: Kept) -> bool:
+    """Let go of arrays that are not the program's, unless it is for these only."""
+    if not kept.known:
+        outputs, rows = set(map(id, kept.outputs)), set(map(id, kept.rows))
+        if not (kept.program.table.cached and _plain(kept.key)) or outputs & rows:
+            return False
+    kept.program.loosen(kept.rows, kept.parameters)
+    kept.rows = kept.parameters = ()
+    return True
 
 
 def _kind(model: Model) -> tuple[Any, ...]:
