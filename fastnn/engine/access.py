@@ -49,7 +49,8 @@ class Access:
             _all.add(self)
 
     def _begin(self) -> None:
-        self._turn = threading.Condition()
+        self._lock = threading.RLock()
+        self._turn = threading.Condition(self._lock)
         self._open = True
         self._inside = self._arrived = self._left = 0
         self._halt: Callable[[], None] | None = None
@@ -90,9 +91,10 @@ class Access:
     def briefly(self, function: Callable[P, T], *args: P.args, **given: P.kwargs) -> T | None:
         """Return ``function(...)``, which changes the arrays, or None if anybody else uses them.
 
-        Others wait for it, even to begin, so it must not take long.
+        Others wait for it, even to begin, so it must not take long.  Nor is Ctrl-C delayed, which
+        would take as long as all else here; a lock that C code holds is safe.
         """
-        with uninterrupted(), self._turn:
+        with self._lock:
             if self._owner is not None or self._inside or self._arrived != self._left:
                 return None
             self.version += 1

@@ -5,8 +5,9 @@ from numba import types
 
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.magnitude import magnitude
-from fastnn.engine.native import move, vector
-from fastnn.engine.worker import work
+from fastnn.engine.native import matrix, move, vector
+from fastnn.engine.program import Program, addresses, aligned_copy
+from fastnn.engine.worker import COLUMNS, work
 from fastnn.kernels.jit import njit
 
 DONE, UNSURE, NOTHING = range(3)
@@ -14,102 +15,140 @@ DONE, UNSURE, NOTHING = range(3)
 or none, because rows or their loss are not finite."""
 
 _N_THREADS, _FIRST, _UPDATE = int(Clock.N_THREADS), int(Clock.FIRST), int(Clock.UPDATE)
-_TOTAL_ROWS, _BATCHES = int(Clock.TOTAL_ROWS), int(Clock.BATCHES)
-_STOP, _NOT_FINITE = int(Shared.STOP), int(Shared.NOT_FINITE)
+_TOTAL_ROWS, _BATCHES, _CLOCK = int(Clock.TOTAL_ROWS), int(Clock.BATCHES), len(Clock)
+_STOP, _NOT_FINITE, _SHARED = int(Shared.STOP), int(Shared.NOT_FINITE), int(Shared.SIZE)
+_INFINITY = np.int64(0x7F800000), np.int64(0x7FF0000000000000)
+"""The bits of infinity in float32 and float64."""
 
 
-@njit
-def begins(x, y):
-    """Return the addresses of two arrays, in a tenth of the time that NumPy takes."""
-    return x.ctypes.data, y.ctypes.data
-
-
-@njit
-def update(rows, number, bounds, labels, pointers, arrays, steps, size, counters, loss):
-    """Make update `number` with all rows of x and y.
+class Single:
+    """A program whose batch is all rows of arrays x and y, and what running it takes.
 
     Parameters
     ----------
-    rows : (int, int)
-        The addresses of x and y.
-    number : int
-    bounds : (int64 array, int64 array, bool)
-        The numbers of items in x, in y and in each of the arrays that the update changes; up to
-        which magnitudes of those the loss is known to be finite, as bits, and then room for the
-        magnitudes that they have; and whether items are float32, not float64.
-    labels : (int64 array, int)
-        Where the steps read labels, and how many classes these tell; without length if y has
-        numbers.
-    pointers : (int64 array (3, n), int64 array)
-        Where among the steps' integers the rows' addresses stand, whose they are, and offsets; and
-        these integers.
-    arrays : int64 array, (2, n)
-        The addresses of what the update changes, and of room for copies.
-    steps, size, counters, loss
-        As :func:`fastnn.engine.worker.work` has them: the steps, the size of the batch, the clock
-        with what threads share and stamps, and the sums of batch and epoch.
+    program : Program
+        It has let go of `rows` and `arrays` (:meth:`~fastnn.engine.program.Program.loosen`).
+    rows : (array, array)
+        x and y.  The steps read labels y from there; of other arrays only the layout matters.
+    arrays : list of array
+        What an update changes.
+    classes : int
+        How many classes labels tell, or 0 if y has numbers.
+
+    Attributes
+    ----------
+    clock : int64 array
+        Its field UPDATE is the number of the last update.
+    limits : int64 array
+        Magnitudes of x, y and the arrays up to which the loss is known to be finite, as bits.
+    sizes : int64 array
+        What they were after the last update.
     """
-    (sizes, limits, single), (label, classes) = bounds, labels
-    count = len(sizes)
-    found = limits[count:]
-    infinity = np.int64(0x7F800000) if single else np.int64(0x7FF0000000000000)
-    found[0] = magnitude(rows[0], sizes[0], single)
-    found[1] = 0
-    if len(label) == 0:
-        found[1] = magnitude(rows[1], sizes[1], single)
+
+    def __init__(self, program: Program, rows: list[np.ndarray], arrays: list[np.ndarray], classes):
+        table, (x, y) = program.table, rows[:2]
+        self.clock, self.loss = program.clocks[0], program.loss[0]
+        self.limits, self.sizes = np.full((2, 2 + len(arrays)), -1)
+        saved = [aligned_copy(array) for array in arrays]
+        pointers = table.pointers(1 if classes else 2)
+        begins = addresses(arrays), addresses(saved), np.array([array.nbytes for array in arrays])
+        sums, stamps = np.zeros((1, 2)), np.zeros(2, np.int64)
+        ran = table.steps, table.forward, self.clock, program.shared, self.loss, sums, stamps
+        found = [*ran, table.integers, pointers, np.stack(begins), self.limits, self.sizes]
+        numbers = x.itemsize, len(x), x.size, y.size, classes, y.ctypes.data
+        counts = len(table.steps), len(table.forward), pointers.shape[1], len(arrays)
+        self.frame = np.array([*numbers, *counts, *addresses(found)], np.int64)
+        self._kept = found, saved, program, y  # to which the frame points
+
+
+_ITEM, _ROWS, _X_SIZE, _Y_SIZE, _CLASSES, _LABELS, _N_STEPS, _N_FORWARD, _N_POINTERS, _COUNT = range(10)
+_STEPS, _FORWARD, _CLOCKS, _SHARES, _LOSS, _SUMS, _STAMPS = range(10, 17)
+_INTEGERS, _POINTERS, _ARRAYS, _LIMITS, _SIZES = range(17, 22)
+"""The layout of a frame."""
+
+
+@njit
+def update(x, y, frame):
+    """Make an update with rows of the layout that a :class:`Single` was made for.
+
+    Returns
+    -------
+    did : int
+        DONE, UNSURE or NOTHING.
+    loss : float
+        The mean loss before the update.
+    """
+    return _update(x.ctypes.data, y.ctypes.data, frame)
+
+
+@njit
+def _update(x, y, frame):
+    single, count = frame[_ITEM] == 4, frame[_COUNT]
+    limits = vector(frame[_LIMITS], 2 + count, types.int64)
+    sizes = vector(frame[_SIZES], 2 + count, types.int64)
+    infinity = _INFINITY[0] if single else _INFINITY[1]
+    sizes[0], sizes[1] = magnitude(x, frame[_X_SIZE], single), 0
+    if frame[_CLASSES] == 0:
+        sizes[1] = magnitude(y, frame[_Y_SIZE], single)
     else:  # copied, because the caller's may change any time, and steps index with them
-        label[:] = vector(rows[1], sizes[1], types.int64)
-        for each in label:
-            if each < 0 or each >= classes:
-                return NOTHING
-    if max(found[0], found[1]) >= infinity:
-        return NOTHING
-    places, integers = pointers
-    for each in range(places.shape[1]):
-        integers[places[0, each]] = rows[places[1, each]] + places[2, each]
-    for each in range(count - 2):
-        _copy(arrays[0, each], arrays[1, each], sizes[2 + each], single)
-    clock, shared, stamps = counters
-    clock[:] = 0
-    clock[_N_THREADS], clock[_BATCHES], clock[_TOTAL_ROWS] = 1, -1, size
-    clock[_UPDATE] = number - 1
-    shared[:] = 0
-    batch, epoch = loss
-    epoch[:] = 0.0
-    work(steps, clock, shared, batch, epoch, stamps, size, None)
-    if shared[_NOT_FINITE] != 0:
-        return NOTHING
+        move(frame[_LABELS], y, 8 * frame[_ROWS])
+        for label in vector(frame[_LABELS], frame[_ROWS], types.int64):
+            if label < 0 or label >= frame[_CLASSES]:
+                return NOTHING, 0.0
+    if max(sizes[0], sizes[1]) >= infinity:
+        return NOTHING, 0.0
+    pointers = matrix(frame[_POINTERS], 3, frame[_N_POINTERS], types.int64)
+    for each in range(frame[_N_POINTERS]):
+        place = vector(frame[_INTEGERS] + 8 * pointers[0, each], 1, types.int64)
+        place[0] = pointers[2, each] + (y if pointers[1, each] else x)
+    arrays = matrix(frame[_ARRAYS], 3, count, types.int64)
+    for each in range(count):
+        move(arrays[1, each], arrays[0, each], arrays[2, each])
+    clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
+    clock[_N_THREADS], clock[_BATCHES] = 1, -1
+    sums = _run(frame, frame[_STEPS], frame[_N_STEPS], 0)
+    if vector(frame[_SHARES], _SHARED, types.int64)[_NOT_FINITE] != 0:
+        return NOTHING, 0.0
     did = DONE
     for each in range(count):
-        if each >= 2:
-            found[each] = magnitude(arrays[0, each - 2], sizes[each], single)
-        if found[each] >= infinity:
-            restore(sizes, single, arrays)
-            return NOTHING
-        if found[each] > limits[each]:
+        items = arrays[2, each] // frame[_ITEM]
+        sizes[2 + each] = magnitude(arrays[0, each], items, single)
+    for each in range(2 + count):
+        if sizes[each] >= infinity:
+            take_back(frame)
+            return NOTHING, 0.0
+        if sizes[each] > limits[each]:
             did = UNSURE
-    return did
+    return did, sums[0, 0] / sums[0, 1]
 
 
 @njit
-def restore(sizes, single, arrays):
-    """Undo what :func:`update` did to the arrays."""
-    for each in range(arrays.shape[1]):
-        _copy(arrays[1, each], arrays[0, each], sizes[2 + each], single)
-
-
-@njit
-def look(forward, size, counters, loss):
-    """Compute the loss of the same rows once more; return its sum and that of the weights."""
-    clock, shared, stamps = counters
-    batch, epoch = loss
+def _run(frame, steps, n_steps, stop):
+    clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
+    shared = vector(frame[_SHARES], _SHARED, types.int64)
+    loss, sums = vector(frame[_LOSS], 2, types.float64), matrix(frame[_SUMS], 1, 2, types.float64)
+    stamps = vector(frame[_STAMPS], 2, types.int64)
     shared[:] = 0
-    shared[_STOP] = 1
-    clock[_FIRST] = 0
-    work(forward, clock, shared, batch, epoch, stamps, size, None)
-    return batch[0], batch[1]
+    shared[_STOP] = stop
+    sums[:] = 0.0
+    clock[_FIRST], clock[_TOTAL_ROWS] = 0, frame[_ROWS]
+    table = matrix(steps, n_steps, COLUMNS, types.int64)
+    work(table, clock, shared, loss, sums, stamps, frame[_ROWS], None)
+    return sums
 
 
 @njit
-def _copy(source, target, size, single):
-    move(target, source, size * 4 if single else size * 8)
+def take_back(frame):
+    """Undo the last update."""
+    arrays = matrix(frame[_ARRAYS], 3, frame[_COUNT], types.int64)
+    for each in range(frame[_COUNT]):
+        move(arrays[0, each], arrays[1, each], arrays[2, each])
+    vector(frame[_CLOCKS], _CLOCK, types.int64)[_UPDATE] -= 1
+
+
+@njit
+def look(frame):
+    """Compute the loss of the same rows once more; return its sum and that of the weights."""
+    _run(frame, frame[_FORWARD], frame[_N_FORWARD], 1)
+    loss = vector(frame[_LOSS], 2, types.float64)
+    return loss[0], loss[1]

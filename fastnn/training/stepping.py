@@ -1,40 +1,56 @@
 """Single updates: what ``train_on_batch`` keeps between calls, so that they cost microseconds."""
 
 import math
+from itertools import chain
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
 
 from fastnn.engine import magnitude, single
-from fastnn.engine.program import addresses, aligned_copy
+from fastnn.engine.clock import Clock
+from fastnn.engine.program import Program
+from fastnn.inputs.settings import revision
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.losses import Loss
 from fastnn.training import bounds, loop, pool
 from fastnn.training.model import Data, Model
 from fastnn.training.planning import Plan
 
 _MOST = 4
-"""Sizes of batches for which a model keeps programs."""
+"""Kinds of batches for which a model keeps programs."""
 _MOST_FLOPS = 1e7
 """Operations of a batch, some hundred microseconds, for whose end other threads may wait."""
 _WIDER = 4.0
-"""Limits are so many times the magnitudes for which the loss was first seen to be finite."""
+"""Limits are so many times the magnitudes for which the loss was last shown to be finite."""
+
+_UPDATE = int(Clock.UPDATE)
+_state = attrgetter("state")
 
 
 class Stepper:
     """Makes updates of a model as it is now, each with one call of compiled code."""
 
     def __init__(self, model: Model):
-        self._settled, self._own, self._how = model.settled, model.own, _how(model)
-        self._lines: dict[int, _Line | None] = {}
+        self._revision, self._how = revision(), _how(model)
+        self._layers, self._nested = list(model.layers), model.parameters
+        self._parameters = model.all_parameters()
+        self._states = [each.state for each in self._parameters]
+        self._arrays = [*chain.from_iterable(map(dict.values, self._states))]
+        self._lines: dict[tuple[int, ...], _Line | None] = {}
 
     def fits(self, model: Model) -> bool:
-        """Return whether the model is what it was."""
+        """Return whether the model is what it was; those of a user's making may be put anywhere."""
+        states = self._states
         return (
-            self._own is model.own
-            and self._settled is model.settled
-            and self._settled is not None
+            self._revision == revision()
             and self._how == _how(model)
-            and self._settled.holds(model)
+            and self._layers == model.layers
+            and self._nested is model.parameters
+            and all(map(is_, chain.from_iterable(self._nested), self._parameters))
+            and all(map(is_, map(_state, self._parameters), states))
+            and all(map(is_, chain.from_iterable(map(dict.values, states)), self._arrays))
+            and sum(map(len, states)) == len(self._arrays)
         )
 
     def step(self, model: Model, X: Any, y: Any) -> float | None:
@@ -42,20 +58,20 @@ class Stepper:
 
         None means that the rows want a conversion, or an error a message.
         """
-        if not (type(X) is type(y) is np.ndarray and X.ndim == 2 and self.fits(model)):
+        line = self._lines.get(X.shape) if type(X) is np.ndarray else None
+        if line is None or type(y) is not np.ndarray or not line.takes(X, y):
             return None
-        line = self._lines.get(len(X))
-        return None if line is None or not line.takes(X, y) else line.step(model, X, y)
+        return line.step(model, X, y) if self.fits(model) else None
 
     def expect(self, model: Model, data: Data) -> None:
         """Prepare for batches like these, if there were such before."""
-        n = len(data.x)
-        if n not in self._lines:
-            self._lines[n] = None
+        shape = data.x.shape
+        if shape not in self._lines:
+            self._lines[shape] = None
             if len(self._lines) > _MOST:
                 del self._lines[next(iter(self._lines))]
-        elif self._lines[n] is None and _is_plain(model, n):
-            self._lines[n] = _Line.of(model, data)
+        elif self._lines[shape] is None and _is_plain(model, len(data.x)):
+            self._lines[shape] = _line(model, data)
 
 
 def expect(model: Model, data: Data) -> None:
@@ -66,8 +82,10 @@ def expect(model: Model, data: Data) -> None:
 
 
 def _how(model: Model) -> tuple[Any, ...]:
-    """Return what a program depends on that :class:`attributes.Settled` does not know."""
-    return model.seed, model.n_threads, model.backend, model.optimizer, model.preprocessing
+    own = vars(model)
+    numbers = own["seed"], own["n_threads"], own["backend"], own["preprocessing"]
+    penalties = own["kernel_regularizer"], own["bias_regularizer"]
+    return *numbers, own["loss"], own["optimizer"], own["reduced"], *penalties
 
 
 def _is_plain(model: Model, n_rows: int) -> bool:
@@ -82,84 +100,70 @@ def _is_plain(model: Model, n_rows: int) -> bool:
     )
 
 
+def _line(model: Model, data: Data) -> "_Line | None":
+    """Return the line for this model and such data, or None if the program must not be kept."""
+    data = Data(data.x, data.y.copy())  # labels stay here
+    kept = loop.kept(model, Plan(data, None, 1, len(data.x), False))
+    program, rows = kept.program, model.arrays_of(data)
+    if program.threads > 1 or program.on_trial or not pool.loosen(kept):
+        return None
+    program.point(rows, model.own.arrays, model.own.begins)
+    classes = model.n_outputs if model.loss.target == "class" else 0
+    return _Line(model, data, program, single.Single(program, rows, model.own.arrays, classes))
+
+
 class _Line:
-    """A program for batches of one size, and all that it takes to run it."""
+    """The updates with batches of one kind."""
 
-    def __init__(self, model: Model, data: Data, kept: pool.Kept):
-        program, own = kept.program, model.own
-        n, labels = len(data.x), data.y.dtype == np.int64
-        self._program = program
-        self._x, self._y = (data.x.shape, data.x.dtype), (data.y.shape, data.y.dtype)
-        self._flat = data.y.shape[1:] == (1,)
+    def __init__(self, model: Model, data: Data, program: Program, own: single.Single):
+        self._program, self._own, self._clock, self._frame = program, own, own.clock, own.frame
+        self._types, self._shape = (data.x.dtype, data.y.dtype), data.y.shape
+        self._flat = data.y.shape[:1] if data.y.shape[1:] == (1,) else data.y.shape
         self._penalized = any(each.regularizer for each in model.all_parameters())
-        self._single = model.dtype.itemsize == 4
-        self._sizes = np.array([data.x.size, data.y.size, *own.sizes], np.int64)
-        self._limits = np.append(np.full_like(self._sizes, -1), self._sizes)
-        self._saved = [aligned_copy(array) for array in own.arrays]
-        self._arrays = np.stack([own.begins, addresses(self._saved)])
-        self._sums = np.zeros((1, 2))
-        self._given = (
-            (self._sizes, self._limits, self._single),
-            (data.y if labels else np.empty(0, np.int64), model.n_outputs),
-            (program.table.pointers(1 if labels else 2), program.table.integers),
-            self._arrays,
-            program.table.steps,
-            n,
-            (program.clocks[0], program.shared, np.zeros(2, np.int64)),
-            (program.loss[0], self._sums),
-        )
-
-    @classmethod
-    def of(cls, model: Model, data: Data) -> "_Line | None":
-        """Return the line for the model and data of this form, or None if it must not be kept."""
-        data = Data(data.x, data.y.copy())
-        kept = loop.kept(model, Plan(data, None, 1, len(data.x), False))
-        program, rows = kept.program, model.arrays_of(data)
-        if program.threads > 1 or program.on_trial or not pool.loosen(kept):
-            return None
-        program.point(rows, model.own.arrays, model.own.begins)
-        return cls(model, data, kept)
 
     def takes(self, X: np.ndarray, y: np.ndarray) -> bool:
-        """Return whether these arrays can be used as they are."""
-        (x_shape, x_dtype), (y_shape, y_dtype) = self._x, self._y
+        """Return whether the rows of `X`, whose shape is right, and `y` can be used as they are."""
+        x_form, y_form, shape = X.flags, y.flags, y.shape
         return (
-            X.shape == x_shape
-            and (y.shape == y_shape or (self._flat and y.shape == y_shape[:1]))
-            and X.dtype == x_dtype
-            and y.dtype == y_dtype
-            and X.flags.c_contiguous
-            and y.flags.c_contiguous
-            and X.flags.aligned
-            and y.flags.aligned
+            (shape == self._shape or shape == self._flat)
+            and (X.dtype, y.dtype) == self._types
+            and x_form.c_contiguous
+            and y_form.c_contiguous
+            and x_form.aligned
+            and y_form.aligned
         )
 
     def step(self, model: Model, X: np.ndarray, y: np.ndarray) -> float | None:
         """Make an update and return the loss before it, or change nothing and return None."""
         penalty = model.penalty() if self._penalized else 0.0
         self._program.refresh()
-        number = model.updates + 1
-        did = single.update(single.begins(X, y), number, *self._given)
+        self._clock[_UPDATE] = model.updates
+        try:
+            did, loss = single.update(X, y, self._frame)
+            if did == single.UNSURE:
+                with uninterrupted():
+                    if not self._is_finite(model):
+                        single.take_back(self._frame)
+                        did = single.NOTHING
+        finally:  # Ctrl-C comes before the update or after it
+            model.updates = int(self._clock[_UPDATE])
         if did == single.NOTHING:
             return None
-        if did == single.UNSURE and not self._is_finite(model):
-            single.restore(self._sizes, self._single, self._arrays)
-            return None
-        model.updates, model.access.ending = number, False
-        loss, weight = self._sums[0]
-        return float(loss / weight) + penalty
+        model.access.ending = False
+        return loss + penalty
 
     @np.errstate(all="ignore")
     def _is_finite(self, model: Model) -> bool:
-        """Return whether the loss is finite after an update; widen the limits for the next."""
-        count = len(self._sizes)
-        sizes = magnitude.from_bits(self._limits[count:], model.dtype)
+        """Return whether the loss is finite after the update; widen the limits for the next."""
         if not math.isfinite(model.penalty()):
             return False
-        for factor in _WIDER, 1.0:
+        sizes = magnitude.from_bits(self._own.sizes, model.dtype)
+        for factor in (_WIDER, 1.0) if not self._penalized else ():
             wide = [factor * size for size in sizes]
-            if not self._penalized and bounds.is_finite(model, wide[0], wide[1], wide[2:]):
-                self._limits[:count] = magnitude.as_bits(wide, model.dtype)
+            if bounds.is_finite(model, wide[0], wide[1], wide[2:]):
+                self._own.limits[:] = magnitude.as_bits(wide, model.dtype)
                 return True
-        loss, weight = single.look(self._program.table.forward, *self._given[-3:])
+        clock, number = self._clock, int(self._clock[_UPDATE])
+        loss, weight = single.look(self._frame)
+        clock[_UPDATE] = number
         return bool(loss < weight * math.sqrt(np.finfo(model.dtype).max))
