@@ -1,4 +1,4 @@
-"""One update in one call of compiled code, which takes it back if something is not finite."""
+"""Updates in one call of compiled code, which takes them back if something is not finite."""
 
 import numpy as np
 from numba import types
@@ -11,8 +11,8 @@ from fastnn.engine.worker import COLUMNS, work
 from fastnn.kernels.jit import njit
 
 DONE, UNSURE, NOTHING = range(3)
-"""What :func:`update` did: an update, after which the loss is finite; one after which nobody knows;
-or none, because rows or their loss are not finite."""
+"""What :func:`epoch` did: all updates, after which the loss is finite; all, after which nobody knows
+whether it is; or none, because something on the way is not."""
 
 _N_THREADS, _FIRST, _UPDATE = int(Clock.N_THREADS), int(Clock.FIRST), int(Clock.UPDATE)
 _TOTAL_ROWS, _BATCHES, _CLOCK = int(Clock.TOTAL_ROWS), int(Clock.BATCHES), len(Clock)
@@ -22,7 +22,7 @@ _INFINITY = np.int64(0x7F800000), np.int64(0x7FF0000000000000)
 
 
 class Single:
-    """A program whose batch is all rows of arrays x and y, and what running it takes.
+    """A program for the rows of arrays x and y, and what running it for an epoch takes.
 
     Parameters
     ----------
@@ -31,18 +31,18 @@ class Single:
     rows : (array, array)
         x and y.  The steps read labels y from there; of other arrays only the layout matters.
     arrays : list of array
-        What an update changes.
+        What updates change.
     classes : int
         How many classes labels tell, or 0 if y has numbers.
 
     Attributes
     ----------
     clock : int64 array
-        Its field UPDATE is the number of the last update.
+        Its fields EPOCH and UPDATE say where the next epoch begins, and UPDATE where it ended.
     limits : int64 array
         Magnitudes of x, y and the arrays up to which the loss is known to be finite, as bits.
     sizes : int64 array
-        What they were after the last update.
+        What they were after the epoch.
     """
 
     def __init__(self, program: Program, rows: list[np.ndarray], arrays: list[np.ndarray], classes):
@@ -55,34 +55,35 @@ class Single:
         sums, stamps = np.zeros((1, 2)), np.zeros(2, np.int64)
         ran = table.steps, table.forward, self.clock, program.shared, self.loss, sums, stamps
         found = [*ran, table.integers, pointers, np.stack(begins), self.limits, self.sizes]
-        numbers = x.itemsize, len(x), x.size, y.size, classes, y.ctypes.data
+        numbers = x.itemsize, len(x), program.batch_size, x.size, y.size, classes, y.ctypes.data
         counts = len(table.steps), len(table.forward), pointers.shape[1], len(arrays)
         self.frame = np.array([*numbers, *counts, *addresses(found)], np.int64)
         self._kept = found, saved, program, y  # to which the frame points
 
 
-_ITEM, _ROWS, _X_SIZE, _Y_SIZE, _CLASSES, _LABELS, _N_STEPS, _N_FORWARD, _N_POINTERS, _COUNT = range(10)
-_STEPS, _FORWARD, _CLOCKS, _SHARES, _LOSS, _SUMS, _STAMPS = range(10, 17)
-_INTEGERS, _POINTERS, _ARRAYS, _LIMITS, _SIZES = range(17, 22)
+_ITEM, _ROWS, _BATCH, _X_SIZE, _Y_SIZE, _CLASSES, _LABELS = range(7)
+_N_STEPS, _N_FORWARD, _N_POINTERS, _COUNT = range(7, 11)
+_STEPS, _FORWARD, _CLOCKS, _SHARES, _LOSS, _SUMS, _STAMPS = range(11, 18)
+_INTEGERS, _POINTERS, _ARRAYS, _LIMITS, _SIZES = range(18, 23)
 """The layout of a frame."""
 
 
 @njit
-def update(x, y, frame):
-    """Make an update with rows of the layout that a :class:`Single` was made for.
+def epoch(x, y, frame):
+    """Train for an epoch on rows of the layout that a :class:`Single` was made for.
 
     Returns
     -------
     did : int
         DONE, UNSURE or NOTHING.
     loss : float
-        The mean loss before the update.
+        The mean loss of the batches, each before its update.
     """
-    return _update(x.ctypes.data, y.ctypes.data, frame)
+    return _epoch(x.ctypes.data, y.ctypes.data, frame)
 
 
 @njit
-def _update(x, y, frame):
+def _epoch(x, y, frame):
     single, count = frame[_ITEM] == 4, frame[_COUNT]
     limits = vector(frame[_LIMITS], 2 + count, types.int64)
     sizes = vector(frame[_SIZES], 2 + count, types.int64)
@@ -105,20 +106,19 @@ def _update(x, y, frame):
     for each in range(count):
         move(arrays[1, each], arrays[0, each], arrays[2, each])
     clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
-    clock[_N_THREADS], clock[_BATCHES] = 1, -1
-    sums = _run(frame, frame[_STEPS], frame[_N_STEPS], 0)
-    if vector(frame[_SHARES], _SHARED, types.int64)[_NOT_FINITE] != 0:
-        return NOTHING, 0.0
-    did = DONE
+    number = clock[_UPDATE]
+    sums, finite = _run(frame, frame[_STEPS], frame[_N_STEPS], 0)
+    did = DONE if finite else NOTHING
     for each in range(count):
         items = arrays[2, each] // frame[_ITEM]
         sizes[2 + each] = magnitude(arrays[0, each], items, single)
     for each in range(2 + count):
         if sizes[each] >= infinity:
-            take_back(frame)
-            return NOTHING, 0.0
-        if sizes[each] > limits[each]:
+            did = NOTHING
+        elif sizes[each] > limits[each] and did == DONE:
             did = UNSURE
+    if did == NOTHING:
+        take_back(number, frame)
     return did, sums[0, 0] / sums[0, 1]
 
 
@@ -131,24 +131,25 @@ def _run(frame, steps, n_steps, stop):
     shared[:] = 0
     shared[_STOP] = stop
     sums[:] = 0.0
+    clock[_N_THREADS], clock[_BATCHES] = 1, -1
     clock[_FIRST], clock[_TOTAL_ROWS] = 0, frame[_ROWS]
     table = matrix(steps, n_steps, COLUMNS, types.int64)
-    work(table, clock, shared, loss, sums, stamps, frame[_ROWS], None)
-    return sums
+    work(table, clock, shared, loss, sums, stamps, frame[_BATCH], None)
+    return sums, shared[_NOT_FINITE] == 0
 
 
 @njit
-def take_back(frame):
-    """Undo the last update."""
+def take_back(number, frame):
+    """Undo an epoch that began after update `number`."""
     arrays = matrix(frame[_ARRAYS], 3, frame[_COUNT], types.int64)
     for each in range(frame[_COUNT]):
         move(arrays[0, each], arrays[1, each], arrays[2, each])
-    vector(frame[_CLOCKS], _CLOCK, types.int64)[_UPDATE] -= 1
+    vector(frame[_CLOCKS], _CLOCK, types.int64)[_UPDATE] = number
 
 
 @njit
 def look(frame):
-    """Compute the loss of the same rows once more; return its sum and that of the weights."""
+    """Compute the loss of the next batch; return its sum and that of the weights."""
     _run(frame, frame[_FORWARD], frame[_N_FORWARD], 1)
     loss = vector(frame[_LOSS], 2, types.float64)
     return loss[0], loss[1]

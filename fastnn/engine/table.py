@@ -112,4 +112,3 @@ class Table:
         """The bytes of the arrays."""
         owners = (array if array.base is None else array.base for array in self.arrays)
         return sum(array.nbytes for array in {id(each): each for each in owners}.values())
-

@@ -1,18 +1,18 @@
 """Evaluation: a model's loss and metrics on prepared rows."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastnn.engine import team
-from fastnn.engine.program import aligned
+from fastnn.engine.program import Program, aligned
 from fastnn.inputs import checks
 from fastnn.kernels import COMPILED
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.metrics import activated, scores
 from fastnn.reference import TWINS
-from fastnn.training import lowering, prediction
+from fastnn.training import lowering, pool, prediction
 from fastnn.training.model import Data, Model
 
 _ROWS = 256
@@ -32,28 +32,48 @@ def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any)
 
 
 def _evaluated(model: Model, data: Data) -> dict[str, float]:
-    return {"loss": evaluator(model, data)()} | scored(model, data)
+    evaluator = Evaluator(model, data)
+    loss = evaluator.loss()
+    evaluator.end()
+    return {"loss": loss} | scored(model, data)
 
 
-@np.errstate(all="ignore")
-def evaluator(model: Model, data: Data) -> Callable[[], float]:
-    """Return a function that evaluates the current weights; most of the work is making it."""
-    n, dtype = len(data.x), model.dtype
-    n_threads = model.threads(min(n, 2 * _ROWS), model.flops())
-    # The size of batches depends on the threads, so sums of batches would too.
-    row_loss, sums = aligned((n,), dtype), np.empty(2)
-    weight = np.ones(n, dtype) if data.weight is None else np.ascontiguousarray(data.weight, dtype)
-    program = lowering.evaluation(model, data, row_loss, min(n, _ROWS * n_threads), n_threads)
-    add_up = (COMPILED if model.backend == "numba" else TWINS)["batch_loss"]
+class Evaluator:
+    """Evaluates a model's current weights on rows; most of the work is making it."""
+
+    def __init__(self, model: Model, data: Data):
+        n = len(data.x)
+        self._model, self._n = model, n
+        n_threads = model.threads(min(n, 2 * _ROWS), model.flops())
+        # Batches depend on the threads, so sums of batches would too.
+        row_loss, weight = aligned((n,), model.dtype), np.ones(n, model.dtype)
+        if data.weight is not None:
+            with np.errstate(all="ignore"):
+                weight[...] = data.weight
+        self._rows = row_loss, weight, np.empty(2)
+        how = row_loss, min(n, _ROWS * n_threads), n_threads
+
+        def make() -> tuple[Program, list[np.ndarray]]:
+            return lowering.evaluation(model, data, *how), []
+
+        key, arrays = ("evaluation", model.backend, *how[1:]), model.arrays_of(data)
+        self._kept = pool.take(key, model, [*arrays, row_loss], make)
 
     @np.errstate(all="ignore")
-    def evaluate() -> float:
-        team.run(program, n_rows=n, backend=model.backend)
-        add_up(row_loss, weight, sums)
-        loss = float(sums[0] / sums[1])
+    def loss(self) -> float:
+        """Return the loss, NaN if it is not finite."""
+        model = self._model
+        team.run(self._kept.program, n_rows=self._n, backend=model.backend)
+        (COMPILED if model.backend == "numba" else TWINS)["batch_loss"](*self._rows)
+        total, weight = self._rows[-1]
+        loss = float(total / weight)
         return loss + model.penalty() if math.isfinite(loss) else float("nan")
 
-    return evaluate
+    def end(self) -> None:
+        """Leave the program to others."""
+        if self._model.backend == "numba":
+            with uninterrupted():
+                pool.give(self._kept)
 
 
 def scored(model: Model, data: Data, prefix: str = "") -> dict[str, float]:

@@ -1,13 +1,14 @@
 """Fitting: plan, begin, and train."""
 
+import time
 import warnings
 from typing import Any
 
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.callbacks.progress import as_verbose
+from fastnn.engine import cores
 from fastnn.training.loop import train
 from fastnn.training.model import Data, Model
-from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training.planning import (
     Plan,
     adapt,
@@ -19,9 +20,52 @@ from fastnn.training.planning import (
 from fastnn.training.stepping import expect
 
 
+_WHOLE = 0, False
+"""How `train_on_batch` trains: on all rows at once, in their order."""
+
+
 def fit(network: Any, X: Any, y: Any, **options: Any) -> History:
     """Train a network; :meth:`fastnn.Network.fit` documents the arguments."""
-    return network.model.access.exclusively("fit", _fit, network, X, y, **options)
+    model, started = network.model, time.perf_counter()
+    if model.stepper is not None and _is_short(model, **options):
+        how = options["batch_size"], options["shuffle"]
+        found = model.access.briefly(model.stepper.epoch, model, X, y, how, counts=True)
+        if found is not None:
+            history = History()
+            history.network = network
+            loss, _, penalty = found
+            seconds = time.perf_counter() - started
+            logs = {"loss": loss + penalty, "seconds": seconds, "rows": len(X)}
+            history.on_epoch_end(0, logs)
+            return history
+    return model.access.exclusively("fit", _fit, network, X, y, **options)
+
+
+def _is_short(
+    model: Model,
+    *,
+    epochs: Any,
+    batch_size: Any,
+    shuffle: Any,
+    verbose: Any,
+    validation_split: Any,
+    **others: Any,
+) -> bool:
+    """Return whether a fit is one epoch of nothing but training, with options of plain types."""
+    cores.chosen()  # a bad FASTNN_NUM_THREADS is told before anything changes
+    return (
+        type(epochs) is int
+        and epochs == 1
+        and (batch_size is None or type(batch_size) is int)
+        and type(shuffle) is bool
+        and type(verbose) is int
+        and verbose == 0
+        and type(validation_split) is float
+        and validation_split == 0
+        and all(each is None for each in others.values())
+        and not model.metrics
+        and model.loss.warning is None
+    )
 
 
 def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
@@ -35,16 +79,20 @@ def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **option
     if model.loss.warning is not None and not unwarned.get():
         warnings.warn(model.loss.warning, UserWarning, stacklevel=5)
     warn_of_lost_digits(model, plan.data, X, y, stacklevel=5)
-    train(model, begin(model, plan), hooks, bool(bar or own), network)
+    plan = begin(model, plan)
+    train(model, plan, hooks, bool(bar or own), network)
+    if len(hooks.callbacks) == 1 and _is_short(model, verbose=verbose, **options):
+        expect(model, plan, (options["batch_size"], options["shuffle"]))
     return history
 
 
 def train_on_batch(model: Model, X: Any, y: Any, sample_weight: Any) -> float:
     """Make one update with all rows, without counting an epoch; return their loss before it."""
     if sample_weight is None and model.stepper is not None:
-        loss = model.access.briefly(model.stepper.step, model, X, y)
-        if loss is not None:
-            return loss
+        found = model.access.briefly(model.stepper.epoch, model, X, y, _WHOLE)
+        if found is not None:
+            loss, before, after = found
+            return loss + after - after + before  # rounded as below
     data = model.check_data(X, y, sample_weight)
     warn_of_lost_digits(model, data, X, y, stacklevel=3)
     if not model.access.mine:
@@ -63,8 +111,6 @@ def _train_on_batch(model: Model, data: Data) -> float:
         train(model, plan, history, False)
     finally:
         model.epochs = epochs
-    if data.weight is None:
-        with uninterrupted():
-            expect(model, data)
+    expect(model, plan, _WHOLE)
     # An epoch's loss includes the penalties on the weights after it.
     return history.history["loss"][0] - model.penalty() + penalty

@@ -89,7 +89,8 @@ class _Run:
             self.kept = kept(model, plan)
         self.program, self.outputs = self.kept.program, self.kept.outputs
         self.layers = list(model.layers)  # a callback may take some away
-        self.validate = plan.validation and evaluation.evaluator(model, plan.validation)
+        validation = plan.validation
+        self.validation = validation and evaluation.Evaluator(model, validation)
         if self.ahead() < plan.epochs:
             self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
 
@@ -206,7 +207,7 @@ class _Run:
             return
         else:  # do other rows overflow?
             attributes.settle(model)  # the last callback may have changed them
-            if math.isfinite(evaluation.evaluator(model, data)()):
+            if math.isfinite(evaluation.Evaluator(model, data).loss()):
                 return
             problem = f"the loss is not finite after epoch {self.done - 1}"
         with uninterrupted():
@@ -218,6 +219,8 @@ class _Run:
         if self.model.backend == "numba":
             with uninterrupted():
                 pool.give(self.kept)
+            if self.validation:
+                self.validation.end()
 
     def blame(self, clock: np.ndarray, epoch: int) -> str:
         """Say where a loss that is not finite came from."""
@@ -246,8 +249,8 @@ class _Run:
         logs = {"loss": loss}
         logs |= evaluation.scored(model, data)
         logs |= {"seconds": seconds, "rows": len(data.x)}
-        if validation and self.validate:
-            logs["val_loss"] = self.validate()
+        if validation and self.validation:
+            logs["val_loss"] = self.validation.loss()
             logs |= evaluation.scored(model, validation, "val_")
         self.logs = logs
         self.hooks.on_epoch_end(self.done, logs)

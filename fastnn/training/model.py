@@ -257,6 +257,7 @@ class Model:
         """
         twin = self.head(len(self.layers))
         twin.parameters = [[each.frozen() for each in layer] for layer in self.parameters]
+        twin.own = Own(twin.parameters)
         twin.access = Access()
         return twin
 
@@ -397,7 +398,9 @@ class Model:
     def keep_state(self) -> None:
         """Make the optimizer's state for parameters that have none."""
         wanted = {*self.optimizer.state, *self.optimizer.memory}
-        complete = all(wanted == each.state.keys() for each in self.all_parameters() if each.trained)
+        complete = all(
+            wanted == each.state.keys() for each in self.all_parameters() if each.trained
+        )
         if complete and self.own.holds(self.parameters):
             return
         with self.writing("fit"):
@@ -453,6 +456,10 @@ class Model:
         """Return the arrays that a program reads beside the parameters."""
         weight = [] if data.weight is None else [data.weight]
         return [data.x, data.y, *weight, *([self.selection.index] if self.selection else [])]
+
+    def held(self) -> Own:
+        """Return the parameters with their arrays, as they are now."""
+        return self.own if self.own.holds(self.parameters) else Own(self.parameters)
 
     def prepared(self, data: Data, chain: Chain | None) -> Data:
         """Return checked rows as the first layer sees them, after preprocessing."""

@@ -49,7 +49,7 @@ def take(
 
     `how` and the layout of the arrays `rows` are all on which it depends beside the model.
     """
-    key, own = (*how, *_kind(model), *map(_layout, rows)), model.own
+    key, own = (*how, *_kind(model), *map(_layout, rows)), model.held()
     for kept in list(_pool):
         if kept.key == key:
             with suppress(ValueError):  # another thread has just taken it
@@ -80,8 +80,7 @@ def loosen(kept: Kept) -> bool:
 def _kind(model: Model) -> tuple[Any, ...]:
     """Return what programs depend on, beside addresses and the rows."""
     parameters = tuple(
-        (each.name, each.trained, each.value.shape, *each.state)
-        for each in model.all_parameters()
+        (each.name, each.trained, each.value.shape, *each.state) for each in model.all_parameters()
     )
     return model.dtype, model.seed, parameters, *attributes.settings(model)
 

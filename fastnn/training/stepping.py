@@ -1,6 +1,7 @@
-"""Single updates: what ``train_on_batch`` keeps between calls, so that they cost microseconds."""
+"""Short fits: what a network keeps between calls, so that an update or epoch costs microseconds."""
 
 import math
+from dataclasses import replace
 from itertools import chain
 from operator import attrgetter, is_
 from typing import Any
@@ -18,18 +19,22 @@ from fastnn.training.model import Data, Model
 from fastnn.training.planning import Plan
 
 _MOST = 4
-"""Kinds of batches for which a model keeps programs."""
-_MOST_FLOPS = 1e7
-"""Operations of a batch, some hundred microseconds, for whose end other threads may wait."""
+"""Kinds of fits for which a model keeps programs."""
+_MOST_FLOPS = 1e8
+"""Operations of an epoch, some milliseconds, for whose end other threads and Ctrl-C may wait."""
 _WIDER = 4.0
 """Limits are so many times the magnitudes for which the loss was last shown to be finite."""
 
-_UPDATE = int(Clock.UPDATE)
+_EPOCH, _UPDATE = int(Clock.EPOCH), int(Clock.UPDATE)
 _state = attrgetter("state")
 
 
 class Stepper:
-    """Makes updates of a model as it is now, each with one call of compiled code."""
+    """Trains a model as it is now, an epoch at a time, each with one call of compiled code.
+
+    The data may be one batch.  `how` is a batch size, or None for all rows, and whether to shuffle,
+    as the caller gave them.
+    """
 
     def __init__(self, model: Model):
         self._revision, self._how = revision(), _how(model)
@@ -37,7 +42,7 @@ class Stepper:
         self._parameters = model.all_parameters()
         self._states = [each.state for each in self._parameters]
         self._arrays = [*chain.from_iterable(map(dict.values, self._states))]
-        self._lines: dict[tuple[int, ...], _Line | None] = {}
+        self._lines: dict[tuple[Any, ...], _Line | None] = {}
 
     def fits(self, model: Model) -> bool:
         """Return whether the model is what it was; those of a user's making may be put anywhere."""
@@ -53,32 +58,36 @@ class Stepper:
             and sum(map(len, states)) == len(self._arrays)
         )
 
-    def step(self, model: Model, X: Any, y: Any) -> float | None:
-        """Make an update and return the loss before it, or change nothing and return None.
+    def epoch(
+        self, model: Model, X: Any, y: Any, how: tuple[Any, ...], counts: bool = False
+    ) -> tuple[float, float, float] | None:
+        """Train for an epoch; return its loss, and the penalties before and after it.
 
-        None means that the rows want a conversion, or an error a message.
+        None means that nothing has changed, because the rows want a conversion, or an error a
+        message.  `counts` says whether it counts as an epoch.
         """
-        line = self._lines.get(X.shape) if type(X) is np.ndarray else None
+        line = self._lines.get((X.shape, *how)) if type(X) is np.ndarray else None
         if line is None or type(y) is not np.ndarray or not line.takes(X, y):
             return None
-        return line.step(model, X, y) if self.fits(model) else None
+        return line.epoch(model, X, y, counts) if self.fits(model) else None
 
-    def expect(self, model: Model, data: Data) -> None:
-        """Prepare for batches like these, if there were such before."""
-        shape = data.x.shape
-        if shape not in self._lines:
-            self._lines[shape] = None
+    def expect(self, model: Model, plan: Plan, how: tuple[Any, ...]) -> None:
+        """Prepare for fits like this one, if there was such a one before."""
+        kind = (plan.data.x.shape, *how)
+        if kind not in self._lines:
+            self._lines[kind] = None
             if len(self._lines) > _MOST:
                 del self._lines[next(iter(self._lines))]
-        elif self._lines[shape] is None and _is_plain(model, len(data.x)):
-            self._lines[shape] = _line(model, data)
+        elif self._lines[kind] is None and _is_plain(model, plan):
+            self._lines[kind] = _line(model, plan)
 
 
-def expect(model: Model, data: Data) -> None:
-    """Have the model prepare for more updates with batches like these."""
+def expect(model: Model, plan: Plan, how: tuple[Any, ...]) -> None:
+    """Have the model prepare for more epochs like one that has just ended."""
     if model.stepper is None or not model.stepper.fits(model):
         model.stepper = Stepper(model)
-    model.stepper.expect(model, data)
+    with uninterrupted():
+        model.stepper.expect(model, plan, how)
 
 
 def _how(model: Model) -> tuple[Any, ...]:
@@ -88,24 +97,25 @@ def _how(model: Model) -> tuple[Any, ...]:
     return *numbers, own["loss"], own["optimizer"], own["reduced"], *penalties
 
 
-def _is_plain(model: Model, n_rows: int) -> bool:
-    """Return whether compiled code can do all that an update takes."""
+def _is_plain(model: Model, plan: Plan) -> bool:
+    """Return whether compiled code can do all that an epoch takes."""
     return (
         model.backend == "numba"
+        and plan.data.weight is None
         and model.preprocessing is None
         and not model.optimizer.searches
         and model.loss.target in ("real", "class")
         and type(model.loss).as_targets is Loss.as_targets
-        and 3 * model.flops() * n_rows <= _MOST_FLOPS
+        and 3 * model.flops() * len(plan.data.x) <= _MOST_FLOPS
     )
 
 
-def _line(model: Model, data: Data) -> "_Line | None":
-    """Return the line for this model and such data, or None if the program must not be kept."""
-    data = Data(data.x, data.y.copy())  # labels stay here
-    kept = loop.kept(model, Plan(data, None, 1, len(data.x), False))
+def _line(model: Model, plan: Plan) -> "_Line | None":
+    """Return the line for this model and such a plan, or None if its program must not be kept."""
+    data = Data(plan.data.x, plan.data.y.copy())  # labels stay here
+    kept = loop.kept(model, replace(plan, data=data))
     program, rows = kept.program, model.arrays_of(data)
-    if program.threads > 1 or program.on_trial or not pool.loosen(kept):
+    if program.threads > 1 or not pool.loosen(kept):
         return None
     program.point(rows, model.own.arrays, model.own.begins)
     classes = model.n_outputs if model.loss.target == "class" else 0
@@ -113,7 +123,7 @@ def _line(model: Model, data: Data) -> "_Line | None":
 
 
 class _Line:
-    """The updates with batches of one kind."""
+    """The epochs of one kind of fit."""
 
     def __init__(self, model: Model, data: Data, program: Program, own: single.Single):
         self._program, self._own, self._clock, self._frame = program, own, own.clock, own.frame
@@ -133,28 +143,32 @@ class _Line:
             and y_form.aligned
         )
 
-    def step(self, model: Model, X: np.ndarray, y: np.ndarray) -> float | None:
-        """Make an update and return the loss before it, or change nothing and return None."""
-        penalty = model.penalty() if self._penalized else 0.0
+    def epoch(
+        self, model: Model, X: np.ndarray, y: np.ndarray, counts: bool
+    ) -> tuple[float, float, float] | None:
+        """Train for an epoch; see :meth:`Stepper.epoch`."""
+        clock, frame, number = self._clock, self._frame, model.updates
+        before = model.penalty() if self._penalized else 0.0
         self._program.refresh()
-        self._clock[_UPDATE] = model.updates
+        clock[_EPOCH], clock[_UPDATE] = model.epochs, number
         try:
-            did, loss = single.update(X, y, self._frame)
+            did, loss = single.epoch(X, y, frame)
             if did == single.UNSURE:
                 with uninterrupted():
                     if not self._is_finite(model):
-                        single.take_back(self._frame)
+                        single.take_back(number, frame)
                         did = single.NOTHING
-        finally:  # Ctrl-C comes before the update or after it
-            model.updates = int(self._clock[_UPDATE])
+        finally:  # Ctrl-C comes before all updates or after them
+            model.updates = int(clock[_UPDATE])
+            model.epochs += counts and model.updates > number
         if did == single.NOTHING:
             return None
         model.access.ending = False
-        return loss + penalty
+        return float(loss), before, model.penalty() if self._penalized else 0.0
 
     @np.errstate(all="ignore")
     def _is_finite(self, model: Model) -> bool:
-        """Return whether the loss is finite after the update; widen the limits for the next."""
+        """Return whether the loss is finite now; widen the limits for the next time."""
         if not math.isfinite(model.penalty()):
             return False
         sizes = magnitude.from_bits(self._own.sizes, model.dtype)
