@@ -192,7 +192,10 @@ class Program:
     def point(
         self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray], begins: np.ndarray
     ) -> None:
-        """Work on other arrays, with the layout of those it was made for; `parameters` begin there."""
+        """Work on other arrays, with the layout of those that it let go of.
+
+        `begins` are the addresses of `parameters`.
+        """
         self.table.point(np.append(addresses(rows), begins))
         self._transposed = [(parameters[number], copy) for number, copy in self._copied]
 

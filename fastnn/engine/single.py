@@ -11,8 +11,8 @@ from fastnn.engine.worker import COLUMNS, work
 from fastnn.kernels.jit import njit
 
 DONE, UNSURE, NOTHING = range(3)
-"""What :func:`epoch` did: all updates, after which the loss is finite; all, after which nobody knows
-whether it is; or none, because something on the way is not."""
+"""What :func:`epoch` did: all updates, and the loss is finite after them; all, but nobody knows if
+it is; or none, because something on the way is not."""
 
 _N_THREADS, _FIRST, _UPDATE = int(Clock.N_THREADS), int(Clock.FIRST), int(Clock.UPDATE)
 _TOTAL_ROWS, _BATCHES, _CLOCK = int(Clock.TOTAL_ROWS), int(Clock.BATCHES), len(Clock)

@@ -18,7 +18,8 @@ from fastnn.layers.base import Layer, Parameter
 from fastnn.optimizers import TABLE as OPTIMIZERS
 from fastnn.preprocessing.chain import below
 from fastnn.training.attributes import CHECKS
-from fastnn.training.model import Model, Selection
+from fastnn.training.data import Selection
+from fastnn.training.model import Model
 
 _FORMAT = "fastnn-network-1"
 _MANY = 2**53

@@ -11,7 +11,8 @@ from fastnn.inputs import checks
 from fastnn.layers import Dense
 from fastnn.layers.base import Layer, Parameter
 from fastnn.reference import TWINS
-from fastnn.training.model import Model, Selection
+from fastnn.training.data import Selection
+from fastnn.training.model import Model
 
 
 @dataclass

@@ -13,7 +13,8 @@ from fastnn.kernels.interrupts import uninterrupted
 from fastnn.metrics import activated, scores
 from fastnn.reference import TWINS
 from fastnn.training import lowering, pool, prediction
-from fastnn.training.model import Data, Model
+from fastnn.training.data import Data
+from fastnn.training.model import Model
 
 _ROWS = 256
 """Rows per thread and batch: few enough that the layers' outputs stay in the cache."""

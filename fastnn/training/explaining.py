@@ -143,7 +143,7 @@ def _measured(
         plain, timed = [], []
         for _ in range(rounds):
             plain.append(run(epochs) / epochs)
-            cycles = aligned((program.threads, len(program.table[0]) + 1), np.int64)
+            cycles = aligned((program.threads, len(program.table.steps) + 1), np.int64)
             seconds = run(epochs, cycles)
             timed.append(_times(program, cycles, seconds, epochs, batches))
     finally:
@@ -175,7 +175,7 @@ def _times(
         raise RuntimeError("this processor has no cycle counter that could time the steps")
     rate = cycles.sum(axis=1).max() / seconds
     # How often a thread read the clock: after each step of each of its parts.
-    parts = program.table[0][:, PARTS]
+    parts = program.table.steps[:, PARTS]
     looks = np.where(parts > 0, parts / program.threads, np.maximum(-parts, 1))
     looks = epochs * batches * np.append(looks, len({phase for phase, _ in program.groups}))
     own = np.maximum(cycles.mean(axis=0) - looks * _look(), 0) / rate / epochs

@@ -7,8 +7,9 @@ from typing import Any
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores
+from fastnn.training.data import Data
 from fastnn.training.loop import train
-from fastnn.training.model import Data, Model
+from fastnn.training.model import Model
 from fastnn.training.planning import (
     Plan,
     adapt,
@@ -18,7 +19,6 @@ from fastnn.training.planning import (
     warn_of_lost_digits,
 )
 from fastnn.training.stepping import expect
-
 
 _WHOLE = 0, False
 """How `train_on_batch` trains: on all rows at once, in their order."""

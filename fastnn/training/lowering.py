@@ -14,7 +14,8 @@ from fastnn.engine.steps import EVERY
 from fastnn.layers.base import Node
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
-from fastnn.training.model import Data, Model
+from fastnn.training.data import Data
+from fastnn.training.model import Model
 
 _IN_PLACE_BYTES = 2**17
 """Bytes up to which a batch of consecutive rows is read in place.  Copying such rows took 6 % of an

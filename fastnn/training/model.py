@@ -4,7 +4,7 @@ import copy
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,63 +27,11 @@ from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.reference import TWINS
 from fastnn.regularizers import Regularizer
 from fastnn.training import attributes, ownership
+from fastnn.training.data import Data, Selection
 from fastnn.training.ownership import Own
 
 _MOST_COLUMNS = 2**31 - 1
 """Inputs or units of a layer; their weights fit into no memory long before."""
-
-
-@dataclass
-class Data:
-    """Rows that :mod:`fastnn.inputs.checks` has checked."""
-
-    x: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray | None = None
-    names: Names = field(default_factory=Names)
-    """What the columns are called, here and where the model trained before."""
-
-    def part(self, rows: slice) -> "Data":
-        """Return some of the rows, as views."""
-        weight = None if self.weight is None else self.weight[rows]
-        return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
-
-    @np.errstate(all="ignore")
-    def weighted(self, factor: np.ndarray | None = None) -> "Data":
-        """Return the rows with weights of mean 1, after multiplying them by `factor` if given.
-
-        A common factor of all weights cancels here, in float64: neither very small nor very large
-        weights reach the network's dtype.
-        """
-        # Powers of two are exact, so a product does not depend on how it is divided into factors.
-        factors = [
-            np.ldexp(each, -np.frexp(each.max())[1])
-            for each in (self.weight, factor)
-            if each is not None
-        ]
-        if not factors:
-            return self
-        weight = np.prod(factors, axis=0)
-        if not weight.any():
-            raise ValueError(
-                "sample_weight (times class_weight) is 0 for all rows to train on or to validate on"
-            )
-        return replace(self, weight=weight / weight.mean())
-
-
-@dataclass
-class Selection:
-    """The columns of the data that a compacted network reads."""
-
-    width: int
-    """How many columns the data has."""
-    index: np.ndarray
-    """The columns in use; all below `width`, because compiled code reads there unchecked."""
-
-    def __post_init__(self) -> None:
-        self.index = np.asarray(self.index, np.int64)
-        if not ((self.index >= 0) & (self.index < self.width)).all():
-            raise ValueError(f"inputs are not all columns of {self.width}")
 
 
 class Model:

@@ -11,7 +11,8 @@ from fastnn.engine import cores
 from fastnn.inputs import checks, precision
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.preprocessing.chain import Chain
-from fastnn.training.model import Data, Model
+from fastnn.training.data import Data
+from fastnn.training.model import Model
 
 unwarned: ContextVar[bool] = ContextVar("unwarned", default=False)
 """Whether `fit` does not warn here.  A filter of warnings would be one of all threads."""

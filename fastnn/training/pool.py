@@ -15,7 +15,7 @@ import numpy as np
 
 from fastnn.engine.program import Program
 from fastnn.training import attributes
-from fastnn.training.model import Data, Model
+from fastnn.training.model import Model
 
 _MOST = 16
 _MOST_BYTES = 2**22

@@ -1,0 +1,60 @@
+"""Rows that have been checked, and the columns of them that a network reads."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fastnn.inputs.columns import Names
+
+
+@dataclass
+class Data:
+    """Rows that :mod:`fastnn.inputs.checks` has checked."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None = None
+    names: Names = field(default_factory=Names)
+    """What the columns are called, here and where the model trained before."""
+
+    def part(self, rows: slice) -> "Data":
+        """Return some of the rows, as views."""
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
+
+    @np.errstate(all="ignore")
+    def weighted(self, factor: np.ndarray | None = None) -> "Data":
+        """Return the rows with weights of mean 1, after multiplying them by `factor` if given.
+
+        A common factor of all weights cancels here, in float64: neither very small nor very large
+        weights reach the network's dtype.
+        """
+        # Powers of two are exact, so a product does not depend on how it is divided into factors.
+        factors = [
+            np.ldexp(each, -np.frexp(each.max())[1])
+            for each in (self.weight, factor)
+            if each is not None
+        ]
+        if not factors:
+            return self
+        weight = np.prod(factors, axis=0)
+        if not weight.any():
+            raise ValueError(
+                "sample_weight (times class_weight) is 0 for all rows to train on or to validate on"
+            )
+        return replace(self, weight=weight / weight.mean())
+
+
+@dataclass
+class Selection:
+    """The columns of the data that a compacted network reads."""
+
+    width: int
+    """How many columns the data has."""
+    index: np.ndarray
+    """The columns in use; all below `width`, because compiled code reads there unchecked."""
+
+    def __post_init__(self) -> None:
+        self.index = np.asarray(self.index, np.int64)
+        if not ((self.index >= 0) & (self.index < self.width)).all():
+            raise ValueError(f"inputs are not all columns of {self.width}")
