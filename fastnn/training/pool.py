@@ -66,6 +66,11 @@ def give(kept: Kept) -> None:
         _pool.append(kept)
 
 
+def clear() -> None:
+    """Forget all programs."""
+    _pool.clear()
+
+
 def loosen(kept: Kept) -> bool:
     """Let go of arrays that are not the program's, unless it is for these only."""
     if not kept.known:
