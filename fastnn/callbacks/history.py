@@ -48,10 +48,12 @@ class History(Callback):
         self.epoch.append(epoch)
         self.seconds.append(float(logs["seconds"]))
         self.rows.append(int(logs["rows"]))
-        for name in dict.fromkeys([*self.history, *logs]):  # a callback may change the metrics
+        for name, value in logs.items():
             if name not in SPEED:
                 values = self.history.setdefault(name, [math.nan] * before)
-                values.append(float(logs.get(name, math.nan)))
+                values.append(float(value))
+        for name in self.history.keys() - logs.keys():  # a callback may change the metrics
+            self.history[name].append(math.nan)
 
     @property
     def samples_per_second(self) -> float:
