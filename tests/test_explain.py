@@ -134,7 +134,7 @@ def test_the_network_stays_as_it_is(measure, trained, monkeypatch):
 
 def test_every_cycle_of_a_run_belongs_to_a_step_or_to_a_barrier():
     program = network(hidden=64).explain(X, Y, batch_size=10).program
-    table, shared = program.table[0], np.zeros(Shared.SIZE, np.int64)
+    table, shared = program.table.steps, np.zeros(Shared.SIZE, np.int64)
     compile_worker(counts=True)
     clock, stamps = np.zeros(len(Clock), np.int64), np.zeros(401, np.int64)
     clock[[Clock.N_THREADS, Clock.TOTAL_ROWS, Clock.BATCHES]] = 1, 60, -1
@@ -147,7 +147,7 @@ def test_every_cycle_of_a_run_belongs_to_a_step_or_to_a_barrier():
 
 def test_times_are_those_of_an_epoch():
     program = network().explain(X, Y, batch_size=10).program
-    cycles = np.full((1, len(program.table[0]) + 1), 10**12)
+    cycles = np.full((1, len(program.table.steps) + 1), 10**12)
     cycles[0, 0] *= 2
     times = _times(program, cycles, seconds=8.0, epochs=4, batches=6)
     assert times.total == pytest.approx(2.0, rel=1e-6)

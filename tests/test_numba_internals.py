@@ -40,6 +40,7 @@ CALLED = {
     "numba.core.cgutils:alloca_once_value": "builder value",
     "numba.core.cgutils:for_range": "builder count",
     "numba.core.cgutils:get_or_insert_function": "module fnty name",
+    "numba.core.cgutils:raw_memcpy": "builder dst src count itemsize",
     "numba.core.compiler:CompileResult._reduce": "self",
     "numba.core.dispatcher:Dispatcher._compile_for_args": "self",
     "numba.core.dispatcher:Dispatcher.get_call_template": "self args kws",

@@ -41,13 +41,13 @@ def _slowly(network, *data):
 @pytest.fixture
 def counted(monkeypatch):
     """Count how often compiled code alone makes a short fit."""
-    calls, plain = [], single.epoch
+    calls, plain = [], single.train
 
-    def epoch(*given):
+    def train(*given):
         calls.append(given)
         return plain(*given)
 
-    monkeypatch.setattr(single, "epoch", epoch)
+    monkeypatch.setattr(single, "train", train)
     return calls
 
 
@@ -244,13 +244,13 @@ def test_ctrl_c_leaves_weights_and_counters_that_belong_together(monkeypatch):
     one, other = _network(), _network()
     for _ in range(3):
         one.train_on_batch(X, Y)
-    plain = single.epoch
+    plain = single.train
 
     def interrupted(*given):
         plain(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(single, "epoch", interrupted)
+    monkeypatch.setattr(single, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         one.train_on_batch(X, Y)
     monkeypatch.undo()

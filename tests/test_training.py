@@ -62,7 +62,7 @@ def test_a_trial_ends_with_the_fastest_number(on_trial, monkeypatch):
     )
     network = Network([Dense(8, "relu"), Dense(1)], n_threads=4)
     network.fit(*_problem(4, 1, "mse"), batch_size=10)
-    assert used == [2, 2]  # the epoch, and the check of its last update
+    assert used == [2]
 
 
 def test_the_fastest_is_that_of_the_best_stretches():

@@ -11,8 +11,10 @@ from fastnn.engine.worker import COLUMNS, work
 from fastnn.kernels.jit import njit
 
 DONE, UNSURE, NOTHING = range(3)
-"""What :func:`epoch` did: all updates, and the loss is finite after them; all, but nobody knows if
+"""What :func:`train` did: all updates, and the loss is finite after them; all, but nobody knows if
 it is; or none, because something on the way is not."""
+EPOCHS = 32
+"""Most epochs of a run."""
 
 _N_THREADS, _FIRST, _UPDATE = int(Clock.N_THREADS), int(Clock.FIRST), int(Clock.UPDATE)
 _TOTAL_ROWS, _BATCHES, _CLOCK = int(Clock.TOTAL_ROWS), int(Clock.BATCHES), len(Clock)
@@ -22,42 +24,55 @@ _INFINITY = np.int64(0x7F800000), np.int64(0x7FF0000000000000)
 
 
 class Single:
-    """A program for the rows of arrays x and y, and what running it for an epoch takes.
+    """A program, and what running it for some epochs in one call takes.
 
     Parameters
     ----------
     program : Program
-        It has let go of `rows` and `arrays` (:meth:`~fastnn.engine.program.Program.loosen`).
-    rows : (array, array)
-        x and y.  The steps read labels y from there; of other arrays only the layout matters.
+    n_rows : int
     arrays : list of array
         What updates change.
+    rows : None or (array, array)
+        None if all runs read the rows for which the program was made.  Otherwise the program has
+        let go of them (:meth:`~fastnn.engine.program.Program.loosen`), and each run reads others
+        of the same layout as these x and y.  But labels are always read from this y.
     classes : int
         How many classes labels tell, or 0 if y has numbers.
 
     Attributes
     ----------
     clock : int64 array
-        Its fields EPOCH and UPDATE say where the next epoch begins, and UPDATE where it ended.
+        Its fields EPOCH and UPDATE say where the next run begins, and UPDATE where it ended.
     limits : int64 array
         Magnitudes of x, y and the arrays up to which the loss is known to be finite, as bits.
     sizes : int64 array
-        What they were after the epoch.
+        What they were after the run.
     """
 
-    def __init__(self, program: Program, rows: list[np.ndarray], arrays: list[np.ndarray], classes):
-        table, (x, y) = program.table, rows[:2]
+    def __init__(
+        self,
+        program: Program,
+        n_rows: int,
+        arrays: list[np.ndarray],
+        rows: tuple[np.ndarray, np.ndarray] | None = None,
+        classes: int = 0,
+    ):
+        table = program.table
         self.clock, self.loss = program.clocks[0], program.loss[0]
         self.limits, self.sizes = np.full((2, 2 + len(arrays)), -1)
+        self.sums = np.zeros((EPOCHS, 2))
         saved = [aligned_copy(array) for array in arrays]
-        pointers = table.pointers(1 if classes else 2)
         begins = addresses(arrays), addresses(saved), np.array([array.nbytes for array in arrays])
-        sums, stamps = np.zeros((1, 2)), np.zeros(2, np.int64)
-        ran = table.steps, table.forward, self.clock, program.shared, self.loss, sums, stamps
+        pointers, y, sizes = np.empty((3, 0), np.int64), self.sums, (0, 0)
+        if rows is not None:
+            pointers, y = table.pointers(1 if classes else 2), rows[1]
+            sizes = rows[0].size, y.size
+        stamps = np.zeros(EPOCHS + 1, np.int64)
+        ran = table.steps, table.forward, self.clock, program.shared, self.loss, self.sums, stamps
         found = [*ran, table.integers, pointers, np.stack(begins), self.limits, self.sizes]
-        numbers = x.itemsize, len(x), program.batch_size, x.size, y.size, classes, y.ctypes.data
+        numbers = program.dtype.itemsize, n_rows, program.batch_size, *sizes, classes
         counts = len(table.steps), len(table.forward), pointers.shape[1], len(arrays)
-        self.frame = np.array([*numbers, *counts, *addresses(found)], np.int64)
+        self.frame = np.array([*numbers, y.ctypes.data, *counts, *addresses(found)], np.int64)
         self._kept = found, saved, program, y  # to which the frame points
 
 
@@ -69,21 +84,21 @@ _INTEGERS, _POINTERS, _ARRAYS, _LIMITS, _SIZES = range(18, 23)
 
 
 @njit
-def epoch(x, y, frame):
-    """Train for an epoch on rows of the layout that a :class:`Single` was made for.
+def train(x, y, epochs, frame):
+    """Train for some epochs, on rows of the layout that a :class:`Single` was made for.
 
     Returns
     -------
     did : int
         DONE, UNSURE or NOTHING.
     loss : float
-        The mean loss of the batches, each before its update.
+        The first epoch's mean loss of the batches, each before its update.
     """
-    return _epoch(x.ctypes.data, y.ctypes.data, frame)
+    return _train(x.ctypes.data, y.ctypes.data, epochs, frame)
 
 
 @njit
-def _epoch(x, y, frame):
+def _train(x, y, epochs, frame):
     single, count = frame[_ITEM] == 4, frame[_COUNT]
     limits = vector(frame[_LIMITS], 2 + count, types.int64)
     sizes = vector(frame[_SIZES], 2 + count, types.int64)
@@ -107,7 +122,7 @@ def _epoch(x, y, frame):
         move(arrays[1, each], arrays[0, each], arrays[2, each])
     clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
     number = clock[_UPDATE]
-    sums, finite = _run(frame, frame[_STEPS], frame[_N_STEPS], 0)
+    sums, finite = _run(frame, frame[_STEPS], frame[_N_STEPS], epochs, 0)
     did = DONE if finite else NOTHING
     for each in range(count):
         items = arrays[2, each] // frame[_ITEM]
@@ -123,14 +138,16 @@ def _epoch(x, y, frame):
 
 
 @njit
-def _run(frame, steps, n_steps, stop):
+def _run(frame, steps, n_steps, epochs, stop):
     clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
     shared = vector(frame[_SHARES], _SHARED, types.int64)
-    loss, sums = vector(frame[_LOSS], 2, types.float64), matrix(frame[_SUMS], 1, 2, types.float64)
-    stamps = vector(frame[_STAMPS], 2, types.int64)
+    loss = vector(frame[_LOSS], 2, types.float64)
+    sums = matrix(frame[_SUMS], epochs, 2, types.float64)
+    stamps = vector(frame[_STAMPS], epochs + 1, types.int64)
     shared[:] = 0
     shared[_STOP] = stop
-    sums[:] = 0.0
+    if not stop:
+        sums[:] = 0.0
     clock[_N_THREADS], clock[_BATCHES] = 1, -1
     clock[_FIRST], clock[_TOTAL_ROWS] = 0, frame[_ROWS]
     table = matrix(steps, n_steps, COLUMNS, types.int64)
@@ -140,7 +157,7 @@ def _run(frame, steps, n_steps, stop):
 
 @njit
 def take_back(number, frame):
-    """Undo an epoch that began after update `number`."""
+    """Undo a run that began after update `number`."""
     arrays = matrix(frame[_ARRAYS], 3, frame[_COUNT], types.int64)
     for each in range(frame[_COUNT]):
         move(arrays[0, each], arrays[1, each], arrays[2, each])
@@ -150,6 +167,6 @@ def take_back(number, frame):
 @njit
 def look(frame):
     """Compute the loss of the next batch; return its sum and that of the weights."""
-    _run(frame, frame[_FORWARD], frame[_N_FORWARD], 1)
+    _run(frame, frame[_FORWARD], frame[_N_FORWARD], 1, 1)
     loss = vector(frame[_LOSS], 2, types.float64)
     return loss[0], loss[1]

@@ -15,7 +15,7 @@ import llvmlite.binding as llvm  # symbols that compiled code finds by name, the
 from llvmlite import ir  # LLVM's types, constants and instructions, for intrinsics
 from numba.core import (
     caching,  # what Numba asks of a cache on disk
-    cgutils,  # for intrinsics: calls of LLVM's functions, globals, loops, tuples
+    cgutils,  # for intrinsics: calls of LLVM's functions, copies, globals, loops
     sigutils,  # a signature as the compiler takes it apart
 )
 from numba.core.ccallback import CFunc  # code to call by address, with our cache set in time

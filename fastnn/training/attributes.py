@@ -212,7 +212,7 @@ def _seen(model: Any) -> list[Any]:
     found = [*_parts(model), *model.metrics, model.dtype, model.made_from]
     for layer in model.parameters:
         for each in layer:
-            found += each, each.regularizer, each.constraint, each.value, *each.state.values()
+            found += each, each.regularizer, each.constraint
     return found
 
 

@@ -1,13 +1,14 @@
 """The loop over epochs: run the compiled program, count, evaluate, and tell the callbacks."""
 
 import math
+import time
 from typing import Any
 
 import numpy as np
 
 from fastnn.callbacks import Callback
 from fastnn.callbacks.base import SPEED
-from fastnn.engine import cores, team
+from fastnn.engine import cores, single, team
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.kernels.interrupts import uninterrupted
@@ -16,6 +17,7 @@ from fastnn.training.lowering import Order
 from fastnn.training.model import Model
 from fastnn.training.planning import Plan, adapt
 from fastnn.training.recovery import Start, go_back, largest, not_finite
+from fastnn.training.short import MOST_FLOPS, Short
 
 _ROWS = 1000
 """Training on so many rows takes much longer than looking at all weights and copying them."""
@@ -25,6 +27,7 @@ _REST = 1000
 """Operations of a row outside products, as a network may have none."""
 _TOGETHER = 10_000
 """Epochs of one run of the compiled code, which keeps their losses."""
+_NONE = np.empty((0, 0), np.float32)
 _ADVICE = (
     "The network keeps its last good weights; a smaller learning rate, or inputs and targets of a "
     "smaller scale, may help"
@@ -62,8 +65,10 @@ class _Run:
         self.each = bool(plan.validation or model.metrics or (penalized and not watched))
         self.identity: tuple[Any, ...] = ()
         self.settings: tuple[Any, ...] = ()
+        self.short: Short | None = None
         self.starts: list[Start] = []
         self.sizes: list[float] = []
+        """The magnitudes of what updates change, if they are known."""
         self.targets = _targets(model)
         self.kept: pool.Kept
         self.program: Program
@@ -88,6 +93,7 @@ class _Run:
         with uninterrupted():
             self.kept = kept(model, plan)
         self.program, self.outputs = self.kept.program, self.kept.outputs
+        self.short = None
         self.layers = list(model.layers)  # a callback may take some away
         validation = plan.validation
         self.validation = validation and evaluation.Evaluator(model, validation)
@@ -115,6 +121,8 @@ class _Run:
         """Train for one epoch, or for all remaining ones, and tell the hooks."""
         self.lower()
         model, plan = self.model, self.plan
+        if self.short_epochs():
+            return
         self.epochs, self.updates = model.epochs, model.updates
         self.program.updates = model.updates  # a callback may have made some
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
@@ -122,6 +130,7 @@ class _Run:
         epochs, flops = self.ahead(), 3 * model.flops() + _REST
         self.program.brief = epochs * len(plan.data.x) * flops < _BRIEF
         problem = spoilt = None
+        self.sizes = []
         with uninterrupted():  # what is trained and what is counted belong together
             try:
                 outcome = model.optimizer.run(
@@ -162,6 +171,31 @@ class _Run:
         if problem:
             raise FloatingPointError(f"{problem}. {_ADVICE}")
 
+    def short_epochs(self) -> bool:
+        """Train for the next epochs in one call of compiled code, or change nothing.
+
+        The first epochs of a fit, and those that diverge, are left to those who look closer.
+        """
+        model, data, epochs = self.model, self.plan.data, min(self.ahead(), single.EPOCHS)
+        flops = (3 * model.flops() + _REST) * len(data.x)
+        if not self.starts or self.program.threads > 1 or flops * epochs > MOST_FLOPS:
+            return False
+        if model.backend == "numpy":
+            return False
+        if self.short is None:
+            own = single.Single(self.program, len(data.x), model.held().arrays)
+            rows = bounds.magnitude(data.x), bounds.magnitude(data.y)
+            self.short = Short(model, self.program, own, rows)
+        started = time.perf_counter()
+        with uninterrupted(), model.access.closed():
+            if self.short.train(_NONE, _NONE, epochs, epochs) is None:
+                return False
+        seconds, self.sizes = (time.perf_counter() - started) / epochs, self.short.sizes
+        penalty = model.penalty()
+        for mean in self.short.means[:epochs]:
+            self.end_epoch(float(mean) + penalty, seconds)
+        return True
+
     def count(self) -> bool:
         """Count the updates so far, and whole epochs; return whether to go on after this epoch."""
         model, batches = self.model, -(-len(self.plan.data.x) // self.program.batch_size)
@@ -192,8 +226,8 @@ class _Run:
         model, data = self.model, self.plan.data
         if not self.starts:
             return
-        if len(data.x) < _ROWS:
-            if self.watched:  # callbacks may have changed them
+        if len(data.x) < _ROWS and model.settled and model.settled.holds(model):
+            if self.watched or not self.sizes:  # callbacks may have changed them
                 self.sizes = largest(model)
             rows = bounds.magnitude(data.x), bounds.magnitude(data.y)
             if bounds.is_finite(model, *rows, self.sizes):

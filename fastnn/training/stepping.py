@@ -1,6 +1,5 @@
 """Short fits: what a network keeps between calls, so that an update or epoch costs microseconds."""
 
-import math
 from dataclasses import replace
 from itertools import chain
 from operator import attrgetter
@@ -8,26 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.engine import magnitude, single
-from fastnn.engine.clock import Clock
-from fastnn.engine.program import Program
+from fastnn.engine import single
 from fastnn.inputs.settings import revision
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.layers.base import Parameter
 from fastnn.losses import Loss
-from fastnn.training import attributes, bounds, loop, pool
+from fastnn.training import attributes, loop, pool
 from fastnn.training.data import Data
 from fastnn.training.model import Model
 from fastnn.training.planning import Plan
+from fastnn.training.short import MOST_FLOPS, Short
 
 _MOST = 4
 """Kinds of fits for which a model keeps programs."""
-_MOST_FLOPS = 1e8
-"""Operations of an epoch, some milliseconds, for whose end other threads and Ctrl-C may wait."""
-_WIDER = 4.0
-"""Limits are so many times the magnitudes for which the loss was last shown to be finite."""
-
-_EPOCH, _UPDATE = int(Clock.EPOCH), int(Clock.UPDATE)
 _state = attrgetter("state")
 
 
@@ -58,17 +50,17 @@ class Stepper:
         )
 
     def epoch(
-        self, model: Model, X: Any, y: Any, how: tuple[Any, ...], counts: bool = False
+        self, model: Model, X: Any, y: Any, how: tuple[Any, ...], counted: int = 0
     ) -> tuple[float, float, float] | None:
         """Train for an epoch; return its loss, and the penalties before and after it.
 
         None means that nothing has changed, because the rows want a conversion, or an error a
-        message.  `counts` says whether it counts as an epoch.
+        message.  It counts as `counted` epochs.
         """
         line = self._lines.get((X.shape, *how)) if type(X) is np.ndarray else None
         if line is None or type(y) is not np.ndarray or not line.takes(X, y):
             return None
-        return line.epoch(model, X, y, counts) if self.fits(model) else None
+        return line.epoch(model, X, y, counted) if self.fits(model) else None
 
     def expect(self, model: Model, plan: Plan, how: tuple[Any, ...]) -> None:
         """Prepare for fits like this one, if there was such a one before."""
@@ -115,7 +107,7 @@ def _is_plain(model: Model, plan: Plan) -> bool:
         and not model.optimizer.searches
         and model.loss.target in ("real", "class")
         and type(model.loss).as_targets is Loss.as_targets
-        and 3 * model.flops() * len(plan.data.x) <= _MOST_FLOPS
+        and 3 * model.flops() * len(plan.data.x) <= MOST_FLOPS
     )
 
 
@@ -128,17 +120,17 @@ def _line(model: Model, plan: Plan) -> "_Line | None":
         return None
     program.point(rows, model.own.arrays, model.own.begins)
     classes = model.n_outputs if model.loss.target == "class" else 0
-    return _Line(model, data, program, single.Single(program, rows, model.own.arrays, classes))
+    own = single.Single(program, len(data.x), model.own.arrays, (data.x, data.y), classes)
+    return _Line(model, data, Short(model, program, own))
 
 
 class _Line:
-    """The epochs of one kind of fit."""
+    """The runs of one kind of fit."""
 
-    def __init__(self, model: Model, data: Data, program: Program, own: single.Single):
-        self._program, self._own, self._clock, self._frame = program, own, own.clock, own.frame
+    def __init__(self, model: Model, data: Data, short: Short):
+        self._short = short
         self._types, self._shape = (data.x.dtype, data.y.dtype), data.y.shape
         self._flat = data.y.shape[:1] if data.y.shape[1:] == (1,) else data.y.shape
-        self._penalized = any(each.regularizer for each in model.all_parameters())
 
     def takes(self, X: np.ndarray, y: np.ndarray) -> bool:
         """Return whether the rows of `X`, whose shape is right, and `y` can be used as they are."""
@@ -153,40 +145,12 @@ class _Line:
         )
 
     def epoch(
-        self, model: Model, X: np.ndarray, y: np.ndarray, counts: bool
+        self, model: Model, X: np.ndarray, y: np.ndarray, counted: int
     ) -> tuple[float, float, float] | None:
         """Train for an epoch; see :meth:`Stepper.epoch`."""
-        clock, frame, number = self._clock, self._frame, model.updates
-        before = model.penalty() if self._penalized else 0.0
-        self._program.refresh()
-        clock[_EPOCH], clock[_UPDATE] = model.epochs, number
-        try:
-            did, loss = single.epoch(X, y, frame)
-            if did == single.UNSURE:
-                with uninterrupted():
-                    if not self._is_finite(model):
-                        single.take_back(number, frame)
-                        did = single.NOTHING
-        finally:  # Ctrl-C comes before all updates or after them
-            model.updates = int(clock[_UPDATE])
-            model.epochs += counts and model.updates > number
-        if did == single.NOTHING:
+        before = self._short.penalty()
+        loss = self._short.train(X, y, 1, counted)
+        if loss is None:
             return None
         model.access.ending = False
-        return float(loss), before, model.penalty() if self._penalized else 0.0
-
-    @np.errstate(all="ignore")
-    def _is_finite(self, model: Model) -> bool:
-        """Return whether the loss is finite now; widen the limits for the next time."""
-        if not math.isfinite(model.penalty()):
-            return False
-        sizes = magnitude.from_bits(self._own.sizes, model.dtype)
-        for factor in (_WIDER, 1.0) if not self._penalized else ():
-            wide = [factor * size for size in sizes]
-            if bounds.is_finite(model, wide[0], wide[1], wide[2:]):
-                self._own.limits[:] = magnitude.as_bits(wide, model.dtype)
-                return True
-        clock, number = self._clock, int(self._clock[_UPDATE])
-        loss, weight = single.look(self._frame)
-        clock[_UPDATE] = number
-        return bool(loss < weight * math.sqrt(np.finfo(model.dtype).max))
+        return loss, before, self._short.penalty()

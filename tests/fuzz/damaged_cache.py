@@ -17,6 +17,7 @@ from unittest import mock
 
 from fastnn.engine import steps
 from fastnn.kernels import code_cache, jit
+from fastnn.training import pool
 from tests.fuzz.running import outcome, trained
 
 IN_A_PROCESS, IN_THIS_ONE = 64, 8
@@ -81,6 +82,7 @@ def _forgotten(folder: Path) -> Iterator[None]:
         mock.patch.object(steps, "_steps", {}),
         mock.patch.object(code_cache, "_told", set()),
     ):
+        pool.clear()
         yield
 
 

@@ -1,0 +1,94 @@
+"""Short runs: a few epochs in one call of compiled code, which is all that short epochs need."""
+
+import math
+
+import numpy as np
+
+from fastnn.engine import magnitude, single
+from fastnn.engine.clock import Clock
+from fastnn.engine.program import Program
+from fastnn.kernels.interrupts import uninterrupted
+from fastnn.training import bounds
+from fastnn.training.model import Model
+
+MOST_FLOPS = 1e8
+"""Operations of a run, some milliseconds, for whose end other threads and Ctrl-C may wait."""
+_WIDER = 4.0
+"""Limits are so many times the magnitudes for which the loss was last shown to be finite."""
+_EPOCH, _UPDATE = int(Clock.EPOCH), int(Clock.UPDATE)
+
+
+class Short:
+    """Short runs of one model's program; see :class:`fastnn.engine.single.Single`.
+
+    Parameters
+    ----------
+    known : (float, float)
+        The magnitudes of the rows, if all runs have the same ones.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        program: Program,
+        own: single.Single,
+        known: tuple[float, float] = (0, 0),
+    ):
+        self._model, self._program, self._own, self._known = model, program, own, known
+        self._clock, self._frame = own.clock, own.frame
+        self._penalized = any(each.regularizer for each in model.all_parameters())
+
+    @property
+    def means(self) -> np.ndarray:
+        """The mean losses of the last run's epochs."""
+        with np.errstate(all="ignore"):
+            means: np.ndarray = self._own.sums[:, 0] / self._own.sums[:, 1]
+            return means
+
+    @property
+    def sizes(self) -> list[float]:
+        """The magnitudes of the arrays that updates change, after the last run."""
+        return magnitude.from_bits(self._own.sizes[2:], self._model.dtype)
+
+    def penalty(self) -> float:
+        """Return the sum of the penalties."""
+        return self._model.penalty() if self._penalized else 0.0
+
+    def train(self, x: np.ndarray, y: np.ndarray, epochs: int, counted: int) -> float | None:
+        """Train, and return the first epoch's loss, or change nothing and return None.
+
+        Afterwards the loss is finite, and the model has `counted` more epochs.
+        """
+        model, clock, frame, number = self._model, self._clock, self._frame, self._model.updates
+        self._program.refresh()
+        clock[_EPOCH], clock[_UPDATE] = model.epochs, number
+        try:
+            did, loss = single.train(x, y, epochs, frame)
+            if did == single.UNSURE:
+                with uninterrupted():
+                    if not self._is_finite():
+                        single.take_back(number, frame)
+                        did = single.NOTHING
+        finally:  # Ctrl-C comes before all updates or after them
+            model.updates = int(clock[_UPDATE])
+            if model.updates > number:
+                model.epochs += counted
+        return None if did == single.NOTHING else float(loss)
+
+    @np.errstate(all="ignore")
+    def _is_finite(self) -> bool:
+        """Return whether the loss is finite now; widen the limits for the next time."""
+        model, own = self._model, self._own
+        if not math.isfinite(model.penalty()):
+            return False
+        sizes = magnitude.from_bits(own.sizes, model.dtype)
+        for factor in (_WIDER, 1.0) if not self._penalized else ():
+            inputs, targets, *rest = (factor * size for size in sizes)
+            rows = max(inputs, self._known[0]), max(targets, self._known[1])
+            if bounds.is_finite(model, *rows, rest):
+                own.limits[:] = magnitude.as_bits([inputs, targets, *rest], model.dtype)
+                return True
+        number = int(self._clock[_UPDATE])
+        loss, weight = single.look(self._frame)
+        self._clock[_UPDATE] = number
+        return bool(loss < weight * math.sqrt(np.finfo(model.dtype).max))
