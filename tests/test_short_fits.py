@@ -1,6 +1,7 @@
 """Short fits from kept programs do what all others do, whatever has changed in between."""
 
 import gc
+import signal
 import threading
 import weakref
 
@@ -314,6 +315,28 @@ def test_a_program_that_another_network_has_used_does_the_same():
         network = make()
         network.fit(x, target, epochs=3, validation_data=(target, x))
         assert (_state(network), network.evaluate(x, target)) == wanted
+
+
+def test_large_whole_numbers_as_inputs():
+    """Their magnitude counts, though they are not converted before they are read."""
+    rows, found = (10**6 * X).astype(np.int64), []
+    for callbacks in ([], [lambda epoch, logs: None]):
+        network = _network(SGD(1e-7))
+        with pytest.raises(FloatingPointError) as caught:
+            network.fit(rows, Y, epochs=30, callbacks=callbacks)
+        found.append((str(caught.value), _state(network), network.predict(rows).tobytes()))
+    assert found[0] == found[1]
+
+
+def test_ctrl_c_during_many_short_fits_ends_all(monkeypatch):
+    networks = [_network(metrics=["mae"]) for _ in range(3)]
+
+    def stop(epoch, logs):
+        if epoch == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fastnn.fit_many(networks, X, Y, epochs=10**6, n_threads=2, callbacks=[[], [stop], []])
 
 
 def test_kept_programs_keep_no_data_and_no_weights_alive():

@@ -20,6 +20,8 @@ _CLEAR = 0.8
 """All threads win in the first turn if they take less than this share of any smaller number's time.
 That saves a second turn, which costs as much as 50 batches.  Smaller numbers never win in the first
 turn: all threads go first, with cold caches, and missing their gain would cost the run more."""
+BRIEF = 1e7
+"""So many operations take some milliseconds at most, also where they are not products."""
 WORTH_A_TRIAL = 300
 """Fewest batches of a run for which it pays to try how many threads are fastest."""
 

@@ -60,6 +60,6 @@ def is_finite(model: Model, inputs: float, targets: float, largest: list[float])
 
 def magnitude(rows: np.ndarray) -> float:
     """Return a number that is quickly known and not less than any magnitude in an array."""
-    if rows.dtype.kind != "f":  # labels, which losses do not compute with
-        return 0.0
-    return math.sqrt(np.vdot(rows, rows))
+    if rows.dtype.kind == "f":
+        return math.sqrt(np.vdot(rows, rows))
+    return float(max(abs(int(rows.max())), abs(int(rows.min()))))

@@ -18,6 +18,8 @@ from fastnn.training.model import Model
 
 _ROWS = 256
 """Rows per thread and batch: few enough that the layers' outputs stay in the cache."""
+_ROW_FLOPS = 1000
+"""Operations of a row outside products."""
 
 
 def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any) -> Any:
@@ -59,6 +61,7 @@ class Evaluator:
 
         key, arrays = ("evaluation", model.backend, *how[1:]), model.arrays_of(data)
         self._kept = pool.take(key, model, [*arrays, row_loss], make)
+        self._kept.program.brief = n * (model.flops() + _ROW_FLOPS) < team.BRIEF
 
     @np.errstate(all="ignore")
     def loss(self) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn.callbacks import Callback
 from fastnn.callbacks.base import SPEED
-from fastnn.engine import cores, single, team
+from fastnn.engine import cores, single, team, threads
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.kernels.interrupts import uninterrupted
@@ -21,8 +21,6 @@ from fastnn.training.short import MOST_FLOPS, Short
 
 _ROWS = 1000
 """Training on so many rows takes much longer than looking at all weights and copying them."""
-_BRIEF = 1e7
-"""So many operations take some milliseconds at most, also where they are not products."""
 _REST = 1000
 """Operations of a row outside products, as a network may have none."""
 _TOGETHER = 10_000
@@ -128,7 +126,7 @@ class _Run:
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program)]
         epochs, flops = self.ahead(), 3 * model.flops() + _REST
-        self.program.brief = epochs * len(plan.data.x) * flops < _BRIEF
+        self.program.brief = epochs * len(plan.data.x) * flops < team.BRIEF
         problem = spoilt = None
         self.sizes = []
         with uninterrupted():  # what is trained and what is counted belong together
@@ -180,7 +178,7 @@ class _Run:
         flops = (3 * model.flops() + _REST) * len(data.x)
         if not self.starts or self.program.threads > 1 or flops * epochs > MOST_FLOPS:
             return False
-        if model.backend == "numpy":
+        if model.backend == "numpy" or (threads.own_shared() is not None and threads.stopped()):
             return False
         if self.short is None:
             own = single.Single(self.program, len(data.x), model.held().arrays)
