@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.engine import single
 from fastnn.inputs import checks
 from fastnn.kernels import code_cache
 from fastnn.kernels.public import Kernel
@@ -205,6 +206,7 @@ FAULTS = {
     "harmless changes": (ownership, "owned", lambda owned: lambda parameters, *rest: parameters),
     "wild changes": _fit(failed=_not_finite_after_a_change),
     "in another process": _fit(before=_other_bits_in_another_process),
+    "short fits": (single, "train", lambda train: lambda *given: (train(*given)[0], 0.5)),
     "kernels doors": (Kernel, "__call__", _silent),
 }
 """By property, a fault that breaks it: where it goes, and what it makes of what was there."""

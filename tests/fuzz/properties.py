@@ -28,6 +28,7 @@ from tests.fuzz.running import (
     trained,
     warnings_are_errors,
 )
+from tests.fuzz.short_fits import short_fits
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
@@ -258,6 +259,7 @@ def properties() -> dict[str, Callable[[Checked], None]]:
     more = (
         changes.harmless_changes,
         changes.wild_changes,
+        short_fits,
         workers.in_another_process,
         a_damaged_cache,
         kernels_doors,
