@@ -57,6 +57,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "edges.py::test_the_same_bits",
             "training.py::test_a_trial",
         ),
+        "Single updates and short fits, from kept programs, give the bits of all others": (
+            "short_fits",
+        ),
         "Evaluation, metrics and preprocessing give the same bits on any number of threads, from "
         "rows of any layout": ("same_bits.py", "preprocessing.py::test_the_layout"),
         "No change of fastnn moves a bit unless it says so": ("bits.py",),

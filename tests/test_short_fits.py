@@ -347,3 +347,17 @@ def test_kept_programs_keep_no_data_and_no_weights_alive():
     del x, y, network, kept
     gc.collect()
     assert [each() for each in found] == [None] * 6
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "l1l2", L1(0.01, "proximal"), "lq", "group_l1"])
+def test_penalties(penalty, counted):
+    one, other = (_network(SGD(0.01), kernel_regularizer=penalty) for _ in range(2))
+    for factor in (1, 1, 1, 1, 10, 1e3, 1e6, 1e9):
+        rows, outcomes = ((factor * X).astype(np.float32), Y), []
+        for step, network in ((Network.train_on_batch, one), (_slowly, other)):
+            try:
+                outcomes.append(step(network, *rows))
+            except FloatingPointError as error:
+                outcomes.append(str(error))
+        assert outcomes[0] == outcomes[1] and _state(one) == _state(other)
+    assert len(counted) == 6

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations, layers, losses
+from fastnn.regularizers import L1, L1L2, L2, Regularizer
 from fastnn.training.model import Model
 
 _MOST = {np.dtype(kind): math.sqrt(np.finfo(kind).max) for kind in (np.float32, np.float64)}
@@ -35,15 +36,23 @@ _DEGREES: dict[type, int] = {
 
 
 def is_finite(model: Model, inputs: float, targets: float, largest: list[float]) -> bool:
-    """Return whether the loss is finite for sure; False means that nobody knows.
+    """Return whether the loss is finite for sure, penalties included; False: nobody knows.
 
     All arguments are magnitudes, the last those of all arrays that updates change, in order.
     """
-    size, width, at, most = inputs, model.columns, 0, _MOST[model.dtype]
+    size, width, most = inputs, model.columns, _MOST[model.dtype]
+    magnitudes = iter(largest)
     for layer, parameters in zip(model.layers, model.parameters, strict=True):
+        own = []
+        for each in parameters:
+            own.append(next(magnitudes))
+            for _ in each.state:
+                next(magnitudes)
+            if each.regularizer is not None and not _is_small(each.regularizer, own[-1], most):
+                return False
         if type(layer) is layers.Dense:
-            bias = largest[at + 1 + len(parameters[0].state)] if layer.use_bias else 0.0
-            size = (width * size * largest[at] + bias) / (1 - layer.drop_connect)
+            bias = own[1] if layer.use_bias else 0.0
+            size = (width * size * own[0] + bias) / (1 - layer.drop_connect)
             width = layer.units
         elif type(layer) is layers.Dropout:
             size /= 1 - layer.rate
@@ -53,9 +62,16 @@ def is_finite(model: Model, inputs: float, targets: float, largest: list[float])
             return False
         if not (model.fuses and layer is model.layers[-1]):
             size = _ACTIVATIONS[type(layer.activation)](layer.activation, size)
-        at += sum(1 + len(each.state) for each in parameters)
     degree = _DEGREES.get(type(model.loss))
     return degree is not None and width * (size + targets + 2) ** degree < most
+
+
+def _is_small(regularizer: Regularizer, size: float, most: float) -> bool:
+    """Return whether the penalty on a weight of this size is far from infinite."""
+    if type(regularizer) not in (L1, L2, L1L2):
+        return False
+    strengths = [x for x in regularizer.settings().values() if isinstance(x, float)]
+    return max(size, *strengths) ** 2 < most
 
 
 def magnitude(rows: np.ndarray) -> float:

@@ -82,7 +82,7 @@ class Short:
         if not math.isfinite(model.penalty()):
             return False
         sizes = magnitude.from_bits(own.sizes, model.dtype)
-        for factor in (_WIDER, 1.0) if not self._penalized else ():
+        for factor in (_WIDER, 1.0):
             inputs, targets, *rest = (factor * size for size in sizes)
             rows = max(inputs, self._known[0]), max(targets, self._known[1])
             if bounds.is_finite(model, *rows, rest):
