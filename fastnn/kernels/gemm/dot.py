@@ -1,4 +1,4 @@
-"""The inner product of a row and a contiguous column."""
+"""Inner products of rows and a contiguous column."""
 
 from numba import types
 from numba.extending import intrinsic
@@ -9,30 +9,35 @@ from fastnn.kernels.memory import constant
 from fastnn.kernels.numba_internals import cgutils
 
 
-@intrinsic
-def dot(_, like, k, a, b):
-    """Return the sum of a[p] * b[p] over `k` contiguous elements from two addresses on.
+@intrinsic(prefer_literal=True)
+def dots(_, like, count, k, a, stride, b):
+    """Return, for `count` rows (a literal) from address `a` on, the sums of their a[p] * b[p].
 
-    With L lanes, lane l sums the products of p = l, l + L, ... in order; the lanes are then added
-    by halves.
+    Rows and `b` have `k` contiguous elements.  With L lanes, lane l sums the products of p = l,
+    l + L, ... in order; the lanes are then added by halves.
     """
+    rows = count.literal_value
 
     def codegen(context, builder, signature, args):
-        _, k, a, b = args
+        _, _, k, a, stride, b = args
         vectors = Vectors(builder, like)
         lanes, step = constant(vectors.lanes), constant(TILE.vector_bytes)
-        sums = cgutils.alloca_once_value(builder, vectors.zero)
+        starts = [builder.add(a, builder.mul(stride, constant(row))) for row in range(rows)]
+        sums = [cgutils.alloca_once_value(builder, vectors.zero) for _ in starts]
 
         def add(place, existing=None):
             offset = builder.mul(place, step)
-            x, y = (vectors.load(builder.add(base, offset), 0, existing) for base in (a, b))
-            builder.store(vectors.fma(x, y, builder.load(sums)), sums)
+            y = vectors.load(builder.add(b, offset), 0, existing)
+            for start, total in zip(starts, sums, strict=True):
+                x = vectors.load(builder.add(start, offset), 0, existing)
+                builder.store(vectors.fma(x, y, builder.load(total)), total)
 
         whole, rest = builder.udiv(k, lanes), builder.urem(k, lanes)
         with cgutils.for_range(builder, whole) as loop:
             add(loop.index)
         with builder.if_then(builder.icmp_unsigned("!=", rest, constant(0))):
             add(whole, rest)
-        return vectors.sum(builder.load(sums))
+        results = [vectors.sum(builder.load(total)) for total in sums]
+        return context.make_tuple(builder, signature.return_type, results)
 
-    return like(like, *[types.int64] * 3), codegen
+    return types.UniTuple(like, rows)(like, count, *[types.int64] * 4), codegen

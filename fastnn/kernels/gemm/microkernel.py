@@ -35,8 +35,8 @@ from fastnn.kernels.numba_internals import cgutils, ir
 MR, WIDTHS = TILE.mr, TILE.widths
 
 
-class _Tile(NamedTuple):
-    """A tile: `rows` rows of `width` vectors, the last of which has `existing` lanes (None: all).
+class Tile(NamedTuple):
+    """A tile: `rows` rows of `width` vectors, of which `existing` columns exist (None: all).
 
     The tile's block of any matrix is a list of vectors, row by row.
     """
@@ -46,6 +46,8 @@ class _Tile(NamedTuple):
     rows: int
     width: int
     existing: ir.Value | None
+    last: ir.Value | None = None
+    """The last row that exists, which stands for those after it (None: all exist)."""
 
     @property
     def places(self):
@@ -54,20 +56,36 @@ class _Tile(NamedTuple):
 
     def row(self, matrix, row):
         """Return the address of a row."""
-        return self.builder.add(matrix.address, self.builder.mul(matrix.rs, constant(row)))
+        number = constant(row)
+        if self.last is not None:
+            number = least(self.builder, number, self.last)
+        return self.builder.add(matrix.address, self.builder.mul(matrix.rs, number))
+
+    def lanes(self, v):
+        """Return how many lanes of a vector exist (None: all)."""
+        if self.existing is None or v == 0:
+            return self.existing
+        after = self.builder.sub(self.existing, constant(v * self.vectors.lanes))
+        none = self.builder.icmp_signed("<", after, constant(0))
+        return self.builder.select(none, constant(0), after)
 
     def load(self, matrix):
         """Return the tile's block of a matrix."""
         load = self.vectors.load
-        return [load(self.row(matrix, row), v, self.existing) for row, v in self.places]
+        return [load(self.row(matrix, row), v, self.lanes(v)) for row, v in self.places]
 
     def store(self, values, matrix):
         """Write the tile's block of a matrix."""
         for value, (row, v) in zip(values, self.places, strict=True):
-            self.vectors.store(value, self.row(matrix, row), v, self.existing)
+            self.vectors.store(value, self.row(matrix, row), v, self.lanes(v))
 
 
-def _phis(builder, sources):
+def least(builder, x, y):
+    """Return the smaller of two integers."""
+    return builder.select(builder.icmp_signed("<", x, y), x, y)
+
+
+def phis(builder, sources):
     """Merge lists of values, each of which comes from a block: [(block, values), ...]."""
     merged = [builder.phi(value.type) for value in sources[0][1]]
     for block, values in sources:
@@ -120,7 +138,7 @@ def _sums(tile, k, a, b, prefetch, packed_b):
         phi.add_incoming(later, loop)
 
     builder.position_at_end(done)
-    return _phis(builder, [(before, zeros), (loop, new)])
+    return phis(builder, [(before, zeros), (loop, new)])
 
 
 def _opaque(builder, value):
@@ -134,7 +152,7 @@ def _changed(tile, condition, sums, change):
     with tile.builder.if_then(condition):
         changed = change()
         there = tile.builder.basic_block
-    return _phis(tile.builder, [(before, sums), (there, changed)])
+    return phis(tile.builder, [(before, sums), (there, changed)])
 
 
 def _with_addend(tile, epilogue, sums):
@@ -176,16 +194,15 @@ def _activated(tile, epilogue, sums):
             sources.append((block, builds[code]()))
             builder.branch(done)
         builder.position_at_end(done)
-        return _phis(builder, sources)
+        return phis(builder, sources)
 
     some = builder.icmp_signed("!=", epilogue.activation, constant(NONE))
     return _changed(tile, some, sums, activation)
 
 
-def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
-    """Build one micro-kernel; given an address `packed_b`, it copies its panel of B there."""
+def finish(tile, sums, c, epilogue):
+    """Build the epilogue of a tile's sums."""
     builder, vectors = tile.builder, tile.vectors
-    sums = _sums(tile, k, a, b, prefetch, packed_b)
     sums = _activated(tile, epilogue, _with_addend(tile, epilogue, sums))
     with builder.if_else(epilogue.accumulate) as (add, write):
         with write:
@@ -195,9 +212,14 @@ def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
             # Vector by vector: all of C at once would not fit the registers.
             for place, (row, v) in enumerate(tile.places):
                 address = tile.row(c, row)
-                old = vectors.load(address, v, tile.existing)
+                old = vectors.load(address, v, tile.lanes(v))
                 new = vectors.fma(scale, sums[place], old)
-                vectors.store(new, address, v, tile.existing)
+                vectors.store(new, address, v, tile.lanes(v))
+
+
+def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
+    """Build one micro-kernel; given an address `packed_b`, it copies its panel of B there."""
+    finish(tile, _sums(tile, k, a, b, prefetch, packed_b), c, epilogue)
 
 
 def _column(vectors, width, existing, dims, operands):
@@ -207,15 +229,15 @@ def _column(vectors, width, existing, dims, operands):
     # Tiles of nearly equal height, 7 = 4 + 3: a tile of one row runs at half speed.
     tiles = builder.sdiv(builder.add(dims.m, constant(MR - 1)), constant(MR))
     none = builder.icmp_signed("==", tiles, constant(0))
-    least = builder.sdiv(dims.m, builder.select(none, constant(1), tiles))
-    higher = builder.sub(dims.m, builder.mul(least, tiles))
+    lowest = builder.sdiv(dims.m, builder.select(none, constant(1), tiles))
+    higher = builder.sub(dims.m, builder.mul(lowest, tiles))
     lines = constant(-(-width * TILE.vector_bytes // LINE))
     with cgutils.for_range(builder, tiles) as loop:
         number = loop.index
         taller = builder.icmp_signed("<", number, higher)
-        rows = builder.add(least, builder.zext(taller, INT64))
+        rows = builder.add(lowest, builder.zext(taller, INT64))
         above = builder.select(taller, number, higher)
-        first = builder.add(builder.mul(number, least), above)
+        first = builder.add(builder.mul(number, lowest), above)
 
         def here(matrix):
             return offset(builder, matrix, first, constant(0))
@@ -238,13 +260,14 @@ def _column(vectors, width, existing, dims, operands):
             block = builder.append_basic_block(f"tile{height}x{width}")
             switch.add_case(constant(height), block)
             builder.position_at_end(block)
-            tile = _Tile(builder, vectors, height, width, existing)
+            tile = Tile(builder, vectors, height, width, existing)
             _micro_kernel(tile, dims.k, a_here, b, here(c), end, own)
             builder.branch(done)
         builder.position_at_end(done)
 
 
-def _dtype(epilogue):
+def dtype_of(epilogue):
+    """Return the Numba type of the numbers of a product, from the type of its epilogue."""
     return epilogue.types[epilogue.fields.index("slope")]
 
 
@@ -257,7 +280,7 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
 
     def codegen(context, builder, signature, args):
         dims, *operands = map(unpack, [builder] * 6, signature.args, args)
-        vectors = Vectors(builder, _dtype(epilogue))
+        vectors = Vectors(builder, dtype_of(epilogue))
         done, sources = builder.append_basic_block("columns"), []
         for width in WIDTHS:
             columns = constant(width * vectors.lanes)
@@ -275,7 +298,7 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
             if width > 1:
                 builder.position_at_end(narrower)
         builder.position_at_end(done)
-        (columns,) = _phis(builder, sources)
+        (columns,) = phis(builder, sources)
         return columns
 
     return types.int64(dims, a, b, c, epilogue, prefetch), codegen
@@ -290,8 +313,8 @@ def multiply_and_pack(_, dims, a, b, c, epilogue, prefetch, packed_b):
 
     def codegen(context, builder, signature, args):
         dims, *operands, packed_b = map(unpack, [builder] * 7, signature.args, args)
-        vectors = Vectors(builder, _dtype(epilogue))
-        tile = _Tile(builder, vectors, MR, WIDTHS[0], None)
+        vectors = Vectors(builder, dtype_of(epilogue))
+        tile = Tile(builder, vectors, MR, WIDTHS[0], None)
         _micro_kernel(tile, dims.k, *operands, packed_b)
         return context.get_dummy_value()
 
