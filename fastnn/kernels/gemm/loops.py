@@ -162,7 +162,11 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
             if plan.packs_a:
                 a_block = _pack_a(rows, kc, a_block, one, plan.packed_a)
             prefetches_b = far_b and rows >= PREFETCH_B_LEAST_M
-            for jr in range(0, n, step):  # 2nd loop
+            for place in range(0, n, step):  # 2nd loop
+                jr, following = place, place + step
+                if epilogue.accumulate:
+                    jr = (n - 1) // step * step - place
+                    following = jr - step
                 part = Dims(rows, min(step, n - jr), kc)
                 b_panel, c_panel = moved(b, pc, jr), moved(c, ic, jr)
                 ending = Epilogue(
@@ -179,7 +183,7 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
                 if prefetches_b:
                     # Each tile prefetches one column of cache lines of the next panel of B
                     # (256x3072x1024: 104 GFLOP/s, 95 without).
-                    p, j = (pc, jr + nr) if jr + nr < n else (pc + KC, 0)
+                    p, j = (pc, following) if 0 <= following < n else (pc + KC, 0)
                     if p < k:
                         there = moved(b, p, j).address
                         prefetch = Prefetch(there, b.rs, np.int64(LINE), np.int64(NR_LINES), True)

@@ -233,7 +233,9 @@ def _column(vectors, width, existing, dims, operands):
     higher = builder.sub(dims.m, builder.mul(lowest, tiles))
     lines = constant(-(-width * TILE.vector_bytes // LINE))
     with cgutils.for_range(builder, tiles) as loop:
-        number = loop.index
+        # Updated weights, from the end: those that the next forward pass reads first stay cached.
+        from_end = builder.sub(builder.sub(tiles, constant(1)), loop.index)
+        number = builder.select(epilogue.accumulate, from_end, loop.index)
         taller = builder.icmp_signed("<", number, higher)
         rows = builder.add(lowest, builder.zext(taller, INT64))
         above = builder.select(taller, number, higher)
