@@ -134,7 +134,9 @@ def pause(_):
 def _control(builder, operation, place):
     """Build a load or store ("ld", "st") of this thread's MXCSR, at a place on the stack."""
     kind = ir.FunctionType(ir.VoidType(), [_POINTER])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{operation}mxcsr")
+    function = cgutils.get_or_insert_function(
+        builder.module, kind, f"llvm.x86.sse.{operation}mxcsr"
+    )
     builder.call(function, [builder.bitcast(place, _POINTER)])
 
 

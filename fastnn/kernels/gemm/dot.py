@@ -5,24 +5,28 @@ from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.vectors import Vectors
-from fastnn.kernels.memory import constant
+from fastnn.kernels.memory import constant, least
 from fastnn.kernels.numba_internals import cgutils
 
 
-@intrinsic(prefer_literal=True)
-def dots(_, like, count, k, a, stride, b):
-    """Return, for `count` rows (a literal) from address `a` on, the sums of their a[p] * b[p].
+DOTS = 4
 
-    Rows and `b` have `k` contiguous elements.  With L lanes, lane l sums the products of p = l,
-    l + L, ... in order; the lanes are then added by halves.
+
+@intrinsic
+def dots(_, like, k, a, stride, last, b, out):
+    """Write the inner products of DOTS rows and a column of `k` elements to an address.
+
+    The rows begin at `a`, `stride` bytes apart; those after the one with the number `last` repeat
+    it.  All elements are contiguous.  With L lanes, lane l sums the products of p = l, l + L, ...
+    in order; the lanes are then added by halves.
     """
-    rows = count.literal_value
 
     def codegen(context, builder, signature, args):
-        _, _, k, a, stride, b = args
+        _, k, a, stride, last, b, out = args
         vectors = Vectors(builder, like)
         lanes, step = constant(vectors.lanes), constant(TILE.vector_bytes)
-        starts = [builder.add(a, builder.mul(stride, constant(row))) for row in range(rows)]
+        numbers = [least(builder, constant(row), last) for row in range(DOTS)]
+        starts = [builder.add(a, builder.mul(stride, number)) for number in numbers]
         sums = [cgutils.alloca_once_value(builder, vectors.zero) for _ in starts]
 
         def add(place, existing=None):
@@ -37,7 +41,10 @@ def dots(_, like, count, k, a, stride, b):
             add(loop.index)
         with builder.if_then(builder.icmp_unsigned("!=", rest, constant(0))):
             add(whole, rest)
-        results = [vectors.sum(builder.load(total)) for total in sums]
-        return context.make_tuple(builder, signature.return_type, results)
+        target = builder.inttoptr(out, vectors.element.as_pointer())
+        for row, total in enumerate(sums):
+            place = builder.gep(target, [constant(row)])
+            builder.store(vectors.sum(builder.load(total)), place)
+        return context.get_dummy_value()
 
-    return types.UniTuple(like, rows)(like, count, *[types.int64] * 4), codegen
+    return types.void(like, *[types.int64] * 6), codegen

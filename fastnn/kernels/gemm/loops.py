@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn.kernels.gemm.dot import dots
+from fastnn.kernels.gemm.dot import DOTS, dots
 from fastnn.kernels.gemm.microkernel import multiply_and_pack, multiply_column
 from fastnn.kernels.gemm.structures import (
     GATED,
@@ -48,7 +48,7 @@ from fastnn.kernels.gemm.structures import (
     transposed,
 )
 from fastnn.kernels.gemm.tiles import TILE
-from fastnn.kernels.gemm.transpose import add_transposed, write_transposed
+from fastnn.kernels.gemm.transpose import store_transposed, write_transposed
 from fastnn.kernels.gemm.turning import TURNED_BYTES, multiply_turning
 from fastnn.kernels.jit import inlined, njit
 from fastnn.kernels.memory import (
@@ -67,6 +67,7 @@ NR_LINES = -(-NR_BYTES // LINE)
 KC = 256
 """With AVX-512 a panel of B takes 64 KB, more than the first-level cache.  Half of KC would fit,
 but reads and writes C twice as often, which costs more (128x784x512: 111 GFLOP/s, not 112)."""
+DOTS_BYTES = 8 * DOTS
 B_PANEL_BYTES = KC * NR_BYTES
 A_BLOCK_BYTES = 2**18
 """The size of a block of A; MC follows from it."""
@@ -79,6 +80,8 @@ B_CACHE_BYTES = 2**15 if PACK_FAR_B else 2**18
 """A kc x n block of B up to this size stays in cache (first or second level) without help."""
 PACK_B_LEAST_M = 96
 """Fewest rows of C for which packing a far B pays."""
+SWAP_LEAST_TERMS = 4
+"""How many times as many terms as columns a narrow C must have for the way over C.T to pay."""
 PACK_A_LEAST_N = 256
 """Fewest columns of C for which packing A pays."""
 PREFETCH_B_LEAST_M = 32
@@ -238,21 +241,17 @@ def _finished(total, old, i, epilogue):
 def _matvec(m, k, a, b, c, epilogue):
     """Compute C of one column from rows of A and a column of B that are contiguous.
 
-    Four rows at a time, whose chains of sums the processor overlaps.
+    The processor overlaps the chains of sums of several rows.
     """
     # LLVM hoists a single condition out of the loop (50x64x1: 0.21 us, not 0.29).
     plain = epilogue.activation == NONE and not (epilogue.has_addend or epilogue.accumulate)
-    whole = m - m % 4
-    for i in range(0, whole, 4):
-        totals = dots(epilogue.slope, 4, k, a.address + i * a.rs, a.rs, b.address)
-        for row in range(4):
-            total, there = totals[row], moved(c, i + row, 0)
-            if not plain:
-                total = _finished(total, there.address, i + row, epilogue)
-            store_element(total, there.address)
-    for i in range(whole, m):
-        (total,) = dots(epilogue.slope, 1, k, a.address + i * a.rs, a.rs, b.address)
-        there = moved(c, i, 0)
+    slope = epilogue.slope
+    size, totals = size_of(slope), stack_buffer(DOTS_BYTES)
+    for i in range(m):
+        place = i % DOTS
+        if place == 0:
+            dots(slope, k, a.address + i * a.rs, a.rs, m - 1 - i, b.address, totals)
+        total, there = load_element(slope, totals + place * size), moved(c, i, 0)
         if not plain:
             total = _finished(total, there.address, i, epilogue)
         store_element(total, there.address)
@@ -270,10 +269,13 @@ def gemm(dims, a, b, c, epilogue, prefetch_distance):
     if n == 1 and a.cs == size and b.rs == size:
         _matvec(m, k, a, b, c, epilogue)
         return
-    # C is narrower than a vector and A is stored by columns: compute C.T, along those columns.
+    # C is narrower than a vector and A is stored by columns: compute C.T, along those columns, if
+    # it lies in memory as C does or has many terms.
     swaps = 0 < n < TILE.vector_bytes // size and a.rs == size
     swaps = swaps and not epilogue.has_addend and epilogue.activation == NONE
-    detours = swaps and not (n == 1 and c.rs == size)  # else C.T lies in memory as C does
+    detours = not (n == 1 and c.rs == size)
+    swaps = swaps and (k > SWAP_LEAST_TERMS * n or not detours)
+    detours = detours and swaps
     plan = _Plan(
         a.rs == size and n >= PACK_A_LEAST_N and k > KC,
         stack_buffer(A_BLOCK_BYTES),
@@ -293,7 +295,4 @@ def gemm(dims, a, b, c, epilogue, prefetch_distance):
             ending = overwrite(one)
         _macro_kernel(part, left, right, out, ending, plan)
         if detours:
-            if epilogue.accumulate:
-                add_transposed(epilogue.scale, n, part.n, out, moved(c, i, 0))
-            else:
-                write_transposed(one, n, part.n, out, moved(c, i, 0))
+            store_transposed(epilogue.accumulate, epilogue.scale, n, part.n, out, moved(c, i, 0))

@@ -91,10 +91,15 @@ def write_transposed(like, rows, columns, source, target):
 
 
 @njit(cached=False)
-def add_transposed(scale, rows, columns, source, target):
-    """Add `scale` times the transpose of a (rows, columns) Matrix."""
+def store_transposed(accumulate, scale, rows, columns, source, target):
+    """Write the transpose of a (rows, columns) Matrix, or add `scale` times it, one by one.
+
+    For a narrow target this is faster than blocks, most of whose lanes would be empty.
+    """
     for j in range(columns):
         for i in range(rows):
             value = load_element(scale, moved(source, i, j).address)
             there = moved(target, j, i).address
-            store_element(fma(scale, value, load_element(scale, there)), there)
+            if accumulate:
+                value = fma(scale, value, load_element(scale, there))
+            store_element(value, there)

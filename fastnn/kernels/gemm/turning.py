@@ -11,12 +11,12 @@ from typing import NamedTuple
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn.kernels.gemm.microkernel import MR, Tile, dtype_of, finish, least
+from fastnn.kernels.gemm.microkernel import MR, Tile, dtype_of, finish
 from fastnn.kernels.gemm.structures import unpack
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.transpose import transposed_block
 from fastnn.kernels.gemm.vectors import Vectors
-from fastnn.kernels.memory import constant, keep_rolled
+from fastnn.kernels.memory import constant, keep_rolled, least
 from fastnn.kernels.numba_internals import cgutils, ir
 
 _HEIGHTS = (2, MR)
