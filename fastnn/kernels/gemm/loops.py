@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn.kernels.gemm.dot import DOTS, dots
-from fastnn.kernels.gemm.microkernel import multiply_and_pack, multiply_column
+from fastnn.kernels.gemm.microkernel import FLAT, multiply_and_pack, multiply_column
 from fastnn.kernels.gemm.structures import (
     GATED,
     LEAKY,
@@ -146,7 +146,8 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     m, n, k = dims
     one = type(epilogue.slope)(1)
     size = size_of(one)
-    nr, most = NR_BYTES // size, A_BLOCK_BYTES // size // KC
+    nr, flat = NR_BYTES // size, FLAT * TILE.vector_bytes // size
+    most = A_BLOCK_BYTES // size // KC
     far_b = b.cs == size and n > nr and min(k, KC) * n * size > B_CACHE_BYTES
     blocks = _ceil(m, most) if far_b or plan.packs_a else 1
     mc = max(1, _ceil(m, blocks))
@@ -157,7 +158,7 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     for pc in range(0, max(k, 1), KC):  # 4th loop; once if k is 0
         kc = min(KC, k - pc)
         turns = may_turn and kc * size >= TILE.vector_bytes
-        step = TURNED_BYTES // size if turns else nr
+        step = TURNED_BYTES // size if turns else flat if m == 1 and b.cs == size else nr
         for ic in range(0, m, mc):  # 3rd loop
             rows = min(mc, m - ic)
             tiles = _ceil(rows, MR)

@@ -41,6 +41,8 @@ from fastnn.kernels.memory import (
 from fastnn.kernels.numba_internals import cgutils, ir
 
 MR, WIDTHS = TILE.mr, TILE.widths
+FLAT = 2 * WIDTHS[0]
+"""Vectors of a tile of one row, whose speed is that of reading B: long stretches are faster."""
 
 
 class Tile(NamedTuple):
@@ -237,7 +239,7 @@ def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
     finish(tile, _sums(tile, k, a, b, prefetch, packed_b), c, epilogue)
 
 
-def _column(vectors, width, existing, dims, operands):
+def _column(vectors, width, existing, heights, dims, operands):
     """Build the 1st loop, over the tiles of a column of C that is `width` vectors wide."""
     builder = vectors.builder
     a, b, c, epilogue, prefetch = operands
@@ -273,7 +275,7 @@ def _column(vectors, width, existing, dims, operands):
         end = epilogue._replace(addend=here(epilogue.addend), gate=here(epilogue.gate))
         done = builder.append_basic_block("tile")
         switch = builder.switch(rows, done)
-        for height in range(1, MR + 1):
+        for height in heights:
             block = builder.append_basic_block(f"tile{height}x{width}")
             switch.add_case(constant(height), block)
             builder.position_at_end(block)
@@ -292,24 +294,29 @@ def dtype_of(epilogue):
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
     """Compute the leftmost columns of C, as many as a tile is wide; return how many.
 
-    The tile is the widest of the table that fits into n columns, or one masked vector.
+    The tile is the widest of the table that fits into n columns, or one masked vector; one row's
+    may have FLAT vectors.
     """
 
     def codegen(context, builder, signature, args):
         dims, *operands = map(unpack, [builder] * 6, signature.args, args)
         vectors = Vectors(builder, dtype_of(epilogue))
         done, sources = builder.append_basic_block("columns"), []
-        for width in WIDTHS:
+        one_row = builder.icmp_signed("==", dims.m, constant(1))
+        for width in (FLAT, *WIDTHS):
+            heights = (1,) if width == FLAT else range(1, MR + 1)
             columns = constant(width * vectors.lanes)
+            fits = whole = builder.icmp_signed(">=", dims.n, columns)
             existing = None
+            if width == FLAT:
+                fits = builder.and_(whole, one_row)
             if width > 1:
-                fits, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
-                builder.cbranch(builder.icmp_signed(">=", dims.n, columns), fits, narrower)
-                builder.position_at_end(fits)
+                here, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
+                builder.cbranch(fits, here, narrower)
+                builder.position_at_end(here)
             else:
-                whole = builder.icmp_signed(">=", dims.n, columns)
                 columns = existing = builder.select(whole, columns, dims.n)
-            _column(vectors, width, existing, dims, operands)
+            _column(vectors, width, existing, heights, dims, operands)
             sources.append((builder.basic_block, [columns]))
             builder.branch(done)
             if width > 1:
