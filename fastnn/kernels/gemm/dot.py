@@ -8,7 +8,6 @@ from fastnn.kernels.gemm.vectors import Vectors
 from fastnn.kernels.memory import constant, least
 from fastnn.kernels.numba_internals import cgutils
 
-
 DOTS = 4
 
 

@@ -32,7 +32,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn.kernels.gemm.dot import DOTS, dots
-from fastnn.kernels.gemm.microkernel import FLAT, multiply_and_pack, multiply_column
+from fastnn.kernels.gemm.microkernel import (
+    BACKWARDS_MOST_K,
+    FLAT,
+    multiply_and_pack,
+    multiply_column,
+)
 from fastnn.kernels.gemm.structures import (
     GATED,
     LEAKY,
@@ -153,6 +158,7 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     mc = max(1, _ceil(m, blocks))
     may_turn = m <= MR and b.rs == size and b.cs != size and a.cs == size
     may_turn = may_turn and not epilogue.accumulate  # which repeated rows would do twice
+    backwards = epilogue.accumulate and k <= BACKWARDS_MOST_K
     stream, terms = plan.stream, k * _ceil(m, MR) * _ceil(n, nr)
     per_term = _ceil(plan.stream_bytes, max(terms, 1))
     for pc in range(0, max(k, 1), KC):  # 4th loop; once if k is 0
@@ -168,7 +174,7 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
             prefetches_b = far_b and rows >= PREFETCH_B_LEAST_M
             for place in range(0, n, step):  # 2nd loop
                 jr, following = place, place + step
-                if epilogue.accumulate:
+                if backwards:
                     jr = (n - 1) // step * step - place
                     following = jr - step
                 part = Dims(rows, min(step, n - jr), kc)
