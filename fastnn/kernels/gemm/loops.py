@@ -12,6 +12,7 @@ loop  step     over  what the loops inside it reuse
                      is stored by columns and large.
 2nd   NR       n     A panel of B, kc x nr, in the first-level cache.  ``_pack_b`` copies it if its
                      rows are not contiguous; a far one is packed by the first tile that reads it.
+                     With few rows of A, nothing is packed: see ``turning``.
 1st   MR       m     A tile of C, mr x nr, in registers: :func:`microkernel.multiply_column`.
 --    1        k     The micro-kernel: one column of A times one row of B.
 ====  =======  ====  =============================================================================

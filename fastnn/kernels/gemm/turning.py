@@ -2,8 +2,8 @@
 
 Packing such a B, as :mod:`fastnn.kernels.gemm.loops` does for more rows, costs several times what
 these products do.  Here a block of B, as deep as it is wide, is loaded, transposed and multiplied
-by all rows of A before it leaves the registers.  Up to four rows take little longer than the
-shuffles.
+by all rows of A before it leaves the registers.  The order of additions is that of the
+micro-kernel, so the bits are the same.
 """
 
 from typing import NamedTuple
@@ -20,19 +20,22 @@ from fastnn.kernels.memory import constant, keep_rolled, least
 from fastnn.kernels.numba_internals import cgutils, ir
 
 _HEIGHTS = (2, MR)
-"""Rows of the tiles.  One that does not exist repeats the last one, which takes hardly longer."""
+"""Rows of the tiles.  One that does not exist repeats the last one: up to four rows take little
+longer than the shuffles, and every height takes a quarter of a second to compile."""
 _WIDTH = 2
 """Vectors of a tile: few rows are few chains of sums, so one is summed while one is transposed."""
 TURNED_BYTES = _WIDTH * TILE.vector_bytes
+"""A row of the tiles."""
 
 
 class _Panel(NamedTuple):
-    """The columns of B for a tile: addresses, by vectors of C, and where the last terms' rows are."""
+    """The columns of B for a tile: their addresses, by vectors of C, and a buffer."""
 
     vectors: Vectors
     k: ir.Value
     columns: list
     tail: ir.Value
+    """Address of the rows of the last terms that fill a vector."""
 
     def block(self, v, p):
         """Return the rows of B from the term `p` on, as many as a vector has lanes."""
