@@ -141,10 +141,10 @@ def _control(builder, operation, place):
 
 
 @intrinsic
-def flush_subnormals(_):
-    """Make results of this thread 0 that would be subnormal; return the control word before.
+def flush_subnormals(_, wanted):
+    """If `wanted`, make results of this thread 0 that would be subnormal.
 
-    Elsewhere than on x86, where they are not slow, this does nothing.
+    Return the control word before.  Elsewhere than on x86 this does nothing.
     """
 
     def codegen(context, builder, signature, args):
@@ -152,12 +152,13 @@ def flush_subnormals(_):
         if _X86:
             _control(builder, "st", place)
             before = builder.load(place)
-            builder.store(builder.or_(before, ir.Constant(before.type, _FLUSH)), place)
+            flush = builder.select(args[0], *(ir.Constant(before.type, n) for n in (_FLUSH, 0)))
+            builder.store(builder.or_(before, flush), place)
             _control(builder, "ld", place)
             builder.store(before, place)
         return builder.load(place)
 
-    return types.int32(), codegen
+    return types.int32(types.boolean), codegen
 
 
 @intrinsic

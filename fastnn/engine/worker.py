@@ -176,8 +176,8 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
     The first epoch begins at row ``clock[FIRST]``.  After ``clock[BATCHES]`` batches the run
     pauses, and the clock says where to continue.
 
-    Results that would be subnormal are 0.  The means of Adam's gradients end there where a unit is
-    dead, and a processor may take a hundred times as long for them.
+    In training, results that would be subnormal are 0.  The means of Adam's gradients end there
+    where a unit is dead, and a processor may take a hundred times as long for them.
 
     Parameters
     ----------
@@ -199,7 +199,8 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
         so that every cycle of the run is counted.  With None, a separately compiled worker measures
         nothing.
     """
-    before = flush_subnormals()
+    trains = steps[steps.shape[0] - 1, ADDRESS] != 0  # updates follow the check
+    before = flush_subnormals(trains)
     _walk(steps, clock, shared, loss, epochs, stamps, batch_size, cycles)
     restore_control(before)
 
