@@ -73,7 +73,6 @@ NR_LINES = -(-NR_BYTES // LINE)
 KC = 256
 """With AVX-512 a panel of B takes 64 KB, more than the first-level cache.  Half of KC would fit,
 but reads and writes C twice as often, which costs more (128x784x512: 111 GFLOP/s, not 112)."""
-DOTS_BYTES = 8 * DOTS
 B_PANEL_BYTES = KC * NR_BYTES
 A_BLOCK_BYTES = 2**18
 """The size of a block of A; MC follows from it."""
@@ -152,20 +151,23 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     m, n, k = dims
     one = type(epilogue.slope)(1)
     size = size_of(one)
-    nr, flat = NR_BYTES // size, FLAT * TILE.vector_bytes // size
-    most = A_BLOCK_BYTES // size // KC
+    nr, most = NR_BYTES // size, A_BLOCK_BYTES // size // KC
     far_b = b.cs == size and n > nr and min(k, KC) * n * size > B_CACHE_BYTES
     blocks = _ceil(m, most) if far_b or plan.packs_a else 1
     mc = max(1, _ceil(m, blocks))
     may_turn = m <= MR and b.rs == size and b.cs != size and a.cs == size
-    may_turn = may_turn and not epilogue.accumulate  # which repeated rows would do twice
+    may_turn = may_turn and not epilogue.accumulate  # repeated rows would be added twice
     backwards = epilogue.accumulate and k <= BACKWARDS_MOST_K
     stream, terms = plan.stream, k * _ceil(m, MR) * _ceil(n, nr)
     per_term = _ceil(plan.stream_bytes, max(terms, 1))
     for pc in range(0, max(k, 1), KC):  # 4th loop; once if k is 0
         kc = min(KC, k - pc)
         turns = may_turn and kc * size >= TILE.vector_bytes
-        step = TURNED_BYTES // size if turns else flat if m == 1 and b.cs == size else nr
+        step = nr
+        if turns:
+            step = TURNED_BYTES // size
+        elif m == 1 and b.cs == size:
+            step = FLAT * TILE.vector_bytes // size
         for ic in range(0, m, mc):  # 3rd loop
             rows = min(mc, m - ic)
             tiles = _ceil(rows, MR)
@@ -249,12 +251,12 @@ def _finished(total, old, i, epilogue):
 def _matvec(m, k, a, b, c, epilogue):
     """Compute C of one column from rows of A and a column of B that are contiguous.
 
-    The processor overlaps the chains of sums of several rows.
+    The rows are independent, so the processor overlaps their chains of additions.
     """
     # LLVM hoists a single condition out of the loop (50x64x1: 0.21 us, not 0.29).
     plain = epilogue.activation == NONE and not (epilogue.has_addend or epilogue.accumulate)
     slope = epilogue.slope
-    size, totals = size_of(slope), stack_buffer(DOTS_BYTES)
+    size, totals = size_of(slope), stack_buffer(LINE)  # DOTS numbers
     for i in range(m):
         place = i % DOTS
         if place == 0:
@@ -279,11 +281,11 @@ def gemm(dims, a, b, c, epilogue, prefetch_distance):
         return
     # C is narrower than a vector and A is stored by columns: compute C.T, along those columns, if
     # it lies in memory as C does or has many terms.
-    swaps = 0 < n < TILE.vector_bytes // size and a.rs == size
-    swaps = swaps and not epilogue.has_addend and epilogue.activation == NONE
-    detours = not (n == 1 and c.rs == size)
-    swaps = swaps and (k > SWAP_LEAST_TERMS * n or not detours)
-    detours = detours and swaps
+    narrow = 0 < n < TILE.vector_bytes // size and a.rs == size
+    flat = n == 1 and c.rs == size
+    swaps = narrow and not epilogue.has_addend and epilogue.activation == NONE
+    swaps = swaps and (flat or k > SWAP_LEAST_TERMS * n)
+    detours = swaps and not flat
     plan = _Plan(
         a.rs == size and n >= PACK_A_LEAST_N and k > KC,
         stack_buffer(A_BLOCK_BYTES),
