@@ -31,8 +31,8 @@ shared copy would travel from core to core: with it, an epoch of 200-64-64-1 on 
 10.6 ms instead of 10.2."""
 _MANY_ROWS = 64
 """With at least this many rows per thread it does so with weights of any size, because keeping a
-copy up to date costs more.  So it does with the few rows for which the product transposes blocks
-in registers."""
+copy up to date costs more.  So it does with batches of a few rows, for which the product
+transposes blocks in registers."""
 
 
 class Dense(Layer):
@@ -188,8 +188,8 @@ class Dense(Layer):
             return dy
         w = node.parameters[0].value
         dx = node.program.buffer(len(w))
-        rows = -(-node.program.batch_size // node.program.n_threads)
-        copies = MR < rows < _MANY_ROWS and w.nbytes > _SMALL_BYTES
+        rows = node.program.batch_size
+        copies = MR < rows < _MANY_ROWS * node.program.n_threads and w.nbytes > _SMALL_BYTES
         if self.drop_connect:
             w = node.kept["dropped"]
         elif len(w[0]) > 1 and copies:
