@@ -10,6 +10,7 @@ import pytest
 from numba.core.errors import TypingError
 
 from fastnn.kernels import COMPILED
+from fastnn.kernels.gemm import loops
 from fastnn.kernels.gemm.microkernel import multiply_column
 from fastnn.kernels.gemm.structures import Dims, Prefetch, matrix, moved, overwrite
 from fastnn.kernels.gemm.tiles import TILE
@@ -51,6 +52,20 @@ def test_the_micro_kernel_keeps_its_contract(dtype):
                 assert room[1:-1, 1:-1].tobytes() == alone[:m, :n].tobytes(), (m, n, k)
                 room[1:-1, 1:-1] = 3
                 assert (room == 3).all(), (m, n, k)
+
+
+@each_dtype
+def test_how_b_is_stored_does_not_change_the_bits(dtype):
+    rng, lanes = np.random.default_rng(0), TILE.vector_bytes // np.dtype(dtype).itemsize
+    for k in (1, lanes - 1, lanes, lanes + 1, 2 * lanes, loops.KC + 3, 2 * loops.KC):
+        for n in (2, lanes, 2 * lanes + 1, 5 * lanes):
+            a, b = normal(rng, dtype, TILE.mr + 1, k), normal(rng, dtype, k, n)
+            by_columns = np.ascontiguousarray(b.T)
+            for m in range(1, len(a) + 1):
+                by_rows, other = np.empty((m, n), dtype), np.empty((m, n), dtype)
+                COMPILED["matmul_nn"](a[:m], b, by_rows)
+                COMPILED["matmul_nt"](a[:m], by_columns, other)
+                assert by_rows.tobytes() == other.tobytes(), (m, n, k)
 
 
 @pytest.mark.parametrize("name", ["matmul_nn", "matmul_tn_add"])

@@ -1,6 +1,7 @@
 """Optimizers in a network: clipping, full batches, line searches, and bad settings."""
 
 import json
+import platform
 
 import numpy as np
 import pytest
@@ -117,6 +118,15 @@ def test_weights_decay_and_biases_if_told(decay_biases):
     np.testing.assert_allclose(end[0], 0.95 * start[0], rtol=1e-12)
     bias = 0.95 if decay_biases else 1.0
     np.testing.assert_allclose(end[1], bias + 0.1, rtol=1e-6)
+
+
+def test_means_of_gradients_that_have_ended_do_not_become_subnormal():
+    x, y = np.zeros((1000, 3), np.float32), np.ones((1000, 2), np.float32)
+    x[0] = 1  # the only row with a gradient of the weights
+    network = Network([Dense(2)], optimizer=Adam(0.01))
+    network.fit(x, y, batch_size=1, shuffle=False)
+    mean = network.model.parameters[0][0].state["m"]
+    assert (mean == 0).all() == (platform.machine() in ("x86_64", "AMD64"))
 
 
 def test_full_batch_optimizers_take_all_rows():

@@ -12,6 +12,9 @@ from fastnn.kernels.numba_internals import array_view, cgutils, ir, llvm
 
 _INT64 = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
+_X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
+_FLUSH = 0x8000
+"""The bit of MXCSR, the control word of x86, that makes results 0 that would be subnormal."""
 
 
 @intrinsic
@@ -119,13 +122,55 @@ def pause(_):
     """Tell the processor that this is a spin loop, if it has an instruction for that."""
 
     def codegen(context, builder, signature, args):
-        if llvm.get_process_triple().startswith(("x86_64", "i686")):
+        if _X86:
             kind = ir.FunctionType(ir.VoidType(), [])
             name = "llvm.x86.sse2.pause"
             builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+def _control(builder, operation, place):
+    """Build a load or store ("ld", "st") of this thread's MXCSR, at a place on the stack."""
+    kind = ir.FunctionType(ir.VoidType(), [_POINTER])
+    function = cgutils.get_or_insert_function(
+        builder.module, kind, f"llvm.x86.sse.{operation}mxcsr"
+    )
+    builder.call(function, [builder.bitcast(place, _POINTER)])
+
+
+@intrinsic
+def flush_subnormals(_, wanted):
+    """If `wanted`, make results of this thread 0 that would be subnormal.
+
+    Return the control word before.  Elsewhere than on x86 this does nothing.
+    """
+
+    def codegen(context, builder, signature, args):
+        place = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(32), 0))
+        if _X86:
+            _control(builder, "st", place)
+            before = builder.load(place)
+            flush = builder.select(args[0], *(ir.Constant(before.type, n) for n in (_FLUSH, 0)))
+            builder.store(builder.or_(before, flush), place)
+            _control(builder, "ld", place)
+            builder.store(before, place)
+        return builder.load(place)
+
+    return types.int32(types.boolean), codegen
+
+
+@intrinsic
+def restore_control(_, before):
+    """Give this thread back the control word that :func:`flush_subnormals` returned."""
+
+    def codegen(context, builder, signature, args):
+        if _X86:
+            _control(builder, "ld", cgutils.alloca_once_value(builder, args[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.int32), codegen
 
 
 @ctypes.CFUNCTYPE(ctypes.c_int)

@@ -11,9 +11,11 @@ from fastnn.engine.native import (
     atomic_load,
     atomic_store,
     call_step,
+    flush_subnormals,
     give_way,
     matrix,
     pause,
+    restore_control,
     ticks,
     vector,
 )
@@ -79,32 +81,8 @@ def count_nothing(cycles, turns):
 
 
 @njit
-def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
-    """Run `len(epochs)` epochs of a step table, from ``clock[EPOCH]`` on, as one of the threads.
-
-    The first epoch begins at row ``clock[FIRST]``.  After ``clock[BATCHES]`` batches the run
-    pauses, and the clock says where to continue.
-
-    Parameters
-    ----------
-    steps : int64 array, (steps, 6)
-        The steps of a batch; see ADDRESS ... PARTS.  Threads wait for each other between phases.
-    clock : int64 array
-        This thread's :class:`Clock`.
-    shared : int64 array
-        All threads' :class:`Shared`.
-    loss : float64 array, (2,)
-        Where this thread's steps leave the batch's sums of weighted losses and of weights.
-    epochs : float64 array, (epochs, 2)
-        Receives the same sums per epoch.
-    stamps : int64 array, (epochs + 1,)
-        Receives the cycle counter at the start and after each epoch.
-    batch_size : int
-    cycles : None or int64 array, (steps + 1,)
-        Receives the processor cycles spent in each step (or check) and, last, waiting at barriers,
-        so that every cycle of the run is counted.  With None, a separately compiled worker measures
-        nothing.
-    """
+def _walk(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
+    """Do what :func:`work` does."""
     thread, n_threads, n_rows = clock[_THREAD], clock[_N_THREADS], clock[_TOTAL_ROWS]
     place = clock.ctypes.data
     first_epoch, begin, batches = clock[_EPOCH], clock[_FIRST], clock[_BATCHES]
@@ -189,6 +167,42 @@ def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
         if thread == 0:
             stamps[epoch + 1] = ticks()
             shared[_DONE_EPOCHS] += 1
+
+
+@njit
+def work(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
+    """Run `len(epochs)` epochs of a step table, from ``clock[EPOCH]`` on, as one of the threads.
+
+    The first epoch begins at row ``clock[FIRST]``.  After ``clock[BATCHES]`` batches the run
+    pauses, and the clock says where to continue.
+
+    In training, results that would be subnormal are 0.  The means of Adam's gradients end there
+    where a unit is dead, and a processor may take a hundred times as long for them.
+
+    Parameters
+    ----------
+    steps : int64 array, (steps, 6)
+        The steps of a batch; see ADDRESS ... PARTS.  Threads wait for each other between phases.
+    clock : int64 array
+        This thread's :class:`Clock`.
+    shared : int64 array
+        All threads' :class:`Shared`.
+    loss : float64 array, (2,)
+        Where this thread's steps leave the batch's sums of weighted losses and of weights.
+    epochs : float64 array, (epochs, 2)
+        Receives the same sums per epoch.
+    stamps : int64 array, (epochs + 1,)
+        Receives the cycle counter at the start and after each epoch.
+    batch_size : int
+    cycles : None or int64 array, (steps + 1,)
+        Receives the processor cycles spent in each step (or check) and, last, waiting at barriers,
+        so that every cycle of the run is counted.  With None, a separately compiled worker measures
+        nothing.
+    """
+    trains = steps[steps.shape[0] - 1, ADDRESS] != 0  # updates follow the check
+    before = flush_subnormals(trains)
+    _walk(steps, clock, shared, loss, epochs, stamps, batch_size, cycles)
+    restore_control(before)
 
 
 @njit

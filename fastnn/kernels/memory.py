@@ -20,6 +20,11 @@ def constant(value):
     return ir.Constant(INT64, value)
 
 
+def least(builder, x, y):
+    """Return the smaller of two integers."""
+    return builder.select(builder.icmp_signed("<", x, y), x, y)
+
+
 def call_llvm(builder, name, result, *arguments):
     """Call one of LLVM's own functions."""
     kind = ir.FunctionType(result, [argument.type for argument in arguments])

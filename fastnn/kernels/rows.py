@@ -4,7 +4,7 @@ import numpy as np
 
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.jit import REASSOCIATE, inlined
-from fastnn.kernels.memory import address_of, prefetch_rows, rewrite, stack_buffer
+from fastnn.kernels.memory import address_of, elements_at, prefetch_rows, rewrite, stack_buffer
 from fastnn.kernels.sums import (
     BLOCK,
     TOTALS_BYTES,
@@ -22,7 +22,9 @@ _ROUNDS = 4
 _AHEAD = np.uint64(3)
 _BEGINNING = 1024
 """Bytes to prefetch at the start of a row; the hardware prefetcher recognizes the rest."""
-_UNTURNED = np.uint64(1) << np.uint64(63)
+_WALKS = 512
+"""How many rows of a shuffled batch are found at a time."""
+_WALK_BYTES = 8 * _WALKS
 
 
 @inlined
@@ -87,29 +89,37 @@ def batch_rows(seed, epoch, n, shuffle, first, index):
     high_mask = (np.uint64(1) << (bits - low_bits)) - np.uint64(1)
     key = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(epoch) * GOLDEN)
     rows = np.uint64(max(n, 1))
-    place = np.uint64(first) % rows  # a walk that starts below n ends below n
-    for i in range(index.shape[0]):
-        index[i] = np.int64(place | _UNTURNED)
-        place += np.uint64(1)
-        if place == rows:
-            place = np.uint64(0)
-    # Every row takes the next step of its walk, and rows that are done discard it.  This loop
-    # vectorizes, unlike one for each row (20,000 rows in batches of 50: 19 ns per row, not 45).
-    outside = index.shape[0]
-    while outside > 0:
-        outside = 0
-        for i in range(index.shape[0]):
-            place = np.uint64(index[i])
-            low = place & low_mask
-            high = (place >> low_bits) & high_mask
-            turn = key
-            for _ in range(_ROUNDS):
-                high ^= mix(low * GOLDEN + turn) & high_mask
-                low ^= mix(high * GOLDEN + ~turn) & low_mask
-                turn += GOLDEN
-            place = (high << low_bits) | low if place >= rows else place
-            index[i] = np.int64(place)
-            outside += place >= rows
+    start = np.uint64(first) % rows  # a walk that starts below n ends below n
+    places = elements_at(rows, stack_buffer(_WALK_BYTES))
+    targets = elements_at(rows, stack_buffer(_WALK_BYTES))
+    for begin in range(0, index.shape[0], _WALKS):
+        walking = min(_WALKS, index.shape[0] - begin)
+        for i in range(walking):
+            places[i] = start
+            targets[i] = np.uint64(begin + i)
+            start += np.uint64(1)
+            if start == rows:
+                start = np.uint64(0)
+        # All rows take the next step of their walk together, because that loop vectorizes; those
+        # that are done then leave (20,000 rows in batches of 64: 22 ns per row, 38 if they stay).
+        while walking > 0:
+            for i in range(walking):
+                low = places[i] & low_mask
+                high = (places[i] >> low_bits) & high_mask
+                turn = key
+                for _ in range(_ROUNDS):
+                    high ^= mix(low * GOLDEN + turn) & high_mask
+                    low ^= mix(high * GOLDEN + ~turn) & low_mask
+                    turn += GOLDEN
+                places[i] = (high << low_bits) | low
+            left = 0
+            for i in range(walking):
+                place, target = places[i], targets[i]
+                index[target] = np.int64(place)
+                places[left] = place
+                targets[left] = target
+                left += place >= rows
+            walking = left
 
 
 @kernel("nk* m<n mk!*")

@@ -10,7 +10,7 @@ from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import LONG, Program, aligned
 from fastnn.inputs.checks import boolean, fraction, positive_int
 from fastnn.inputs.settings import optional, setting
-from fastnn.kernels.gemm.loops import NR_BYTES
+from fastnn.kernels.gemm.loops import MR, NR_BYTES
 from fastnn.layers import penalties
 from fastnn.layers.activation import through
 from fastnn.layers.base import Layer, Node, Parameter
@@ -31,7 +31,8 @@ shared copy would travel from core to core: with it, an epoch of 200-64-64-1 on 
 10.6 ms instead of 10.2."""
 _MANY_ROWS = 64
 """With at least this many rows per thread it does so with weights of any size, because keeping a
-copy up to date costs more."""
+copy up to date costs more.  So it does with batches of a few rows, for which the product
+transposes blocks in registers."""
 
 
 class Dense(Layer):
@@ -187,10 +188,11 @@ class Dense(Layer):
             return dy
         w = node.parameters[0].value
         dx = node.program.buffer(len(w))
-        many = node.program.batch_size >= _MANY_ROWS * node.program.n_threads
+        rows = node.program.batch_size
+        copies = MR < rows < _MANY_ROWS * node.program.n_threads and w.nbytes > _SMALL_BYTES
         if self.drop_connect:
             w = node.kept["dropped"]
-        elif len(w[0]) > 1 and w.nbytes > _SMALL_BYTES and not many:
+        elif len(w[0]) > 1 and copies:
             w = node.program.transposed(w).T
         slope = node.slope_before()
         node.program.add("dense_backward", dz.rows, Strided(w), node.x.rows, slope, dx.rows)

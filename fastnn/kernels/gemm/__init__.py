@@ -7,6 +7,7 @@
 ``microkernel``    one tile of C in registers: its sums along k, the epilogue, the loop over tiles
 ``transpose``      blocks transposed in registers; packing uses it
 ``dot``            a product with one column
+``turning``        few rows with a B that is stored by columns
 ``loops``          the macro-kernel: five loops, block sizes, packing.  Start reading here.
 ``table``          compiled once for each dtype, called by address
 =================  =============================================================================

@@ -1,38 +1,49 @@
-"""The inner product of a row and a contiguous column."""
+"""Inner products of rows and a contiguous column."""
 
 from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.vectors import Vectors
-from fastnn.kernels.memory import constant
+from fastnn.kernels.memory import constant, least
 from fastnn.kernels.numba_internals import cgutils
+
+DOTS = 4
 
 
 @intrinsic
-def dot(_, like, k, a, b):
-    """Return the sum of a[p] * b[p] over `k` contiguous elements from two addresses on.
+def dots(_, like, k, a, stride, last, b, out):
+    """Write the inner products of DOTS rows and a column of `k` elements to an address.
 
-    With L lanes, lane l sums the products of p = l, l + L, ... in order; the lanes are then added
-    by halves.
+    The rows begin at `a`, `stride` bytes apart; those after the one with the number `last` repeat
+    it.  All elements are contiguous.  With L lanes, lane l sums the products of p = l, l + L, ...
+    in order; the lanes are then added by halves.
     """
 
     def codegen(context, builder, signature, args):
-        _, k, a, b = args
+        _, k, a, stride, last, b, out = args
         vectors = Vectors(builder, like)
         lanes, step = constant(vectors.lanes), constant(TILE.vector_bytes)
-        sums = cgutils.alloca_once_value(builder, vectors.zero)
+        numbers = [least(builder, constant(row), last) for row in range(DOTS)]
+        starts = [builder.add(a, builder.mul(stride, number)) for number in numbers]
+        sums = [cgutils.alloca_once_value(builder, vectors.zero) for _ in starts]
 
         def add(place, existing=None):
             offset = builder.mul(place, step)
-            x, y = (vectors.load(builder.add(base, offset), 0, existing) for base in (a, b))
-            builder.store(vectors.fma(x, y, builder.load(sums)), sums)
+            y = vectors.load(builder.add(b, offset), 0, existing)
+            for start, total in zip(starts, sums, strict=True):
+                x = vectors.load(builder.add(start, offset), 0, existing)
+                builder.store(vectors.fma(x, y, builder.load(total)), total)
 
         whole, rest = builder.udiv(k, lanes), builder.urem(k, lanes)
         with cgutils.for_range(builder, whole) as loop:
             add(loop.index)
         with builder.if_then(builder.icmp_unsigned("!=", rest, constant(0))):
             add(whole, rest)
-        return vectors.sum(builder.load(sums))
+        target = builder.inttoptr(out, vectors.element.as_pointer())
+        for row, total in enumerate(sums):
+            place = builder.gep(target, [constant(row)])
+            builder.store(vectors.sum(builder.load(total)), place)
+        return context.get_dummy_value()
 
-    return like(like, *[types.int64] * 3), codegen
+    return types.void(like, *[types.int64] * 6), codegen

@@ -12,6 +12,7 @@ loop  step     over  what the loops inside it reuse
                      is stored by columns and large.
 2nd   NR       n     A panel of B, kc x nr, in the first-level cache.  ``_pack_b`` copies it if its
                      rows are not contiguous; a far one is packed by the first tile that reads it.
+                     With few rows of A, nothing is packed: see ``turning``.
 1st   MR       m     A tile of C, mr x nr, in registers: :func:`microkernel.multiply_column`.
 --    1        k     The micro-kernel: one column of A times one row of B.
 ====  =======  ====  =============================================================================
@@ -31,8 +32,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn.kernels.gemm.dot import dot
-from fastnn.kernels.gemm.microkernel import multiply_and_pack, multiply_column
+from fastnn.kernels.gemm.dot import DOTS, dots
+from fastnn.kernels.gemm.microkernel import (
+    BACKWARDS_MOST_K,
+    FLAT,
+    multiply_and_pack,
+    multiply_column,
+)
 from fastnn.kernels.gemm.structures import (
     GATED,
     LEAKY,
@@ -48,7 +54,8 @@ from fastnn.kernels.gemm.structures import (
     transposed,
 )
 from fastnn.kernels.gemm.tiles import TILE
-from fastnn.kernels.gemm.transpose import add_transposed, write_transposed
+from fastnn.kernels.gemm.transpose import store_transposed, write_transposed
+from fastnn.kernels.gemm.turning import TURNED_BYTES, multiply_turning
 from fastnn.kernels.jit import inlined, njit
 from fastnn.kernels.memory import (
     LINE,
@@ -78,6 +85,8 @@ B_CACHE_BYTES = 2**15 if PACK_FAR_B else 2**18
 """A kc x n block of B up to this size stays in cache (first or second level) without help."""
 PACK_B_LEAST_M = 96
 """Fewest rows of C for which packing a far B pays."""
+SWAP_LEAST_TERMS = 4
+"""How many times as many terms as columns a narrow C must have for the way over C.T to pay."""
 PACK_A_LEAST_N = 256
 """Fewest columns of C for which packing A pays."""
 PREFETCH_B_LEAST_M = 32
@@ -146,10 +155,19 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     far_b = b.cs == size and n > nr and min(k, KC) * n * size > B_CACHE_BYTES
     blocks = _ceil(m, most) if far_b or plan.packs_a else 1
     mc = max(1, _ceil(m, blocks))
+    may_turn = m <= MR and b.rs == size and b.cs != size and a.cs == size
+    may_turn = may_turn and not epilogue.accumulate  # repeated rows would be added twice
+    backwards = epilogue.accumulate and k <= BACKWARDS_MOST_K
     stream, terms = plan.stream, k * _ceil(m, MR) * _ceil(n, nr)
     per_term = _ceil(plan.stream_bytes, max(terms, 1))
     for pc in range(0, max(k, 1), KC):  # 4th loop; once if k is 0
         kc = min(KC, k - pc)
+        turns = may_turn and kc * size >= TILE.vector_bytes
+        step = nr
+        if turns:
+            step = TURNED_BYTES // size
+        elif m == 1 and b.cs == size:
+            step = FLAT * TILE.vector_bytes // size
         for ic in range(0, m, mc):  # 3rd loop
             rows = min(mc, m - ic)
             tiles = _ceil(rows, MR)
@@ -157,8 +175,12 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
             if plan.packs_a:
                 a_block = _pack_a(rows, kc, a_block, one, plan.packed_a)
             prefetches_b = far_b and rows >= PREFETCH_B_LEAST_M
-            for jr in range(0, n, nr):  # 2nd loop
-                part = Dims(rows, min(nr, n - jr), kc)
+            for place in range(0, n, step):  # 2nd loop
+                jr, following = place, place + step
+                if backwards:
+                    jr = (n - 1) // step * step - place
+                    following = jr - step
+                part = Dims(rows, min(step, n - jr), kc)
                 b_panel, c_panel = moved(b, pc, jr), moved(c, ic, jr)
                 ending = Epilogue(
                     not epilogue.accumulate and (pc > 0 or epilogue.has_addend),
@@ -174,10 +196,13 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
                 if prefetches_b:
                     # Each tile prefetches one column of cache lines of the next panel of B
                     # (256x3072x1024: 104 GFLOP/s, 95 without).
-                    p, j = (pc, jr + nr) if jr + nr < n else (pc + KC, 0)
+                    p, j = (pc, following) if 0 <= following < n else (pc + KC, 0)
                     if p < k:
                         there = moved(b, p, j).address
                         prefetch = Prefetch(there, b.rs, np.int64(LINE), np.int64(NR_LINES), True)
+                if turns:
+                    multiply_turning(part, a_block, b_panel, c_panel, ending, plan.packed_b)
+                    continue
                 if b.cs != size:
                     b_panel = _pack_b(kc, part.n, b_panel, one, plan.packed_b)
                 first = np.int64(0)
@@ -230,8 +255,13 @@ def _matvec(m, k, a, b, c, epilogue):
     """
     # LLVM hoists a single condition out of the loop (50x64x1: 0.21 us, not 0.29).
     plain = epilogue.activation == NONE and not (epilogue.has_addend or epilogue.accumulate)
+    slope = epilogue.slope
+    size, totals = size_of(slope), stack_buffer(LINE)  # DOTS numbers
     for i in range(m):
-        total, there = dot(epilogue.slope, k, a.address + i * a.rs, b.address), moved(c, i, 0)
+        place = i % DOTS
+        if place == 0:
+            dots(slope, k, a.address + i * a.rs, a.rs, m - 1 - i, b.address, totals)
+        total, there = load_element(slope, totals + place * size), moved(c, i, 0)
         if not plain:
             total = _finished(total, there.address, i, epilogue)
         store_element(total, there.address)
@@ -249,10 +279,13 @@ def gemm(dims, a, b, c, epilogue, prefetch_distance):
     if n == 1 and a.cs == size and b.rs == size:
         _matvec(m, k, a, b, c, epilogue)
         return
-    # C is narrower than a vector and A is stored by columns: compute C.T, along those columns.
-    swaps = 0 < n < TILE.vector_bytes // size and a.rs == size
-    swaps = swaps and not epilogue.has_addend and epilogue.activation == NONE
-    detours = swaps and not (n == 1 and c.rs == size)  # else C.T lies in memory as C does
+    # C is narrower than a vector and A is stored by columns: compute C.T, along those columns, if
+    # it lies in memory as C does or has many terms.
+    narrow = 0 < n < TILE.vector_bytes // size and a.rs == size
+    flat = n == 1 and c.rs == size
+    swaps = narrow and not epilogue.has_addend and epilogue.activation == NONE
+    swaps = swaps and (flat or k > SWAP_LEAST_TERMS * n)
+    detours = swaps and not flat
     plan = _Plan(
         a.rs == size and n >= PACK_A_LEAST_N and k > KC,
         stack_buffer(A_BLOCK_BYTES),
@@ -272,7 +305,4 @@ def gemm(dims, a, b, c, epilogue, prefetch_distance):
             ending = overwrite(one)
         _macro_kernel(part, left, right, out, ending, plan)
         if detours:
-            if epilogue.accumulate:
-                add_transposed(epilogue.scale, n, part.n, out, moved(c, i, 0))
-            else:
-                write_transposed(one, n, part.n, out, moved(c, i, 0))
+            store_transposed(epilogue.accumulate, epilogue.scale, n, part.n, out, moved(c, i, 0))

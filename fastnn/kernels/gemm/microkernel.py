@@ -7,8 +7,9 @@ Operands
     A has any strides: its elements are broadcast.  The rows of B, C, the addend and the gate are
     contiguous, any stride apart, and need no alignment.  The addend may be C itself.
 Edges
-    There is a micro-kernel for every m up to MR and every width in the table of tiles.  Those of
-    one vector use masked loads and stores: they touch nothing beyond column n.
+    There is a micro-kernel for every m up to MR and every width in the table of tiles, and a wider
+    one for one row.  Those of one vector use masked loads and stores: they touch nothing beyond
+    column n.
 Order
     Every element is summed from 0 in the order of k, by one fused multiply-add per term.  The
     addend comes last: a sum that started from it would be rounded to the addend's precision at
@@ -29,14 +30,28 @@ from numba.extending import intrinsic
 from fastnn.kernels.gemm.structures import GATED, LEAKY, NONE, RELU, offset, unpack
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.vectors import Vectors
-from fastnn.kernels.memory import INT64, LINE, constant, keep_rolled, prefetch_block, prefetch_line
+from fastnn.kernels.memory import (
+    INT64,
+    LINE,
+    constant,
+    keep_rolled,
+    least,
+    prefetch_block,
+    prefetch_line,
+)
 from fastnn.kernels.numba_internals import cgutils, ir
 
 MR, WIDTHS = TILE.mr, TILE.widths
+BACKWARDS_MOST_K = 32
+"""Updates of so few terms, which are bound by memory, run from the end of the weights to their
+beginning: there the next forward pass begins, and finds them cached (200-64-1 in batches of 1: 1.49
+us a batch, not 2.15)."""
+FLAT = 2 * WIDTHS[0]
+"""Vectors of a tile of one row, whose speed is that of reading B: long stretches are faster."""
 
 
-class _Tile(NamedTuple):
-    """A tile: `rows` rows of `width` vectors, the last of which has `existing` lanes (None: all).
+class Tile(NamedTuple):
+    """A tile: `rows` rows of `width` vectors, of which `existing` columns exist (None: all).
 
     The tile's block of any matrix is a list of vectors, row by row.
     """
@@ -46,6 +61,8 @@ class _Tile(NamedTuple):
     rows: int
     width: int
     existing: ir.Value | None
+    last: ir.Value | None = None
+    """The last row that exists, which stands for those after it (None: all exist)."""
 
     @property
     def places(self):
@@ -54,20 +71,40 @@ class _Tile(NamedTuple):
 
     def row(self, matrix, row):
         """Return the address of a row."""
-        return self.builder.add(matrix.address, self.builder.mul(matrix.rs, constant(row)))
+        number = constant(row)
+        if self.last is not None:
+            number = least(self.builder, number, self.last)
+        return self.builder.add(matrix.address, self.builder.mul(matrix.rs, number))
+
+    def lanes(self, v):
+        """Return how many lanes of a vector exist (None: all)."""
+        if self.existing is None or v == 0:
+            return self.existing
+        after = self.builder.sub(self.existing, constant(v * self.vectors.lanes))
+        none = self.builder.icmp_signed("<", after, constant(0))
+        return self.builder.select(none, constant(0), after)
+
+    def load_one(self, matrix, place):
+        """Return one vector of the tile's block of a matrix."""
+        row, v = self.places[place]
+        return self.vectors.load(self.row(matrix, row), v, self.lanes(v))
+
+    def store_one(self, value, matrix, place):
+        """Write one vector of the tile's block of a matrix."""
+        row, v = self.places[place]
+        self.vectors.store(value, self.row(matrix, row), v, self.lanes(v))
 
     def load(self, matrix):
         """Return the tile's block of a matrix."""
-        load = self.vectors.load
-        return [load(self.row(matrix, row), v, self.existing) for row, v in self.places]
+        return [self.load_one(matrix, place) for place in range(len(self.places))]
 
     def store(self, values, matrix):
         """Write the tile's block of a matrix."""
-        for value, (row, v) in zip(values, self.places, strict=True):
-            self.vectors.store(value, self.row(matrix, row), v, self.existing)
+        for place, value in enumerate(values):
+            self.store_one(value, matrix, place)
 
 
-def _phis(builder, sources):
+def phis(builder, sources):
     """Merge lists of values, each of which comes from a block: [(block, values), ...]."""
     merged = [builder.phi(value.type) for value in sources[0][1]]
     for block, values in sources:
@@ -120,7 +157,7 @@ def _sums(tile, k, a, b, prefetch, packed_b):
         phi.add_incoming(later, loop)
 
     builder.position_at_end(done)
-    return _phis(builder, [(before, zeros), (loop, new)])
+    return phis(builder, [(before, zeros), (loop, new)])
 
 
 def _opaque(builder, value):
@@ -134,7 +171,7 @@ def _changed(tile, condition, sums, change):
     with tile.builder.if_then(condition):
         changed = change()
         there = tile.builder.basic_block
-    return _phis(tile.builder, [(before, sums), (there, changed)])
+    return phis(tile.builder, [(before, sums), (there, changed)])
 
 
 def _with_addend(tile, epilogue, sums):
@@ -176,46 +213,56 @@ def _activated(tile, epilogue, sums):
             sources.append((block, builds[code]()))
             builder.branch(done)
         builder.position_at_end(done)
-        return _phis(builder, sources)
+        return phis(builder, sources)
 
     some = builder.icmp_signed("!=", epilogue.activation, constant(NONE))
     return _changed(tile, some, sums, activation)
 
 
-def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
-    """Build one micro-kernel; given an address `packed_b`, it copies its panel of B there."""
+def finish(tile, sums, c, epilogue):
+    """Build the epilogue of a tile's sums."""
     builder, vectors = tile.builder, tile.vectors
-    sums = _sums(tile, k, a, b, prefetch, packed_b)
     sums = _activated(tile, epilogue, _with_addend(tile, epilogue, sums))
     with builder.if_else(epilogue.accumulate) as (add, write):
         with write:
             tile.store(sums, c)
         with add:
             scale = vectors.splat(epilogue.scale)
-            # Vector by vector: all of C at once would not fit the registers.
-            for place, (row, v) in enumerate(tile.places):
-                address = tile.row(c, row)
-                old = vectors.load(address, v, tile.existing)
-                new = vectors.fma(scale, sums[place], old)
-                vectors.store(new, address, v, tile.existing)
+            # Masked stores delay loads of what follows in memory, which is the next row of a narrow
+            # C (500x10 with one term: 4.9 us if rows are loaded one by one).  All of a wider tile
+            # would not fit the registers.
+            step = tile.rows if tile.width == 1 else 1
+            for first in range(0, len(tile.places), step):
+                here = range(first, min(first + step, len(tile.places)))
+                old = [tile.load_one(c, place) for place in here]
+                for place, value in zip(here, old, strict=True):
+                    tile.store_one(vectors.fma(scale, sums[place], value), c, place)
 
 
-def _column(vectors, width, existing, dims, operands):
+def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
+    """Build one micro-kernel; given an address `packed_b`, it copies its panel of B there."""
+    finish(tile, _sums(tile, k, a, b, prefetch, packed_b), c, epilogue)
+
+
+def _column(vectors, width, existing, heights, dims, operands):
     """Build the 1st loop, over the tiles of a column of C that is `width` vectors wide."""
     builder = vectors.builder
     a, b, c, epilogue, prefetch = operands
     # Tiles of nearly equal height, 7 = 4 + 3: a tile of one row runs at half speed.
     tiles = builder.sdiv(builder.add(dims.m, constant(MR - 1)), constant(MR))
     none = builder.icmp_signed("==", tiles, constant(0))
-    least = builder.sdiv(dims.m, builder.select(none, constant(1), tiles))
-    higher = builder.sub(dims.m, builder.mul(least, tiles))
+    lowest = builder.sdiv(dims.m, builder.select(none, constant(1), tiles))
+    higher = builder.sub(dims.m, builder.mul(lowest, tiles))
     lines = constant(-(-width * TILE.vector_bytes // LINE))
+    few_terms = builder.icmp_signed("<=", dims.k, constant(BACKWARDS_MOST_K))
+    backwards = builder.and_(epilogue.accumulate, few_terms)
     with cgutils.for_range(builder, tiles) as loop:
-        number = loop.index
+        from_end = builder.sub(builder.sub(tiles, constant(1)), loop.index)
+        number = builder.select(backwards, from_end, loop.index)
         taller = builder.icmp_signed("<", number, higher)
-        rows = builder.add(least, builder.zext(taller, INT64))
+        rows = builder.add(lowest, builder.zext(taller, INT64))
         above = builder.select(taller, number, higher)
-        first = builder.add(builder.mul(number, least), above)
+        first = builder.add(builder.mul(number, lowest), above)
 
         def here(matrix):
             return offset(builder, matrix, first, constant(0))
@@ -234,17 +281,18 @@ def _column(vectors, width, existing, dims, operands):
         end = epilogue._replace(addend=here(epilogue.addend), gate=here(epilogue.gate))
         done = builder.append_basic_block("tile")
         switch = builder.switch(rows, done)
-        for height in range(1, MR + 1):
+        for height in heights:
             block = builder.append_basic_block(f"tile{height}x{width}")
             switch.add_case(constant(height), block)
             builder.position_at_end(block)
-            tile = _Tile(builder, vectors, height, width, existing)
+            tile = Tile(builder, vectors, height, width, existing)
             _micro_kernel(tile, dims.k, a_here, b, here(c), end, own)
             builder.branch(done)
         builder.position_at_end(done)
 
 
-def _dtype(epilogue):
+def dtype_of(epilogue):
+    """Return the Numba type of the numbers of a product, from the type of its epilogue."""
     return epilogue.types[epilogue.fields.index("slope")]
 
 
@@ -252,30 +300,35 @@ def _dtype(epilogue):
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
     """Compute the leftmost columns of C, as many as a tile is wide; return how many.
 
-    The tile is the widest of the table that fits into n columns, or one masked vector.
+    The tile is the widest of the table that fits into n columns, or one masked vector; one row's
+    may have FLAT vectors.
     """
 
     def codegen(context, builder, signature, args):
         dims, *operands = map(unpack, [builder] * 6, signature.args, args)
-        vectors = Vectors(builder, _dtype(epilogue))
+        vectors = Vectors(builder, dtype_of(epilogue))
         done, sources = builder.append_basic_block("columns"), []
-        for width in WIDTHS:
+        one_row = builder.icmp_signed("==", dims.m, constant(1))
+        for width in (FLAT, *WIDTHS):
+            heights = (1,) if width == FLAT else range(1, MR + 1)
             columns = constant(width * vectors.lanes)
+            fits = whole = builder.icmp_signed(">=", dims.n, columns)
             existing = None
+            if width == FLAT:
+                fits = builder.and_(whole, one_row)
             if width > 1:
-                fits, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
-                builder.cbranch(builder.icmp_signed(">=", dims.n, columns), fits, narrower)
-                builder.position_at_end(fits)
+                here, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
+                builder.cbranch(fits, here, narrower)
+                builder.position_at_end(here)
             else:
-                whole = builder.icmp_signed(">=", dims.n, columns)
                 columns = existing = builder.select(whole, columns, dims.n)
-            _column(vectors, width, existing, dims, operands)
+            _column(vectors, width, existing, heights, dims, operands)
             sources.append((builder.basic_block, [columns]))
             builder.branch(done)
             if width > 1:
                 builder.position_at_end(narrower)
         builder.position_at_end(done)
-        (columns,) = _phis(builder, sources)
+        (columns,) = phis(builder, sources)
         return columns
 
     return types.int64(dims, a, b, c, epilogue, prefetch), codegen
@@ -290,8 +343,8 @@ def multiply_and_pack(_, dims, a, b, c, epilogue, prefetch, packed_b):
 
     def codegen(context, builder, signature, args):
         dims, *operands, packed_b = map(unpack, [builder] * 7, signature.args, args)
-        vectors = Vectors(builder, _dtype(epilogue))
-        tile = _Tile(builder, vectors, MR, WIDTHS[0], None)
+        vectors = Vectors(builder, dtype_of(epilogue))
+        tile = Tile(builder, vectors, MR, WIDTHS[0], None)
         _micro_kernel(tile, dims.k, *operands, packed_b)
         return context.get_dummy_value()
 

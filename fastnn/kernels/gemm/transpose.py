@@ -10,6 +10,39 @@ from fastnn.kernels.jit import njit
 from fastnn.kernels.memory import constant, fma, load_element, size_of, store_element
 
 
+def _swap(vectors, block, end):
+    """Swap the off-diagonal quarters of ever larger blocks, of up to `end` vectors, in place.
+
+    For a whole transposition these are log2(lanes) rounds of shuffles.
+    """
+    lanes, width = len(block), 1
+    while width < end:
+        low = [lanes + i - width if i & width else i for i in range(lanes)]
+        high = [lanes + i if i & width else i + width for i in range(lanes)]
+        for i in range(lanes):
+            if not i & width:
+                pair = block[i], block[i + width]
+                block[i] = vectors.shuffle(*pair, low)
+                block[i + width] = vectors.shuffle(*pair, high)
+        width *= 2
+
+
+def transposed_block(vectors, rows):
+    """Return the transpose of as many vectors as each has lanes, which lie at the addresses `rows`.
+
+    The last round, of halves, is done by loading: an insertion from memory is no shuffle, of which
+    an Intel core starts only one in a cycle.
+    """
+    half = vectors.lanes // 2
+    block = [
+        vectors.join(vectors.load_half(rows[i], part), vectors.load_half(rows[half + i], part))
+        for part in range(2)
+        for i in range(half)
+    ]
+    _swap(vectors, block, half)
+    return block
+
+
 @intrinsic(prefer_literal=True)
 def _transpose_block(_, like, partial, rows, columns, source, target):
     """Write the transpose of a block of at most lanes x lanes elements.
@@ -35,17 +68,7 @@ def _transpose_block(_, like, partial, rows, columns, source, target):
             return builder.select(inside, length, constant(0))
 
         block = [vectors.load(row(source, i), 0, existing(i, rows, columns)) for i in range(lanes)]
-        # Swap the off-diagonal quarters of ever larger blocks: log2(lanes) rounds of shuffles.
-        width = 1
-        while width < lanes:
-            low = [lanes + i - width if i & width else i for i in range(lanes)]
-            high = [lanes + i if i & width else i + width for i in range(lanes)]
-            for i in range(lanes):
-                if not i & width:
-                    pair = block[i], block[i + width]
-                    block[i] = vectors.shuffle(*pair, low)
-                    block[i + width] = vectors.shuffle(*pair, high)
-            width *= 2
+        _swap(vectors, block, lanes)
         for i, value in enumerate(block):
             vectors.store(value, row(target, i), 0, existing(i, columns, rows))
         return context.get_dummy_value()
@@ -68,10 +91,15 @@ def write_transposed(like, rows, columns, source, target):
 
 
 @njit(cached=False)
-def add_transposed(scale, rows, columns, source, target):
-    """Add `scale` times the transpose of a (rows, columns) Matrix."""
+def store_transposed(accumulate, scale, rows, columns, source, target):
+    """Write the transpose of a (rows, columns) Matrix, or add `scale` times it, one by one.
+
+    For a narrow target this is faster than blocks, most of whose lanes would be empty.
+    """
     for j in range(columns):
         for i in range(rows):
             value = load_element(scale, moved(source, i, j).address)
             there = moved(target, j, i).address
-            store_element(fma(scale, value, load_element(scale, there)), there)
+            if accumulate:
+                value = fma(scale, value, load_element(scale, there))
+            store_element(value, there)

@@ -72,6 +72,18 @@ class Vectors:
         name = f"llvm.masked.load.{self.suffix}.p0"
         return call_llvm(self.builder, name, self.type, pointer, align, mask, self.zero)
 
+    def load_half(self, address, part):
+        """Return the first (0) or second (1) half of the vector at an address."""
+        half = ir.VectorType(self.element, self.lanes // 2)
+        start = self.builder.inttoptr(address, half.as_pointer())
+        value = self.builder.load(self.builder.gep(start, [ir.Constant(INT32, part)]))
+        value.align = self.align
+        return value
+
+    def join(self, low, high):
+        """Return the vector with these halves."""
+        return self.shuffle(low, high, range(self.lanes))
+
     def store(self, value, address, place=0, existing=None):
         """Write the vector number `place` from an address on."""
         pointer = self._pointer(address, place)
