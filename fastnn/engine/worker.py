@@ -6,17 +6,8 @@ import numpy as np
 from numba import from_dtype, types
 
 from fastnn.engine.clock import Clock, Shared, share
-from fastnn.engine.native import (
-    atomic_add,
-    atomic_load,
-    atomic_store,
-    call_step,
-    give_way,
-    matrix,
-    pause,
-    ticks,
-    vector,
-)
+from fastnn.engine.native import call_step, matrix, vector
+from fastnn.kernels.atomics import atomic_add, atomic_load, atomic_store, give_way, pause, ticks
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.kernels.jit import inlined, njit
 
