@@ -14,12 +14,13 @@ from bench.workloads import WORKS, problem
 from fastnn.engine.arguments import Source, Whole
 from fastnn.engine.buffers import Batch, Buffer, Columns
 from fastnn.engine.clock import Clock, Shared, share
-from fastnn.engine.native import call_step, ticks
+from fastnn.engine.native import call_step
 from fastnn.engine.program import APART, aligned
 from fastnn.engine.steps import EVERY
 from fastnn.engine.team import run
 from fastnn.engine.threads import run_threads
 from fastnn.engine.worker import ADDRESS, FLOATS, GROUP, INTEGERS, PARTS, _barrier
+from fastnn.kernels.atomics import ticks
 from fastnn.kernels.jit import inlined, njit
 from fastnn.training import lowering
 

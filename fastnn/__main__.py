@@ -255,7 +255,7 @@ def parser() -> argparse.ArgumentParser:
 
     command("bench", "time kernels and training against NumPy and peers (from a checkout)")
     command("warmup", "compile the kernels now, so that the first training starts at once")
-    command("info", "show versions, processor, cores, cache and threading layer")
+    command("info", "show versions, processor, cores and cache")
     return top
 
 

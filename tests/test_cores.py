@@ -120,19 +120,44 @@ def test_a_bad_number_of_threads_is_refused_before_anything_changes(variables, t
 def test_kernels_called_from_python_keep_to_the_limits(variables, monkeypatch):
     for name, function in [("chosen", threads.chosen), ("least", threads._least_of_others)]:
         monkeypatch.setattr(threads, f"_{name}_at_first", function)
-    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 8)
-    monkeypatch.setattr(threads.numba, "threading_layer", lambda: "omp")
-    with threads.Threads() as count:
-        assert count == 8
+    monkeypatch.setattr(threads.numba.config, "NUMBA_NUM_THREADS", 8)
+    monkeypatch.setattr(threads, "_helpers", SimpleNamespace(pool=None, keep_off=lambda: None))
+    counts = []
+
+    def call(_, count):
+        counts.append(count)
+        return False
+
+    assert threads.with_helpers(call, ())
     variables("OMP_NUM_THREADS=3")
-    with threads.Threads() as count:
-        assert count == 3
+    assert threads.with_helpers(call, ())
     report(monkeypatch, 2)
-    with threads.Threads() as count:
-        assert count == 2
+    assert threads.with_helpers(call, ())
     variables("FASTNN_NUM_THREADS=1")
-    with pytest.raises(threads.NoThreadsError), threads.Threads():
-        pass
+    assert not threads.with_helpers(call, ())
+    assert counts == [8, 3, 2]
+
+
+def test_calls_do_without_helpers_for_a_while_where_waiting_takes_longer(variables, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(threads.numba.config, "NUMBA_NUM_THREADS", 8)
+    monkeypatch.setattr(threads, "_helpers", SimpleNamespace(pool=None, keep_off=lambda: None))
+    monkeypatch.setattr(threads, "_rested", 0.0)
+    monkeypatch.setattr(threads, "_helped", 0.0)
+
+    def call(pool, most, seconds, waited):
+        now[0] += seconds
+        return waited
+
+    assert threads.with_helpers(call, (0.003, False))
+    assert threads.with_helpers(call, (0.0001, True))  # no time to speak of
+    assert threads.with_helpers(call, (0.003, True))  # took back no more than was gained
+    assert threads.with_helpers(call, (0.001, False))
+    assert threads.with_helpers(call, (0.003, True))
+    assert not threads.with_helpers(call, (0.001, False))
+    now[0] += 0.1
+    assert threads.with_helpers(call, (0.001, False))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
@@ -147,7 +172,7 @@ def test_affinity_is_respected():
 
 def test_threads_on_one_core_are_spread_over_those_allowed(monkeypatch):
     allowed, asked = {1, 3, 5}, []
-    monkeypatch.setattr(cores, "_core_here", lambda: 3)
+    monkeypatch.setattr(cores, "core_here", lambda: 3)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, to: asked.append(to), raising=False)
     spread = cores.Spread()
@@ -160,7 +185,7 @@ def test_threads_stay_where_no_move_is_allowed(monkeypatch):
     def forbidden(*_):
         raise PermissionError
 
-    monkeypatch.setattr(cores, "_core_here", lambda: 3)
+    monkeypatch.setattr(cores, "core_here", lambda: 3)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 4}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", forbidden, raising=False)
     spread = cores.Spread()

@@ -46,11 +46,15 @@ def test_the_contract_says_what_is_read_before_it_is_written(case):
 
 def _parts(case, arguments, edges):
     """Return the arguments of every part of a call that is split at `edges`."""
+    places = {argument.name for argument in case.contract.arguments if argument.place}
     for begin, end in zip(edges, edges[1:], strict=False):
-        yield [
-            value[begin:end] if isinstance(value, np.ndarray) and name not in case.whole else value
+        part = {
+            name: value[begin:end]
             for name, value in arguments.items()
-        ]
+            if isinstance(value, np.ndarray) and name not in case.whole
+        }
+        part |= {name: arguments[name] + begin for name in places}
+        yield (arguments | part).values()
 
 
 @each_dtype

@@ -282,8 +282,7 @@ print((out == 9).all(), trained() == trained(n_threads=1))
 
 
 @needs_fork
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
-def test_large_kernels_in_eight_threads_and_in_a_fork(layer):
+def test_large_kernels_in_eight_threads_and_in_a_fork():
     printed = _run(
         """
 import warnings
@@ -313,7 +312,6 @@ if child == 0:
     os._exit(0 if results[1] else 1)
 print(os.waitpid(child, 0)[1])
 """,
-        NUMBA_THREADING_LAYER=layer,
         NUMBA_NUM_THREADS=2,
     )
     assert printed == "True\n0\n"

@@ -9,7 +9,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 from fastnn import kernels
-from tests.cases import BY_NAME, DTYPES, assert_agree, blank, normal
+from tests.cases import BY_NAME, DTYPES, assert_agree, blank, copied, normal
 
 SHAPES = (
     (1, 1, 1), (6, 5, 13), (33, 10, 1), (1, 16, 66),
@@ -77,8 +77,24 @@ def test_threads_share_a_product_by_its_longer_axis(name, m, k, n):
     kernel, arguments = kernels.KERNELS[given[0]], given[1:]
     whole, shared = (np.ones((m, n), np.float32) for _ in range(2))
     kernel.compiled(*arguments, whole)
-    kernel._in_parallel(3, *arguments, shared)
+    for part in range(3):
+        kernel._part(part, 3, *arguments, shared)
     assert shared.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["dropout", "batch_rows", "l2_gradient", "transpose", "softmax_cross_entropy_forward"]
+)
+def test_a_large_call_has_the_bits_of_one_thread(name):
+    case, rng = BY_NAME[name], np.random.default_rng(3)
+    arguments = case.make(rng, np.float32, *{1: (300_001,), 2: (601, 503)}[case.dimensions])
+    whole = copied(arguments)
+    case.compiled(*whole.values())
+    for _ in range(3):  # helpers come late to the first
+        shared = copied(arguments)
+        kernels.KERNELS[name](*shared.values())
+        for output in case.outputs:
+            assert shared[output].tobytes() == whole[output].tobytes()
 
 
 @each_dtype

@@ -25,9 +25,9 @@ def warmup() -> None:
 
 
 def info() -> None:
-    """Print versions, processor, cores, cache and threading layer."""
+    """Print versions, processor, cores and cache."""
     from fastnn.kernels.gemm.tiles import TILE
-    from fastnn.kernels.numba_internals import llvm, threading_layer
+    from fastnn.kernels.numba_internals import llvm
 
     rows = [("fastnn", fastnn.__version__), ("Python", platform.python_version())]
     for name in ("numpy", "numba", "llvmlite", "polars"):
@@ -37,7 +37,6 @@ def info() -> None:
         ("instruction set", TILE.name),
         ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
         ("threads", str(cores.usable())),
-        ("threading layer", threading_layer()),
         ("cache", str(cache_directory())),
     ]
     for name, value in rows:

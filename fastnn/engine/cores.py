@@ -1,12 +1,12 @@
 """How many cores this process may use, how many a piece of work uses well, and which ones."""
 
-import ctypes
 import os
 import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fastnn.kernels.helpers import core_here
 from fastnn.kernels.threads import chosen, limit
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -84,9 +84,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-_core_here = getattr(ctypes.CDLL(None), "sched_getcpu", None) if os.name == "posix" else None
-
-
 class Spread:
     """Gives each thread of a run its own core to start on.
 
@@ -102,10 +99,10 @@ class Spread:
 
     def settle(self) -> None:
         """Claim the core that this thread runs on, or move if another thread has claimed it."""
-        if _core_here is None or not hasattr(os, "sched_setaffinity"):
+        if core_here is None:
             return
         with self._lock:
-            core, allowed = _core_here(), os.sched_getaffinity(0)
+            core, allowed = core_here(), os.sched_getaffinity(0)
             free = sorted(allowed - self._taken, key=lambda other: (other < core, other))
             if core in self._taken and free:
                 core = free[0]

@@ -7,18 +7,13 @@ from numba import from_dtype, types
 
 from fastnn.engine.clock import Clock, Shared, share
 from fastnn.engine.native import (
-    atomic_add,
-    atomic_load,
-    atomic_store,
     call_step,
     flush_subnormals,
-    give_way,
     matrix,
-    pause,
     restore_control,
-    ticks,
     vector,
 )
+from fastnn.kernels.atomics import atomic_add, atomic_load, atomic_store, give_way, pause, ticks
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.kernels.jit import inlined, njit
 

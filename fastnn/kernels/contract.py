@@ -11,6 +11,7 @@ word per argument:
 ``-``      a number that a float32 can hold; ``-inf`` is one that may also be infinite or larger
 ``+``      such a number above 0; ``+0`` is one from 0, and ``%`` one in [0, 1)
 ``#``      an integer of 64 bits; ``#0`` and ``#1`` are one from 0 or 1 to 2**62
+``#@``     such an integer that says at which place axis m begins
 ``mn!``    an array that the kernel overwrites
 ``mn~``    an array that the kernel updates: it reads the old values and writes new ones
 ``mn&``    an array that may be the kernel's last argument, which is then written over it
@@ -33,7 +34,7 @@ from fastnn.kernels.jit import njit
 
 _LENGTH = r"\w|\(\w+(?:\+\d)?\)"
 _WORD = re.compile(
-    rf"(?P<number>-(inf)?|\+0?|%|#[01]?)|(?P<axes>({_LENGTH})+)(<(?P<below>{_LENGTH}))?"
+    rf"(?P<number>-(inf)?|\+0?|%|#[01]?)(?P<place>@?)|(?P<axes>({_LENGTH})+)(<(?P<below>{_LENGTH}))?"
     r"(?P<marks>[!~&?+*^#=]*)"
 )
 _LEAST, _LARGEST = 2.0**-126, 2.0**128 - 2.0**104
@@ -65,6 +66,8 @@ class Argument:
         Whether it is a number, and whether that is an integer.
     range : (number, number)
         The least and the largest value of a number.
+    place : bool
+        Whether it is the place at which axis m begins, and a part of that begins elsewhere.
     written, updated : bool
         Whether the kernel writes to it, and whether it first reads the old values.
     below : str
@@ -91,6 +94,7 @@ class Argument:
         self.name = name
         self.scalar, self.integer = bool(number), "#" in number
         self.range = _RANGES.get(number, (0, 0))
+        self.place = bool(match["place"])
         self.axes = [axis.strip("()") for axis in re.findall(_LENGTH, axes)]
         self.below = (match["below"] or "").strip("()")
         self.updated = "~" in marks

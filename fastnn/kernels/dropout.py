@@ -28,7 +28,7 @@ def _random_bits(j, low, high):
     return np.uint32(x ^ (x >> np.uint32(16)))  # stay in 32 bits for the comparison
 
 
-@kernel("% - # # # # mn mn!", parallel=False)
+@kernel("% - # # # #@ mn mn!")
 def dropout(rate, scale, seed, layer, step, first, x, out):
     """Drop elements: ``out[i, j] = 0`` with probability `rate`, else ``scale * x[i, j]``.
 

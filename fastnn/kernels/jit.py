@@ -89,20 +89,17 @@ def _dispatcher(function, **options):
     return numba.njit(error_model="numpy", **options)(function)
 
 
-def njit(function=None, *, fastmath=frozenset(), parallel=False, cached=True, prepare=None):
+def njit(function=None, *, fastmath=frozenset(), cached=True, prepare=None):
     """Compile a kernel on its first call with each set of argument types.
 
-    Parallel functions are not cached, since that has crashed for others.  Neither are closures over
-    compiled functions, which Numba would never find again.  ``prepare(*arguments)``, with the
-    arguments of that first call, prepares whatever the compiled code will call.  Ctrl-C waits for
-    both: the compiler does not survive it.
+    Closures over compiled functions are not cached: Numba would never find them again.
+    ``prepare(*arguments)``, with the arguments of that first call, prepares whatever the compiled
+    code will call.  Ctrl-C waits for both: the compiler does not survive it.
     """
     if function is None:
-        return functools.partial(
-            njit, fastmath=fastmath, parallel=parallel, cached=cached, prepare=prepare
-        )
-    dispatcher = _dispatcher(function, fastmath=set(fastmath), parallel=parallel, nogil=True)
-    if cached and not parallel and function.__closure__ is None:
+        return functools.partial(njit, fastmath=fastmath, cached=cached, prepare=prepare)
+    dispatcher = _dispatcher(function, fastmath=set(fastmath), nogil=True)
+    if cached and function.__closure__ is None:
         set_cache(dispatcher, CodeCache(function, cache_directory))
 
     @contextlib.contextmanager

@@ -210,7 +210,7 @@ def dense_backward(dz, w, x, slope, out):
     gemm(dims, matrix(dz, one), transposed(matrix(w, one)), matrix(out, one), end, 0)
 
 
-@kernel("mn nm!", parallel=False)
+@kernel("mn nm!")
 def transpose(a, out):
     """Write ``out = a.T`` for contiguous `a` (m, n) and `out` (n, m), block by block in registers.
 

@@ -5,7 +5,6 @@ begin with an underscore.  If a Numba release breaks fastnn, fix it here;
 ``tests/test_numba_internals.py`` says which names have changed.
 """
 
-import importlib
 import pickle
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -31,6 +30,7 @@ __all__ = [
     "NumbaError",
     "TypingError",
     "array_view",
+    "c_function",
     "cgutils",
     "compile_for",
     "compile_options",
@@ -45,7 +45,6 @@ __all__ = [
     "processor",
     "set_cache",
     "target",
-    "threading_layer",
     "unpacked",
 ]
 
@@ -94,6 +93,33 @@ def compile_for(dispatcher: Any, kinds: tuple[Any, ...]) -> None:
     dispatcher.get_call_template(kinds, {})
 
 
+def c_function(context, module, dispatcher, kinds, tail):
+    """Return a C function that calls a dispatcher, compiled for arguments of these types.
+
+    It takes two int64 numbers, the first arguments, and the address of a tuple of the others, whose
+    LLVM type is `tail`.  This is for use within intrinsics.
+    """
+    dispatcher.compile(kinds)
+    compiled = dispatcher.overloads[kinds]
+    context.add_linking_libs([compiled.library])
+    number = ir.IntType(64)
+    kind = ir.FunctionType(ir.VoidType(), [number, number, tail.as_pointer()])
+    function = ir.Function(module, kind, f"{compiled.fndesc.mangled_name}_called")
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block())
+    first, second, place = function.args
+    others = cgutils.unpack_tuple(builder, builder.load(place), len(kinds) - 2)
+    context.call_conv.call_function(
+        builder,
+        context.declare_function(module, compiled.fndesc),
+        compiled.signature.return_type,
+        kinds,
+        [first, second, *others],
+    )
+    builder.ret_void()
+    return function
+
+
 def fastmath_flags(dispatcher: Any) -> set[str]:
     """Return the fast-math flags that a dispatcher was made with."""
     return dispatcher.targetoptions["fastmath"]
@@ -136,14 +162,3 @@ def processor() -> tuple[str, list[str]]:
     """Return LLVM's name and features (+avx2 ...) of the processor that Numba compiles for."""
     _, name, features = target(cpu_target.target_context)
     return name, features.split(",")
-
-
-def threading_layer() -> str:
-    """Return the first threading layer, in Numba's order, that can be imported; start none."""
-    for layer, module in (("tbb", "tbbpool"), ("omp", "omppool"), ("workqueue", "workqueue")):
-        try:
-            importlib.import_module(f"numba.np.ufunc.{module}")
-        except ImportError:
-            continue
-        return layer
-    return "none"

@@ -1,9 +1,9 @@
 """Kernels for calls from Python: with checked arguments, and parallel for large arrays.
 
 The kernels themselves check nothing.  A :class:`Kernel` puts a compiled check of shapes, numbers,
-indices and memory in front of a kernel, which costs a few nanoseconds, and runs large calls in a
-``prange`` loop over parts of one axis.  Both are generated from the kernel's contract.  Types are
-checked where a call needs compiling for them, before it is compiled.
+indices and memory in front of a kernel, which costs a few nanoseconds, and hands out the parts of
+one axis of large calls to :mod:`fastnn.kernels.helpers`.  Both are generated from the kernel's
+contract.  Types are checked where a call needs compiling for them, before it is compiled.
 """
 
 import contextlib
@@ -15,17 +15,19 @@ from itertools import combinations
 from textwrap import indent
 from typing import Any
 
-import numba
 import numpy as np
 
 from fastnn.kernels.contract import Argument, Contract
+from fastnn.kernels.helpers import hand_out, task
 from fastnn.kernels.jit import defined, njit
 from fastnn.kernels.memory import address_of
 from fastnn.kernels.numba_internals import compile_within
 from fastnn.kernels.refusals import refusal
-from fastnn.kernels.threads import NoThreadsError, Threads
+from fastnn.kernels.threads import with_helpers
 
 _DONE, _REFUSED, _LARGE = range(3)
+_SHARES = 8
+"""Parts per thread: threads that come late or pause leave theirs to others."""
 
 
 class _ReadOnlyError(Exception):
@@ -102,7 +104,7 @@ class Kernel:
     @functools.cached_property
     def _checked(self) -> Callable[..., int]:
         """The kernel with its checks, for arrays that can be written."""
-        checked = self._compile(self._source, parallel=False)
+        checked = self._compile(self._source)
         compile_within(checked, self._for_good_types)
         return checked
 
@@ -113,7 +115,7 @@ class Kernel:
         Numba tells read-only arrays by all but the order of their bytes, and would take one of the
         wrong order for another that came before.
         """
-        return self._compile(self._source, parallel=False)
+        return self._compile(self._source)
 
     @contextlib.contextmanager
     def _for_good_types(self, *arguments: Any) -> Iterator[None]:
@@ -142,8 +144,7 @@ class Kernel:
         refused = f"return {_REFUSED}\n"
         names = ", ".join(argument.name for argument in self.arguments)
         nothing = " and ".join(f"{each.name}.size == 0" for each in arrays if each.written)
-        work = "*".join(lengths.values())
-        large = f"    if {work} >= {self._threshold()}:\n        return {_LARGE}\n"
+        large = f"    if {self._work} >= {2 * self._worth}:\n        return {_LARGE}\n"
         return (
             f"def {self.__name__}_checked({names}):\n"
             + "".join(f"    if {test}:\n        {refused}" for test in tests)
@@ -183,24 +184,48 @@ class Kernel:
 
     def _call(self, cut: str = "") -> str:
         """Return the code that calls the kernel, on the part lo:hi of an axis."""
-        given = [_number(a) if a.scalar else _cut(a, cut) for a in self.arguments]
+        given = [
+            _number(a) + " + lo" * (a.place and bool(cut)) if a.scalar else _cut(a, cut)
+            for a in self.arguments
+        ]
         return f"kernel({', '.join(given)})"
 
-    def _threshold(self) -> int:
-        """Return how large the product of all axes must be for threads to pay off."""
+    @property
+    def _worth(self) -> int:
+        """How large the product of all axes must be for each thread to pay off."""
         letters = {letter for a in self.arguments for axis in a.axes for letter in axis}
-        return 2**22 if len(letters) > 2 else 2**18
+        return 2**21 if len(letters) > 2 else 2**17
+
+    @property
+    def _work(self) -> str:
+        """The code for the product of all axes."""
+        return "*".join(self._lengths().values())
 
     @functools.cached_property
-    def _in_parallel(self) -> Callable[..., None]:
+    def _in_parallel(self) -> Callable[..., bool]:
+        """The kernel on several threads: ``(helpers, most threads, *arguments)``."""
         names = ", ".join(argument.name for argument in self.arguments)
-        body = self._loop("m")
+        each = 1 if self._contract.strided else _SHARES
+        source = (
+            f"def {self.__name__}_parallel(pool, most, {names}):\n"
+            f"    threads = min(most, {self._work} // {self._worth})\n"
+            f"    code, data = task(part_of, ({names},))\n"
+            f"    return hand_out(pool, threads, threads * {each}, code, data)\n"
+        )
+        return self._compile(source, part_of=self._part)
+
+    @functools.cached_property
+    def _part(self) -> Callable[..., None]:
+        """The kernel on one part of an axis: ``(part, parts, *arguments)``."""
+        names = ", ".join(argument.name for argument in self.arguments)
+        body = self._cut_call("m")
         if self._contract.strided:
             # Each thread packs the other factor, which is smaller if threads share the longer axis.
             longer = f"if {self._length('n')} > {self._length('m')}:\n"
-            body = longer + indent(self._loop("n"), "    ") + "else:\n" + indent(body, "    ")
-        source = f"def {self.__name__}_parallel(parts, {names}):\n{indent(body, '    ')}"
-        return self._compile(source, parallel=True)
+            body = f"{longer}{indent(self._cut_call('n'), '    ')}else:\n{indent(body, '    ')}"
+        return self._compile(
+            f"def {self.__name__}_part(part, parts, {names}):\n{indent(body, '    ')}"
+        )
 
     def _length(self, letter: str) -> str:
         """Return the code for an axis's length."""
@@ -210,30 +235,29 @@ class Kernel:
             if letter in argument.axes
         )
 
-    def _loop(self, letter: str) -> str:
-        """Return the code for a loop over the parts of an axis."""
+    def _cut_call(self, letter: str) -> str:
+        """Return the code that calls the kernel on one part of an axis."""
         length = self._length(letter)
         return (
-            "for part in prange(parts):\n"
-            f"    lo = {length} * part // parts\n"
-            f"    hi = {length} * (part + 1) // parts\n"
-            f"    {self._call(letter)}\n"
+            f"lo = {length} * part // parts\n"
+            f"hi = {length} * (part + 1) // parts\n"
+            f"{self._call(letter)}\n"
         )
 
-    def _compile(self, source: str, parallel: bool) -> Callable[..., Any]:
+    def _compile(self, source: str, **more: Any) -> Callable[..., Any]:
         space = {
             "__name__": __name__,
             "address_of": address_of,
             "float64": np.float64,
+            "hand_out": hand_out,
             "inf": math.inf,
             "int64": np.int64,
             "kernel": self.compiled,
-            "prange": numba.prange,
+            "task": task,
+            **more,
         }
         function = defined(source, space)
-        compiled: Callable[..., Any] = njit(
-            function, parallel=parallel, prepare=self._contract.prepare
-        )
+        compiled: Callable[..., Any] = njit(function, prepare=self._contract.prepare)
         return compiled
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
@@ -248,12 +272,8 @@ class Kernel:
             self._refuse(arguments)
             # Only the ranges that arrays span overlap, such as those of odd and even rows.
             self._unchecked(arguments)
-        elif code == _LARGE:
-            try:
-                with Threads() as count:
-                    self._in_parallel(count, *arguments)
-            except NoThreadsError:
-                self._unchecked(arguments)
+        elif code == _LARGE and not with_helpers(self._in_parallel, arguments):
+            self._unchecked(arguments)
 
     def _unchecked(self, arguments: tuple[Any, ...]) -> None:
         """Call the kernel without a check and on one thread."""

@@ -43,7 +43,7 @@ def l1_value(strength, w, total):
     total[0] += strength * magnitude
 
 
-@kernel("- n n~", parallel=False)
+@kernel("- m m~")
 def l1_gradient(strength, w, dw):
     """Gradient of the lasso penalty: ``dw += strength * sign(w)``, where the sign of 0 is 0.
 
@@ -153,7 +153,7 @@ def l2_value(strength, w, total):
     total[0] += 0.5 * strength * squares
 
 
-@kernel("- n n~", parallel=False)
+@kernel("- m m~")
 def l2_gradient(strength, w, dw):
     """Gradient of the ridge penalty: ``dw += strength * w``.
 
@@ -205,7 +205,7 @@ def lq_value(strength, q, w, total):
     total[0] += 0.5 * strength * powers
 
 
-@kernel("+0 + n n~", parallel=False)
+@kernel("+0 + m m~")
 def lq_gradient(strength, q, w, dw):
     """Gradient of the bridge penalty: ``dw += strength / 2 * q * |w|**(q - 1) * sign(w)``, 0 at 0.
 

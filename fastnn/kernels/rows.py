@@ -43,7 +43,7 @@ def columns(first, last, n):
     return np.uint64(max(first, 0)), np.uint64(max(min(last, n), 0))
 
 
-@kernel("# # #1 #0 #0 m!#", parallel=False)
+@kernel("# # #1 #0 #0@ m!#")
 def batch_rows(seed, epoch, n, shuffle, first, index):
     """Write which rows of the data are at positions first, first + 1, ... of an epoch.
 

@@ -1,4 +1,4 @@
-"""How many threads the caller allows, and the right to use Numba's, which one caller has at a time.
+"""How many threads the caller allows, and the right to have help, which one caller has at a time.
 
 FASTNN_NUM_THREADS says how many.  Without it, what limits others limits fastnn too: threadpoolctl,
 or else OMP_NUM_THREADS and NUMBA_NUM_THREADS.
@@ -9,19 +9,26 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import numba
 
+from fastnn.kernels.helpers import Helpers
+
 _lock = threading.Lock()
-_forked = False
+_helpers: Helpers | None = None
+"""This process's helpers, once there are any."""
+_helped = 0.0
+"""The seconds of calls since the last that mostly waited for helpers."""
+_rested = 0.0
+"""Until when calls do without them."""
 
 
 def _after_fork() -> None:
-    global _lock, _forked
-    _lock, _forked = threading.Lock(), True
+    global _lock, _helpers
+    _lock, _helpers = threading.Lock(), None
 
 
 if hasattr(os, "register_at_fork"):
@@ -83,40 +90,39 @@ _chosen_at_first = functools.cache(chosen)
 _least_at_first = functools.cache(_least_of_others)
 
 
-class NoThreadsError(Exception):
-    """Numba's threads cannot be used from here at the moment."""
+_STALL = 0.001
+"""Seconds after which a call that mostly waited for helpers has found the cores busy."""
+_REST = 0.05
+"""Seconds for which calls then do without, if it took longer than all calls with help before it:
+the system pauses helpers for some milliseconds at a time."""
 
 
-class Threads:
-    """The right to use Numba's threads; as a context manager, it returns their number.
+def with_helpers(call: Callable[..., bool], arguments: tuple[Any, ...]) -> bool:
+    """Call ``call(helpers' pool, most threads, *arguments)``, or return False.
 
-    OpenMP's threads do not survive a fork, so nobody uses them after one.  The work queue aborts
-    the process if two threads enter it, so it is used only in processes without other Python
-    threads.
+    The call returns whether it mostly waited for helpers.  One caller at a time has them, and
+    others do their work alone.  A fork ends the helpers of the child, which starts its own.
 
     Environment variables are read once, as Numba reads its own: each takes a microsecond, and
     kernels are called often.
     """
-
-    def __enter__(self) -> int:
-        most = _chosen_at_first() or _reported() or _least_at_first()
-        if most == 1:
-            raise NoThreadsError
-        if _forked or not _lock.acquire(blocking=False):
-            raise NoThreadsError
-        try:
-            count: int = numba.get_num_threads()  # starts them, so the layer is known
-            if numba.threading_layer() == "workqueue" and threading.active_count() > 1:
-                raise NoThreadsError
-        except BaseException:
-            _lock.release()
-            raise
-        return count if most is None else min(count, most)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    global _helpers, _helped, _rested
+    most = _chosen_at_first() or _reported() or _least_at_first()
+    cores: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    count, begun = min(cores, most or cores), time.perf_counter()
+    if count == 1 or begun < _rested or not _lock.acquire(blocking=False):
+        return False
+    try:
+        if _helpers is None:
+            _helpers = Helpers(cores)
+        _helpers.keep_off()
+        waited, ended = call(_helpers.pool, count, *arguments), time.perf_counter()
+        if not waited or ended - begun < _STALL:
+            _helped += ended - begun
+        else:
+            if _helped < ended - begun:
+                _rested = ended + _REST
+            _helped = 0.0
+    finally:
         _lock.release()
+    return True
