@@ -42,12 +42,12 @@ class Dense(Layer):
     units : int
         Number of outputs.
     activation : str or Activation or None
-        "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exponential", "sigmoid", "tanh",
-        "softmax" or "linear" (None), or an object from :mod:`fastnn.activations`, such as
-        ``ELU(0.5)`` or ``Custom`` with your own functions.
+        "relu", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu", "mish", "exponential",
+        "sigmoid", "tanh", "softmax" or "linear" (None), or an object from
+        :mod:`fastnn.activations`, such as ``ELU(0.5)`` or ``Custom`` with your own functions.
     use_bias : bool
     kernel_initializer : str or Initializer or None
-        Initial W.  None means He's for the ReLU family and Glorot's for the rest.
+        Initial W.  None means He's for the ReLU family, LeCun's for SELU, Glorot's for the rest.
     bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer or None
         Penalties: "l1", "l2", "l1l2", "lq", "group_l1", or objects with settings.
