@@ -12,6 +12,8 @@ from fastnn.layers import (
     Dropout,
     HierarchicalSoftmax,
     LayerNormalization,
+    ParametricActivation,
+    Scale,
 )
 from fastnn.network import Network
 from fastnn.preprocessing import PCA
@@ -45,7 +47,13 @@ def warmup() -> None:
             network.predict(other)
         normalized = [Dense(4, drop_connect=0.5), BatchNormalization(), Activation("relu")]
         others = [Dropout(0.5), *normalized, Dropout(0.5, "test"), Dense(3, drop_connect=0.5)]
-        network = Network([*others, LayerNormalization(), Dense(2)], dtype=dtype)
+        others += [
+            LayerNormalization(),
+            Scale(learning_rate_factor=6),
+            ParametricActivation("mish"),
+        ]
+        rate = schedules.CosineDecay(0.1, 10)
+        network = Network([*others, Dense(2)], optimizer=optimizers.Adam(rate), dtype=dtype)
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
         network.predict(x)
