@@ -22,6 +22,8 @@ with uncollected():
         Dropout,
         HierarchicalSoftmax,
         LayerNormalization,
+        ParametricActivation,
+        Scale,
     )
     from fastnn.many import FitManyError, fit_many
     from fastnn.network import Network, load
@@ -94,9 +96,11 @@ __all__ = [
     "Network",
     "NonNeg",
     "OneCycle",
+    "ParametricActivation",
     "RMSprop",
     "ReduceLROnPlateau",
     "Rprop",
+    "Scale",
     "Schedule",
     "UnitNorm",
     "WarmUp",

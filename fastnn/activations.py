@@ -150,6 +150,28 @@ class ELU(Activation):
         return -self.alpha, math.inf
 
 
+class SELU(Activation):
+    """``f(t) = 1.0507 * (t if t > 0 else 1.6733 * (exp(t) - 1))``, as in Keras and PyTorch.
+
+    Layers start with LeCun's normal weights, for which the two numbers were chosen.
+
+    Notes
+    -----
+    Source: Klambauer, Unterthiner, Mayr and Hochreiter, "Self-Normalizing Neural Networks", NIPS
+    2017.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.Dense(64, "selu").kernel_initializer
+    LecunNormal()
+    """
+
+    name = "selu"
+    range = (-1.7581, math.inf)
+    kernel_initializer = "lecun_normal"
+
+
 class GELU(Activation):
     """``f(t) = t * (1 + erf(t / sqrt(2))) / 2``, exact by default.
 
@@ -207,6 +229,25 @@ class SiLU(Activation):
     name = "silu"
     aliases = ("swish",)
     range = (-0.279, math.inf)
+    kernel_initializer = "he_uniform"
+
+
+class Mish(Activation):
+    """``f(t) = t * tanh(log(1 + exp(t)))``, as in Keras and PyTorch.
+
+    Notes
+    -----
+    Source: Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", BMVC 2020.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> fastnn.Dense(64, "mish")
+    Dense(64, activation='mish')
+    """
+
+    name = "mish"
+    range = (-0.309, math.inf)
     kernel_initializer = "he_uniform"
 
 

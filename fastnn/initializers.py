@@ -265,7 +265,7 @@ def get(initializer: Any, name: str = "initializer") -> Initializer:
 
 
 def default_for(activation: Any) -> Initializer:
-    """Return the default kernel initializer: He for the ReLU family, Glorot for all others."""
+    """Return the default kernel initializer: He for the ReLU family, Glorot for most others."""
     return get(activations.get(activation).kernel_initializer)
 
 

@@ -18,6 +18,8 @@ from fastnn.layers import (
     Dropout,
     HierarchicalSoftmax,
     LayerNormalization,
+    ParametricActivation,
+    Scale,
 )
 from fastnn.network import Network
 from fastnn.preprocessing import PCA
@@ -43,6 +45,8 @@ def _call(job: Callable[[str, np.ndarray], None], dtype: str) -> None:
 def _common(dtype: str, x: np.ndarray) -> None:
     network = Network([Dense(2, "relu"), Dense(2)], dtype=dtype)
     network.fit(x, x[:, :2], sample_weight=np.ones(4))
+    for _ in range(3):  # the third is a short fit
+        network.train_on_batch(x, x[:, :2])
     network.evaluate(x, x[:, :2])
     network.predict(x)
 
@@ -70,7 +74,13 @@ def _optimizers(dtype: str, x: np.ndarray) -> None:
 def _normalization(dtype: str, x: np.ndarray) -> None:
     normalized = [Dense(4, drop_connect=0.5), BatchNormalization(), Activation("relu")]
     others = [Dropout(0.5), *normalized, Dropout(0.5, "test"), Dense(3, drop_connect=0.5)]
-    network = Network([*others, LayerNormalization(), Dense(2)], dtype=dtype)
+    others += [
+        LayerNormalization(),
+        Scale(learning_rate_factor=6),
+        ParametricActivation("mish"),
+    ]
+    rate = schedules.CosineDecay(0.1, 10)
+    network = Network([*others, Dense(2)], optimizer=optimizers.Adam(rate), dtype=dtype)
     network.fit(x, x[:, :2])
     network.evaluate(x, x[:, :2])
     network.predict(x)

@@ -41,13 +41,16 @@ ROWS = {
         "dropout": "fastnn.Dropout",
         "batch normalization": "fastnn.BatchNormalization",
         "layer normalization": "fastnn.LayerNormalization",
+        "a scale for each input": "fastnn.Scale",
         "separate activation": "fastnn.Activation",
+        "parametric activation, PReLU": "fastnn.ParametricActivation",
         "a network of layers": "fastnn.Network",
     },
     "Activations": {
         kind: f"fastnn.activations.{kind}"
         for kind in (
-            "Linear Sigmoid Tanh ReLU LeakyReLU ELU GELU Softplus SiLU Exponential Softmax Custom"
+            "Linear Sigmoid Tanh ReLU LeakyReLU ELU SELU GELU Softplus SiLU Mish Exponential "
+            "Softmax Custom"
         ).split()
     },
     "Losses": {

@@ -9,6 +9,7 @@ from fastnn.constraints import Constraint
 from fastnn.initializers import Initializer
 from fastnn.inputs.settings import Configured, Stateful, subclasses
 from fastnn.layers import Layer
+from fastnn.layers.base import Factors, KernelFactors
 from fastnn.optimizers.base import Descent, Optimizer
 from fastnn.regularizers import Regularizer
 
@@ -23,6 +24,8 @@ BASES = {
     Optimizer,
     Descent,
     Layer,
+    Factors,
+    KernelFactors,
     preprocessing.Transformer,
     Monitor,
 }
@@ -43,6 +46,7 @@ REQUIRED = {
     "n_classes": 4,
     "rate": 0.5,
     "activation": "relu",
+    "function": "relu",
     "initial_learning_rate": 0.1,
     "max_learning_rate": 0.1,
     "learning_rate": 0.1,

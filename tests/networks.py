@@ -41,8 +41,10 @@ from fastnn import (
     Network,
     NonNeg,
     OneCycle,
+    ParametricActivation,
     RMSprop,
     Rprop,
+    Scale,
     UnitNorm,
     WarmUp,
     activations,
@@ -202,6 +204,27 @@ LAYERS = {
         ],
         2, optimizer=SGD(0.01, 0.9, global_clipnorm=0.1), batch_size=1,
     ),
+    "scales and shares": Case(
+        [
+            Scale(), Dense(33), ParametricActivation("mish"), Dropout(0.25), Dense(9, "relu"),
+            Scale(), ParametricActivation("relu", initial_share=0.75), Dense(3), Scale(),
+        ],
+        3, "softmax_cross_entropy", "adam", weighted=True,
+    ),
+    "factors": Case(
+        [
+            Scale(learning_rate_factor=6), Dense(9, bias_learning_rate_factor=0.1),
+            ParametricActivation("mish", learning_rate_factor=0.1, weight_decay_factor=1),
+            BatchNormalization(learning_rate_factor=2),
+            Dense(2, kernel_learning_rate_factor=0.3, kernel_weight_decay_factor=0),
+        ],
+        2, optimizer=AdamW(CosineDecay(0.05, 10), 0.1),
+    ),
+    "factors in the product": Case(
+        [Dense(6, "tanh", kernel_learning_rate_factor=0.1), Dense(2)], 2,
+        optimizer=SGD(CosineDecay(0.05, 10)),
+    ),
+    "a share alone": Case([Dense(2), ParametricActivation("selu")], 2, optimizer=SGD(0.1)),
     "dropout": Case(
         [
             Dropout(0.2), Dense(6, "tanh"), Dropout(0.5), Dense(5), Dropout(0.3, "test"),
@@ -257,6 +280,9 @@ LOSSES = {
     "smoothed labels, silu": Case(
         [Dense(9, activations.SiLU()), Dense(4, "softmax")], 4, losses.SoftmaxCrossEntropy(0.1),
         weighted=True,
+    ),
+    "log-cosh, selu, mish": Case(
+        [Dense(9, "selu"), Dense(7, "mish"), Dense(2)], 2, "log_cosh", "adam",
     ),
     "class weights": Case(
         [Dense(9, "relu"), Dense(4, "softmax")], 4, "softmax_cross_entropy", "adam",

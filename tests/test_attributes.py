@@ -12,6 +12,7 @@ from fastnn import (
     LBFGS,
     SGD,
     Adam,
+    AdamW,
     BatchNormalization,
     Dense,
     Dropout,
@@ -240,17 +241,14 @@ def test_what_was_changed_in_place_is_checked_when_it_is_used(change, said, tmp_
 
 
 PLACES = {
-    "drop_connect": 0.5,
-    "rate": 0.2,
-    "scaling": "test",
-    "momentum": 0.2,
-    "epsilon": 0.3,
-    "activation": "sigmoid",
-    "kernel_regularizer": L2(1),
-    "bias_regularizer": L2(1),
-    "kernel_constraint": MaxNorm(0.1),
-    "bias_constraint": NonNeg(),
-}
+    "drop_connect": 0.5, "rate": 0.2, "scaling": "test", "momentum": 0.2, "epsilon": 0.3,
+    "activation": "sigmoid", "function": "sigmoid",
+    "kernel_regularizer": L2(1), "bias_regularizer": L2(1),
+    "kernel_constraint": MaxNorm(0.1), "bias_constraint": NonNeg(),
+    "learning_rate_factor": 0.1, "weight_decay_factor": 2.0,
+    "kernel_learning_rate_factor": 0.1, "kernel_weight_decay_factor": 2.0,
+    "bias_learning_rate_factor": 0.1, "bias_weight_decay_factor": 2.0,
+}  # fmt: skip
 """A value of each setting of layers that a trained network can use."""
 
 
@@ -268,6 +266,8 @@ def test_each_setting_of_each_layer_works_or_raises(kind):
     for name in made(kind).settings():
         layers, place = _with(kind)
         options = {"loss": "softmax_cross_entropy"} if kind is HierarchicalSoftmax else {}
+        if "decay" in name:
+            options["optimizer"] = AdamW(0.1, 0.1)
         one = trained(layers, **options)
         same = copy.copy(one)
         if name not in PLACES:

@@ -19,6 +19,8 @@ from fastnn import (
     HierarchicalSoftmax,
     LayerNormalization,
     Network,
+    ParametricActivation,
+    Scale,
     activations,
     check_gradients,
     losses,
@@ -95,6 +97,7 @@ def test_penalties_and_the_optimizer_s_own_way(optimizer):
     [
         [Dense(5), BatchNormalization(), ActivationLayer("tanh"), Dense(OUTPUTS)],
         [Dense(5), LayerNormalization(), ActivationLayer("tanh"), Dense(OUTPUTS)],
+        [Scale(), Dense(5), ParametricActivation("tanh"), Dense(OUTPUTS)],
         [Dropout(0.2), Dense(5, "relu"), Dropout(0.5, "test"), Dense(OUTPUTS)],
         [Dense(5, "gelu", drop_connect=0.4), Dense(OUTPUTS)],
         [
@@ -102,7 +105,7 @@ def test_penalties_and_the_optimizer_s_own_way(optimizer):
             Dense(OUTPUTS, kernel_regularizer=L1(0.1, "proximal")),
         ],
     ],
-    ids=["batch norm", "layer norm", "dropout", "drop connect", "what follows an update"],
+    ids=["batch norm", "layer norm", "scale", "dropout", "drop connect", "what follows an update"],
 )
 def test_all_kinds_of_layers(layers):
     x, y = _data("real")

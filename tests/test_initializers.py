@@ -12,6 +12,7 @@ from fastnn.initializers import (
     GlorotUniform,
     HeUniform,
     Initializer,
+    LecunNormal,
     Normal,
     Orthogonal,
     Sparse,
@@ -146,8 +147,9 @@ def test_a_users_own():
 
 
 def test_defaults_follow_the_activation():
-    for activation in ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"):
+    for activation in ("relu", "leaky_relu", "elu", "gelu", "mish", "silu", "softplus"):
         assert default_for(activation) == HeUniform()
+    assert default_for("selu") == LecunNormal()
     for activation in (None, "linear", "identity", "sigmoid", "tanh", "softmax"):
         assert default_for(activation) == GlorotUniform()
 

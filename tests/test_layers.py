@@ -11,6 +11,8 @@ from fastnn import (
     Dropout,
     LayerNormalization,
     Network,
+    ParametricActivation,
+    Scale,
 )
 from fastnn.training import lowering
 from tests.cases import BY_NAME, DTYPES
@@ -36,6 +38,7 @@ def _labels(rows=ROWS):
         ([Dense(4, drop_connect=0.5), Dense(2)], 3),
         ([Dense(4), BatchNormalization(), Dense(2)], 6),
         ([Dense(4), LayerNormalization(), Dense(2)], 2),
+        ([Scale(), Dense(4), ParametricActivation("tanh"), Dense(2)], 2),
     ],
 )
 def test_threads_meet_no_more_often_than_the_layers_need(layers, phases):
@@ -76,6 +79,11 @@ CHECKED = {
     ],
     "layer norm of inputs and of outputs": [
         LayerNormalization(), Dense(2), LayerNormalization(epsilon=10),
+    ],
+    "scale": [Scale(), Dense(4, "tanh"), Scale(), Dense(2), Scale()],
+    "parametric": [
+        ParametricActivation("mish"), Dense(3, "tanh"), ParametricActivation("leaky_relu"),
+        Dense(2), ParametricActivation("selu"),
     ],
     "dropout": [Dropout(0.2), Dense(6, "tanh"), Dropout(0.5), Dense(5), Dropout(0.3, "test"),
                 Activation("sigmoid"), Dense(2)],
@@ -127,7 +135,8 @@ def test_gradient(name, backend):
 @pytest.mark.parametrize("parts", [2, 3, 5])
 def test_statistics_do_not_depend_on_the_cut(parts, dtype):
     rng = np.random.default_rng(0)
-    for name in ("batch_moments", "batch_norm_gradients", "layer_norm_gradients"):
+    for name in ("batch_moments", "batch_norm_gradients", "layer_norm_gradients",
+                 "scale_units_gradient", "blend_units_gradient"):  # fmt: skip
         case = BY_NAME[name]
         for rows, columns in ((1, 5), (10, 1), (50, 17), (33, 64)):
             whole = case.make(rng, dtype, rows, columns)
@@ -229,6 +238,8 @@ def test_predictions_reach_the_caller_through_a_last_layer_that_does_nothing():
         (ValueError, ("epsilon", "-1", "above 0"), lambda: LayerNormalization(epsilon=-1)),
         (TypeError, ("center", "1", "True or False"), lambda: LayerNormalization(center=1)),
         (ValueError, ("activation", "rleu", "'relu'"), lambda: Activation("rleu")),
+        (ValueError, ("function", "softmax", "mixes"), lambda: ParametricActivation("softmax")),
+        (TypeError, ("initial_share", "'a'"), lambda: ParametricActivation("relu", "a")),
         (ValueError, ("layers", "no Dense"), lambda: Network([Dropout(0.5), Activation("relu")])),
         (ValueError, ("layers ends", "Dropout"), lambda: Network([Dense(3), Dropout(0.5)])),
         (TypeError, ("layers[1]", "type"), lambda: Network([Dense(3), Dropout])),

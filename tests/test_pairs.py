@@ -20,6 +20,8 @@ from fastnn import (
     MaxNorm,
     Network,
     NonNeg,
+    ParametricActivation,
+    Scale,
     UnitNorm,
     optimizers,
 )  # fmt: skip
@@ -39,6 +41,7 @@ LAYERS = {
     "bare layer": [LayerNormalization(center=False, scale=False)],
     "dropout": [Dropout(0.3, "test")],
     "activation": [Dense(3), Activation("elu")],
+    "parametric": [Scale(), ParametricActivation("elu")],
     "all": [Dropout(0.3), Dense(4), BatchNormalization(), Activation("relu"), LayerNormalization()],
 }
 LAST = {"linear": lambda **own: Dense(3, **own), "tree": lambda **own: HierarchicalSoftmax(3)}

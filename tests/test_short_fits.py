@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L1, SGD, BatchNormalization, Dense, Dropout, Network
+from fastnn import (
+    L1,
+    SGD,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Network,
+    ParametricActivation,
+    Scale,
+)
 from fastnn.engine import single
-from fastnn.training import fitting, pool
+from fastnn.training import bounds, fitting, pool
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3)).astype(np.float32)
@@ -359,9 +368,8 @@ def test_kept_programs_keep_no_data_and_no_weights_alive():
     assert [each() for each in found] == [None] * 6
 
 
-@pytest.mark.parametrize("penalty", ["l1", "l2", "l1l2", L1(0.01, "proximal"), "lq", "group_l1"])
-def test_penalties(penalty, counted):
-    one, other = (_network(SGD(0.01), kernel_regularizer=penalty) for _ in range(2))
+def _train_on_ever_larger_rows(one, other):
+    """Train one network by short fits and its twin by others; both are equal to the end."""
     for factor in (1, 1, 1, 1, 10, 1e3, 1e6, 1e9):
         rows, outcomes = ((factor * X).astype(np.float32), Y), []
         for step, network in ((Network.train_on_batch, one), (_slowly, other)):
@@ -370,4 +378,27 @@ def test_penalties(penalty, counted):
             except FloatingPointError as error:
                 outcomes.append(str(error))
         assert outcomes[0] == outcomes[1] and _state(one) == _state(other)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "l1l2", L1(0.01, "proximal"), "lq", "group_l1"])
+def test_penalties(penalty, counted):
+    one, other = (_network(SGD(0.01), kernel_regularizer=penalty) for _ in range(2))
+    _train_on_ever_larger_rows(one, other)
     assert len(counted) == 6
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_scales_shares_and_factors(optimizer, counted):
+    layers = [
+        Scale(learning_rate_factor=6), ParametricActivation("mish"),
+        Dense(5, "selu", bias_learning_rate_factor=0.1), Dense(1),
+    ]  # fmt: skip
+    one, other = (Network(layers, optimizer=optimizer, seed=1) for _ in range(2))
+    _train_on_ever_larger_rows(one, other)
+    assert len(counted) == 6
+    arrays = [1.0] * sum(1 + len(each.state) for each in one.model.all_parameters())
+    assert bounds.is_finite(one.model, 3.0, 3.0, arrays)
+    scaled = [1e30, *arrays[1:]]
+    assert not bounds.is_finite(one.model, 3.0, 3.0, scaled)
+    shares = 1 + len(one.model.parameters[0][0].state)
+    assert not bounds.is_finite(one.model, 3.0, 3.0, [*arrays[:shares], *scaled[:-shares]])

@@ -1,4 +1,4 @@
-"""Normalization layers against PyTorch: live where it is installed, recorded elsewhere.
+"""Normalization layers and PReLU against PyTorch: live where it is installed, recorded elsewhere.
 
 PyTorch's momentum is one minus ours, and it follows the variance times m / (m - 1) for batches of
 m rows where Keras and fastnn follow the variance; `_torch_results` takes that factor off again.
@@ -8,9 +8,18 @@ m rows where Keras and fastnn follow the variance; `_torch_results` takes that f
 import numpy as np
 import pytest
 
-from fastnn import SGD, Activation, BatchNormalization, Dense, LayerNormalization, Network
+from fastnn import (
+    SGD,
+    Activation,
+    BatchNormalization,
+    Dense,
+    LayerNormalization,
+    Network,
+    ParametricActivation,
+)
 
-RATE, MOMENTUM, EPSILON = 0.05, 0.8, 1e-3
+RATES = {"batch": 0.05, "layer": 0.05, "prelu": 0.005}
+MOMENTUM, EPSILON = 0.8, 1e-3
 ROWS, INPUTS, UNITS, BATCH, EPOCHS = 24, 2, 3, 10, 4  # the last batch of an epoch has 4 rows
 
 RECORDS = {
@@ -31,9 +40,16 @@ RECORDS = {
         0.38821723985152234, -1.5047639435756741, 1.046084356501243, 0.2519987265266834,
         0.9940203020298374,
     ],
+    "prelu": [
+        1.0050922150060981, -1.2733556219700277, 0.5973608117788518, -0.5923929822796965,
+        -0.8132975095878655, -0.7934469708786314, -0.38116962932592335, 0.029900546624274844,
+        -1.0493708128061752, 0.7298276802505141, 0.6523800469798697, 0.857006728730306,
+        0.6778114669529609, 0.46258226927923884, -1.6015084494107001, 1.3841276306164318,
+        1.151777083762569, 0.7608994190959452,
+    ],
 }  # fmt: skip
 """W, b, gamma, beta, moving mean and variance of 'batch', W, b, and predictions of 2 rows: PyTorch
-2.13.0."""
+2.13.0.  For 'prelu' one minus the slopes stand in the place of gamma and beta."""
 
 each_kind = pytest.mark.parametrize("kind", RECORDS)
 
@@ -55,6 +71,7 @@ def _torch_results(kind):
     norm = {
         "batch": lambda: torch.nn.BatchNorm1d(UNITS, eps=EPSILON, momentum=1 - MOMENTUM),
         "layer": lambda: torch.nn.LayerNorm(UNITS, eps=EPSILON),
+        "prelu": lambda: torch.nn.PReLU(UNITS),
     }[kind]().double()
     first = torch.nn.Linear(INPUTS, UNITS).double()
     last = torch.nn.Linear(UNITS, 1).double()
@@ -62,8 +79,9 @@ def _torch_results(kind):
         for layer, w, b in ((first, w1, b1), (last, w2, b2)):
             layer.weight.copy_(torch.from_numpy(w.T))
             layer.bias.copy_(torch.from_numpy(b))
-    model = torch.nn.Sequential(first, norm, torch.nn.ReLU(), last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
+    rectified = [] if kind == "prelu" else [torch.nn.ReLU()]
+    model = torch.nn.Sequential(first, norm, *rectified, last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATES[kind])
     for _ in range(EPOCHS):
         for begin in range(0, ROWS, BATCH):
             batch, before = x[begin : begin + BATCH], [each.clone() for each in norm.buffers()]
@@ -77,7 +95,8 @@ def _torch_results(kind):
                 norm.running_var.copy_(MOMENTUM * kept + added * share)
     model.eval()
     moving = [norm.running_mean, norm.running_var] if kind == "batch" else []
-    arrays = [first.weight.T, first.bias, norm.weight, norm.bias, *moving]
+    own = [1 - norm.weight] if kind == "prelu" else [norm.weight, norm.bias, *moving]
+    arrays = [first.weight.T, first.bias, *own]
     arrays += [last.weight.T, last.bias, model(x[:2])]
     return np.concatenate([array.detach().numpy().ravel() for array in arrays])
 
@@ -87,13 +106,16 @@ def _fastnn_results(kind, backend="numba"):
     norm = {
         "batch": BatchNormalization(MOMENTUM, EPSILON),
         "layer": LayerNormalization(EPSILON),
+        "prelu": ParametricActivation("relu", initial_share=0.75),
     }[kind]
-    layers = [Dense(UNITS), norm, Activation("relu"), Dense(1)]
-    network = Network(layers, optimizer=SGD(RATE), dtype="float64", backend=backend)
+    rectified = [] if kind == "prelu" else [Activation("relu")]
+    layers = [Dense(UNITS), norm, *rectified, Dense(1)]
+    network = Network(layers, optimizer=SGD(RATES[kind]), dtype="float64", backend=backend)
     network.build(INPUTS)
     zeros, ones = np.zeros(UNITS), np.ones(UNITS)
     moving = [zeros, ones] if kind == "batch" else []
-    network.set_weights([w1, b1, ones, zeros, *moving, w2, b2])
+    own = [0.75 * ones] if kind == "prelu" else [ones, zeros, *moving]
+    network.set_weights([w1, b1, *own, w2, b2])
     network.fit(x, y, epochs=EPOCHS, batch_size=BATCH, shuffle=False)
     arrays = [*network.get_weights(), network.predict(x[:2])]
     return np.concatenate([array.ravel() for array in arrays])

@@ -54,6 +54,8 @@ ACTIVATIONS = {
     "elu": (activations.ELU(0.7), "elu", {"alpha": 0.7}),
     "gelu": (activations.GELU(), "gelu", {}),
     "gelu_tanh": (activations.GELU(approximate=True), "gelu", {"approximate": "tanh"}),
+    "mish": (activations.Mish(), "mish", {}),
+    "selu": (activations.SELU(), "selu", {}),
     "softplus": (activations.Softplus(), "softplus", {"threshold": 50}),
     "silu": (activations.SiLU(), "silu", {}),
     "exponential": (activations.Exponential(), "exp", {}),

@@ -1,8 +1,8 @@
 """Numbers that change from update to update: learning rates, and NAdam's momentum.
 
-``<name>_rate(settings..., first, step, out)`` writes the rates of updates number `step`,
-`step` + 1, ... (counted from 1) to `out`, (n,) float64.  Time t is 0 up to and including update
-number `first`, which is how a warm-up delays a schedule.
+``<name>_rate(settings..., first, step, out)``, for all but :func:`scaled_rate`, writes the rates of
+updates number `step`, `step` + 1, ... (counted from 1) to `out`, (n,) float64.  Time t is 0 up to
+and including update number `first`, which is how a warm-up delays a schedule.
 """
 
 import math
@@ -30,6 +30,22 @@ def constant_rate(initial, first, step, out):
     """
     for k in range(out.size):
         out[k] = initial
+
+
+@kernel("- +0 n!^", parallel=False)
+def scaled_rate(rate, factor, out):
+    """Write a rate times a parameter's own factor.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(1)
+    >>> scaled_rate(0.5, 4.0, out)
+    >>> out
+    array([2.])
+    """
+    for k in range(out.size):
+        out[k] = rate * factor
 
 
 @kernel("- + - #0 #0 #0 n!^", parallel=False)

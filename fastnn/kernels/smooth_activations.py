@@ -10,13 +10,19 @@ from fastnn.kernels.contract import kernel
 from fastnn.kernels.elementary import (
     clipped,
     exp,
+    exp_nonpositive,
     expm1_nonpositive,
     normal,
+    select,
     sigmoid,
     softplus,
     tail_bound,
 )
 from fastnn.kernels.jit import njit
+
+SELU_SCALE = 1.0507009873554805
+SELU_LIMIT = 1.7580993408473769
+"""The scale times alpha, 1.6732632423543772: minus the least output."""
 
 
 @kernel("mn& mn!")
@@ -119,6 +125,64 @@ def elu_backward(x, y, alpha, dy, dx):
 
 
 @kernel("mn& mn!")
+def selu_forward(x, out):
+    """Scaled exponential linear unit: ``out = scale * (x where x > 0, else alpha * (exp(x) - 1))``.
+
+    With scale 1.0507 and alpha 1.6733, numbers of mean 0 and variance 1 keep both through layers
+    that start with LeCun's normal weights.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+
+    References
+    ----------
+    G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-Normalizing Neural Networks",
+    NIPS 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> selu_forward(np.array([[-np.inf, 0.0, 1.0]]), out)
+    >>> out.round(4)
+    array([[-1.7581,  0.    ,  1.0507]])
+    """
+    zero = x.dtype.type(0)
+    scale, limit = x.dtype.type(SELU_SCALE), x.dtype.type(SELU_LIMIT)
+    for k in range(x.size):
+        value = x.flat[k]
+        below = limit * expm1_nonpositive(zero if value > zero else value)
+        out.flat[k] = scale * value if value > zero else below
+
+
+@kernel("mn mn mn& mn!")
+def selu_backward(x, y, dy, dx):
+    """Gradient of SELU: ``dx = dy * scale where y > 0, else dy * (y + scale * alpha)``.
+
+    At 0 it is the gradient from the left, ``scale * alpha``.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+        Only `y` is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, dy, dx = np.array([[0.0, 3.0]]), np.array([[1.0, 1.0]]), np.zeros((1, 2))
+    >>> selu_backward(y, y, dy, dx)
+    >>> dx.round(4)
+    array([[1.7581, 1.0507]])
+    """
+    zero = y.dtype.type(0)
+    scale, limit = y.dtype.type(SELU_SCALE), y.dtype.type(SELU_LIMIT)
+    for k in range(dy.size):
+        value = y.flat[k]
+        dx.flat[k] = dy.flat[k] * (scale if value > zero else value + limit)
+
+
+@kernel("mn& mn!")
 def softplus_forward(x, out):
     """Softplus: ``out = log(1 + exp(x))``, without overflow for any `x`.
 
@@ -213,6 +277,68 @@ def silu_backward(x, y, dy, dx):
         value = clipped(x.flat[k], bound)
         share = sigmoid(value)
         dx.flat[k] = dy.flat[k] * (share * (one + value * (one - share)))
+
+
+@njit
+def _tanh_softplus(x):
+    """Return t = tanh(log(1 + e**x)), 1 - t, and the sigmoid of x, none of which cancels."""
+    one, two = type(x)(1), type(x)(2)
+    e = exp_nonpositive(-abs(x))
+    # t = n / (n + d) for (1 + e**x)**2 = 1 + n if d is 2; for x > 0, both divided by e**(2 x).
+    n = select(x < 0, e * (e + two), one + two * e)
+    d = select(x < 0, two, two * e * e)
+    return n / (n + d), d / (n + d), select(x < 0, e, one) / (one + e)
+
+
+@kernel("mn& mn!")
+def mish_forward(x, out):
+    """Mish: ``out = x * tanh(log(1 + exp(x)))``.
+
+    Parameters
+    ----------
+    x, out : (rows, n) arrays of one float type
+
+    References
+    ----------
+    D. Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", BMVC 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.zeros((1, 3))
+    >>> mish_forward(np.array([[0.0, 1.0, 100.0]]), out)
+    >>> out.round(4)
+    array([[  0.    ,   0.8651, 100.    ]])
+    """
+    least = -tail_bound(x.dtype.type(0))
+    for k in range(x.size):
+        value = least if x.flat[k] < least else x.flat[k]  # -inf times 0 is NaN
+        share, _, _ = _tanh_softplus(value)
+        out.flat[k] = value * share
+
+
+@kernel("mn mn mn& mn!")
+def mish_backward(x, y, dy, dx):
+    """Gradient of Mish: ``dx = dy * (t + x * (1 - t**2) / (1 + exp(-x)))``, t as in its definition.
+
+    Parameters
+    ----------
+    x, y, dy, dx : (rows, n) arrays of one float type
+        Only `x` is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, dy, dx = np.zeros((1, 1)), np.array([[10.0]]), np.zeros((1, 1))
+    >>> mish_backward(x, x, dy, dx)
+    >>> dx
+    array([[6.]])
+    """
+    one, bound = x.dtype.type(1), tail_bound(x.dtype.type(0))
+    for k in range(dy.size):
+        value = clipped(x.flat[k], bound)
+        share, rest, slope = _tanh_softplus(value)
+        dx.flat[k] = dy.flat[k] * (share + value * (rest * (one + share) * slope))
 
 
 @kernel("mn& mn!")

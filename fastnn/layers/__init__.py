@@ -8,10 +8,12 @@ from fastnn.layers.dropout import Dropout
 from fastnn.layers.hierarchical import HierarchicalSoftmax
 from fastnn.layers.layer_normalization import LayerNormalization
 from fastnn.layers.normalization import BatchNormalization
+from fastnn.layers.parametric import ParametricActivation
+from fastnn.layers.scale import Scale
 
 __all__ = [
     "Activation", "BatchNormalization", "Dense", "Dropout", "HierarchicalSoftmax", "Layer",
-    "LayerNormalization",
+    "LayerNormalization", "ParametricActivation", "Scale",
 ]  # fmt: skip
 
 TABLE = {kind.__name__: kind for kind in subclasses(Layer)}

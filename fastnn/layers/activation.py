@@ -4,8 +4,27 @@ from typing import Any
 
 from fastnn import activations
 from fastnn.engine.buffers import Buffer
+from fastnn.engine.program import Program
 from fastnn.inputs.settings import setting
 from fastnn.layers.base import Layer, Node
+
+
+def apply(function: activations.Activation, program: Program, x: Buffer, y: Buffer) -> None:
+    """Add the step that writes ``f(x)`` to `y`."""
+    if function.slope is None:
+        program.add(function.forward, x.rows, *function.arguments, y.rows)
+    else:
+        program.add("relu_forward", x.rows, function.slope, y.rows)
+
+
+def apply_gradient(
+    function: activations.Activation, program: Program, x: Buffer, y: Buffer, dy: Buffer, dx: Buffer
+) -> None:
+    """Add the step that takes `dy` back through ``y = f(x)`` and writes the gradient to `dx`."""
+    if function.slope is None:
+        program.add(function.backward, x.rows, y.rows, *function.arguments, dy.rows, dx.rows)
+    else:
+        program.add("relu_backward", y.rows, y.rows, function.slope, dy.rows, dx.rows)
 
 
 def through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer) -> Buffer:
@@ -13,12 +32,7 @@ def through(function: activations.Activation, node: Node, z: Buffer, dy: Buffer)
     if node.fused or node.slope_applied or function.slope == 1:
         return dy
     dz = node.program.buffer(dy.width)
-    if function.slope is None:
-        settings = function.arguments
-        node.program.add(function.backward, z.rows, node.y.rows, *settings, dy.rows, dz.rows)
-    else:
-        y = node.y.rows
-        node.program.add("relu_backward", y, y, function.slope, dy.rows, dz.rows)
+    apply_gradient(function, node.program, z, node.y, dy, dz)
     return dz
 
 
@@ -61,14 +75,8 @@ class Activation(Layer):
         if node.fused or slope == 1:
             node.pass_on()
             return
-        y = node.output(node.width)
-        if slope is None:
-            node.program.add(
-                self.activation.forward, node.x.rows, *self.activation.arguments, y.rows
-            )
-        else:
-            node.slope = slope
-            node.program.add("relu_forward", node.x.rows, slope, y.rows)
+        node.slope = 1.0 if slope is None else slope
+        apply(self.activation, node.program, node.x, node.output(node.width))
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         return through(self.activation, node, node.x, dy) if inputs else dy

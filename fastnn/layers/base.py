@@ -11,7 +11,8 @@ from fastnn.engine.arguments import Arg, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program, aligned, aligned_copy
-from fastnn.inputs.settings import Configured
+from fastnn.inputs.checks import non_negative_float
+from fastnn.inputs.settings import Configured, optional, setting
 from fastnn.layers import penalties
 from fastnn.layers.penalties import Call
 from fastnn.losses import Loss
@@ -33,6 +34,10 @@ class Parameter:
     """Whether the optimizer changes it.  If not, the layer itself tracks a statistic in it."""
     least: float = -np.inf
     """The smallest valid value."""
+    rate_factor: float = 1.0
+    """What the learning rate is multiplied by."""
+    decay_factor: float | None = None
+    """What the weight decay is multiplied by; None means that the optimizer decides."""
     own: tuple[Regularizer | None, Constraint | None] = (None, None)
     """The penalty and the constraint that the layer gave it when it was built."""
 
@@ -71,18 +76,20 @@ class Parameter:
         `gradient` holds the gradient of a share of the rows, as one vector.
         """
         calls = penalties.on_gradient(self.regularizer, self.value, gradient)
-        update = updater.calls(self.name, self.value, self.state, gradient)
+        update = updater.calls(self, gradient)
         return calls + self.around(update, updater)
 
     def around(self, update: list[Call], updater: Updater) -> list[Call]:
         """Return the update between the calls of penalty and constraint on a share of the rows."""
         before = penalties.before_update(self.regularizer, self.value)
-        after = penalties.after_update(self.regularizer, self.constraint, self.value, updater.rate)
+        rate = updater.rate_of(self)
+        after = penalties.after_update(self.regularizer, self.constraint, self.value, rate)
         return [*before, *update, *after]
 
     def on_columns(self, updater: Updater) -> list[Call]:
         """Return the calls of penalty and constraint that then work on a share of the columns."""
-        return penalties.on_columns(self.regularizer, self.constraint, self.value, updater.rate)
+        rate = updater.rate_of(self)
+        return penalties.on_columns(self.regularizer, self.constraint, self.value, rate)
 
 
 @dataclass
@@ -169,6 +176,15 @@ class Layer(Configured):
     least_rows = 1
     """The smallest batch size that the layer can train with."""
 
+    def __repr__(self) -> str:
+        usual = {name: each.default for name, each in self._declared.items() if each.kw_only}
+        told = (
+            f"{name}={value!r}"
+            for name, value in self.settings().items()
+            if name not in usual or value != usual[name]
+        )
+        return f"{type(self).__name__}({', '.join(told)})"
+
     @property
     def note(self) -> str:
         """What a summary says about the layer."""
@@ -209,6 +225,30 @@ class Layer(Configured):
         given = node.y.rows, target.rows, *_loss_arguments(loss, node)
         node.program.add(loss.backward, *given, scale.rows, dy.rows)
         return dy
+
+
+class Factors(Configured):
+    """Settings of a layer for how fast its parameters learn, beside those of other layers."""
+
+    learning_rate_factor: float = setting(default=1.0, check=non_negative_float, kw_only=True)
+    weight_decay_factor: float | None = setting(
+        default=None, check=optional(non_negative_float), kw_only=True
+    )
+
+
+class KernelFactors(Configured):
+    """The same for layers with a kernel and a bias."""
+
+    kernel_learning_rate_factor: float = setting(
+        default=1.0, check=non_negative_float, kw_only=True
+    )
+    bias_learning_rate_factor: float = setting(default=1.0, check=non_negative_float, kw_only=True)
+    kernel_weight_decay_factor: float | None = setting(
+        default=None, check=optional(non_negative_float), kw_only=True
+    )
+    bias_weight_decay_factor: float | None = setting(
+        default=None, check=optional(non_negative_float), kw_only=True
+    )
 
 
 def _loss_arguments(loss: Loss, node: Node) -> list[Any]:

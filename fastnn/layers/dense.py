@@ -13,7 +13,7 @@ from fastnn.inputs.settings import optional, setting
 from fastnn.kernels.gemm.loops import MR, NR_BYTES
 from fastnn.layers import penalties
 from fastnn.layers.activation import through
-from fastnn.layers.base import Layer, Node, Parameter
+from fastnn.layers.base import KernelFactors, Layer, Node, Parameter
 from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
@@ -35,7 +35,7 @@ copy up to date costs more.  So it does with batches of a few rows, for which th
 transposes blocks in registers."""
 
 
-class Dense(Layer):
+class Dense(Layer, KernelFactors):
     """A fully-connected layer: ``activation(x @ W + b)``, W of shape (n_inputs, units).
 
     Parameters
@@ -43,12 +43,12 @@ class Dense(Layer):
     units : int
         Number of outputs.
     activation : str or Activation or None
-        "relu", "leaky_relu", "elu", "gelu", "softplus", "silu", "exponential", "sigmoid", "tanh",
-        "softmax" or "linear" (None), or an object from :mod:`fastnn.activations`, such as
-        ``ELU(0.5)`` or ``Custom`` with your own functions.
+        "relu", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu", "mish", "exponential",
+        "sigmoid", "tanh", "softmax" or "linear" (None), or an object from
+        :mod:`fastnn.activations`, such as ``ELU(0.5)`` or ``Custom`` with your own functions.
     use_bias : bool
     kernel_initializer : str or Initializer or None
-        Initial W.  None means He's for the ReLU family and Glorot's for the rest.
+        Initial W.  None means He's for the ReLU family, LeCun's for SELU, Glorot's for the rest.
     bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer or None
         Penalties: "l1", "l2", "l1l2", "lq", "group_l1", or objects with settings.
@@ -60,6 +60,12 @@ class Dense(Layer):
         divided by ``1 - drop_connect``, so its mean is W, which prediction uses.  The bias is never
         dropped.  Wan et al. draw a mask for each row; here all rows of a batch share one, which
         keeps the layer a single matrix product.
+    kernel_learning_rate_factor, bias_learning_rate_factor : float of at least 0
+        What the optimizer's learning rate is multiplied by for W, for b.  With Adam and a start by
+        LeCun, ``1 / sqrt(n_inputs)`` for W does what ``x @ W / sqrt(n_inputs)`` with a standard
+        normal start does.
+    kernel_weight_decay_factor, bias_weight_decay_factor : float of at least 0, optional
+        What :class:`~fastnn.AdamW`'s decay is multiplied by for W, for b; see there.
 
     Raises
     ------
@@ -215,8 +221,9 @@ class Dense(Layer):
     def update(self, node: Node, updater: Updater) -> None:
         program, dz = node.program, node.kept["dz"]
         if self._by_columns(node):
-            product = node.x.batch, dz.columns, -updater.rate, PartColumns(node.parameters[0].value)
-            program.add("matmul_tn_add", *product, extent=self.units)
+            kernel = node.parameters[0]
+            rate, w = updater.rate_of(kernel), PartColumns(kernel.value)
+            program.add("matmul_tn_add", node.x.batch, dz.columns, -rate, w, extent=self.units)
         else:
             self._update_kernel(node, updater)
         if self.use_bias:
@@ -230,7 +237,7 @@ class Dense(Layer):
         program, dz, kernel = node.program, node.kept["dz"], node.parameters[0]
         w, parts = kernel.value, 0
         if self._updates_in_product(node):
-            product = node.x.columns, dz.batch, -updater.rate, Part(w)
+            product = node.x.columns, dz.batch, -updater.rate_of(kernel), Part(w)
             calls = kernel.around([("matmul_tn_add", product)], updater)
         else:
             blocks = max(1, round(w.nbytes / program.n_threads / _GRADIENT_BYTES))

@@ -13,7 +13,7 @@ from fastnn.inputs.arrays import as_numbers, by_label
 from fastnn.inputs.checks import listed, positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import class_trees
-from fastnn.layers.base import Layer, Node, Parameter
+from fastnn.layers.base import KernelFactors, Layer, Node, Parameter
 from fastnn.losses import Loss, SoftmaxCrossEntropy
 from fastnn.optimizers.updater import Updater
 from fastnn.regularizers import Regularizer
@@ -31,7 +31,7 @@ def _as_list(frequencies: Any, name: str) -> list[float]:
     return as_numbers(found, name).tolist()
 
 
-class HierarchicalSoftmax(Layer):
+class HierarchicalSoftmax(Layer, KernelFactors):
     """Output layer for many classes: each class is a path of binary decisions down a tree.
 
     A tree of C classes has C - 1 inner nodes.  Each computes ``z = W[node] @ x + b[node]`` and
@@ -44,9 +44,10 @@ class HierarchicalSoftmax(Layer):
     here ``-log p(label)``, without label smoothing.  It is a different model, whose probabilities
     depend on the tree.  Put similar classes near each other in the tree.
 
-    Plain `SGD`, with a constant or scheduled rate and without penalties or clipping, changes only
-    the nodes on the paths of a batch's labels.  Other optimizers, momentum, penalties and clipping
-    work on the whole gradient, which is mostly zeros and costs as much as all classes.
+    Plain `SGD`, with a constant or scheduled rate, the same for W and b, and without penalties or
+    clipping, changes only the nodes on the paths of a batch's labels.  Other optimizers, momentum,
+    penalties and clipping work on the whole gradient, which is mostly zeros and costs as much as
+    all classes.
 
     Parameters
     ----------
@@ -64,6 +65,9 @@ class HierarchicalSoftmax(Layer):
     kernel_initializer, bias_initializer : str or Initializer
         Initial W, (n_classes - 1, n_inputs), and b.  Glorot's bound counts the classes as
         outputs, so with many classes W starts near 0.
+    kernel_learning_rate_factor, bias_learning_rate_factor : float of at least 0
+    kernel_weight_decay_factor, bias_weight_decay_factor : float of at least 0, optional
+        As in :class:`~fastnn.Dense`.
 
     Raises
     ------
@@ -203,8 +207,9 @@ class HierarchicalSoftmax(Layer):
         program, (kernel, bias), kept = node.program, node.parameters, node.kept
         w, b = kernel.value, bias.value
         given = node.x.batch, kept["target"].batch, kept["parent"], kept["z"].batch, Low(), High()
-        if node.plain_descent and not kernel.regularizer and not bias.regularizer:
-            step = updater.rate, *given, Whole(w), Whole(b)
+        at_once = kernel.rate_factor == bias.rate_factor
+        if node.plain_descent and at_once and not kernel.regularizer and not bias.regularizer:
+            step = updater.rate_of(kernel), *given, Whole(w), Whole(b)
             program.add("tree_update", *step, extent=len(w))
             return
         dw, db = aligned(w.shape, w.dtype), aligned(b.shape, b.dtype)

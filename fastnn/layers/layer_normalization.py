@@ -7,11 +7,11 @@ from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned, aligned_copy
 from fastnn.inputs.checks import boolean, positive_float
 from fastnn.inputs.settings import setting
-from fastnn.layers.base import Layer, Node, Parameter
+from fastnn.layers.base import Factors, Layer, Node, Parameter
 from fastnn.optimizers.updater import Updater
 
 
-class LayerNormalization(Layer):
+class LayerNormalization(Layer, Factors):
     """Normalize each row by the mean and variance of its features, then scale and shift these.
 
     ``gamma * (x - mean) / sqrt(variance + epsilon) + beta``.  Mean and variance are those of one
@@ -30,6 +30,10 @@ class LayerNormalization(Layer):
     epsilon : float
     center, scale : bool
         Whether there is a beta, a gamma.
+    learning_rate_factor : float of at least 0
+        What the optimizer's learning rate is multiplied by for this layer's parameters.
+    weight_decay_factor : float of at least 0, optional
+        What :class:`~fastnn.AdamW`'s decay is multiplied by for them; see there.
 
     Raises
     ------

@@ -11,11 +11,11 @@ from fastnn.engine.program import aligned, aligned_copy
 from fastnn.engine.steps import EVERY
 from fastnn.inputs.checks import boolean, fraction, positive_float
 from fastnn.inputs.settings import setting
-from fastnn.layers.base import Layer, Node, Parameter
+from fastnn.layers.base import Factors, Layer, Node, Parameter
 from fastnn.optimizers.updater import Updater
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(Layer, Factors):
     """Normalize each column by the mean and variance of the batch, then scale and shift it.
 
     ``gamma * (x - mean) / sqrt(variance + epsilon) + beta``.  Training uses the mean and variance
@@ -37,6 +37,10 @@ class BatchNormalization(Layer):
     epsilon : float
     center, scale : bool
         Whether there is a beta and a gamma.
+    learning_rate_factor : float of at least 0
+        What the optimizer's learning rate is multiplied by for this layer's parameters.
+    weight_decay_factor : float of at least 0, optional
+        What :class:`~fastnn.AdamW`'s decay is multiplied by for them; see there.
 
     Raises
     ------

@@ -4,6 +4,8 @@ All except Adadelta add `epsilon` outside the root, as PyTorch and the papers of
 Defaults are Keras's.
 """
 
+from typing import Any
+
 from fastnn.engine.clock import Clock
 from fastnn.inputs.checks import boolean, fraction, non_negative_float, positive_float
 from fastnn.inputs.settings import setting
@@ -48,7 +50,7 @@ class Adagrad(Descent):
     def state(self):
         return {"total": self.initial_accumulator_value}
 
-    def update(self, rate, name, factors):
+    def update(self, rate, parameter, factors):
         return "adagrad_update", (rate, self.epsilon)
 
 
@@ -91,7 +93,7 @@ class Adadelta(Descent):
     def state(self):
         return {"square": 0.0, "change": 0.0}
 
-    def update(self, rate, name, factors):
+    def update(self, rate, parameter, factors):
         return "adadelta_update", (rate, self.rho, self.epsilon)
 
 
@@ -141,7 +143,7 @@ class RMSprop(Descent):
         names = ["square", *["mean"] * self.centered, *["velocity"] * bool(self.momentum)]
         return dict.fromkeys(names, 0.0)
 
-    def update(self, rate, name, factors):
+    def update(self, rate, parameter, factors):
         center = "centered_" if self.centered else ""
         if self.momentum:
             settings = rate, self.rho, self.momentum, self.epsilon
@@ -192,12 +194,13 @@ class Adam(Descent):
     def state(self):
         return dict.fromkeys(["m", "v", *["largest"] * self.amsgrad], 0.0)
 
-    def _decay(self, name: str) -> float:
-        """Return the weight decay of the parameter with this name."""
+    def _decay(self, parameter: Any) -> float:
+        """Return the weight decay of a parameter."""
         return 0.0
 
-    def update(self, rate, name, factors):
-        settings = rate, self._decay(name), self.beta_1, self.beta_2, self.epsilon, Clock.UPDATE
+    def update(self, rate, parameter, factors):
+        decay = self._decay(parameter)
+        settings = rate, decay, self.beta_1, self.beta_2, self.epsilon, Clock.UPDATE
         return "amsgrad_update" if self.amsgrad else "adam_update", settings
 
 
@@ -212,7 +215,10 @@ class AdamW(Adam, _Decoupled):
 
     Apply ``w -= learning_rate * weight_decay * w`` before each of :class:`Adam`'s steps, so a
     schedule slows the decay too.  Only kernels decay.  With `decay_biases` all parameters do, as
-    in PyTorch (whose default decay is 0.01) and Keras (0.004).
+    in PyTorch (whose default decay is 0.01) and Keras (0.004).  A layer's own factors come first:
+    a parameter whose ``weight_decay_factor`` is given decays by that times `weight_decay`, be it a
+    kernel or not.  `learning_rate` is the parameter's, with its ``learning_rate_factor``, as in
+    PyTorch's parameter groups.
 
     Parameters
     ----------
@@ -240,8 +246,11 @@ class AdamW(Adam, _Decoupled):
 
     decay_biases: bool = setting(default=False, check=boolean)
 
-    def _decay(self, name):
-        return self.weight_decay if self.decay_biases or name == "kernel" else 0.0
+    def _decay(self, parameter):
+        factor = parameter.decay_factor
+        if factor is None:
+            factor = float(self.decay_biases or parameter.name == "kernel")
+        return self.weight_decay * factor
 
 
 class NAdam(Descent):
@@ -290,6 +299,6 @@ class NAdam(Descent):
     def factors(self):
         return "nadam_factors", (self.beta_1, self.momentum_decay, Clock.UPDATE), 2
 
-    def update(self, rate, name, factors):
+    def update(self, rate, parameter, factors):
         settings = rate, self.beta_1, self.beta_2, self.epsilon, *factors, Clock.UPDATE
         return "nadam_update", settings

@@ -73,11 +73,14 @@ class Optimizer(Configured):
         """A kernel that computes numbers once per update, its settings, and how many numbers."""
         return None
 
-    def update(self, rate: Rate, name: str, factors: Sequence[Rate]) -> tuple[str, tuple[Any, ...]]:
+    def update(
+        self, rate: Rate, parameter: Any, factors: Sequence[Rate]
+    ) -> tuple[str, tuple[Any, ...]]:
         """Return the kernel and its first arguments; `dw`, the state and `w` follow.
 
-        `rate` is the learning rate, `factors` are the numbers that the kernel of :attr:`factors`
-        computes, and `name` is the parameter's: "kernel", "bias" ...
+        `rate` is the parameter's learning rate, and `factors` are the numbers that the kernel of
+        :attr:`factors` computes.  A parameter has a `name`, "kernel", "bias" ..., and a
+        `decay_factor`.
         """
         raise NotImplementedError
 

@@ -1,6 +1,6 @@
 """An optimizer within one program."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Updater:
     Attributes
     ----------
     rate : float or Number
+        The optimizer's learning rate, without a parameter's own factor.
     whole : bool
         Whether each gradient must stay complete until all of them are known.  It then cannot be
         computed block by block in a buffer that is reused.
@@ -56,6 +57,7 @@ class Updater:
         if optimizer.factors is not None:
             kernel, settings, count = optimizer.factors
             self._factors = self._numbers([(kernel, settings)], count)
+        self._rates: dict[float, Rate] = {1.0: self.rate}
         weights = sum(each.nbytes for each in parameters)
         self._claims = program.n_threads > 1 and weights <= _CLAIMED
         self.whole = optimizer.global_clipnorm is not None
@@ -72,10 +74,22 @@ class Updater:
             self._program.add(kernel, *settings, ThreadRow(room), extent=EVERY, after=after)
         return [Number(room[:, place : place + 1]) for place in range(count)]
 
-    def calls(
-        self, name: str, value: np.ndarray, state: Mapping[str, np.ndarray], gradient: Arg
-    ) -> list[Any]:
-        """Return the calls that update `value` with `gradient`, given as one vector."""
+    def rate_of(self, parameter: Any) -> Rate:
+        """Return the learning rate of a parameter, as a kernel argument."""
+        factor = parameter.rate_factor
+        if factor not in self._rates:
+            if isinstance(self.rate, Number):
+                (self._rates[factor],) = self._numbers([("scaled_rate", (self.rate, factor))], 1)
+            else:
+                self._rates[factor] = self.rate * factor
+        return self._rates[factor]
+
+    def calls(self, parameter: Any, gradient: Arg) -> list[Any]:
+        """Return the calls that update a parameter with its gradient, given as one vector.
+
+        A parameter is a :class:`fastnn.layers.base.Parameter`, which imports this module.
+        """
+        value: np.ndarray = parameter.value
         calls: list[Any] = []
         limit = self._optimizer.clipvalue
         if limit is not None:
@@ -90,7 +104,8 @@ class Updater:
             calls.append(("scale_gradient", (self._scale, gradient)))
         if self._claims and value.ndim > 1:
             calls.append(("claim_lines", (FlatPart(value),)))
-        kernel, settings = self._optimizer.update(self.rate, name, self._factors)
-        kept = [state[each] for each in self._optimizer.state]
+        rate = self.rate_of(parameter)
+        kernel, settings = self._optimizer.update(rate, parameter, self._factors)
+        kept = [parameter.state[each] for each in self._optimizer.state]
         arrays = [FlatPart(array) for array in (*kept, value)]
         return [*calls, (kernel, (*settings, gradient, *arrays))]

@@ -12,6 +12,11 @@ def constant_rate(initial, first, step, out):
     out[:] = initial
 
 
+def scaled_rate(rate, factor, out):
+    """Rate times a factor."""
+    out[:] = rate * factor
+
+
 def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
     """Inverse time decay."""
     t = _times(first, step, out) / steps

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 _erfc = np.frompyfunc(math.erfc, 1, 1)
+_SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772  # of SELU
 
 
 def _normal(x):
@@ -46,6 +47,16 @@ def elu_backward(x, y, alpha, dy, dx):
     np.multiply(dy, np.where(y > 0, 1, y + y.dtype.type(alpha)), out=dx)
 
 
+def selu_forward(x, out):
+    """Scaled exponential linear unit."""
+    np.copyto(out, _SCALE * np.where(x > 0, x, _ALPHA * np.expm1(np.minimum(x, 0))))
+
+
+def selu_backward(x, y, dy, dx):
+    """Gradient of the scaled exponential linear unit."""
+    np.multiply(dy, np.where(y > 0, _SCALE, y + _SCALE * _ALPHA), out=dx)
+
+
 def softplus_forward(x, out):
     """Softplus."""
     np.logaddexp(0, x, out=out, dtype=x.dtype)
@@ -67,6 +78,28 @@ def silu_backward(x, y, dy, dx):
     share = _sigmoid(x)
     with np.errstate(invalid="ignore"):
         slope = _with_limits(x, share * (1 + x * (1 - share)), 0, 1)
+        np.multiply(dy, slope.astype(dy.dtype), out=dx)
+
+
+def _mish_tanh(x):
+    """Return log(1 + exp(x)) and its hyperbolic tangent, in float64."""
+    soft = np.logaddexp(0, x, dtype=np.float64)
+    return soft, np.tanh(soft)
+
+
+def mish_forward(x, out):
+    """Mish."""
+    _, share = _mish_tanh(x)
+    with np.errstate(invalid="ignore"):
+        np.copyto(out, _with_limits(x, x * share, -0.0, np.inf).astype(x.dtype))
+
+
+def mish_backward(x, y, dy, dx):
+    """Gradient of Mish."""
+    soft, share = _mish_tanh(x)
+    with np.errstate(all="ignore"):
+        curve = _sigmoid(x.astype(np.float64)) / np.cosh(soft) ** 2
+        slope = _with_limits(x, share + x * curve, 0, 1)
         np.multiply(dy, slope.astype(dy.dtype), out=dx)
 
 

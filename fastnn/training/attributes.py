@@ -240,11 +240,14 @@ def _settle(model: Any) -> None:
         layer.check(layer is layers[-1], model.loss, model.kernel_regularizer)
     if model.optimizer.searches:
         _check_searched(model)
+    _check_rates(model)
     _check_held(model, layers)
     model.metrics[:] = _as_metrics(model)
     for layer, parameters in zip(layers, model.parameters, strict=False):
         for each in parameters:
             each.regularizer, each.constraint = _penalties(model, layer, each.name, each.own)
+            each.rate_factor = _factor(layer, each.name, "learning_rate", 1.0)
+            each.decay_factor = _factor(layer, each.name, "weight_decay", None)
 
 
 def _check_held(model: Any, layers: list[Layer]) -> None:
@@ -332,6 +335,25 @@ def _penalties(model: Any, layer: Layer, name: str, own: Any = None) -> tuple[An
     default = getattr(model, f"{name}_regularizer", None) if name in ("kernel", "bias") else None
     regularizer = getattr(layer, f"{name}_regularizer", regularizer) or default
     return regularizer, getattr(layer, f"{name}_constraint", constraint)
+
+
+def _factor(layer: Layer, name: str, what: str, usual: float | None) -> Any:
+    """Return a factor of the layer's parameter with this name: its own, or that of the layer."""
+    own = getattr(layer, f"{what}_factor", usual)
+    return getattr(layer, f"{name}_{what}_factor", own)
+
+
+def _check_rates(model: Any) -> None:
+    """Refuse factors of a learning rate that there is not."""
+    if "learning_rate" in model.optimizer.settings():
+        return
+    for number, layer in enumerate(model.layers):
+        for name, value in layer.settings().items():
+            if name.endswith("learning_rate_factor") and value != 1:
+                raise ValueError(
+                    f"optimizer is {model.optimizer}, which takes no learning rate, got "
+                    f"layers[{number}].{name} {value:g}"
+                )
 
 
 def _check_searched(model: Any) -> None:

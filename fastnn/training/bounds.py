@@ -23,8 +23,9 @@ _ACTIVATIONS: dict[type, Callable[[Any, float], float]] = {
     activations.Softmax: lambda f, size: 1.0,
     activations.LeakyReLU: lambda f, size: max(1.0, f.negative_slope) * size,
     activations.ELU: lambda f, size: max(f.alpha, size),
+    activations.SELU: lambda f, size: 1.8 * max(1.0, size),
     activations.Softplus: lambda f, size: size + 1,
-    **dict.fromkeys((activations.GELU, activations.SiLU), lambda f, size: size),
+    **dict.fromkeys((activations.GELU, activations.Mish, activations.SiLU), lambda f, size: size),
 }
 """A bound of ``|f(t)|`` for ``|t| <= size``."""
 _DEGREES: dict[type, int] = {
@@ -56,6 +57,11 @@ def is_finite(model: Model, inputs: float, targets: float, largest: list[float])
             width = layer.units
         elif type(layer) is layers.Dropout:
             size /= 1 - layer.rate
+        elif type(layer) is layers.Scale:
+            size *= own[0]
+        elif type(layer) is layers.ParametricActivation and type(layer.function) in _ACTIVATIONS:
+            active = _ACTIVATIONS[type(layer.function)](layer.function, size)
+            size += own[0] * (size + active)
         elif type(layer) is not layers.Activation:
             return False
         if not size < most or type(layer.activation) not in _ACTIVATIONS:

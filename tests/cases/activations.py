@@ -23,8 +23,10 @@ CASES = (
     *activation("softmax", terms="n"),
     *activation("exponential", tolerance="relative"),
     *activation("elu", alpha=0.7),
+    *activation("selu"),
     *activation("softplus"),
     *activation("silu"),
+    *activation("mish"),
     *activation("gelu"),
     *activation("gelu_tanh"),
 )

@@ -1,4 +1,4 @@
-"""Dropout, normalization and hierarchical softmax."""
+"""Dropout, normalization, scales, shares of activations and hierarchical softmax."""
 
 import numpy as np
 
@@ -53,6 +53,10 @@ CASES = (
     case("layer_norm_forward", terms="n", epsilon=1e-3, float64=True),
     case("layer_norm_gradients", terms="m", inverse=uniform, first=0, last="n", float64=True),
     case("layer_norm_backward", terms="n", inverse=uniform),
+    case("scale_units", tolerance="exact"),
+    case("scale_units_gradient", terms="m", first=0, last="n", float64=True),
+    case("blend_units"),
+    case("blend_units_gradient", terms="m", first=0, last="n", float64=True),
     tree("tree_forward", terms="k", side=_sides),
     tree("tree_backward", side=_sides, row_scale=uniform),
     tree("tree_update", terms="m", float64=True, rate=0.3, slopes=_slopes, **_SOME_NODES),

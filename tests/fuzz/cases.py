@@ -137,7 +137,7 @@ WEIGHTS = {
 _activation = st.sampled_from(
     [
         "None", "'relu'", "'tanh'", "'sigmoid'", "'leaky_relu'", "'elu'", "'gelu'", "'softplus'",
-        "'silu'", "'softmax'", "'exponential'", "activations.LeakyReLU(0.01)",
+        "'silu'", "'selu'", "'mish'", "'softmax'", "'exponential'", "activations.LeakyReLU(0.01)",
         "activations.ELU(0.5)", "activations.GELU(approximate=True)",
     ]
 )  # fmt: skip
@@ -197,6 +197,7 @@ _between = st.sampled_from(
         "LayerNormalization(center=False, scale=False)", "LayerNormalization(scale=False)",
         "Dropout(0.2)", "Dropout(0.5, 'test')", "Dropout(0)", "Activation('relu')",
         "Activation('softplus')", "Activation('softmax')", "Activation('tanh')",
+        "Scale()", "ParametricActivation('mish')", "ParametricActivation('relu', 0.75)",
     ]
 )  # fmt: skip
 
