@@ -11,6 +11,8 @@ ROWS = {
         "center": "fastnn.preprocessing.Center",
         "standardize": "fastnn.preprocessing.Standardize",
         "scale to a range": "fastnn.preprocessing.MinMax",
+        "robust scale, smooth clip": "fastnn.preprocessing.RobustScale",
+        "fill in missing values": "fastnn.preprocessing.Impute",
         "principal components": "fastnn.preprocessing.PCA",
         "whiten": "fastnn.preprocessing.Whiten",
         "chain, including other libraries' transformers": "fastnn.preprocessing.Chain",

@@ -10,8 +10,9 @@ Methods and attributes have scikit-learn's names.  scikit-learn's own transforme
 
 from fastnn.preprocessing.binned import BinnedTarget
 from fastnn.preprocessing.chain import Chain, as_chain
+from fastnn.preprocessing.imputation import Impute
 from fastnn.preprocessing.projection import PCA, Whiten
-from fastnn.preprocessing.scaling import Center, MinMax, Standardize
+from fastnn.preprocessing.scaling import Center, MinMax, RobustScale, Standardize
 from fastnn.preprocessing.transformer import Transformer
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "BinnedTarget",
     "Center",
     "Chain",
+    "Impute",
     "MinMax",
+    "RobustScale",
     "Standardize",
     "Transformer",
     "Whiten",

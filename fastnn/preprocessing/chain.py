@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn.inputs.checks import as_inputs, positive_int
 from fastnn.inputs.precision import rounding
 from fastnn.inputs.settings import look_up, setting, table
-from fastnn.preprocessing import projection, scaling  # noqa: F401  # for TABLE
+from fastnn.preprocessing import imputation, projection, scaling  # noqa: F401  # for TABLE
 from fastnn.preprocessing.scaling import column_ranges
 from fastnn.preprocessing.transformer import Transformer
 
@@ -32,10 +33,10 @@ class Chain(Transformer):
     Parameters
     ----------
     steps : sequence
-        Transformers, their names ("center", "standardize", "min_max", "pca", "whiten"), or any
-        objects with ``fit(X)`` and ``transform(X)``, such as scikit-learn's.  These get NumPy
-        arrays, in `transform` a block of rows at a time, and must return as many rows of finite
-        numbers.
+        Transformers, their names ("center", "standardize", "min_max", "robust_scale", "impute",
+        "pca", "whiten"), or any objects with ``fit(X)`` and ``transform(X)``, such as
+        scikit-learn's.  These get NumPy arrays, in `transform` a block of rows at a time, and must
+        return as many rows of finite numbers.
 
     Attributes
     ----------
@@ -65,6 +66,19 @@ class Chain(Transformer):
     @property
     def n_features_out_(self) -> int:
         return self.width_
+
+    @property
+    def missing(self) -> tuple[bool, bool]:  # type: ignore[override]
+        """NaN may come into the first step; a chain's result is finite."""
+        first = self.steps[0]
+        return isinstance(first, Transformer) and first.missing[0], False
+
+    def rows(
+        self, X: ArrayLike, n_features: int | None = None, name: str = "X", *, empty: bool = False
+    ) -> Any:
+        first = self.steps[0]
+        own = first.rows if isinstance(first, Transformer) else super().rows
+        return own(X, n_features, name, empty=empty)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         fitted: list[Any] = []

@@ -20,6 +20,8 @@ class Transformer(Stateful):
     """
 
     name = ""
+    missing: ClassVar[tuple[bool, bool]] = (False, False)
+    """Whether NaN, for missing values, may stand in what comes in, and in what goes out."""
     learned: ClassVar[tuple[str, ...]] = ()
     least: ClassVar[Mapping[str, float]] = {}
     """The smallest number that a learned array may hold, where there is one."""
@@ -41,6 +43,12 @@ class Transformer(Stateful):
         """The number of columns that `transform` returns."""
         return self.n_features_in_
 
+    def rows(
+        self, X: ArrayLike, n_features: int | None = None, name: str = "X", *, empty: bool = False
+    ) -> Any:
+        """Return `X` checked, as `fit` and `transform` take it; arguments are `as_inputs`'."""
+        return as_inputs(X, n_features, np.float64, name, empty=empty, missing=self.missing[0])
+
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn from the rows of `X`, (n, n_features), from scratch; `y` is ignored.
 
@@ -52,7 +60,7 @@ class Transformer(Stateful):
             as they were.
         """
         names = Names().agreed(X)
-        rows = as_inputs(X, dtype=np.float64)
+        rows = self.rows(X)
         with np.errstate(all="ignore"):
             learned = self._learn(rows)
         found = {"n_features_in_": rows.shape[1], "names_": names, "fitted_as_": self.snapshot()}
@@ -77,7 +85,9 @@ class Transformer(Stateful):
         """
         self._check_fitted("transform")
         self.names_.agreed(X, owner="transformer")
-        return self._apply(self._forward, X, self.n_features_in_, self.n_features_out_, dtype)
+        rows = self.rows(X, empty=True)
+        widths = self.n_features_in_, self.n_features_out_
+        return self._apply(self._forward, rows, *widths, dtype, self.missing[1])
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> np.ndarray:
         """Return ``fit(X).transform(X)``."""
@@ -89,10 +99,13 @@ class Transformer(Stateful):
         Parameters and errors are those of :meth:`transform`.
         """
         self._check_fitted("inverse_transform")
-        return self._apply(self._backward, X, self.n_features_out_, self.n_features_in_, dtype)
+        into, out = self.missing
+        rows = as_inputs(X, dtype=np.float64, empty=True, missing=out)
+        return self._apply(
+            self._backward, rows, self.n_features_out_, self.n_features_in_, dtype, into
+        )
 
-    def _apply(self, function, X, width, width_after, dtype) -> np.ndarray:
-        rows = as_inputs(X, dtype=np.float64, empty=True)
+    def _apply(self, function, rows, width, width_after, dtype, missing) -> np.ndarray:
         if rows.shape[1] != width:
             raise ValueError(
                 f"X has {rows.shape[1]} columns, wanted {width} "
@@ -103,7 +116,7 @@ class Transformer(Stateful):
         if not len(rows):
             return np.empty((0, width_after), dtype)
         out = by_blocks(function, rows, dtype)
-        return as_inputs(out, dtype=out.dtype, name="transformed X")
+        return as_inputs(out, dtype=out.dtype, name="transformed X", missing=missing)
 
     def _check_fitted(self, what: str) -> None:
         if not self.fitted:
