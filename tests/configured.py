@@ -10,6 +10,7 @@ from fastnn.initializers import Initializer
 from fastnn.inputs.settings import Configured, Stateful, subclasses
 from fastnn.layers import Layer
 from fastnn.optimizers.base import Descent, Optimizer
+from fastnn.preprocessing.encoding import Encoder
 from fastnn.regularizers import Regularizer
 
 BASES = {
@@ -24,6 +25,7 @@ BASES = {
     Descent,
     Layer,
     preprocessing.Transformer,
+    Encoder,
     Monitor,
 }
 """What nobody makes objects of."""

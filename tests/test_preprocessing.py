@@ -370,8 +370,8 @@ def _fitted(transformer):
         (ValueError, lambda: Chain([]), "steps is empty, wanted at least one transformer"),
         (TypeError, lambda: Chain("pca"), "steps is 'pca', wanted a list of transformers"),
         (TypeError, lambda: Chain([PCA]), "steps[0] is the class PCA, wanted an object"),
-        (ValueError, lambda: Chain(["pca", "zca"]), "steps[1] is 'zca', wanted one of 'center', "),
-        (TypeError, lambda: Chain([3]), "steps[0] must be a name ('center', 'standardize',"),
+        (ValueError, lambda: Chain(["pca", "zca"]), "steps[1] is 'zca', wanted one of 'ordinal', "),
+        (TypeError, lambda: Chain([3]), "steps[0] must be a name ('ordinal', 'one_hot',"),
         (TypeError, lambda: as_chain(3), "preprocessing: steps[0] must be a name"),
         (ValueError, lambda: as_chain([]), "preprocessing: steps is empty"),
         (

@@ -9,6 +9,7 @@ Methods and attributes have scikit-learn's names.  scikit-learn's own transforme
 """
 
 from fastnn.preprocessing.binned import BinnedTarget
+from fastnn.preprocessing.categories import OneHot, Ordinal, TargetMean
 from fastnn.preprocessing.chain import Chain, as_chain
 from fastnn.preprocessing.imputation import Impute
 from fastnn.preprocessing.projection import PCA, Whiten
@@ -22,8 +23,11 @@ __all__ = [
     "Chain",
     "Impute",
     "MinMax",
+    "OneHot",
+    "Ordinal",
     "RobustScale",
     "Standardize",
+    "TargetMean",
     "Transformer",
     "Whiten",
     "as_chain",

@@ -50,7 +50,7 @@ class Transformer(Stateful):
         return as_inputs(X, n_features, np.float64, name, empty=empty, missing=self.missing[0])
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Learn from the rows of `X`, (n, n_features), from scratch; `y` is ignored.
+        """Learn from the rows of `X`, (n, n_features), from scratch; only few use `y`.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Transformer(Stateful):
         names = Names().agreed(X)
         rows = self.rows(X)
         with np.errstate(all="ignore"):
-            learned = self._learn(rows)
+            learned = self._fit(rows, y)
         found = {"n_features_in_": rows.shape[1], "names_": names, "fitted_as_": self.snapshot()}
         vars(self).update(learned, **found)
         return self
@@ -90,8 +90,18 @@ class Transformer(Stateful):
         return self._apply(self._forward, rows, *widths, dtype, self.missing[1])
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> np.ndarray:
-        """Return ``fit(X).transform(X)``."""
-        return self.fit(X, y).transform(X)
+        """Return ``fit(X, y).cross_transform(X, y)``."""
+        return self.fit(X, y).cross_transform(X, y)
+
+    def cross_transform(
+        self, X: ArrayLike, y: Any = None, dtype: DTypeLike | None = None
+    ) -> np.ndarray:
+        """Return training rows as a model should see them: the same as `transform`.
+
+        Only what learns from `y` differs, such as :class:`TargetMean`: a row must not be
+        transformed by what was learned from its own target.
+        """
+        return self.transform(X, dtype)
 
     def inverse_transform(self, X: ArrayLike, dtype: DTypeLike | None = None) -> np.ndarray:
         """Return the original rows for transformed ones, as closely as the transformation allows.
@@ -112,10 +122,10 @@ class Transformer(Stateful):
                 f"({type(self).__name__} was fitted on {self.n_features_in_})"
             )
         if dtype is None:
-            dtype = np.float32 if rows.dtype == np.float32 else np.float64
+            dtype = np.float32 if getattr(rows, "dtype", None) == np.float32 else np.float64
         if not len(rows):
             return np.empty((0, width_after), dtype)
-        out = by_blocks(function, rows, dtype)
+        out = by_blocks(function, self._numbers(rows), dtype)
         return as_inputs(out, dtype=out.dtype, name="transformed X", missing=missing)
 
     def _check_fitted(self, what: str) -> None:
@@ -127,7 +137,15 @@ class Transformer(Stateful):
                 "back"
             )
 
-    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+    def _numbers(self, rows: Any) -> np.ndarray:
+        """Return what `rows` returned as an array, for `_forward`."""
+        return rows
+
+    def _fit(self, rows: Any, y: Any) -> dict[str, Any]:
+        """Return the attributes learned from the rows and their targets."""
+        return self._learn(rows)
+
+    def _learn(self, rows: Any) -> dict[str, Any]:
         """Return the attributes learned from the rows."""
         raise NotImplementedError
 
