@@ -65,7 +65,7 @@ def _pandas():
 
 def test_frames_of_all_libraries_and_types_become_the_same_numbers():
     expected = OneHot(max_categories=8).fit(ROWS).transform(ROWS)
-    assert expected[1].tolist() == [1, 0, 1, 0, 1, 19743.25, 2024, 1, 21, 6, 6, 2]
+    assert expected[1].tolist() == [1, 0, 1, 0, 1, 19743.25, 2024, 1, 21, 6, 6, 1]
     assert np.isnan(expected[0, 0]) and not expected[0, 1:4].any()
     frames = _frames()
     for one in frames:
@@ -92,10 +92,10 @@ def test_orders_and_numbers_for_categories():
     rows = [[10, "b"], [9.0, "a"], [None, None], [10, "B"]]
     ordinal = Ordinal(categorical_features=[0]).fit(rows)
     assert ordinal.categories_ == [["9", "10"], ["B", "a", "b"]]
-    assert ordinal.transform(rows).tolist() == [[2, 3], [1, 2], [0, 0], [2, 1]]
-    assert ordinal.transform([["9", "c"], ["11", None]]).tolist() == [[1, 0], [0, 0]]
+    assert ordinal.transform(rows).tolist() == [[1, 2], [0, 1], [-1, -1], [1, 0]]
+    assert ordinal.transform([["9", "c"], ["11", None]]).tolist() == [[0, -1], [-1, -1]]
     numbers = Ordinal(categorical_features=[1]).fit(np.array([[0.5, 3], [np.nan, 7]]))
-    np.testing.assert_array_equal(numbers.transform([[1, 7], [2, 8.0]]), [[1, 2], [2, 0]])
+    np.testing.assert_array_equal(numbers.transform([[1, 7], [2, 8.0]]), [[1, 1], [2, -1]])
 
 
 def test_dates():
@@ -109,7 +109,7 @@ def test_dates():
 def test_what_held_nothing_says_nothing_later(kind):
     encoder = kind().fit([[None, 1.0], [np.nan, 2.0]], [1.0, 3.0])
     for value in (5.0, "x", True, None, datetime.date(2020, 1, 1)):
-        expected = {Ordinal: [0, 3], OneHot: [3], TargetMean: [2, 3]}[kind]
+        expected = {Ordinal: [-1, 3], OneHot: [3], TargetMean: [2, 3]}[kind]
         assert encoder.transform([[value, 3.0]]).tolist() == [expected]
 
 

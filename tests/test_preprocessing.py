@@ -217,6 +217,10 @@ def test_robust_scaling():
     np.testing.assert_array_equal(np.isnan(done), np.isnan(rare))
     clipped = RobustScale().fit(rare)
     np.testing.assert_allclose(clipped.transform(rare), done / np.sqrt(1 + (done / 3) ** 2))
+    left = RobustScale(leave=[1]).fit(rare)
+    some = left.transform(rare)
+    np.testing.assert_array_equal(some, np.where([0, 1, 0], rare, clipped.transform(rare)))
+    np.testing.assert_allclose(left.inverse_transform(some), rare, atol=1e-14)
     far = clipped.transform([[1e300, -1e300, 1]])
     assert far.tolist() == [[3, -3, 0]] and np.isfinite(clipped.inverse_transform(far)).all()
 
@@ -366,6 +370,8 @@ def _fitted(transformer):
         (ValueError, lambda: Impute("mean"), "fill is 'mean', wanted 'median' or a number"),
         (ValueError, lambda: Impute(math.nan), "fill is nan, wanted a finite number"),
         (ValueError, lambda: Impute().fit(np.where(X == 2, math.inf, X)), "X has inf at row 0"),
+        (ValueError, lambda: RobustScale(leave=[3]).fit(X), "leave has 3, wanted positions below"),
+        (TypeError, lambda: RobustScale(leave="a"), "leave is 'a', wanted a list of positions"),
         (TypeError, lambda: MinMax(3), "feature_range is 3, wanted two numbers"),
         (ValueError, lambda: Chain([]), "steps is empty, wanted at least one transformer"),
         (TypeError, lambda: Chain("pca"), "steps is 'pca', wanted a list of transformers"),

@@ -21,7 +21,7 @@ from fastnn.preprocessing.encoding import CATEGORY, Encoder
 
 
 class Ordinal(Encoder):
-    """Encode categories as whole numbers: 1, 2, ... in order, and 0 for missing and unseen ones.
+    """Encode categories as whole numbers: 0, 1, ... in order, and -1 for missing and unseen ones.
 
     Takes frames of pandas, polars and pyarrow with columns of any kind, rows of any values, and
     arrays of numbers; columns of numbers pass.  The codes index a table of embeddings.
@@ -56,12 +56,12 @@ class Ordinal(Encoder):
     >>> frame = pd.DataFrame({"size": [1.5, None, 2.0], "color": ["red", "blue", "red"]})
     >>> ordinal = Ordinal().fit(frame)
     >>> ordinal.transform(frame)
-    array([[1.5, 2. ],
-           [nan, 1. ],
-           [2. , 2. ]])
+    array([[1.5, 1. ],
+           [nan, 0. ],
+           [2. , 1. ]])
     >>> ordinal.transform(pd.DataFrame({"size": [3.0], "color": ["green"]}))
-    array([[3., 0.]])
-    >>> ordinal.inverse_transform([[1.5, 2]])
+    array([[ 3., -1.]])
+    >>> ordinal.inverse_transform([[1.5, 1]])
     array([[1.5, 'red']], dtype=object)
     """
 
@@ -129,8 +129,10 @@ class OneHot(Encoder):
     def _encode(self, codes: np.ndarray, count: int, place: int) -> np.ndarray:
         if self._one_each(count):
             return (codes[:, None] == np.arange(1, count + 1)).astype(np.float64)
+        if self._coded(count):
+            return super()._encode(codes, count, place)
         signs = np.array([0.0, -1.0, 1.0])
-        return codes[:, None] if self._coded(count) else signs[codes.astype(np.int64), None]
+        return signs[codes.astype(np.int64), None]
 
     def _decoded(self, block: np.ndarray, count: int) -> np.ndarray:
         if self._coded(count):

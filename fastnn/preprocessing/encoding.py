@@ -83,10 +83,13 @@ class Encoder(Transformer):
 
     @property
     def codes_(self) -> dict[int, int]:
-        """Which columns of the result are codes, and of how many categories; for embeddings."""
+        """Which columns of the result are codes, and of how many categories.
+
+        ``Embedding([*codes_.values()], units, columns=[*codes_])`` reads them.
+        """
         found, start = {}, 0
         for kind, count, width in self._columns():
-            if kind == CATEGORY and self._coded(count):
+            if kind == CATEGORY and count and self._coded(count):
                 found[start] = count
             start += width
         return found
@@ -133,12 +136,12 @@ class Encoder(Transformer):
         return 1
 
     def _encode(self, codes: np.ndarray, count: int, place: int) -> np.ndarray:
-        """Return columns for codes: 0 for the unknown, 1 to `count`."""
-        return codes[:, None]
+        """Return columns for places among `count` categories: from 1, or 0 for the unknown."""
+        return codes[:, None] - 1
 
     def _decoded(self, block: np.ndarray, count: int) -> np.ndarray:
-        """Return the codes that columns stand for."""
-        code = np.nan_to_num(block[:, 0]).round()
+        """Return the places that columns stand for."""
+        code = np.nan_to_num(block[:, 0], nan=-1.0).round() + 1
         return np.where((code >= 0) & (code <= count), code, 0).astype(np.int64)
 
     # Learning, and the two halves of transforming
@@ -239,7 +242,7 @@ def _ordered(texts: np.ndarray) -> list[str]:
 def _numbers(
     rows: Columns, kinds: np.ndarray, categories: Sequence[list[str] | None]
 ) -> np.ndarray:
-    """Return one number for each value: itself, days since 1970, or the code of a category."""
+    """Return one number for each value: itself, days since 1970, or the place of a category."""
     out = np.empty(rows.shape)
     for place, (column, kind) in enumerate(zip(rows.values, kinds, strict=True)):
         called = rows.called(place)

@@ -1,11 +1,11 @@
 """Transformers that shift and scale each feature separately."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastnn.inputs.checks import boolean, finite_float
+from fastnn.inputs.checks import boolean, finite_float, non_negative_int
 from fastnn.inputs.precision import is_constant
 from fastnn.inputs.settings import setting
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
@@ -231,6 +231,12 @@ class MinMax(Transformer):
         return block
 
 
+def _as_positions(given: Any, name: str) -> list[int]:
+    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+        raise TypeError(f"{name} is {given!r}, wanted a list of positions of columns")
+    return [non_negative_int(each, name) for each in given]
+
+
 class RobustScale(Transformer):
     """Subtract the training median and divide by the interquartile range, whatever outliers do.
 
@@ -246,6 +252,8 @@ class RobustScale(Transformer):
     ----------
     smooth_clip : bool
         By default True.
+    leave : list of int, optional
+        Positions of columns to leave as they are, such as codes for an embedding.
 
     Attributes
     ----------
@@ -282,10 +290,15 @@ class RobustScale(Transformer):
     scale_: np.ndarray = setting(init=False)
 
     smooth_clip: bool = setting(default=True, check=boolean)
+    leave: Any = setting(default=(), check=_as_positions)
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+        width = rows.shape[1]
+        if self.leave and max(self.leave) >= width:
+            raise ValueError(f"leave has {max(self.leave)}, wanted positions below {width}")
         found = [_robust(column, rows.dtype) for column in rows.T]
         median, scale = np.array(found).T.copy()
+        median[[*self.leave]], scale[[*self.leave]] = 0.0, 1.0
         not_too_large("the range", median, scale)
         return {"median_": median, "scale_": scale}
 
@@ -293,19 +306,23 @@ class RobustScale(Transformer):
         return rounding / np.where(self.scale_ > 0, self.scale_, np.inf)
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
+        left = block[:, self.leave]
         block -= self.median_
         block *= self.scale_ > 0  # a constant column
         block /= _divisors(self.scale_)
         if self.smooth_clip:
             block /= np.hypot(1.0, block / _CLIP)
+        block[:, self.leave] = left
         return block
 
     def _backward(self, block: np.ndarray) -> np.ndarray:
+        left = block[:, self.leave]
         if self.smooth_clip:
             share = np.clip(block / _CLIP, -_NEARLY_ONE, _NEARLY_ONE)
             block = _CLIP * share / np.sqrt((1 - share) * (1 + share))
         block *= self.scale_
         block += self.median_
+        block[:, self.leave] = left
         return block
 
 
