@@ -33,7 +33,11 @@ NAMES = [
 def _frames():
     pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
     pandas, polars = pd.DataFrame(DATA), pl.DataFrame(DATA)
-    zone = pl.col("when").dt.replace_time_zone("UTC")
+    codes = polars.with_columns(
+        pl.col("size").cast(pl.Float32),
+        pl.col("color").cast(pl.Categorical),
+        pl.col("when").dt.replace_time_zone("UTC"),
+    )
     return [
         pandas,
         pandas.assign(
@@ -44,10 +48,8 @@ def _frames():
             empty=np.nan,
         ),
         polars,
-        polars.with_columns(
-            pl.col("size").cast(pl.Float32), pl.col("color").cast(pl.Categorical), zone
-        ),
-        polars.to_arrow() if _has("pyarrow") else polars,
+        codes,
+        *([polars.to_arrow(), codes.to_arrow()] if _has("pyarrow") else []),
     ]
 
 
@@ -96,6 +98,14 @@ def test_orders_and_numbers_for_categories():
     assert ordinal.transform([["9", "c"], ["11", None]]).tolist() == [[0, -1], [-1, -1]]
     numbers = Ordinal(categorical_features=[1]).fit(np.array([[0.5, 3], [np.nan, 7]]))
     np.testing.assert_array_equal(numbers.transform([[1, 7], [2, 8.0]]), [[1, 1], [2, -1]])
+
+
+def test_categories_may_be_anything():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"x": pd.cut([1, 2, 9], 2), "k": pd.Categorical([2, 10, None])})
+    ordinal = Ordinal().fit(frame)
+    assert ordinal.transform(frame).tolist() == [[0, 0], [0, 1], [1, -1]]
+    assert ordinal.categories_[1] == ["2", "10"]
 
 
 def test_dates():
@@ -174,6 +184,8 @@ def test_a_network_takes_frames_and_keeps_the_encoder(encoder, tmp_path):
     assert first.feature_names_out_ == network.preprocessing.steps_[0].feature_names_out_
     assert first.feature_names_out_[0] == "size" and first.categories_[1][0] == "blue"
     assert first.to_config() == json.loads(json.dumps(first.to_config()))
+    if not isinstance(encoder, TargetMean):  # which needs y
+        assert len(fastnn.check_units(network.clone(), frame)) == 1
     one_row = network.evaluate(frame[:1], labels[:1])
     assert np.isfinite(one_row) and fastnn.diagnose(network, frame, labels)
 

@@ -1,6 +1,7 @@
 """Columns of numbers, texts, booleans and dates, each read by itself."""
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from fastnn.inputs.checks import as_inputs
 
 _CATEGORIES = "category", "categorical", "enum", "dictionary"
 """How the names of types of categories begin, in lower case: pandas', polars' and pyarrow's."""
+_PLAIN = str, bool, np.bool_, Real, Decimal, datetime.date, np.datetime64
 _DAY = np.timedelta64(1, "D")
 
 
@@ -128,12 +130,15 @@ def _of_rows(X: Any, name: str, empty: bool) -> Columns:
 def _column(data: Any, name: str) -> np.ndarray:
     """Return one column."""
     check_kind(data, name)
+    kind = str(getattr(data, "dtype", getattr(data, "type", ""))).lower()
+    if kind.startswith(_CATEGORIES):  # anything, such as intervals
+        plain = data.to_pylist() if hasattr(data, "to_pylist") else as_array(data, name)
+        return _texts([str(each) if _is_other(each) else each for each in plain], name)
     array = as_array(data, name)
     if array.ndim != 1:
         raise TypeError(f"{name} has shape {array.shape}, wanted one value a row")
-    kind = str(getattr(data, "dtype", getattr(data, "type", ""))).lower()
-    if array.dtype.kind == "b" or kind.startswith(_CATEGORIES):
-        return _texts(array.astype(object), name)
+    if array.dtype.kind == "b":
+        return _texts(array, name)
     if array.dtype.kind in "fiu":
         return _finite(array, name)
     if array.dtype.kind == "M":
@@ -165,7 +170,7 @@ def _objects(array: np.ndarray, name: str) -> np.ndarray:
     return _texts(array, name)
 
 
-def _texts(array: np.ndarray, name: str) -> np.ndarray:
+def _texts(array: Iterable[Any], name: str) -> np.ndarray:
     found = [None if _missing(each) else _text(each, name) for each in array]
     return np.array([*found, None], object)[:-1]  # 1-D, however many there are
 
@@ -184,6 +189,11 @@ def _missing(value: Any) -> bool:
     if isinstance(value, float | Decimal | np.floating | np.datetime64):
         return bool(value != value)
     return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _is_other(value: Any) -> bool:
+    """Return whether a value is none of those that columns may hold."""
+    return not (isinstance(value, _PLAIN) or _missing(value))
 
 
 def _boolean(kind: type) -> bool:
