@@ -274,6 +274,11 @@ def test_columns_by_name():
         (ValueError, lambda: Ordinal(categorical_features=[1, 1]), "categorical_features has a co"),
         (TypeError, lambda: TargetMean().fit([["a"]]), "TargetMean learns from y: call fit(X, y)"),
         (ValueError, lambda: TargetMean().fit([["a"]], [1, 2]), "y has 2 rows, wanted 1"),
+        (
+            ValueError,
+            lambda: TargetMean().fit([["a"], ["b"]], [1.7e308, 1.7e308]),
+            "y has numbers too large for the mean",
+        ),
         (ValueError, lambda: TargetMean(folds=1), "folds is 1, wanted at least 2"),
         (
             TypeError,

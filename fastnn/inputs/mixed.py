@@ -53,6 +53,7 @@ def _called(name: str, labels: tuple[Any, ...] | None, place: int) -> str:
     return f"{name} column {place}" if labels is None else f"{name}[{labels[place]!r}]"
 
 
+@np.errstate(all="ignore")
 def as_columns(
     X: Any, n_inputs: int | None = None, name: str = "X", *, empty: bool = False
 ) -> Columns:
@@ -93,6 +94,7 @@ def as_columns(
     return columns
 
 
+@np.errstate(all="ignore")
 def texts_of(column: np.ndarray) -> np.ndarray:
     """Return a column's values as texts, with None for what is missing.
 

@@ -227,6 +227,8 @@ class TargetMean(Encoder):
         twin = type(self)(**self.settings())
         vars(twin).update(learned)
         prior, means = twin._means(twin._numbers(rows), targets)
+        if not (np.isfinite(prior).all() and np.isfinite(means).all()):
+            raise ValueError("y has numbers too large for the mean: sums of them overflow")
         return learned | {"prior_": prior, "means_": means}
 
     def _means(self, codes: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -250,6 +252,7 @@ class TargetMean(Encoder):
     def _encode(self, codes: np.ndarray, count: int, place: int) -> np.ndarray:
         return self.means_[self._starts()[place] + codes.astype(np.int64)]
 
+    @np.errstate(all="ignore")
     def cross_transform(self, X: Any, y: Any = None, dtype: DTypeLike | None = None) -> np.ndarray:
         """Return training rows, each encoded by the means of the folds that it is not in."""
         self.names_.agreed(X, owner="transformer")

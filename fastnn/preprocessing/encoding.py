@@ -99,6 +99,7 @@ class Encoder(Transformer):
     ) -> Columns:
         return as_columns(X, n_features, name, empty=empty)
 
+    @np.errstate(all="ignore")
     def inverse_transform(self, X: ArrayLike, dtype: DTypeLike | None = None) -> np.ndarray:
         """Return the original rows as objects: numbers, texts, dates, and None for the unknown."""
         self._check_fitted("inverse_transform")
@@ -239,6 +240,7 @@ def _ordered(texts: np.ndarray) -> list[str]:
         return found
 
 
+@np.errstate(all="ignore")
 def _numbers(
     rows: Columns, kinds: np.ndarray, categories: Sequence[list[str] | None]
 ) -> np.ndarray:
