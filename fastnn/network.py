@@ -57,6 +57,8 @@ class Network(attributes.OfNetwork):
         Transformers for the inputs: objects or names from :mod:`fastnn.preprocessing`, or any with
         scikit-learn's methods.  The attribute holds copies, a Chain, that the first `fit` fits to
         its training rows.  `fit`, `evaluate` and `predict` apply them, in float64, to a copy of X.
+        With "one_hot", "ordinal" or "target_mean" first, X may have texts, booleans and dates;
+        with "impute", missing values.
 
     Attributes
     ----------

@@ -11,6 +11,7 @@ from fastnn.inputs.settings import Configured, Stateful, subclasses
 from fastnn.layers import Layer
 from fastnn.layers.base import Factors, KernelFactors
 from fastnn.optimizers.base import Descent, Optimizer
+from fastnn.preprocessing.encoding import Encoder
 from fastnn.regularizers import Regularizer
 
 BASES = {
@@ -27,6 +28,7 @@ BASES = {
     Factors,
     KernelFactors,
     preprocessing.Transformer,
+    Encoder,
     Monitor,
 }
 """What nobody makes objects of."""

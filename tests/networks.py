@@ -440,6 +440,12 @@ PREPARED = {
         [Dense(5, "tanh"), Dense(1)], 1,
         options={"preprocessing": ["min_max", preprocessing.Whiten(0.1, 2)]},
     ),
+    "encoded": Case(
+        [Dense(5, "tanh"), Dense(1)], 1,
+        options={"preprocessing": [
+            "ordinal", preprocessing.OneHot(2), "target_mean", "robust_scale", "impute",
+        ]},
+    ),
 }  # fmt: skip
 
 NETWORKS = SHAPES | LAYERS | LOSSES | PENALTIES | OPTIMIZERS | TREES | PREPARED

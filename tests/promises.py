@@ -94,7 +94,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "network_door.py::test_a_diverging",
             "network_door.py::test_the_error_names",
         ),
-        "Columns are what their names and types say": ("columns.py", "types.py"),
+        "Columns are what their names and types say": ("columns.py", "types.py", "encoders.py"),
         "Digits that a data type cannot hold are no signal, and are said": ("precision.py",),
         "The command line says what it cannot read and overwrites nothing unasked": (
             "cli",

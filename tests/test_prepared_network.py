@@ -52,6 +52,17 @@ def test_the_network_does_what_was_done_by_hand(steps, dtype, tmp_path):
     assert _same(network, hand) and _same(loaded, hand)
 
 
+def test_missing_values_need_a_step_that_takes_them(tmp_path):
+    rows = np.where(RNG.random(X.shape) < 0.2, np.nan, X)
+    network = _network(["robust_scale", "impute"])
+    network.fit(rows, Y, validation_data=(rows, Y))
+    network.save(tmp_path / "net")
+    assert fastnn.load(tmp_path / "net").predict(rows).tobytes() == network.predict(rows).tobytes()
+    for steps in (None, "standardize", ["robust_scale"]):
+        with pytest.raises(ValueError, match="X has nan at row .*, wanted finite numbers"):
+            _network(steps).fit(rows, Y)
+
+
 def test_validation_data_are_transformed_and_not_learned_from():
     network = _network("standardize")
     history = network.fit(X[:30], Y[:30], validation_data=(X[30:], Y[30:]))

@@ -10,7 +10,9 @@ from fastnn.preprocessing import (
     PCA,
     Center,
     Chain,
+    Impute,
     MinMax,
+    RobustScale,
     Standardize,
     Transformer,
     Whiten,
@@ -60,6 +62,9 @@ ALL = [
     Standardize(),
     MinMax(),
     MinMax((0, 5)),
+    RobustScale(),
+    RobustScale(smooth_clip=False),
+    Impute(),
     PCA(),
     PCA(3),
     PCA(0.9),
@@ -85,6 +90,7 @@ def test_scikit_learn_agrees():
     pairs = [
         (Standardize(), preprocessing.StandardScaler()),
         (MinMax((0, 1)), preprocessing.MinMaxScaler()),
+        (RobustScale(smooth_clip=False), preprocessing.RobustScaler()),
         (PCA(3), decomposition.PCA(3)),
         (PCA(0.95), decomposition.PCA(0.95)),
         (Whiten(1e-15, 4), decomposition.PCA(4, whiten=True)),
@@ -185,7 +191,8 @@ def test_many_rows_in_blocks_learn_what_all_at_once_would():
 @pytest.mark.parametrize("rows", [1, 3, 1000])
 def test_a_constant_feature_becomes_0(value, rows):
     constant = np.full((rows, 2), value)
-    for transformer in (Center(), Center(False), Standardize(), MinMax(), PCA(1), Whiten()):
+    kinds = Center(), Center(False), Standardize(), MinMax(), RobustScale(), PCA(1), Whiten()
+    for transformer in kinds:
         done = transformer.fit_transform(constant)
         assert not done.any(), transformer
         np.testing.assert_array_equal(transformer.inverse_transform(done), constant[:, :2])
@@ -200,12 +207,50 @@ def test_a_feature_that_was_constant_is_only_shifted_later():
         assert transformer.transform([[2.0, 7.0]]).tolist() == [[0, 2]]
 
 
+def test_robust_scaling():
+    rare = np.zeros((40, 3))
+    rare[:3, 0], rare[:, 1], rare[::2, 1] = [4, -2, 4], np.arange(40), np.nan
+    scaler = RobustScale(smooth_clip=False).fit(rare)
+    assert scaler.scale_.tolist() == [3, 19, 0] and scaler.median_.tolist() == [0, 20, 0]
+    done = scaler.transform(rare + [0, 0, 5])
+    assert done[0, 0] == 4 / 3 and done[1, 1] == -1 and not done[:, 2].any()
+    np.testing.assert_array_equal(np.isnan(done), np.isnan(rare))
+    clipped = RobustScale().fit(rare)
+    np.testing.assert_allclose(clipped.transform(rare), done / np.sqrt(1 + (done / 3) ** 2))
+    left = RobustScale(leave=[1]).fit(rare)
+    some = left.transform(rare)
+    np.testing.assert_array_equal(some, np.where([0, 1, 0], rare, clipped.transform(rare)))
+    np.testing.assert_allclose(left.inverse_transform(some), rare, atol=1e-14)
+    far = clipped.transform([[1e300, -1e300, 1]])
+    assert far.tolist() == [[3, -3, 0]] and np.isfinite(clipped.inverse_transform(far)).all()
+
+
+def test_imputation():
+    rows = np.array([[1, np.nan, np.nan, 1], [2, np.nan, 5, 1], [6, np.nan, 7, 1]], np.float32)
+    impute = Impute().fit(rows)
+    done = impute.transform(rows)
+    assert done.tolist() == [
+        [1, 0, 6, 1, 1, 1], [2, 0, 5, 1, 1, 0], [6, 0, 7, 1, 1, 0]
+    ]  # fmt: skip
+    np.testing.assert_array_equal(impute.inverse_transform(done), rows)
+    later = impute.transform([[np.nan, 3, 4, np.nan]])
+    assert later.tolist() == [[2, 3, 4, 1, 0, 0]]
+    assert Impute(-1, indicators=False).fit(rows).transform(rows[:1]).tolist() == [[1, -1, -1, 1]]
+    chain = Chain(["robust_scale", Impute(0.0)]).fit(rows)
+    np.testing.assert_allclose(chain.inverse_transform(chain.transform(rows)), np.where(
+        [0, 1, 0, 0], np.nan, rows
+    ))  # fmt: skip
+    for steps in (["robust_scale"], ["standardize", "impute"]):
+        with pytest.raises(ValueError, match="X has nan at row 0, column 1, wanted finite"):
+            Chain(steps).fit_transform(rows)
+
+
 def test_nothing_is_ever_nan():
     extremes = [5e-324, 1e-300, 1e-160, 1.0, 1e16 + 2, 1e150]
     for a in extremes:
         for b in [*extremes, np.nextafter(a, np.inf), -a]:
             rows = np.array([[a, b], [b, a], [a, a]])
-            for transformer in (Center(), Standardize(), MinMax(), PCA(), Whiten()):
+            for transformer in (Center(), Standardize(), MinMax(), RobustScale(), PCA(), Whiten()):
                 assert np.isfinite(transformer.fit_transform(rows)).all(), (a, b, transformer)
 
 
@@ -322,12 +367,17 @@ def _fitted(transformer):
         (TypeError, lambda: Center(1), "per_feature is 1 (int), wanted True or False"),
         (ValueError, lambda: MinMax((1, 1)), "feature_range is (1, 1), wanted two numbers, the sm"),
         (ValueError, lambda: MinMax((0, math.inf)), "feature_range is inf, wanted a finite number"),
+        (ValueError, lambda: Impute("mean"), "fill is 'mean', wanted 'median' or a number"),
+        (ValueError, lambda: Impute(math.nan), "fill is nan, wanted a finite number"),
+        (ValueError, lambda: Impute().fit(np.where(X == 2, math.inf, X)), "X has inf at row 0"),
+        (ValueError, lambda: RobustScale(leave=[3]).fit(X), "leave has 3, wanted positions below"),
+        (TypeError, lambda: RobustScale(leave="a"), "leave is 'a', wanted a list of positions"),
         (TypeError, lambda: MinMax(3), "feature_range is 3, wanted two numbers"),
         (ValueError, lambda: Chain([]), "steps is empty, wanted at least one transformer"),
         (TypeError, lambda: Chain("pca"), "steps is 'pca', wanted a list of transformers"),
         (TypeError, lambda: Chain([PCA]), "steps[0] is the class PCA, wanted an object"),
-        (ValueError, lambda: Chain(["pca", "zca"]), "steps[1] is 'zca', wanted one of 'center', "),
-        (TypeError, lambda: Chain([3]), "steps[0] must be a name ('center', 'standardize',"),
+        (ValueError, lambda: Chain(["pca", "zca"]), "steps[1] is 'zca', wanted one of 'ordinal', "),
+        (TypeError, lambda: Chain([3]), "steps[0] must be a name ('ordinal', 'one_hot',"),
         (TypeError, lambda: as_chain(3), "preprocessing: steps[0] must be a name"),
         (ValueError, lambda: as_chain([]), "preprocessing: steps is empty"),
         (
@@ -352,7 +402,11 @@ def test_errors(error, call, message):
 def test_a_failed_fit_changes_nothing(transformer):
     expected = transformer.fit_transform(WIDE)
     signs = np.where(np.arange(60) < 30, 1, -1)[:, None]
-    for bad in (WIDE * math.nan, WIDE * 1e306 * signs):
+    numbers = [
+        WIDE * math.inf,
+        *([] if isinstance(transformer, Impute) else [WIDE * 1e306 * signs]),
+    ]
+    for bad in numbers:
         with pytest.raises(ValueError, match="^X has "):
             transformer.fit(bad)
     assert transformer.transform(WIDE).tobytes() == expected.tobytes()

@@ -18,6 +18,7 @@ import fastnn
 from fastnn import Dense, Network, datasets, initializers, metrics, preprocessing, schedules
 from fastnn.diagnosis import check_gradients, check_units
 from fastnn.optimizers.lbfgs import _calm
+from fastnn.preprocessing import Chain, OneHot
 from tests.around import around
 from tests.cases import CASES, copied
 
@@ -127,8 +128,12 @@ ENTRIES = {
     "twins": lambda _: list(twins()),
     **{
         f"transformer {name}": lambda _, kind=kind: transformed(kind())
-        for name, kind in preprocessing.chain.TABLE.items() if name != "Chain"
+        for name, kind in preprocessing.chain.TABLE.items() if name != "target_mean"
     },
+    "encoded texts": lambda _: Chain(["target_mean", "impute", "robust_scale"]).fit_transform(
+        [[str(row[0]), *row, None] for row in SMALL], SMALL[:, 0]
+    ),
+    "decoded texts": lambda _: str(OneHot().fit([["a"], [None]]).inverse_transform([[1], [TINY]])),
     **{
         f"metric {name}": lambda _, function=metrics.TABLE[name][0]: function(P, P[::-1], WEIGHT)
         for name in ("mae", "rmse", "r2", "accuracy", "log_loss")

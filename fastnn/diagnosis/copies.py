@@ -102,7 +102,9 @@ def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]
     data = as_network(network).model.check_data(X, y, None)
     x, chain = data.x, network.preprocessing
     if chain is not None:
-        x = (chain if chain.fitted else Chain(chain.steps).fit(x)).transform(x, network.dtype)
+        if not chain.fitted:
+            chain = Chain(chain.steps).fit(x, planning.targets_of(network.model, chain, data.y))
+        x = chain.transform(x, network.dtype)
     if network.built and len(network.inputs_) < x.shape[1]:  # made by compact
         x = x[:, network.inputs_]
     return x, data.y

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from fastnn.callbacks import Callback, History, Logs
 from fastnn.diagnosis.copies import as_network, copy_of
 from fastnn.network import Network
+from fastnn.preprocessing import Chain
 
 _FLAT = 0.01
 """A sigmoid or tanh this close to a limit is saturated: its slope is below 0.02."""
@@ -62,7 +63,9 @@ def check_units(network: Network, X: ArrayLike) -> list[LayerUnits]:
     """
     if not as_network(network).built:
         x = network.model.check_inputs(X)
-        network = copy_of(network, x.shape[1])
+        if network.preprocessing is not None:
+            x = Chain(network.preprocessing.steps).fit_transform(x)
+        network, X = copy_of(network, x.shape[1]), x
     found = []
     for number, output in enumerate(network.layer_outputs(X)):
         activation = network.layers[number].activation

@@ -141,7 +141,8 @@ def _restore(model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]
         _names(header.get("target_names"), "target_names", model.loss.n_targets(model.n_outputs)),
     )
     if model.preprocessing is not None and model.preprocessing.fitted:
-        model.preprocessing.names_ = model.names
+        for each in (model.preprocessing, model.preprocessing.steps_[0]):
+            each.names_ = model.names
     model.extra = header["extra"]
     model.epochs, model.updates = (_count(header[name], name) for name in ("epochs", "updates"))
 

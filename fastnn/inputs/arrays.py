@@ -29,7 +29,7 @@ def as_numbers(data: ArrayLike, name: str) -> np.ndarray:
     framed = is_frame(data)
     if framed and not _converts_safely(data):
         return _column_by_column(data, name)
-    array = _as_array(data, name)
+    array = as_array(data, name)
     if array.dtype == object and framed:  # some value is missing
         return _column_by_column(data, name)
     if array.ndim == 0:
@@ -87,7 +87,7 @@ def check_kind(data: Any, name: str) -> None:
         raise TypeError(f"{name} has dtype {data.dtype}, wanted real numbers")
 
 
-def _as_array(data, name):
+def as_array(data, name):
     """Return what NumPy or the data's own library makes of `data`, whatever the type of items."""
     kind = type(data)
     try:
@@ -164,7 +164,7 @@ def _converts_safely(frame):
 def _column_by_column(frame, name):
     """Return the columns of a frame as one array, each converted by itself."""
     columns = []
-    for label, column in _items(frame):
+    for label, column in items_of(frame):
         own = f"{name}[{label!r}]"
         columns.append(as_numbers(column, own))
         if columns[-1].ndim != 1:
@@ -173,7 +173,7 @@ def _column_by_column(frame, name):
     return np.column_stack(columns) if columns else np.empty((len(frame), 0))
 
 
-def _items(frame: Any) -> Iterable[tuple[Any, Any]]:
+def items_of(frame: Any) -> Iterable[tuple[Any, Any]]:
     """Return pairs of a label and a column."""
     if hasattr(type(frame), "items"):
         return frame.items()

@@ -30,6 +30,7 @@ def as_inputs(
     name: str = "X",
     *,
     empty: bool = False,
+    missing: bool = False,
 ) -> np.ndarray:
     """Return `X` as a 2-D array of finite numbers, without a copy if its type allows.
 
@@ -45,6 +46,8 @@ def as_inputs(
         The argument's name in messages.
     empty : bool
         Whether no rows will do.
+    missing : bool
+        Whether NaN will do, for a missing value.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def as_inputs(
     ValueError: X has nan at row 1, column 1, wanted finite numbers
     """
     array = as_rows(X, n_inputs, name, empty=empty)
-    _check_finite(array, X, name, dtype)
+    _check_finite(array, X, name, dtype, missing)
     return array
 
 
@@ -355,13 +358,15 @@ def _check_rows(array, n_rows, name):
         raise ValueError(f"{name} has {len(array)} rows, wanted {n_rows} (as many as X)")
 
 
-def _check_finite(array, data, name, dtype):
+def _check_finite(array, data, name, dtype, missing=False):
     """Refuse numbers that are NaN or infinite once cast to `dtype`, checking block by block."""
     if array.dtype.kind != "f":
         return
     for start, block in blocks(array):
         with np.errstate(all="ignore"):
             finite = np.isfinite(block.astype(dtype, copy=False))
+            if missing:
+                finite |= np.isnan(block)
         if not finite.all():
             place, value = _first(~finite, array, start)
             reason = "finite numbers"

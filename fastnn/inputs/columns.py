@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn.inputs.arrays import is_frame, labels_of
 from fastnn.inputs.checks import listed
+from fastnn.inputs.mixed import Columns
 
 Label = str | int
 
@@ -68,9 +69,12 @@ X[network.feature_names_in_] has the order of training
 
 def _names(data: Any, name: str) -> tuple[Label, ...] | None:
     """Return the names of a frame's columns, or raise ValueError if two are the same."""
-    if not is_frame(data):
+    if not isinstance(data, Columns) and not is_frame(data):
         return None
-    names = tuple(_plain(label) for label in labels_of(data))
+    labels = data.labels if isinstance(data, Columns) else labels_of(data)
+    if labels is None:
+        return None
+    names = tuple(_plain(label) for label in labels)
     if len(set(names)) == len(names):
         return names
     if all(isinstance(each, int) for each in names):

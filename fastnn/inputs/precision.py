@@ -56,7 +56,7 @@ def constant_columns(array: np.ndarray) -> np.ndarray:
 
 
 def warn_of_lost_digits(
-    array: np.ndarray, data: Any, name: str, dtype: DTypeLike, stacklevel: int
+    array: Any, data: Any, name: str, dtype: DTypeLike, stacklevel: int
 ) -> None:
     """Warn if `dtype` cannot tell a column's values apart, or only roughly.
 
@@ -70,6 +70,8 @@ def warn_of_lost_digits(
         As in :func:`warnings.warn`, as if that were called in place of this function.
     """
     dtype = np.dtype(dtype)
+    if not isinstance(array, np.ndarray):  # mixed columns, which are encoded in float64
+        return
     if array.dtype == dtype or array.dtype.itemsize < dtype.itemsize:
         return
     with np.errstate(all="ignore"):

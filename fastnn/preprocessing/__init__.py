@@ -9,9 +9,11 @@ Methods and attributes have scikit-learn's names.  scikit-learn's own transforme
 """
 
 from fastnn.preprocessing.binned import BinnedTarget
+from fastnn.preprocessing.categories import OneHot, Ordinal, TargetMean
 from fastnn.preprocessing.chain import Chain, as_chain
+from fastnn.preprocessing.imputation import Impute
 from fastnn.preprocessing.projection import PCA, Whiten
-from fastnn.preprocessing.scaling import Center, MinMax, Standardize
+from fastnn.preprocessing.scaling import Center, MinMax, RobustScale, Standardize
 from fastnn.preprocessing.transformer import Transformer
 
 __all__ = [
@@ -19,8 +21,13 @@ __all__ = [
     "BinnedTarget",
     "Center",
     "Chain",
+    "Impute",
     "MinMax",
+    "OneHot",
+    "Ordinal",
+    "RobustScale",
     "Standardize",
+    "TargetMean",
     "Transformer",
     "Whiten",
     "as_chain",

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.inputs.checks import as_inputs, positive_int
 from fastnn.inputs.precision import rounding
 from fastnn.inputs.settings import look_up, setting, table
-from fastnn.preprocessing import projection, scaling  # noqa: F401  # for TABLE
+from fastnn.preprocessing import imputation, projection, scaling  # noqa: F401  # for TABLE
+from fastnn.preprocessing.categories import TargetMean
+from fastnn.preprocessing.encoding import Encoder
 from fastnn.preprocessing.scaling import column_ranges
 from fastnn.preprocessing.transformer import Transformer
 
@@ -32,10 +35,10 @@ class Chain(Transformer):
     Parameters
     ----------
     steps : sequence
-        Transformers, their names ("center", "standardize", "min_max", "pca", "whiten"), or any
-        objects with ``fit(X)`` and ``transform(X)``, such as scikit-learn's.  These get NumPy
-        arrays, in `transform` a block of rows at a time, and must return as many rows of finite
-        numbers.
+        Transformers, their names ("center", "standardize", "min_max", "robust_scale", "impute",
+        "ordinal", "one_hot", "target_mean", "pca", "whiten"), or any objects with ``fit(X)`` and
+        ``transform(X)``, such as scikit-learn's.  These get NumPy arrays, in `transform` a block of
+        rows at a time, and must return as many rows of finite numbers.
 
     Attributes
     ----------
@@ -66,28 +69,81 @@ class Chain(Transformer):
     def n_features_out_(self) -> int:
         return self.width_
 
-    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+    @property
+    def missing(self) -> tuple[bool, bool]:  # type: ignore[override]
+        """NaN may come into the first step; a chain's result is finite."""
+        first = self.steps[0]
+        return isinstance(first, Transformer) and first.missing[0], False
+
+    def rows(
+        self, X: ArrayLike, n_features: int | None = None, name: str = "X", *, empty: bool = False
+    ) -> Any:
+        first = self.steps[0]
+        own = first.rows if isinstance(first, Transformer) else super().rows
+        return own(X, n_features, name, empty=empty)
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a step learns from the targets."""
+        return any(isinstance(step, TargetMean) for step in self.steps)
+
+    def cross_transform(
+        self, X: ArrayLike, y: Any = None, dtype: DTypeLike | None = None
+    ) -> np.ndarray:
+        """Return training rows as a model should see them; see :meth:`Transformer.cross_transform`.
+
+        These are the rows of `transform` unless a step learned from `y`.
+        """
+        if not self.supervised:
+            return self.transform(X, dtype)
+        self._check_fitted("cross_transform")
+        self.names_.agreed(X, owner="transformer")
+        rows = self.rows(X, self.n_features_in_)
+        if isinstance(rows, np.ndarray):
+            dtype, rows = dtype or rows.dtype, rows.astype(np.float64)
+        for step in self.steps_:
+            rows = _of_training(step, rows, y)
+        out = rows.astype(dtype or np.float64)
+        return as_inputs(out, dtype=out.dtype, name="transformed X")
+
+    def _fit(self, rows: Any, y: Any) -> dict[str, Any]:
         fitted: list[Any] = []
         moved = np.zeros(1)
         for step in self.steps:
-            low, high = column_ranges(rows)
-            moved = np.maximum(moved, rounding(low, high, rows.dtype))
-            # A step hides how large its inputs were: after "center", what rounding left of a
-            # constant column looks like a spread.
-            noise = (low < high) & (high - low <= moved)
-            if noise.any():
-                rows = np.where(noise, low.astype(rows.dtype), rows)
+            if isinstance(rows, np.ndarray):
+                rows, moved = _without_noise(rows, moved)
             if not isinstance(step, Transformer):
                 rows = np.ascontiguousarray(rows)  # other libraries' sums depend on the layout
-            fitted.append(_copy(step).fit(rows))
-            rows = _transformed(step, fitted[-1].transform, rows)
+            takes_targets = isinstance(step, Transformer)
+            fitted.append(_copy(step).fit(rows, y) if takes_targets else _copy(step).fit(rows))
+            rows = _of_training(fitted[-1], rows, y)
             moved = fitted[-1].carry(moved) if isinstance(step, Transformer) else np.zeros(1)
         return {"steps_": fitted, "width_": rows.shape[1]}
 
+    def _numbers(self, rows: Any) -> np.ndarray:
+        first = self.steps_[0]
+        return first._numbers(rows) if isinstance(first, Encoder) else rows
+
     def _forward(self, block: np.ndarray) -> np.ndarray:
-        for step in self.steps_:
+        steps = self.steps_
+        if isinstance(steps[0], Encoder):  # `_numbers` did the first half of its work
+            block, steps = steps[0]._forward(block), steps[1:]
+        for step in steps:
             block = _transformed(step, step.transform, block)
         return block
+
+    def inverse_transform(self, X: ArrayLike, dtype: DTypeLike | None = None) -> np.ndarray:
+        """Return the original rows for transformed ones; see :meth:`Transformer.inverse_transform`.
+
+        They are objects if the first step is an encoder.
+        """
+        if not self.fitted or not isinstance(self.steps_[0], Encoder):
+            return super().inverse_transform(X, dtype)
+        self._check_fitted("inverse_transform")
+        rows = as_inputs(X, None, np.float64, empty=True).astype(np.float64)
+        for step in reversed(self.steps_[1:]):
+            rows = _transformed(step, step.inverse_transform, rows)
+        return self.steps_[0].inverse_transform(rows, dtype)
 
     def _backward(self, block: np.ndarray) -> np.ndarray:
         for step in reversed(self.steps_):
@@ -176,6 +232,26 @@ def _copy(step):
     if hasattr(step, "__sklearn_clone__"):
         return step.__sklearn_clone__()
     return copy.deepcopy(step)
+
+
+def _without_noise(rows: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows in which what rounding left of constant columns is constant, and the rounding.
+
+    A step hides how large its inputs were: after "center", it looks like a spread.
+    """
+    low, high = column_ranges(rows)
+    moved = np.maximum(moved, rounding(low, high, rows.dtype))
+    noise = (low < high) & (high - low <= moved)
+    if noise.any():
+        rows = np.where(noise, low.astype(rows.dtype), rows)
+    return rows, moved
+
+
+def _of_training(step, rows, y):
+    """Return training rows after a step that was fitted to them."""
+    if isinstance(step, Transformer):
+        return step.cross_transform(rows, y)
+    return _transformed(step, step.transform, rows)
 
 
 def _transformed(step, method, rows: np.ndarray) -> np.ndarray:

@@ -1,21 +1,22 @@
 """Transformers that shift and scale each feature separately."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastnn.inputs.checks import boolean, finite_float
+from fastnn.inputs.checks import boolean, finite_float, non_negative_int
 from fastnn.inputs.precision import is_constant
 from fastnn.inputs.settings import setting
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
 
 
 def column_ranges(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the smallest and the largest value of each column."""
+    """Return the smallest and the largest value of each column, apart from NaN."""
     low, high = np.full(rows.shape[1], np.inf), np.full(rows.shape[1], -np.inf)
     for block in float_blocks(rows):
-        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+        low = np.minimum(low, np.fmin.reduce(block))
+        high = np.maximum(high, np.fmax.reduce(block))
     return low, high
 
 
@@ -26,6 +27,11 @@ def column_means(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndar
         total += block.sum(axis=0)
     not_too_large("the mean", total)
     return np.clip(total / len(rows), low, high)
+
+
+def present(column: np.ndarray) -> np.ndarray:
+    """Return the values of a column that are not NaN, as float64."""
+    return column[~np.isnan(column)].astype(np.float64)
 
 
 class Center(Transformer):
@@ -223,6 +229,118 @@ class MinMax(Transformer):
         block /= self.scale_
         block += self.data_min_
         return block
+
+
+def _as_positions(given: Any, name: str) -> list[int]:
+    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
+        raise TypeError(f"{name} is {given!r}, wanted a list of positions of columns")
+    return [non_negative_int(each, name) for each in given]
+
+
+class RobustScale(Transformer):
+    """Subtract the training median and divide by the interquartile range, whatever outliers do.
+
+    ``z = (x - median_) / scale_``, where `scale_` is the range between the quartiles of the
+    training values.  Where that range is 0 although the values differ, as for a column that is
+    nearly always 0, it is half of the range of all values.  A feature that is constant in training,
+    except for rounding in the dtype of `X`, becomes 0 whatever it holds later.  With `smooth_clip`,
+    the result is ``z / sqrt(1 + (z/3)**2)``, which is about z near 0 and stays within -3 and 3.
+
+    NaN stays NaN, and nothing is learned from it; :class:`Impute` fills it.
+
+    Parameters
+    ----------
+    smooth_clip : bool
+        By default True.
+    leave : list of int, optional
+        Positions of columns to leave as they are, such as codes for an embedding.
+
+    Attributes
+    ----------
+    median_, scale_ : arrays, (n_features,)
+        `scale_` is 0 for a constant feature.  Both are 0 for one that has no values.
+
+    Raises
+    ------
+    ValueError, TypeError
+        See :meth:`Transformer.fit` and :meth:`Transformer.transform`.
+
+    Notes
+    -----
+    Source: D. Holzmüller et al., "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on
+    Tabular Data", NeurIPS 2024.
+
+    Examples
+    --------
+    >>> scaler = RobustScale(smooth_clip=False).fit([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0],
+    ...                                              [3.0, 0.0], [100.0, 4.0]])
+    >>> scaler.median_, scaler.scale_
+    (array([2., 0.]), array([2., 2.]))
+    >>> scaler.transform([[100.0, 4.0]])
+    array([[49.,  2.]])
+    >>> RobustScale().fit_transform([[0.0], [1.0], [2.0], [3.0], [100.0]]).round(2).ravel()
+    array([-0.95, -0.49,  0.  ,  0.49,  2.99])
+    """
+
+    name = "robust_scale"
+    missing = (True, True)
+    learned = ("median_", "scale_")
+    least = {"scale_": 0.0}
+    median_: np.ndarray = setting(init=False)
+    scale_: np.ndarray = setting(init=False)
+
+    smooth_clip: bool = setting(default=True, check=boolean)
+    leave: Any = setting(default=(), check=_as_positions)
+
+    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+        width = rows.shape[1]
+        if self.leave and max(self.leave) >= width:
+            raise ValueError(f"leave has {max(self.leave)}, wanted positions below {width}")
+        found = [_robust(column, rows.dtype) for column in rows.T]
+        median, scale = np.array(found).T.copy()
+        median[[*self.leave]], scale[[*self.leave]] = 0.0, 1.0
+        not_too_large("the range", median, scale)
+        return {"median_": median, "scale_": scale}
+
+    def carry(self, rounding: np.ndarray) -> np.ndarray:
+        return rounding / np.where(self.scale_ > 0, self.scale_, np.inf)
+
+    def _forward(self, block: np.ndarray) -> np.ndarray:
+        left = block[:, self.leave]
+        block -= self.median_
+        block *= self.scale_ > 0  # a constant column
+        block /= _divisors(self.scale_)
+        if self.smooth_clip:
+            block /= np.hypot(1.0, block / _CLIP)
+        block[:, self.leave] = left
+        return block
+
+    def _backward(self, block: np.ndarray) -> np.ndarray:
+        left = block[:, self.leave]
+        if self.smooth_clip:
+            share = np.clip(block / _CLIP, -_NEARLY_ONE, _NEARLY_ONE)
+            block = _CLIP * share / np.sqrt((1 - share) * (1 + share))
+        block *= self.scale_
+        block += self.median_
+        block[:, self.leave] = left
+        return block
+
+
+_CLIP = 3.0
+_NEARLY_ONE = float(np.nextafter(1.0, 0.0))
+
+
+def _robust(column: np.ndarray, dtype: np.dtype) -> tuple[float, float]:
+    """Return the median and the scale of a column's values."""
+    values = present(column)
+    if not len(values):
+        return 0.0, 0.0
+    low, lower, median, upper, high = np.quantile(values, (0.0, 0.25, 0.5, 0.75, 1.0))
+    if is_constant(low, high, dtype):
+        return low, 0.0
+    if is_constant(lower, upper, dtype):
+        lower, upper = low / 2, high / 2
+    return median, max(upper - lower, np.finfo(np.float64).tiny)
 
 
 def _divisors(scale: np.ndarray) -> np.ndarray:

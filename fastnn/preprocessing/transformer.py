@@ -20,6 +20,8 @@ class Transformer(Stateful):
     """
 
     name = ""
+    missing: ClassVar[tuple[bool, bool]] = (False, False)
+    """Whether NaN, for missing values, may stand in what comes in, and in what goes out."""
     learned: ClassVar[tuple[str, ...]] = ()
     least: ClassVar[Mapping[str, float]] = {}
     """The smallest number that a learned array may hold, where there is one."""
@@ -41,8 +43,14 @@ class Transformer(Stateful):
         """The number of columns that `transform` returns."""
         return self.n_features_in_
 
+    def rows(
+        self, X: ArrayLike, n_features: int | None = None, name: str = "X", *, empty: bool = False
+    ) -> Any:
+        """Return `X` checked, as `fit` and `transform` take it; arguments are `as_inputs`'."""
+        return as_inputs(X, n_features, np.float64, name, empty=empty, missing=self.missing[0])
+
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Learn from the rows of `X`, (n, n_features), from scratch; `y` is ignored.
+        """Learn from the rows of `X`, (n, n_features), from scratch; only few use `y`.
 
         Raises
         ------
@@ -52,9 +60,9 @@ class Transformer(Stateful):
             as they were.
         """
         names = Names().agreed(X)
-        rows = as_inputs(X, dtype=np.float64)
+        rows = self.rows(X)
         with np.errstate(all="ignore"):
-            learned = self._learn(rows)
+            learned = self._fit(rows, y)
         found = {"n_features_in_": rows.shape[1], "names_": names, "fitted_as_": self.snapshot()}
         vars(self).update(learned, **found)
         return self
@@ -77,11 +85,23 @@ class Transformer(Stateful):
         """
         self._check_fitted("transform")
         self.names_.agreed(X, owner="transformer")
-        return self._apply(self._forward, X, self.n_features_in_, self.n_features_out_, dtype)
+        rows = self.rows(X, empty=True)
+        widths = self.n_features_in_, self.n_features_out_
+        return self._apply(self._forward, rows, *widths, dtype, self.missing[1])
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> np.ndarray:
-        """Return ``fit(X).transform(X)``."""
-        return self.fit(X, y).transform(X)
+        """Return ``fit(X, y).cross_transform(X, y)``."""
+        return self.fit(X, y).cross_transform(X, y)
+
+    def cross_transform(
+        self, X: ArrayLike, y: Any = None, dtype: DTypeLike | None = None
+    ) -> np.ndarray:
+        """Return training rows as a model should see them: the same as `transform`.
+
+        Only what learns from `y` differs, such as :class:`TargetMean`: a row must not be
+        transformed by what was learned from its own target.
+        """
+        return self.transform(X, dtype)
 
     def inverse_transform(self, X: ArrayLike, dtype: DTypeLike | None = None) -> np.ndarray:
         """Return the original rows for transformed ones, as closely as the transformation allows.
@@ -89,21 +109,24 @@ class Transformer(Stateful):
         Parameters and errors are those of :meth:`transform`.
         """
         self._check_fitted("inverse_transform")
-        return self._apply(self._backward, X, self.n_features_out_, self.n_features_in_, dtype)
+        into, out = self.missing
+        rows = as_inputs(X, dtype=np.float64, empty=True, missing=out)
+        return self._apply(
+            self._backward, rows, self.n_features_out_, self.n_features_in_, dtype, into
+        )
 
-    def _apply(self, function, X, width, width_after, dtype) -> np.ndarray:
-        rows = as_inputs(X, dtype=np.float64, empty=True)
+    def _apply(self, function, rows, width, width_after, dtype, missing) -> np.ndarray:
         if rows.shape[1] != width:
             raise ValueError(
                 f"X has {rows.shape[1]} columns, wanted {width} "
                 f"({type(self).__name__} was fitted on {self.n_features_in_})"
             )
         if dtype is None:
-            dtype = np.float32 if rows.dtype == np.float32 else np.float64
+            dtype = np.float32 if getattr(rows, "dtype", None) == np.float32 else np.float64
         if not len(rows):
             return np.empty((0, width_after), dtype)
-        out = by_blocks(function, rows, dtype)
-        return as_inputs(out, dtype=out.dtype, name="transformed X")
+        out = by_blocks(function, self._numbers(rows), dtype)
+        return as_inputs(out, dtype=out.dtype, name="transformed X", missing=missing)
 
     def _check_fitted(self, what: str) -> None:
         if not self.fitted:
@@ -114,7 +137,15 @@ class Transformer(Stateful):
                 "back"
             )
 
-    def _learn(self, rows: np.ndarray) -> dict[str, Any]:
+    def _numbers(self, rows: Any) -> np.ndarray:
+        """Return what `rows` returned as an array, for `_forward`."""
+        return rows
+
+    def _fit(self, rows: Any, y: Any) -> dict[str, Any]:
+        """Return the attributes learned from the rows and their targets."""
+        return self._learn(rows)
+
+    def _learn(self, rows: Any) -> dict[str, Any]:
         """Return the attributes learned from the rows."""
         raise NotImplementedError
 

@@ -374,7 +374,9 @@ class Model:
     ) -> np.ndarray:
         """Check rows from a caller, not preprocessed yet."""
         n_features = n_features or self.n_features
-        return checks.as_inputs(X, n_features, self.input_dtype, name, empty=empty)
+        if self.preprocessing is not None:
+            return self.preprocessing.rows(X, n_features, name, empty=empty)
+        return checks.as_inputs(X, n_features, self.dtype, name, empty=empty)
 
     def check_data(
         self,

@@ -111,15 +111,27 @@ def adapt(model: Model, plan: Plan) -> Plan:
 def begin(model: Model, plan: Plan) -> Plan:
     """Fit the preprocessing, build the model, and return the plan with prepared rows."""
     chain = model.preprocessing
-    if chain is not None and not chain.fitted:
-        chain = Chain(chain.steps).fit(plan.data.x)
-        chain.names_ = plan.data.names
-    data = model.prepared(plan.data, chain)
+    data = plan.data
+    if chain is not None:
+        targets = targets_of(model, chain, data.y)
+        if not chain.fitted:
+            chain = Chain(chain.steps).fit(data.x, targets)
+            chain.names_ = data.names
+        data = replace(data, x=chain.cross_transform(data.x, targets, model.dtype))
     validation = plan.validation and model.prepared(plan.validation, chain)
     with uninterrupted():
         model.build(data.x.shape[1])
         vars(model)["preprocessing"], model.names = chain, plan.data.names
     return replace(plan, data=data, validation=validation)
+
+
+def targets_of(model: Model, chain: Chain, y: np.ndarray) -> np.ndarray | None:
+    """Return what preprocessing learns from, if it does: numbers, or labels as one-hot rows."""
+    if not chain.supervised:
+        return None
+    if model.loss.target != "class":
+        return y
+    return np.eye(model.n_outputs)[y][:, model.n_outputs == 2 :]
 
 
 def warn_of_lost_digits(model: Model, data: Data, X: Any, y: Any, stacklevel: int) -> None:
