@@ -26,7 +26,9 @@ def short_fits(checked: Any) -> None:
     for turn in range(_TURNS):
         if turn == _TURNS // 2:
             for network in (kept, new):
-                network.set_weights([each / 2 for each in network.get_weights()])
+                with np.errstate(all="ignore"):
+                    half = [each / 2 for each in network.get_weights()]
+                network.set_weights(half)
         way = ways[turn % 2 if turn < 6 else 0]
         new.model.stepper = None
         pool.clear()
