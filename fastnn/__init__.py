@@ -20,8 +20,10 @@ with uncollected():
         BatchNormalization,
         Dense,
         Dropout,
+        Embedding,
         HierarchicalSoftmax,
         LayerNormalization,
+        PeriodicEmbedding,
     )
     from fastnn.many import FitManyError, fit_many
     from fastnn.network import Network, load
@@ -80,6 +82,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "ExponentialDecay",
     "FitManyError",
     "GroupL1",
@@ -94,6 +97,7 @@ __all__ = [
     "Network",
     "NonNeg",
     "OneCycle",
+    "PeriodicEmbedding",
     "RMSprop",
     "ReduceLROnPlateau",
     "Rprop",

@@ -5,13 +5,15 @@ from fastnn.layers.activation import Activation
 from fastnn.layers.base import Layer
 from fastnn.layers.dense import Dense
 from fastnn.layers.dropout import Dropout
+from fastnn.layers.embedding import Embedding
 from fastnn.layers.hierarchical import HierarchicalSoftmax
 from fastnn.layers.layer_normalization import LayerNormalization
 from fastnn.layers.normalization import BatchNormalization
+from fastnn.layers.periodic import PeriodicEmbedding
 
 __all__ = [
-    "Activation", "BatchNormalization", "Dense", "Dropout", "HierarchicalSoftmax", "Layer",
-    "LayerNormalization",
+    "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "HierarchicalSoftmax",
+    "Layer", "LayerNormalization", "PeriodicEmbedding",
 ]  # fmt: skip
 
 TABLE = {kind.__name__: kind for kind in subclasses(Layer)}

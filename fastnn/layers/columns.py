@@ -1,0 +1,51 @@
+"""Layers that map some columns of their inputs and pass the others on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn.engine.arguments import Whole
+from fastnn.engine.buffers import Buffer
+from fastnn.inputs.checks import non_negative_int
+from fastnn.layers.base import Node
+
+
+def as_columns(columns: Any, name: str) -> list[int]:
+    """Return the numbers of columns as a list; none may be there twice."""
+    if isinstance(columns, str | bytes) or not isinstance(columns, Sequence | np.ndarray):
+        raise TypeError(f"{name} is {columns!r}, wanted a list of columns, as in [0, 3]")
+    found = [non_negative_int(column, f"{name}[{place}]") for place, column in enumerate(columns)]
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"{name} is {found}, wanted at least one column and none twice")
+    return found
+
+
+def chosen(columns: list[int] | None, n_inputs: int) -> np.ndarray:
+    """Return the numbers of the columns that a layer maps: None means all.
+
+    Raises
+    ------
+    ValueError
+        For columns that the inputs do not have.
+    """
+    if columns is None:
+        return np.arange(n_inputs)
+    if max(columns) >= n_inputs:
+        raise ValueError(f"columns has {max(columns)}, but there are {n_inputs}: 0, 1, ...")
+    return np.array(columns)
+
+
+def append(node: Node, passed: np.ndarray, mapped: Buffer) -> None:
+    """Add the step that writes the outputs: the columns to pass on, then `mapped`."""
+    index = Whole(passed)
+    y = node.output(len(passed) + mapped.width)
+    node.program.add("append_columns", node.x.rows, index, mapped.rows, y.rows)
+
+
+def split(node: Node, passed: np.ndarray, mapped: Buffer, dy: Buffer) -> tuple[Buffer, Buffer]:
+    """Add the step that splits the outputs' gradient; return its share of the inputs' gradient and
+    the gradient of `mapped`."""
+    dx, gradient = node.program.buffer(node.width), node.program.buffer(mapped.width)
+    node.program.add("split_columns", dy.rows, Whole(passed), dx.rows, gradient.rows)
+    return dx, gradient

@@ -1,0 +1,56 @@
+"""Periodic embeddings of numbers in NumPy: see :mod:`fastnn.kernels.periodic`."""
+
+import numpy as np
+
+
+def _angles(x, columns, frequency, phase):
+    """Return the angles modulo a turn, (rows, c, f)."""
+    turns = frequency * x[:, columns, None] + phase * x.dtype.type(0.5 / np.pi)
+    return 2 * np.pi * (turns - np.rint(turns)).astype(np.float64)
+
+
+def _outputs_of(column, n_columns, n_outputs):
+    share = -(-n_outputs // n_columns)
+    return slice(column * share, column * share + share)
+
+
+def periodic_forward(x, columns, frequency, phase, w, b, h, out):
+    blocks = np.cos(_angles(x, columns, frequency, phase)).astype(x.dtype)
+    h[...] = blocks.reshape(h.shape)
+    for column in range(len(columns)):
+        some = _outputs_of(column, len(columns), len(b))
+        out[:, some] = b[some] + blocks[:, column] @ w[some].T
+
+
+def periodic_backward(x, columns, frequency, phase, w, dy, slopes):
+    blocks = -np.sin(_angles(x, columns, frequency, phase)).astype(x.dtype)
+    for column in range(len(columns)):
+        some = _outputs_of(column, len(columns), len(w))
+        blocks[:, column] *= dy[:, some] @ w[some]
+    slopes[...] = blocks.reshape(slopes.shape)
+
+
+def periodic_inputs(columns, frequency, slopes, dx):
+    sums = (slopes.reshape(len(dx), *frequency.shape) * frequency).sum(axis=2)
+    for column, place in enumerate(columns):
+        dx[:, place] += dx.dtype.type(2 * np.pi) * sums[:, column]
+
+
+def periodic_gradients(x, columns, slopes, first, last, dfrequency, dphase):
+    blocks = slopes.reshape(len(x), *dphase.shape)
+    for c in range(first, min(last, len(columns))):
+        dphase[c] = blocks[:, c].sum(axis=0, dtype=np.float64)
+        products = blocks[:, c] * x[:, columns[c], None]
+        dfrequency[c] = products.sum(axis=0, dtype=np.float64).astype(x.dtype) * x.dtype.type(
+            2 * np.pi
+        )
+
+
+def block_gradients(h, dy, first, last, dw):
+    count = min(dw.shape[1], h.shape[1])
+    n_columns = max(h.shape[1] // max(dw.shape[1], 1), 1)
+    for column in range(n_columns):
+        some = _outputs_of(column, n_columns, len(dw))
+        for j in range(max(some.start, first), min(some.stop, last, len(dw))):
+            block = h[:, column * count : (column + 1) * count]
+            dw[j, :count] = (dy[:, j, None] * block).sum(axis=0, dtype=np.float64)
