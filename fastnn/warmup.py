@@ -10,8 +10,10 @@ from fastnn.layers import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     HierarchicalSoftmax,
     LayerNormalization,
+    PeriodicEmbedding,
 )
 from fastnn.network import Network
 from fastnn.preprocessing import PCA
@@ -48,6 +50,10 @@ def warmup() -> None:
         network = Network([*others, LayerNormalization(), Dense(2)], dtype=dtype)
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
+        network.predict(x)
+        embeddings = [PeriodicEmbedding(columns=[1, 2]), Embedding(2, 3, columns=[0])]
+        network = Network([*embeddings, Dense(2)], optimizer="adam", dtype=dtype)
+        network.fit(x, x[:, :2])
         network.predict(x)
         for name in ("sgd", "adam"):  # one trains only paths, the other the whole tree
             classes = [Dense(4), HierarchicalSoftmax(3)]

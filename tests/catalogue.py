@@ -41,6 +41,8 @@ ROWS = {
         "dropout": "fastnn.Dropout",
         "batch normalization": "fastnn.BatchNormalization",
         "layer normalization": "fastnn.LayerNormalization",
+        "embedding of categories": "fastnn.Embedding",
+        "periodic embedding of numbers": "fastnn.PeriodicEmbedding",
         "separate activation": "fastnn.Activation",
         "a network of layers": "fastnn.Network",
     },

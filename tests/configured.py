@@ -41,6 +41,7 @@ KINDS = [
 REQUIRED = {
     "units": 3,
     "n_classes": 4,
+    "n_categories": 5,
     "rate": 0.5,
     "activation": "relu",
     "initial_learning_rate": 0.1,

@@ -29,6 +29,7 @@ from fastnn import (
     CosineDecay,
     Dense,
     Dropout,
+    Embedding,
     ExponentialDecay,
     GroupL1,
     HierarchicalSoftmax,
@@ -41,6 +42,7 @@ from fastnn import (
     Network,
     NonNeg,
     OneCycle,
+    PeriodicEmbedding,
     RMSprop,
     Rprop,
     UnitNorm,
@@ -68,6 +70,8 @@ class Case:
     batch_size: int | None = 20
     """By default the last batch has 7 rows."""
     weighted: bool = False
+    categories: int = 0
+    """How many of the first columns hold categories, some of them unknown."""
     fit: Mapping[str, Any] = field(default_factory=dict)
     """What else :meth:`Network.fit` is given."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +86,7 @@ class Case:
         """Return inputs and targets, the same on every machine."""
         rng, loss = np.random.default_rng(0), losses.get(self.loss)
         x = rng.standard_normal((self.rows, self.inputs))
+        x[:, : self.categories] = np.rint(2 * x[:, : self.categories])
         if loss.target == "class":
             return x, rng.integers(0, self.outputs, self.rows)
         shape = self.rows, loss.n_targets(self.outputs)
@@ -201,6 +206,17 @@ LAYERS = {
             LayerNormalization(epsilon=1),
         ],
         2, optimizer=SGD(0.01, 0.9, global_clipnorm=0.1), batch_size=1,
+    ),
+    "categories and numbers": Case(
+        [
+            PeriodicEmbedding(5, 2, columns=[6, 3]), Embedding([4, 2], 3, columns=[1, 0]),
+            Dense(6, "relu"), Dense(2),
+        ],
+        2, optimizer=Adam(0.01, global_clipnorm=1.0), categories=2, weighted=True,
+    ),
+    "categories": Case(
+        [Embedding(3, 5, columns=[0]), Dense(2)], 2, optimizer=SGD(0.01), categories=1,
+        batch_size=50,
     ),
     "dropout": Case(
         [

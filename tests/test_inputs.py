@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from fastnn import Activation, BatchNormalization, Dense, Dropout, LayerNormalization, Network
+from fastnn import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNormalization,
+    Network,
+    PeriodicEmbedding,
+)
 
 ROWS, COLUMNS = 60, 4
 
@@ -168,6 +177,8 @@ def test_what_is_given_is_not_changed():
         Activation("relu"),
         BatchNormalization(),
         LayerNormalization(),
+        Embedding(4, 2, columns=[0]),
+        PeriodicEmbedding(4, 2),
         Dropout(0.5),
         Dense(4, drop_connect=0.5),
     ],

@@ -9,8 +9,10 @@ from fastnn import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     LayerNormalization,
     Network,
+    PeriodicEmbedding,
 )
 from fastnn.training import lowering
 from tests.cases import BY_NAME, DTYPES
@@ -36,6 +38,7 @@ def _labels(rows=ROWS):
         ([Dense(4, drop_connect=0.5), Dense(2)], 3),
         ([Dense(4), BatchNormalization(), Dense(2)], 6),
         ([Dense(4), LayerNormalization(), Dense(2)], 2),
+        ([PeriodicEmbedding(), Embedding(4, 2, [1]), Dense(2)], 3),
     ],
 )
 def test_threads_meet_no_more_often_than_the_layers_need(layers, phases):

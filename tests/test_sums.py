@@ -20,6 +20,10 @@ def _row_of(name, terms):
         COMPILED[name](ones, 0 * one, one, terms, 0, 1, out, beta)
     elif name == "layer_norm_gradients":
         COMPILED[name](ones, 0 * ones[:, 0], ones[:, 0], terms, 0, 1, out, beta)
+    elif name == "periodic_gradients":  # dphase
+        COMPILED[name](ones, np.zeros(1, np.int64), terms, 0, 1, matrix.copy(), out[None])
+    elif name == "block_gradients":
+        COMPILED[name](ones, terms, 0, 1, matrix)
     elif name == "column_norms":
         COMPILED[name](np.sqrt(terms), 0, 1, out, beta)
     else:
@@ -30,7 +34,7 @@ def _row_of(name, terms):
 
 SUMS = (
     "column_sums", "batch_norm_gradients", "layer_norm_gradients", "column_norms", "matmul_tn",
-    "matmul_tn_add",
+    "matmul_tn_add", "periodic_gradients", "block_gradients",
 )  # fmt: skip
 
 

@@ -32,7 +32,6 @@ _SINE = [(-1) ** k * _TURN ** (2 * k + 1) / math.factorial(2 * k + 1) for k in r
 _sine_ratio = polynomial({types.float32: tuple(_SINE[:7]), types.float64: tuple(_SINE)})
 
 
-
 @njit
 def _turn(z, frequency, phase, scale):
     """Return by how much ``frequency * z + scale * phase`` exceeds the nearest whole number."""

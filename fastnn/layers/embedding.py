@@ -132,7 +132,11 @@ class Embedding(Layer):
         slots = program.batch_size * count
         kept["place"], kept["following"] = np.zeros((2, program.batch_size, count), np.int64)
         kept["rows"] = aligned((slots, self.units), value.dtype)
-        links = Whole(np.zeros(len(value), np.int64)), Whole(kept["place"]), Whole(kept["following"])
+        links = (
+            Whole(np.zeros(len(value), np.int64)),
+            Whole(kept["place"]),
+            Whole(kept["following"]),
+        )
         if node.before is not None:  # otherwise each thread has all rows itself
             program.barrier()
         given = node.x.batch, *kept["codes"], Low(), High()

@@ -3,10 +3,15 @@
 import numpy as np
 
 
-def _angles(x, columns, frequency, phase):
-    """Return the angles modulo a turn, (rows, c, f)."""
+def _remainders(x, columns, frequency, phase):
+    """Return the angles in turns, from -1/2 to 1/2, (rows, c, f)."""
     turns = frequency * x[:, columns, None] + phase * x.dtype.type(0.5 / np.pi)
-    return 2 * np.pi * (turns - np.rint(turns)).astype(np.float64)
+    return turns - np.rint(turns)
+
+
+def _sine(turns):
+    """Return the sine of at most a quarter of a turn either way: exactly 0 of none."""
+    return np.sin(2 * np.pi * turns.astype(np.float64)).astype(turns.dtype)
 
 
 def _outputs_of(column, n_columns, n_outputs):
@@ -15,7 +20,7 @@ def _outputs_of(column, n_columns, n_outputs):
 
 
 def periodic_forward(x, columns, frequency, phase, w, b, h, out):
-    blocks = np.cos(_angles(x, columns, frequency, phase)).astype(x.dtype)
+    blocks = _sine(0.25 - np.abs(_remainders(x, columns, frequency, phase)))
     h[...] = blocks.reshape(h.shape)
     for column in range(len(columns)):
         some = _outputs_of(column, len(columns), len(b))
@@ -23,7 +28,8 @@ def periodic_forward(x, columns, frequency, phase, w, b, h, out):
 
 
 def periodic_backward(x, columns, frequency, phase, w, dy, slopes):
-    blocks = -np.sin(_angles(x, columns, frequency, phase)).astype(x.dtype)
+    r = _remainders(x, columns, frequency, phase)
+    blocks = -_sine(np.copysign(0.25 - np.abs(np.abs(r) - 0.25), r))
     for column in range(len(columns)):
         some = _outputs_of(column, len(columns), len(w))
         blocks[:, column] *= dy[:, some] @ w[some]

@@ -47,9 +47,10 @@ def _begins(rng, _, n):
 
 def _places(rng, _, *shape):
     """Return rows of a table, each at most once, and numbers of no row."""
-    return rng.permutation(2 * np.prod(shape, dtype=int))[: np.prod(shape, dtype=int)].reshape(
-        shape
-    ) - 3
+    return (
+        rng.permutation(2 * np.prod(shape, dtype=int))[: np.prod(shape, dtype=int)].reshape(shape)
+        - 3
+    )
 
 
 def _rows_after(rng, _, rows, columns):
