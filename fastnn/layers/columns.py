@@ -44,8 +44,10 @@ def append(node: Node, passed: np.ndarray, mapped: Buffer) -> None:
 
 
 def split(node: Node, passed: np.ndarray, mapped: Buffer, dy: Buffer) -> tuple[Buffer, Buffer]:
-    """Add the step that splits the outputs' gradient; return its share of the inputs' gradient and
-    the gradient of `mapped`."""
+    """Add the step that splits the outputs' gradient; return those of the inputs and of `mapped`.
+
+    That of the inputs is 0 for columns that are not passed on.
+    """
     dx, gradient = node.program.buffer(node.width), node.program.buffer(mapped.width)
     node.program.add("split_columns", dy.rows, Whole(passed), dx.rows, gradient.rows)
     return dx, gradient

@@ -13,6 +13,7 @@ from fastnn.inputs.checks import positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import columns
 from fastnn.layers.base import Layer, Node, Parameter
+from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
 _MOST_ROWS = 2**31 - 1
@@ -157,7 +158,7 @@ class Embedding(Layer):
         given = kept["dy"].batch, Whole(kept["place"]), Whole(kept["following"]), Low(), High()
         state = {name: aligned(rows.shape, rows.dtype) for name in table.state}
         pairs = [(table.value, rows), *((table.state[name], state[name]) for name in state)]
-        calls = [("embedding_gradient", (*given, Whole(gradient)))]
+        calls: list[Call] = [("embedding_gradient", (*given, Whole(gradient)))]
         calls += [("embedding_take", (place, Whole(whole), Part(own))) for whole, own in pairs]
         calls += replace(table, value=rows, state=state).update(FlatPart(gradient), updater)
         calls += [("embedding_put", (place, Part(own), Whole(whole))) for whole, own in pairs]

@@ -12,6 +12,7 @@ from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import columns
 from fastnn.layers.base import Layer, Node, Parameter
+from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
 
@@ -119,13 +120,12 @@ class PeriodicEmbedding(Layer):
         to = {each.name: aligned(each.value.shape, program.dtype) for each in node.parameters}
         given = node.x.batch, kept["columns"], kept["slopes"].batch, Low(), High()
         sums = Whole(to["frequencies"]), Whole(to["phases"])
-        calls = [("periodic_gradients", (*given, *sums))]
-        program.add_group(calls, len(to["phases"]))
+        program.add("periodic_gradients", *given, *sums, extent=len(to["phases"]))
         for parameter in (frequencies, phases):
             gradient = FlatPart(to[parameter.name])
             program.add_group(parameter.update(gradient, updater), len(to["phases"]))
         products = kept["h"].batch, kept["dy"].batch, Low(), High(), Whole(to["kernel"])
-        calls = [("block_gradients", products)]
+        calls: list[Call] = [("block_gradients", products)]
         calls += kernel.update(FlatPart(to["kernel"]), updater)
         program.add_group(calls, len(to["kernel"]))
         calls = [("column_sums", (kept["dy"].batch, Low(), High(), Whole(to["bias"])))]
