@@ -24,6 +24,7 @@ with uncollected():
         HierarchicalSoftmax,
         LayerNormalization,
         PeriodicEmbedding,
+        PiecewiseLinearEmbedding,
     )
     from fastnn.many import FitManyError, fit_many
     from fastnn.network import Network, load
@@ -98,6 +99,7 @@ __all__ = [
     "NonNeg",
     "OneCycle",
     "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
     "RMSprop",
     "ReduceLROnPlateau",
     "Rprop",

@@ -14,6 +14,7 @@ from fastnn.layers import (
     HierarchicalSoftmax,
     LayerNormalization,
     PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
 )
 from fastnn.network import Network
 from fastnn.preprocessing import PCA
@@ -51,7 +52,8 @@ def warmup() -> None:
         network.fit(x, x[:, :2])
         network.evaluate(x, x[:, :2])
         network.predict(x)
-        embeddings = [PeriodicEmbedding(columns=[1, 2]), Embedding(2, 3, columns=[0])]
+        bins = PiecewiseLinearEmbedding([[0.0, 1.0]], 2, columns=[2])
+        embeddings = [PeriodicEmbedding(columns=[1]), bins, Embedding(2, 3, columns=[0])]
         network = Network([*embeddings, Dense(2)], optimizer="adam", dtype=dtype)
         network.fit(x, x[:, :2])
         network.predict(x)

@@ -43,6 +43,7 @@ ROWS = {
         "layer normalization": "fastnn.LayerNormalization",
         "embedding of categories": "fastnn.Embedding",
         "periodic embedding of numbers": "fastnn.PeriodicEmbedding",
+        "piecewise-linear embedding of numbers": "fastnn.PiecewiseLinearEmbedding",
         "separate activation": "fastnn.Activation",
         "a network of layers": "fastnn.Network",
     },

@@ -42,6 +42,7 @@ REQUIRED = {
     "units": 3,
     "n_classes": 4,
     "n_categories": 5,
+    "edges": [[0.0, 1.0]],
     "rate": 0.5,
     "activation": "relu",
     "initial_learning_rate": 0.1,

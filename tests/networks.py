@@ -43,6 +43,7 @@ from fastnn import (
     NonNeg,
     OneCycle,
     PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
     RMSprop,
     Rprop,
     UnitNorm,
@@ -209,8 +210,9 @@ LAYERS = {
     ),
     "categories and numbers": Case(
         [
-            PeriodicEmbedding(5, 2, columns=[6, 3]), Embedding([4, 2], 3, columns=[1, 0]),
-            Dense(6, "relu"), Dense(2),
+            PeriodicEmbedding(5, 2, columns=[6, 3]),
+            PiecewiseLinearEmbedding([[-1.0, 0.0, 0.5], [0.0, 1.0]], 2, columns=[5, 7]),
+            Embedding([4, 2], 3, columns=[1, 0]), Dense(6, "relu"), Dense(2),
         ],
         2, optimizer=Adam(0.01, global_clipnorm=1.0), categories=2, weighted=True,
     ),

@@ -11,6 +11,7 @@ from fastnn import (
     Embedding,
     Network,
     PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
     RMSprop,
     check_gradients,
 )
@@ -104,6 +105,34 @@ def test_gradients_reach_the_layers_before():
     assert check_gradients(Network(layers, seed=1), x, y)
 
 
+def test_gradients_reach_the_numbers_in_bins():
+    x, y = _data()
+    edges = [[-1.0, 0.0, 0.7], [-0.5, 0.5], [2.0]]
+    layers = [Dense(3, "tanh"), PiecewiseLinearEmbedding(edges, 2), Dense(1)]
+    assert check_gradients(Network(layers, seed=1), x, y)
+
+
+def test_the_formula_of_piecewise_linear_embeddings():
+    # Open ends go on along the outer bins, and a column without a bin has a bias only.
+    x, edges, kernel = np.array([-1.0, 0.5, 2.0, 4.0, 5.0]), [0.0, 1.0, 3.0, 4.0], [10, 100, 1000]
+    layers = [PiecewiseLinearEmbedding([edges, [7.0]], 1, [1, 2]), Dense(1)]
+    network = Network(layers, dtype="float64")
+    network.build(3)
+    network.set_weights([[kernel, [1, 1, 1]], [0, 5], *network.get_weights()[2:]])
+    expected = [-10, 5, 60, 1110, 2110]
+    found = network.layer_outputs(np.column_stack([x + 7, x, x]))[0]
+    np.testing.assert_allclose(found, np.column_stack([x + 7, expected, np.full(5, 5)]))
+
+
+def test_bins_of_quantiles_hold_equal_shares():
+    x, _ = _data()
+    layer = PiecewiseLinearEmbedding.of_quantiles(x, 2, n_bins=4, columns=[1, 0])
+    counts = np.histogram(x[:, 1], layer.edges[0])[0]
+    assert counts.tolist() == [ROWS // 4] * 4
+    assert (layer.edges[1][0], layer.edges[1][-1]) == (0, CATEGORIES - 1)
+    assert layer.columns == [1, 0]
+
+
 def test_the_formula_of_periodic_embeddings():
     x, _ = _data()
     network = Network([PeriodicEmbedding(4, 2, 1.0, [2, 1]), Dense(1)], dtype="float64")
@@ -146,6 +175,14 @@ def test_a_batch_needs_no_room_for_what_is_not_in_it():
         (ValueError, ("columns", "at least one"), lambda: PeriodicEmbedding(columns=[])),
         (ValueError, ("columns[0]", "-1"), lambda: Embedding(3, 2, columns=[-1])),
         (TypeError, ("columns", "'ab'"), lambda: PeriodicEmbedding(columns="ab")),
+        (TypeError, ("edges", "'ab'"), lambda: PiecewiseLinearEmbedding("ab", 2)),
+        (ValueError, ("edges", "empty"), lambda: PiecewiseLinearEmbedding([], 2)),
+        (ValueError, ("edges[0]", "rising"), lambda: PiecewiseLinearEmbedding([[1, 1]], 2)),
+        (ValueError, ("edges[0]", "finite"), lambda: PiecewiseLinearEmbedding([[0, np.inf]], 2)),
+        (
+            ValueError, ("edges", "1 columns", "there are 3"),
+            lambda: Network([PiecewiseLinearEmbedding([[0, 1]], 2), Dense(1)]).build(3),
+        ),
         (ValueError, ("stddev", "0"), lambda: PeriodicEmbedding(stddev=0)),
         (
             ValueError, ("columns has 3", "there are 3"),

@@ -12,6 +12,7 @@ from fastnn import (
     LayerNormalization,
     Network,
     PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
 )
 
 ROWS, COLUMNS = 60, 4
@@ -179,6 +180,7 @@ def test_what_is_given_is_not_changed():
         LayerNormalization(),
         Embedding(4, 2, columns=[0]),
         PeriodicEmbedding(4, 2),
+        PiecewiseLinearEmbedding([[-1.0, 1.0]], 2, columns=[1]),
         Dropout(0.5),
         Dense(4, drop_connect=0.5),
     ],

@@ -24,7 +24,16 @@ from fastnn.kernels.elementary import copysign, polynomial, rint
 from fastnn.kernels.jit import REASSOCIATE, njit
 from fastnn.kernels.memory import stack_buffer
 from fastnn.kernels.rows import columns as clipped
-from fastnn.kernels.sums import BLOCK, TOTALS_BYTES, blocks, carry, columns_of, parts, rows_of
+from fastnn.kernels.sums import (
+    BLOCK,
+    TOTALS_BYTES,
+    blocks,
+    carry,
+    columns_of,
+    parts,
+    quarters,
+    rows_of,
+)
 
 _TURN = 2 * math.pi
 _SINE = [(-1) ** k * _TURN ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(11)]
@@ -54,7 +63,7 @@ def _sine(r, quarter):
 
 
 @njit(fastmath=REASSOCIATE)
-def _dot(a, i, left, b, j):
+def dot(a, i, left, b, j):
     """Return the sum of the products of row `j` of `b` with row `i` of `a` from `left` on."""
     total = a.dtype.type(0)
     for k in range(np.uint64(b.shape[1])):
@@ -63,7 +72,7 @@ def _dot(a, i, left, b, j):
 
 
 @njit
-def _outputs_of(column, n_columns, n_outputs):
+def outputs_of(column, n_columns, n_outputs):
     """Return a column's first output and the one past its last."""
     share = (n_outputs + n_columns - 1) // n_columns
     return min(column * share, n_outputs), min(column * share + share, n_outputs)
@@ -100,11 +109,14 @@ def periodic_forward(x, columns, frequency, phase, w, b, h, out):
         for column in range(n_columns):
             z, left = x[i, np.uint64(columns[column])], np.uint64(column) * count
             for k in range(count):
-                r = _turn(z, frequency[column, k], phase[column, k], scale)
-                h[i, left + k] = _cosine(r, quarter)
-            begin, end = _outputs_of(column, n_columns, out.shape[1])
+                h[i, left + k] = _turn(z, frequency[column, k], phase[column, k], scale)
+        for k in range(np.uint64(h.shape[1])):  # longer than a column's, so it vectorizes better
+            h[i, k] = _cosine(h[i, k], quarter)
+        for column in range(n_columns):
+            left = np.uint64(column) * count
+            begin, end = outputs_of(column, n_columns, out.shape[1])
             for j in range(begin, end):
-                out[i, j] = b[j] + _dot(h, i, left, w, j)
+                out[i, j] = b[j] + dot(h, i, left, w, j)
 
 
 @kernel("mn c<n cf cf df md m(cf)!")
@@ -139,7 +151,7 @@ def periodic_backward(x, columns, frequency, phase, w, dy, slopes):
             z, left = x[i, np.uint64(columns[column])], np.uint64(column) * count
             for k in range(count):
                 slopes[i, left + k] = 0
-            begin, end = _outputs_of(column, n_columns, dy.shape[1])
+            begin, end = outputs_of(column, n_columns, dy.shape[1])
             for j in range(begin, end):
                 slope = dy[i, j]
                 for k in range(count):
@@ -172,7 +184,7 @@ def periodic_inputs(columns, frequency, slopes, dx):
     count, turn = np.uint64(frequency.shape[1]), dx.dtype.type(_TURN)
     for i in range(np.uint64(dx.shape[0])):
         for column in range(np.uint64(columns.shape[0])):
-            slope = turn * _dot(slopes, i, column * count, frequency, column)
+            slope = turn * dot(slopes, i, column * count, frequency, column)
             dx[i, np.uint64(columns[column])] += slope
 
 
@@ -252,7 +264,7 @@ def block_gradients(h, dy, first, last, dw):
     totals = stack_buffer(TOTALS_BYTES)
     for column in range(n_columns):
         start = np.uint64(column) * count
-        from_output, to_output = _outputs_of(column, n_columns, dw.shape[0])
+        from_output, to_output = outputs_of(column, n_columns, dw.shape[0])
         low, high = clipped(max(first, from_output), min(last, to_output), dw.shape[0])
         for j in range(low, high):
             of_output = dw[j]
@@ -262,7 +274,15 @@ def block_gradients(h, dy, first, last, dw):
                     begin, end = rows_of(block, rows)
                     for k in range(left, right):
                         of_output[k] = 0
-                    for i in range(begin, end):
+                    quarter, second, third, fourth, rest = quarters(begin, end)
+                    for i in range(quarter):
+                        at0, at1, at2, at3 = begin + i, second + i, third + i, fourth + i
+                        dy0, dy1, dy2, dy3 = dy[at0, j], dy[at1, j], dy[at2, j], dy[at3, j]
+                        for k in range(left, right):
+                            at = start + k
+                            two = of_output[k] + dy0 * h[at0, at] + dy1 * h[at1, at]
+                            of_output[k] = two + dy2 * h[at2, at] + dy3 * h[at3, at]
+                    for i in range(rest, end):
                         slope = dy[i, j]
                         for k in range(left, right):
                             of_output[k] += slope * h[i, start + k]

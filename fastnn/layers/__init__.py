@@ -10,10 +10,12 @@ from fastnn.layers.hierarchical import HierarchicalSoftmax
 from fastnn.layers.layer_normalization import LayerNormalization
 from fastnn.layers.normalization import BatchNormalization
 from fastnn.layers.periodic import PeriodicEmbedding
+from fastnn.layers.piecewise import PiecewiseLinearEmbedding
 
 __all__ = [
     "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "HierarchicalSoftmax",
     "Layer", "LayerNormalization", "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
 ]  # fmt: skip
 
 TABLE = {kind.__name__: kind for kind in subclasses(Layer)}

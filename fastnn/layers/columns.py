@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.engine.arguments import Whole
+from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
+from fastnn.engine.program import aligned
 from fastnn.inputs.checks import non_negative_int
-from fastnn.layers.base import Node
+from fastnn.layers.base import Node, Parameter
+from fastnn.layers.penalties import Call
+from fastnn.optimizers.updater import Updater
 
 
 def as_columns(columns: Any, name: str) -> list[int]:
@@ -51,3 +54,19 @@ def split(node: Node, passed: np.ndarray, mapped: Buffer, dy: Buffer) -> tuple[B
     dx, gradient = node.program.buffer(node.width), node.program.buffer(mapped.width)
     node.program.add("split_columns", dy.rows, Whole(passed), dx.rows, gradient.rows)
     return dx, gradient
+
+
+def update_blocks(node: Node, updater: Updater, kernel: Parameter, bias: Parameter) -> None:
+    """Add the steps that update the weights of the columns' outputs, and their biases.
+
+    ``node.kept`` has `h`, what each column's outputs are made of, and `dy`, their gradient.
+    """
+    h, dy = node.kept["h"].batch, node.kept["dy"].batch
+    for parameter, name, given in (
+        (kernel, "block_gradients", (h, dy)),
+        (bias, "column_sums", (dy,)),
+    ):
+        gradient = aligned(parameter.value.shape, node.program.dtype)
+        calls: list[Call] = [(name, (*given, Low(), High(), Whole(gradient)))]
+        calls += parameter.update(FlatPart(gradient), updater)
+        node.program.add_group(calls, len(gradient))

@@ -12,7 +12,6 @@ from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import columns
 from fastnn.layers.base import Layer, Node, Parameter
-from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
 
@@ -117,16 +116,11 @@ class PeriodicEmbedding(Layer):
     def update(self, node: Node, updater: Updater) -> None:
         program, kept = node.program, node.kept
         frequencies, phases, kernel, bias = node.parameters
-        to = {each.name: aligned(each.value.shape, program.dtype) for each in node.parameters}
+        to = {each.name: aligned(each.value.shape, program.dtype) for each in (frequencies, phases)}
         given = node.x.batch, kept["columns"], kept["slopes"].batch, Low(), High()
         sums = Whole(to["frequencies"]), Whole(to["phases"])
         program.add("periodic_gradients", *given, *sums, extent=len(to["phases"]))
         for parameter in (frequencies, phases):
             gradient = FlatPart(to[parameter.name])
             program.add_group(parameter.update(gradient, updater), len(to["phases"]))
-        products = kept["h"].batch, kept["dy"].batch, Low(), High(), Whole(to["kernel"])
-        calls: list[Call] = [("block_gradients", products)]
-        calls += kernel.update(FlatPart(to["kernel"]), updater)
-        program.add_group(calls, len(to["kernel"]))
-        calls = [("column_sums", (kept["dy"].batch, Low(), High(), Whole(to["bias"])))]
-        program.add_group(calls + bias.update(FlatPart(to["bias"]), updater), len(to["bias"]))
+        columns.update_blocks(node, updater, kernel, bias)

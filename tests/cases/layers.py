@@ -65,6 +65,15 @@ def _any_rows(rng, _, n):
     return rng.integers(-2, n + 2, n)
 
 
+def _below(rng, dtype, *shape):
+    return rng.choice([0, -np.inf], shape).astype(dtype)
+
+
+def _above(rng, dtype, *shape):
+    return rng.choice([1, np.inf], shape).astype(dtype)
+
+
+_NUMBERS = {"c": 3, "n": 4, "d": 7}
 _TABLE = {"c": 3, "n": 4, "r": 12}
 _SOME_NODES = {"first": 1, "last": 4}
 
@@ -96,13 +105,15 @@ CASES = (
     ),
     case("embedding_take", tolerance="exact", place=_places),
     case("embedding_put", tolerance="exact", sizes={"r": "m+9"}, place=_places),
-    case("periodic_forward", terms="f", sizes={"c": 3, "n": 4, "d": 7}),
-    case("periodic_backward", sizes={"c": 3, "n": 4, "d": 7}),
+    case("periodic_forward", terms="f", sizes=_NUMBERS),
+    case("periodic_backward", sizes=_NUMBERS),
     case("periodic_inputs", terms="f", sizes={"c": 3, "n": 4}),
     case(
         "periodic_gradients", terms="m", sizes={"c": 3, "n": 4}, first=0, last="c", float64=True,
     ),
     case("block_gradients", terms="m", sizes={"f": 7, "k": 100}, first=0, last="d", float64=True),
+    case("piecewise_forward", terms="f", sizes=_NUMBERS, low=_below, high=_above),
+    case("piecewise_inputs", terms="f", sizes=_NUMBERS, h=uniform, low=_below, high=_above),
     tree("tree_forward", terms="k", side=_sides),
     tree("tree_backward", side=_sides, row_scale=uniform),
     tree("tree_update", terms="m", float64=True, rate=0.3, slopes=_slopes, **_SOME_NODES),
