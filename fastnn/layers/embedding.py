@@ -41,12 +41,14 @@ class Embedding(Layer):
     pass these columns on.
 
     A batch reads and updates the rows of its own categories only, so it takes the same time and
-    memory however many categories there are; the table and the optimizer's arrays of its size take
-    memory once, and are checked and copied once an epoch.  The update of a row is that of any other
-    parameter, whichever the optimizer, with the sum of the gradients of its occurrences; a row that
-    does not occur in the batch stays as it is, and so does the optimizer's state for it.  Momentum,
-    the averages of Adam and its like, and decoupled weight decay are thus "lazy", as in PyTorch's
-    SparseAdam and Keras: between its occurrences a row neither moves on nor decays.
+    memory however many categories there are.  The table and the optimizer's arrays of its size take
+    memory once; each epoch, and each `train_on_batch`, copies them before and checks them after.
+
+    A row's update is that of any other parameter, whichever the optimizer, with the sum of the
+    gradients of its occurrences.  A row that does not occur in the batch stays as it is, and so
+    does the optimizer's state for it.  Momentum, the averages of Adam and its like, and decoupled
+    weight decay are thus "lazy", as in PyTorch's SparseAdam: between its occurrences a row neither
+    moves on nor decays.
 
     Parameters
     ----------
