@@ -70,6 +70,34 @@ def test_a_table_is_a_kernel_of_one_hot_columns(optimizer, backend):
     assert np.abs(own[0] - table).min() > 1e-6
 
 
+def test_updates_are_those_of_sparse_adam():
+    torch = pytest.importorskip("torch")
+    x, y = _data()
+    x = x[np.argsort(x[:, 0], kind="stable")[::-1], :1].copy()  # most batches have one or two
+    rng = np.random.default_rng(1)
+    table, w = rng.standard_normal((CATEGORIES, UNITS)), rng.standard_normal((UNITS, 1))
+    layers = [Embedding(CATEGORIES, UNITS), Dense(1, use_bias=False)]
+    network = Network(layers, optimizer=Adam(0.01, epsilon=1e-12), dtype="float64")
+    network.build(1)
+    network.set_weights([table, w])
+    network.fit(x, y, epochs=3, batch_size=8, shuffle=False)
+    own = torch.nn.Parameter(torch.from_numpy(table)), torch.nn.Parameter(torch.from_numpy(w))
+    optimizers = (
+        torch.optim.SparseAdam(own[:1], lr=0.01, eps=1e-12),
+        torch.optim.Adam(own[1:], lr=0.01, eps=1e-12),
+    )
+    for begin in 3 * list(range(0, ROWS, 8)):
+        codes = torch.from_numpy(x[begin : begin + 8, 0].astype(int))
+        found = torch.nn.functional.embedding(codes, own[0], sparse=True) @ own[1]
+        for each in optimizers:
+            each.zero_grad()
+        ((found - torch.from_numpy(y[begin : begin + 8])) ** 2).mean().backward()
+        for each in optimizers:
+            each.step()
+    for ours, theirs in zip(network.get_weights(), own, strict=True):
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-9)
+
+
 def test_what_does_not_occur_stays_as_it_is_and_so_does_its_state():
     x, y = _data()
     network = Network([Embedding(CATEGORIES, UNITS, [0]), Dense(1)], optimizer=AdamW(0.1))

@@ -80,6 +80,7 @@ class PiecewiseLinearEmbedding(Layer):
     columns: Any = setting(default=None, check=optional(columns.as_columns), building=True)
 
     @classmethod
+    @np.errstate(all="ignore")
     def of_quantiles(
         cls, X: ArrayLike, units: int, n_bins: int = 48, columns: list[int] | None = None
     ) -> Self:
@@ -127,13 +128,15 @@ class PiecewiseLinearEmbedding(Layer):
             for name, shape in self.shapes(n_inputs).items()
         ]
 
+    @np.errstate(all="ignore")
     def _clipping(self, dtype: np.dtype) -> list[Whole]:
         """Return start, inverse, low and high of :mod:`fastnn.kernels.piecewise`."""
         start, inverse, low, high = np.zeros((4, len(self.edges), self._bins))
         for column, given in enumerate(map(np.array, self.edges)):
             count = len(given) - 1
             if count:
-                start[column, :count], inverse[column, :count] = given[:-1], 1 / np.diff(given)
+                start[column, :count] = given[:-1]
+                inverse[column, :count] = (1 / np.diff(given)).clip(max=np.finfo(dtype).max)
                 low[column, 0], high[column, :count], high[column, count - 1] = -np.inf, 1, np.inf
         return [Whole(array.astype(dtype)) for array in (start, inverse, low, high)]
 
