@@ -27,8 +27,8 @@ class Network(attributes.OfNetwork):
     ----------
     layers : sequence of Layer
         `Dense`, `Activation`, `ParametricActivation`, `BatchNormalization`, `LayerNormalization`,
-        `Scale`, `Dropout` and `HierarchicalSoftmax`, from input to output.  The data determine the
-        number of inputs.
+        `Scale`, `Dropout`, `Embedding`, `PeriodicEmbedding`, `PiecewiseLinearEmbedding` and
+        `HierarchicalSoftmax`, from input to output.  The data determine the number of inputs.
     loss : str or Loss
         A name such as "mse", "mae" or "softmax_cross_entropy", an object such as ``Huber(0.5)``, or
         ``Custom`` with your own functions; see :mod:`fastnn.losses`.  A batch's loss is the mean
@@ -340,7 +340,9 @@ class Network(attributes.OfNetwork):
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
 
         Instead of W and b a `BatchNormalization` has gamma, beta, moving_mean, moving_variance, a
-        `LayerNormalization` gamma, beta, a `Scale` its scales, a `ParametricActivation` its shares.
+        `LayerNormalization` gamma, beta, a `Scale` its scales, a `ParametricActivation` its shares,
+        an `Embedding` its table, a `PeriodicEmbedding` frequencies, phases, kernel, bias, and a
+        `PiecewiseLinearEmbedding` kernel, bias.
         """
         self.model.need_built("get_weights")
         return self.model.weights()

@@ -16,9 +16,12 @@ from fastnn.layers import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     HierarchicalSoftmax,
     LayerNormalization,
     ParametricActivation,
+    PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
     Scale,
 )
 from fastnn.network import Network
@@ -34,7 +37,10 @@ def warmup() -> None:
     start = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores.usable(), start, gc.disable) as pool:
         # What all networks need comes first: several processes would compile it.
-        for jobs in (_common,), (_optimizers, _normalization, _losses, _penalties, _trees):
+        for jobs in (
+            (_common,),
+            (_optimizers, _normalization, _embeddings, _losses, _penalties, _trees),
+        ):
             list(pool.map(_call, *zip(*product(jobs, ("float32", "float64")), strict=True)))
 
 
@@ -85,6 +91,14 @@ def _normalization(dtype: str, x: np.ndarray) -> None:
     network.evaluate(x, x[:, :2])
     network.predict(x)
     PCA().fit(x).inverse_transform(x)
+
+
+def _embeddings(dtype: str, x: np.ndarray) -> None:
+    bins = PiecewiseLinearEmbedding([[0.0, 1.0]], 2, columns=[2])
+    embeddings = [PeriodicEmbedding(columns=[1]), bins, Embedding(2, 3, columns=[0])]
+    network = Network([*embeddings, Dense(2)], optimizer="adam", dtype=dtype)
+    network.fit(x, x[:, :2])
+    network.predict(x)
 
 
 def _trees(dtype: str, x: np.ndarray) -> None:

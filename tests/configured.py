@@ -46,6 +46,8 @@ KINDS = [
 REQUIRED = {
     "units": 3,
     "n_classes": 4,
+    "n_categories": 5,
+    "edges": [[0.0, 1.0]],
     "rate": 0.5,
     "activation": "relu",
     "function": "relu",

@@ -29,6 +29,7 @@ from fastnn import (
     CosineDecay,
     Dense,
     Dropout,
+    Embedding,
     ExponentialDecay,
     GroupL1,
     HierarchicalSoftmax,
@@ -42,6 +43,8 @@ from fastnn import (
     NonNeg,
     OneCycle,
     ParametricActivation,
+    PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
     RMSprop,
     Rprop,
     Scale,
@@ -70,6 +73,8 @@ class Case:
     batch_size: int | None = 20
     """By default the last batch has 7 rows."""
     weighted: bool = False
+    categories: int = 0
+    """How many of the first columns hold categories, some of them unknown."""
     fit: Mapping[str, Any] = field(default_factory=dict)
     """What else :meth:`Network.fit` is given."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +89,7 @@ class Case:
         """Return inputs and targets, the same on every machine."""
         rng, loss = np.random.default_rng(0), losses.get(self.loss)
         x = rng.standard_normal((self.rows, self.inputs))
+        x[:, : self.categories] = np.rint(2 * x[:, : self.categories])
         if loss.target == "class":
             return x, rng.integers(0, self.outputs, self.rows)
         shape = self.rows, loss.n_targets(self.outputs)
@@ -225,6 +231,18 @@ LAYERS = {
         optimizer=SGD(CosineDecay(0.05, 10)),
     ),
     "a share alone": Case([Dense(2), ParametricActivation("selu")], 2, optimizer=SGD(0.1)),
+    "categories and numbers": Case(
+        [
+            PeriodicEmbedding(5, 2, columns=[6, 3]),
+            PiecewiseLinearEmbedding([[-1.0, 0.0, 0.5], [0.0, 1.0]], 2, columns=[5, 7]),
+            Embedding([4, 2], 3, columns=[1, 0]), Dense(6, "relu"), Dense(2),
+        ],
+        2, optimizer=Adam(0.01, global_clipnorm=1.0), categories=2, weighted=True,
+    ),
+    "categories": Case(
+        [Embedding(3, 5, columns=[0]), Dense(2)], 2, optimizer=SGD(0.01), categories=1,
+        batch_size=50,
+    ),
     "dropout": Case(
         [
             Dropout(0.2), Dense(6, "tanh"), Dropout(0.5), Dense(5), Dropout(0.3, "test"),

@@ -10,7 +10,7 @@ from fastnn.comparison.compare import difference, tolerance
 from fastnn.kernels import KERNELS
 from fastnn.reference import TWINS
 
-SIZES = (5, 7, 3, 4)
+SIZES = (5, 7, 3, 4, 6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

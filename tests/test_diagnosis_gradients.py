@@ -20,6 +20,7 @@ from fastnn import (
     LayerNormalization,
     Network,
     ParametricActivation,
+    PeriodicEmbedding,
     Scale,
     activations,
     check_gradients,
@@ -101,11 +102,25 @@ def test_penalties_and_the_optimizer_s_own_way(optimizer):
         [Dropout(0.2), Dense(5, "relu"), Dropout(0.5, "test"), Dense(OUTPUTS)],
         [Dense(5, "gelu", drop_connect=0.4), Dense(OUTPUTS)],
         [
+            PeriodicEmbedding(4, 2, columns=[3, 1]),
+            Dense(3, "tanh"),
+            PeriodicEmbedding(3, 1),
+            Dense(OUTPUTS),
+        ],  # fmt: skip
+        [
             Dense(5, "tanh", kernel_regularizer=GroupL1(0.1), kernel_constraint="max_norm"),
             Dense(OUTPUTS, kernel_regularizer=L1(0.1, "proximal")),
         ],
     ],
-    ids=["batch norm", "layer norm", "scale", "dropout", "drop connect", "what follows an update"],
+    ids=[
+        "batch norm",
+        "layer norm",
+        "scale",
+        "dropout",
+        "drop connect",
+        "periodic",
+        "what follows",
+    ],
 )
 def test_all_kinds_of_layers(layers):
     x, y = _data("real")

@@ -8,9 +8,12 @@ from fastnn import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     LayerNormalization,
     Network,
     ParametricActivation,
+    PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
     Scale,
 )
 
@@ -179,6 +182,9 @@ def test_what_is_given_is_not_changed():
         LayerNormalization(),
         ParametricActivation("relu"),
         Scale(),
+        Embedding(4, 2, columns=[0]),
+        PeriodicEmbedding(4, 2),
+        PiecewiseLinearEmbedding([[-1.0, 1.0]], 2, columns=[1]),
         Dropout(0.5),
         Dense(4, drop_connect=0.5),
     ],

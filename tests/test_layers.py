@@ -9,9 +9,11 @@ from fastnn import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     LayerNormalization,
     Network,
     ParametricActivation,
+    PeriodicEmbedding,
     Scale,
 )
 from fastnn.training import lowering
@@ -39,6 +41,7 @@ def _labels(rows=ROWS):
         ([Dense(4), BatchNormalization(), Dense(2)], 6),
         ([Dense(4), LayerNormalization(), Dense(2)], 2),
         ([Scale(), Dense(4), ParametricActivation("tanh"), Dense(2)], 2),
+        ([PeriodicEmbedding(), Embedding(4, 2, [1]), Dense(2)], 3),
     ],
 )
 def test_threads_meet_no_more_often_than_the_layers_need(layers, phases):

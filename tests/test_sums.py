@@ -24,6 +24,10 @@ def _row_of(name, terms):
         COMPILED[name](ones, terms, 0, 1, out)
     elif name == "blend_units_gradient":
         COMPILED[name](0 * ones, ones, terms, 0, 1, out)
+    elif name == "periodic_gradients":  # dphase
+        COMPILED[name](ones, np.zeros(1, np.int64), terms, 0, 1, matrix.copy(), out[None])
+    elif name == "block_gradients":
+        COMPILED[name](ones, terms, 0, 1, matrix)
     elif name == "column_norms":
         COMPILED[name](np.sqrt(terms), 0, 1, out, beta)
     else:
@@ -35,6 +39,7 @@ def _row_of(name, terms):
 SUMS = (
     "column_sums", "batch_norm_gradients", "layer_norm_gradients", "column_norms", "matmul_tn",
     "matmul_tn_add", "scale_units_gradient", "blend_units_gradient",
+    "matmul_tn_add", "periodic_gradients", "block_gradients",
 )  # fmt: skip
 
 

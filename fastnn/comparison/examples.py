@@ -16,7 +16,7 @@ _NUMBERS: Mapping[str, float] = {
 }  # fmt: skip
 """Numbers that cannot be 0.5: counts, switches, and both ends of a range."""
 _LENGTHS: Mapping[str, str] = {"last": "n", "n": "m", "batch": "m", "rows": "m"}
-"""Numbers that must equal the length of an axis."""
+"""Numbers that must equal the length of an axis; the longest's if there is no such axis."""
 
 _UP_TO_1 = frozenset(("y", "target", "levels", "cost", "weight", "batch_weight", "row_scale"))
 """Arrays of probabilities, weights and the like: numbers from 0 to 1."""
@@ -68,7 +68,9 @@ def example_arguments(
     lengths = dict(zip(axes(kernel), shape, strict=True))
 
     def number(name: str) -> float:
-        return lengths[_LENGTHS[name]] if name in _LENGTHS else _NUMBERS.get(name, 0.5)
+        if name in _LENGTHS:
+            return lengths.get(_LENGTHS[name], max(lengths.values()))
+        return _NUMBERS.get(name, 0.5)
 
     def array(argument: Argument) -> np.ndarray:
         sizes = [length_of(axis, lengths) for axis in argument.axes]

@@ -6,7 +6,7 @@ word per argument:
 ========== ===================================================================================
 ``mn``     an array with two axes; axes with the same letter have the same length
 ``m(qn)``  an array whose second axis has length q times n; a digit is a length itself
-``(2n+1)`` an array of length 2n + 1
+``(2n+1)`` an array of length 2n + 1; ``(p+q)`` one of length p + q
 ``m<n``    a vector of labels or indices, integers in [0, n), or with ``m<(n+1)`` in [0, n]
 ``-``      a number that a float32 can hold; ``-inf`` is one that may also be infinite or larger
 ``+``      such a number above 0; ``+0`` is one from 0, and ``%`` one in [0, 1)
@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 from fastnn.kernels.jit import njit
 
-_LENGTH = r"\w|\(\w+(?:\+\d)?\)"
+_LENGTH = r"\w|\(\w+(?:\+\w+)?\)"
 _WORD = re.compile(
     rf"(?P<number>-(inf)?|\+0?|%|#[01]?)(?P<place>@?)|(?P<axes>({_LENGTH})+)(<(?P<below>{_LENGTH}))?"
     r"(?P<marks>[!~&?+*^#=]*)"
@@ -49,8 +49,10 @@ _RANGES = {
 
 def length_of(axis: str, lengths: Mapping[str, int]) -> int:
     """Return the length of an axis, such as "n", "2n" or "2n+1", from those of its letters."""
-    factors, _, more = axis.partition("+")
-    return math.prod(int(f) if f.isdigit() else lengths[f] for f in factors) + int(more or 0)
+    return sum(
+        math.prod(int(f) if f.isdigit() else lengths[f] for f in factors)
+        for factors in axis.split("+")
+    )
 
 
 class Argument:

@@ -46,6 +46,7 @@ def _instruction(name, count):
 _multiply_add = _instruction("llvm.fmuladd", 3)
 _maximum = _instruction("llvm.maximum", 2)
 _copysign = _instruction("llvm.copysign", 2)
+_rint = _instruction("llvm.rint", 1)
 
 
 @intrinsic
@@ -67,6 +68,12 @@ def copysign(_, a, b):
 
 
 @intrinsic
+def rint(_, a):
+    """Return the nearest whole number, the even one of two."""
+    return a(a), lambda context, builder, signature, args: _rint(builder, *args)
+
+
+@intrinsic
 def select(_, condition, a, b):
     """Return `a` if the condition holds, else `b`, without the branch of an `if`.
 
@@ -75,7 +82,7 @@ def select(_, condition, a, b):
     return a(types.boolean, a, a), lambda context, builder, signature, args: builder.select(*args)
 
 
-def _polynomial(coefficients):
+def polynomial(coefficients):
     """Return an intrinsic f(x) for a polynomial, lowest power first, by Horner's rule."""
 
     @intrinsic
@@ -177,7 +184,7 @@ _most = _constant({_f32: 89.0, _f64: 710.0})
 
 # Minimax fits (Remez exchange in 60 digits).  (e**r - 1 - r) / r**2 for |r| <= ln(2) / 2; relative
 # error of r + r**2 * fit 1.4e-8 and 1.9e-17.
-_exp_tail = _polynomial(
+_exp_tail = polynomial(
     {
         _f32: (0.5, 0.16666543, 0.041666284, 0.008366489, 0.0013946266),
         _f64: (
@@ -189,7 +196,7 @@ _exp_tail = _polynomial(
 )  # fmt: skip
 # e**(a**2 / 2) times the probability that a standard normal number exceeds a >= 0, as a
 # polynomial in t = 1 - 8 / (a + 4), from -1 to 1 (Chebyshev); errors 3e-9 and 3e-17.
-_scaled_normal_tail = _polynomial(
+_scaled_normal_tail = polynomial(
     {
         _f32: (
             0.09441064, -0.17039768, 0.12437916, -0.07170806, 0.030865937, -0.00848835,
@@ -207,7 +214,7 @@ _scaled_normal_tail = _polynomial(
     }
 )  # fmt: skip
 # (2 atanh(s) - 2 s) / s**3 as a polynomial in s**2 <= 1/9; errors 5.0e-9 and 5.9e-17.
-_atanh_tail = _polynomial(
+_atanh_tail = polynomial(
     {
         _f32: (0.66666436, 0.40020558, 0.28014967, 0.2795618),
         _f64: (

@@ -43,9 +43,8 @@ def _cut(argument: Argument, letter: str) -> str:
 
 def _length(axis: str, lengths: dict[str, str]) -> str:
     """Return the code for an axis's length, from that of its letters."""
-    factors, _, more = axis.partition("+")
-    product = "*".join(lengths.get(factor, factor) for factor in factors)
-    return f"{product} + {more}" if more else product
+    products = ("*".join(lengths.get(f, f) for f in factors) for factors in axis.split("+"))
+    return " + ".join(products)
 
 
 def _number(argument: Argument) -> str:

@@ -32,6 +32,8 @@ class Parameter:
     state: dict[str, np.ndarray] = field(default_factory=dict)
     trained: bool = True
     """Whether the optimizer changes it.  If not, the layer itself tracks a statistic in it."""
+    sparse: bool = False
+    """Whether a row of the data needs only a few of its rows."""
     least: float = -np.inf
     """The smallest valid value."""
     rate_factor: float = 1.0
@@ -207,6 +209,10 @@ class Layer(Configured):
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         raise NotImplementedError
+
+    def updated(self, node: Node) -> list[np.ndarray]:
+        """Return the arrays on which an update works, after `backward`."""
+        return [each.value for each in node.parameters if each.trained]
 
     def update(self, node: Node, updater: Updater) -> None:
         pass

@@ -137,9 +137,10 @@ def training(
     program.begin("loss")
     program.add_check(row_loss, weight)
     program.begin("update")
-    values = [each.value for each in model.all_parameters() if each.trained]
+    pairs = list(zip(model.layers, nodes, strict=True))
+    values = [array for layer, node in pairs for array in layer.updated(node)]
     updater = Updater(program, optimizer, values)
-    for layer, node in zip(model.layers, nodes, strict=True):
+    for layer, node in pairs:
         program.begin("update", node.number)
         layer.update(node, updater)
     return program, [node.y.array for node in nodes]

@@ -265,7 +265,8 @@ class Model:
 
     def flops(self) -> int:
         """Return the floating-point operations of one row's forward pass."""
-        return sum(2 * each.value.size for each in self.all_parameters() if each.value.ndim == 2)
+        found = (each for each in self.all_parameters() if not each.sparse)
+        return sum(2 * each.value.size for each in found if each.value.ndim == 2)
 
     def trains_before(self, number: int) -> bool:
         """Return whether any layer before this one has parameters to train."""
