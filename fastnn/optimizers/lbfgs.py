@@ -176,7 +176,7 @@ class Objective:
         size = sum(each.value.size for each in parameters)
         brief = 6 * size * how["n_rows"] < team.BRIEF and program.threads == 1
         # Whether a run is one call of compiled code, which nobody can stop.
-        self.short = brief and how["backend"] == "numba" and threads.own_shared() is None
+        self.short = brief and how.get("backend", "numba") == "numba" and threads.own_shared() is None
 
     def begin(self) -> np.ndarray:
         """Begin an iteration: return the current parameters as one vector."""
@@ -232,7 +232,7 @@ class Objective:
             self.single = single.Single(program, how["n_rows"], [])
         clock = self.clock = self.single.clock
         program.refresh()
-        clock[Clock.EPOCH], clock[Clock.UPDATE] = how["first_epoch"], program.updates
+        clock[Clock.EPOCH], clock[Clock.UPDATE] = how.get("first_epoch", 0), program.updates
         finite = bool(single.run(self.single.frame))
         program.updates, self.sums = int(clock[Clock.UPDATE]), self.single.sums[0].copy()
         return finite
