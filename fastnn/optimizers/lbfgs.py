@@ -176,7 +176,9 @@ class Objective:
         size = sum(each.value.size for each in parameters)
         brief = 6 * size * how["n_rows"] < team.BRIEF and program.threads == 1
         # Whether a run is one call of compiled code, which nobody can stop.
-        self.short = brief and how.get("backend", "numba") == "numba" and threads.own_shared() is None
+        self.short = (
+            brief and how.get("backend", "numba") == "numba" and threads.own_shared() is None
+        )
 
     def begin(self) -> np.ndarray:
         """Begin an iteration: return the current parameters as one vector."""
