@@ -5,7 +5,7 @@ import datetime
 import json
 import sys
 
-from bench import estimators, extras, growth, memory, scaling, startup, tables
+from bench import calls, estimators, extras, growth, memory, scaling, startup, tables
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
@@ -13,7 +13,7 @@ from bench.workloads import WORKS
 
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
-    "startup", "memory", "growth", "scaling", "estimators"
+    "startup", "memory", "growth", "scaling", "estimators", "calls"
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -28,9 +28,9 @@ README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
 SCALING = ROOT / "docs" / "scaling.md"
-ESTIMATORS = ROOT / "docs" / "scikit-learn.md"
-FITS = ROOT / "bench" / "results" / "estimators.json"
-"""Whole fits, on whatever machine they were measured last."""
+APART = {"estimators": "scikit-learn.md", "calls": "decisions.md"}
+"""Sections with a file of results of their own, of whatever machine they were measured on last, and
+the pages that show them."""
 
 
 def parse(argv):
@@ -269,11 +269,26 @@ def run_estimators(arguments, threads, description) -> None:
     print("\nestimators: seconds of a whole fit")
     print(tables.plain(tables.estimator_cells(entry)), flush=True)
     if not arguments.quick:
-        FITS.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
-        page = tables.between_markers(
-            ESTIMATORS.read_text(encoding="utf-8"), tables.estimator_block(entry)
-        )
-        ESTIMATORS.write_text(page, encoding="utf-8")
+        write_apart("estimators", entry, tables.estimator_block(entry))
+
+
+def run_calls(arguments, description) -> None:
+    peers = [name for name in ("torch",) if PEERS[name].installed and name in arguments.peers]
+    given = {"dtype": arguments.dtype, "rounds": arguments.rounds, "peers": peers}
+    rows = in_process("bench.calls", 1, shortest=0.02 if arguments.quick else 0.1, **given)
+    entry = {"machine": description, "date": today(), "rounds": arguments.rounds, "rows": rows}
+    print("\ncalls: microseconds, on one thread")
+    print(tables.plain(calls.cells(entry)), flush=True)
+    if not arguments.quick:
+        write_apart("calls", entry, calls.block(entry))
+
+
+def write_apart(section, entry, block) -> None:
+    """Store a section's results in its file, and show them in its page."""
+    results, page = ROOT / "bench" / "results" / f"{section}.json", ROOT / "docs" / APART[section]
+    results.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
+    text = tables.between_markers(page.read_text(encoding="utf-8"), block)
+    page.write_text(text, encoding="utf-8")
 
 
 def today() -> str:
@@ -319,9 +334,10 @@ def main(argv=None) -> int:
         "growth": lambda: run_growth(arguments, threads, common, results),
         "scaling": lambda: run_scaling(arguments, common, results),
         "estimators": lambda: run_estimators(arguments, threads, description),
+        "calls": lambda: run_calls(arguments, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
-    stored = stored and set(arguments.only) != {"estimators"}  # which has a file of its own
+    stored = stored and not set(arguments.only) <= set(APART)
     for section, run in runs.items():
         if section in arguments.only:
             run()

@@ -234,14 +234,18 @@ def test_lbfgs_without_scipy(monkeypatch):
         network.fit(*_data())
 
 
-def test_an_interrupted_line_search_leaves_the_last_step(monkeypatch):
+@pytest.mark.parametrize("runs", ["single", "team"])
+def test_an_interrupted_line_search_leaves_the_last_step(runs, monkeypatch):
     pytest.importorskip("scipy")
+    runs = getattr(fastnn.engine, runs)
+    if runs is fastnn.engine.team:
+        monkeypatch.setattr(runs, "BRIEF", 0)
     network, plain = _network(LBFGS()), _network(LBFGS())
     x, y = _data()
     for each in (network, plain):
         each.fit(x, y, epochs=3)
     count = iter(range(100))
-    run = fastnn.engine.team.run
+    run = runs.run
 
     def interrupted(*given, **named):
         outcome = run(*given, **named)
@@ -254,7 +258,7 @@ def test_an_interrupted_line_search_leaves_the_last_step(monkeypatch):
         return [array.tobytes() for each in parameters for array in each.state.values()]
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fastnn.engine.team, "run", interrupted)
+        patch.setattr(runs, "run", interrupted)
         network.fit(x, y, epochs=50)
     assert network.model.updates == 3
     assert _bits(network) == _bits(plain) and states(network) == states(plain)

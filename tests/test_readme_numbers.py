@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import calls
+from bench.report import APART
 from bench.tables import (
     BEGIN,
     END,
@@ -27,10 +29,12 @@ def test_readme_shows_the_stored_results():
     assert between_markers(readme) == render(stored())
 
 
-def test_the_page_of_the_estimators_shows_the_stored_fits():
-    stored = json.loads((ROOT / "bench" / "results" / "estimators.json").read_text("utf-8"))
-    page = (ROOT / "docs" / "scikit-learn.md").read_text(encoding="utf-8")
-    assert between_markers(page) == estimator_block(stored)
+@pytest.mark.parametrize("section", APART)
+def test_pages_show_what_is_stored_in_files_of_their_own(section):
+    stored = json.loads((ROOT / "bench" / "results" / f"{section}.json").read_text("utf-8"))
+    page = (ROOT / "docs" / APART[section]).read_text(encoding="utf-8")
+    block = {"estimators": estimator_block, "calls": calls.block}[section]
+    assert between_markers(page) == block(stored)
 
 
 def test_stored_times_are_of_the_same_work():

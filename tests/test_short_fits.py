@@ -358,6 +358,26 @@ def test_ctrl_c_during_many_short_fits_ends_all():
         signal.signal(signal.SIGINT, before)
 
 
+def test_state_of_other_kinds_of_arrays_is_an_array_of_the_program_too(tmp_path):
+    one, other = _network(), _network()
+    for each in (one, other):
+        each.fit(X, Y, epochs=2, validation_data=(X, Y))
+        each.evaluate(X, Y)
+
+    def change(epoch, logs):
+        for number, parameter in enumerate(one.model.all_parameters()):
+            kept = np.memmap(tmp_path / f"{epoch}{number}", "f4", "w+", shape=parameter.value.shape)
+            kept[...] = parameter.state["m"]
+            parameter.state["m"] = kept
+
+    one.fit(X, Y, epochs=3, validation_data=(X, Y), callbacks=[change])
+    other.fit(X, Y, epochs=3, validation_data=(X, Y))
+    assert one.evaluate(X, Y) == other.evaluate(X, Y)
+    assert _state(one) == _state(other)
+    one.model.parameters[0][0].state["m"] = "no array"
+    assert one.evaluate(X, Y) == other.evaluate(X, Y)
+
+
 def test_kept_programs_keep_no_data_and_no_weights_alive():
     x, y, network = X.copy(), Y.copy(), _network()
     network.fit(x, y, epochs=2, validation_data=(x[:3], y[:3]))

@@ -156,6 +156,12 @@ def _run(frame, steps, n_steps, epochs, stop):
 
 
 @njit
+def run(frame):
+    """Run an epoch of the program's own rows; return whether its loss was finite."""
+    return _run(frame, frame[_STEPS], frame[_N_STEPS], 1, 0)[1]
+
+
+@njit
 def take_back(number, frame):
     """Undo a run that began after update `number`."""
     arrays = matrix(frame[_ARRAYS], 3, frame[_COUNT], types.int64)

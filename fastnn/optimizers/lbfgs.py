@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.engine import team
+from fastnn.engine import single, team, threads
+from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import setting
@@ -171,6 +172,13 @@ class Objective:
         self.moved: list[np.ndarray] = []
         self.gradients: list[np.ndarray] = []
         self.known: tuple[np.ndarray, float, np.ndarray] | None = None
+        self.single: single.Single | None = None
+        size = sum(each.value.size for each in parameters)
+        brief = 6 * size * how["n_rows"] < team.BRIEF and program.threads == 1
+        # Whether a run is one call of compiled code, which nobody can stop.
+        self.short = (
+            brief and how.get("backend", "numba") == "numba" and threads.own_shared() is None
+        )
 
     def begin(self) -> np.ndarray:
         """Begin an iteration: return the current parameters as one vector."""
@@ -202,19 +210,34 @@ class Objective:
             self.program.updates = self.number
             before = [array.copy() for array in self.tracked]
             try:
-                outcome = team.run(self.program, epochs=1, **self.how)
+                finite = self._run()
                 self.moved = [array.copy() for array in self.tracked]
             finally:
                 for array, old in zip(self.tracked, before, strict=True):
                     array[...] = old
-            self.sums, self.clock = outcome.sums[0], outcome.clock
             value = np.inf
-            if outcome.finite:
+            if finite:
                 value = float(self.sums[0] / self.sums[1]) + self.penalty()
             gradient = _flat([parameter.state["gradient"] for parameter in self.parameters])
             good = np.isfinite(value) and np.isfinite(gradient).all()
             self.known = x, value if good else np.inf, gradient
         return self.known[1], self.known[2]
+
+    def _run(self) -> bool:
+        """Run the program once, and return whether its loss is finite."""
+        program, how = self.program, self.how
+        if not self.short:
+            outcome = team.run(program, epochs=1, **how)
+            self.sums, self.clock = outcome.sums[0], outcome.clock
+            return outcome.finite
+        if self.single is None:
+            self.single = single.Single(program, how["n_rows"], [])
+        clock = self.clock = self.single.clock
+        program.refresh()
+        clock[Clock.EPOCH], clock[Clock.UPDATE] = how.get("first_epoch", 0), program.updates
+        finite = bool(single.run(self.single.frame))
+        program.updates, self.sums = int(clock[Clock.UPDATE]), self.single.sums[0].copy()
+        return finite
 
     def track(self) -> None:
         """Keep the statistics that the layers tracked at the latest `x`."""

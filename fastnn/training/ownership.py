@@ -24,7 +24,7 @@ class Own:
 
     def __init__(self, parameters: Parameters):
         self.objects = held(parameters)
-        self.arrays = [each for each in self.objects if type(each) is np.ndarray]
+        self.arrays = [each for each in self.objects if isinstance(each, np.ndarray)]
         """All arrays that updates change."""
 
     @functools.cached_property

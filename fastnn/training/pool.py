@@ -49,7 +49,8 @@ def take(
 
     `how` and the layout of the arrays `rows` are all on which it depends beside the model.
     """
-    key, own = (*how, *_kind(model), *map(_layout, rows)), model.held()
+    own = model.held()
+    key = (*how, *_kind(model), len(own.arrays), *map(_layout, rows))
     for kept in list(_pool):
         if kept.key == key:
             with suppress(ValueError):  # another thread has just taken it
