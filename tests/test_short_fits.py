@@ -369,6 +369,23 @@ def test_state_of_other_kinds_of_arrays_is_an_array_of_the_program_too(tmp_path)
     assert one.evaluate(X, Y) == other.evaluate(X, Y)
 
 
+def test_a_network_whose_arrays_are_memory_maps(tmp_path):
+    joblib = pytest.importorskip("joblib")
+
+    def make():
+        layers = [fastnn.HierarchicalSoftmax(4)]
+        return Network(layers, loss="softmax_cross_entropy", optimizer=SGD(0.1))
+
+    one = make()
+    one.fit(X, LABELS)
+    joblib.dump(one, tmp_path / "network")
+    mapped = joblib.load(tmp_path / "network", mmap_mode="r")
+    for each in (one, mapped):
+        pool.clear()
+        each.fit(X, LABELS, epochs=2)
+    assert _state(mapped) == _state(one)
+
+
 def test_kept_programs_keep_no_data_and_no_weights_alive():
     x, y, network = X.copy(), Y.copy(), _network()
     network.fit(x, y, epochs=2, validation_data=(x[:3], y[:3]))
