@@ -89,15 +89,13 @@ class Access:
                 self._give_back()
 
     def briefly(self, function: Callable[P, T], *args: P.args, **given: P.kwargs) -> T | None:
-        """Return ``function(...)``, which changes the arrays, or None if a thread has the claim.
+        """Return ``function(...)``, which changes the arrays, or None if anybody else uses them.
 
         Others wait for it, even to begin, so it must not take long.  Nor is Ctrl-C delayed, which
         would take as long as all else here; a lock that C code holds is safe.
         """
         with self._lock:
-            while self._owner is None and self._arrived != self._left:
-                self._turn.wait()  # for readers
-            if self._owner is not None:
+            if self._owner is not None or self._arrived != self._left:
                 return None
             self.version += 1
             try:

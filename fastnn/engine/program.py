@@ -73,6 +73,8 @@ class Program:
         """Whether a long run should first try how many threads are fastest."""
         self.brief = False
         """Whether a run takes so little time that one thread had better not begin another."""
+        self.backend = "numba"
+        """What it was made to run on."""
         self.random = False
         """Whether a step draws random numbers, other ones in every update."""
         self.loss = self.thread_numbers(2)

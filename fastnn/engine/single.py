@@ -57,7 +57,7 @@ class Single:
         rows: tuple[np.ndarray, np.ndarray] | None = None,
         classes: int = 0,
     ):
-        table = program.table
+        table, self.n_rows = program.table, n_rows
         self.clock, self.loss = program.clocks[0], program.loss[0]
         self.limits, self.sizes = np.full((2, 2 + len(arrays)), -1)
         self.sums = np.zeros((EPOCHS, 2))

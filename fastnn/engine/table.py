@@ -110,5 +110,4 @@ class Table:
     @property
     def nbytes(self) -> int:
         """The bytes of the arrays."""
-        owners = (array if array.base is None else array.base for array in self.arrays)
-        return sum(array.nbytes for array in {id(each): each for each in owners}.values())
+        return sum(array.nbytes for array in {id(each): each for each in self.arrays}.values())

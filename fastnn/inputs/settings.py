@@ -295,7 +295,7 @@ def near(name: str, known: Iterable[str]) -> str:
 def _now(value: Any) -> Any:
     """Return a setting's value, with snapshots in place of configured objects."""
     if isinstance(value, list):
-        return [_now(each) if isinstance(each, Configured) else each for each in value]
+        return [_now(each) for each in value]  # copies, however deep
     return value.snapshot() if isinstance(value, Configured) else value
 
 

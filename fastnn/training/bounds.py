@@ -68,8 +68,9 @@ def is_finite(model: Model, inputs: float, targets: float, largest: list[float])
             return False
         if not (model.fuses and layer is model.layers[-1]):
             size = _ACTIVATIONS[type(layer.activation)](layer.activation, size)
-    degree = _DEGREES.get(type(model.loss))
-    return degree is not None and width * (size + targets + 2) ** degree < most
+    degree, size = _DEGREES.get(type(model.loss)), size + targets + 2
+    # Not powers: those of Python's floats raise where products are infinite.
+    return degree is not None and width * size * (size if degree == 2 else 1.0) < most
 
 
 def _is_small(regularizer: Regularizer, size: float, most: float) -> bool:
@@ -77,11 +78,13 @@ def _is_small(regularizer: Regularizer, size: float, most: float) -> bool:
     if type(regularizer) not in (L1, L2, L1L2):
         return False
     strengths = [x for x in regularizer.settings().values() if isinstance(x, float)]
-    return max(size, *strengths) ** 2 < most
+    size = max(size, *strengths)
+    return size * size < most
 
 
 def magnitude(rows: np.ndarray) -> float:
     """Return a number that is quickly known and not less than any magnitude in an array."""
     if rows.dtype.kind == "f":
-        return math.sqrt(np.vdot(rows, rows))
+        lost = rows.size * float(np.finfo(rows.dtype).tiny)  # by squares that underflow
+        return math.sqrt(float(np.vdot(rows, rows)) + lost)
     return float(max(abs(int(rows.max())), abs(int(rows.min()))))

@@ -61,13 +61,14 @@ class Evaluator:
 
         key, arrays = ("evaluation", model.backend, *how[1:]), model.arrays_of(data)
         self._kept = pool.take(key, model, [*arrays, row_loss], make)
+        self._kept.program.backend = model.backend
         self._kept.program.brief = n * (model.flops() + _ROW_FLOPS) < team.BRIEF
 
     @np.errstate(all="ignore")
     def loss(self) -> float:
         """Return the loss, NaN if it is not finite."""
         model = self._model
-        team.run(self._kept.program, n_rows=self._n, backend=model.backend)
+        team.run(self._kept.program, n_rows=self._n, backend=self._kept.program.backend)
         (COMPILED if model.backend == "numba" else TWINS)["batch_loss"](*self._rows)
         total, weight = self._rows[-1]
         loss = float(total / weight)
@@ -75,7 +76,7 @@ class Evaluator:
 
     def end(self) -> None:
         """Leave the program to others."""
-        if self._model.backend == "numba":
+        if self._kept.program.backend == "numba":
             with uninterrupted():
                 pool.give(self._kept)
 

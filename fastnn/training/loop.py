@@ -21,7 +21,7 @@ from fastnn.training.short import MOST_FLOPS, Short
 
 _ROWS = 1000
 """Training on so many rows takes much longer than looking at all weights and copying them."""
-_REST = 1000
+ROW_FLOPS = 1000
 """Operations of a row outside products, as a network may have none."""
 _TOGETHER = 10_000
 """Epochs of one run of the compiled code, which keeps their losses."""
@@ -91,7 +91,7 @@ class _Run:
         with uninterrupted():
             self.kept = kept(model, plan)
         self.program, self.outputs = self.kept.program, self.kept.outputs
-        self.short = None
+        self.short, self.program.backend = None, model.backend
         self.layers = list(model.layers)  # a callback may take some away
         validation = plan.validation
         self.validation = validation and evaluation.Evaluator(model, validation)
@@ -125,7 +125,7 @@ class _Run:
         self.program.updates = model.updates  # a callback may have made some
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program)]
-        epochs, flops = self.ahead(), 3 * model.flops() + _REST
+        epochs, flops = self.ahead(), 3 * model.flops() + ROW_FLOPS
         self.program.brief = epochs * len(plan.data.x) * flops < team.BRIEF
         problem = spoilt = None
         self.sizes = []
@@ -175,7 +175,7 @@ class _Run:
         The first epochs of a fit, and those that diverge, are left to those who look closer.
         """
         model, data, epochs = self.model, self.plan.data, min(self.ahead(), single.EPOCHS)
-        flops = (3 * model.flops() + _REST) * len(data.x)
+        flops = (3 * model.flops() + ROW_FLOPS) * len(data.x)
         if not self.starts or self.program.threads > 1 or flops * epochs > MOST_FLOPS:
             return False
         if model.backend == "numpy" or (threads.own_shared() is not None and threads.stopped()):
@@ -188,6 +188,8 @@ class _Run:
         with uninterrupted(), model.access.closed():
             if self.short.train(_NONE, _NONE, epochs, epochs) is None:
                 return False
+            self.program.updates = model.updates
+            self.starts = [*self.starts[-1:], Start(model, self.program)]
         seconds, self.sizes = (time.perf_counter() - started) / epochs, self.short.sizes
         penalty = model.penalty()
         for mean in self.short.means[:epochs]:
@@ -230,7 +232,7 @@ class _Run:
             rows = bounds.magnitude(data.x), bounds.magnitude(data.y)
             if bounds.is_finite(model, *rows, self.sizes):
                 return
-        how: dict[str, Any] = {"n_rows": len(data.x), "backend": model.backend}
+        how: dict[str, Any] = {"n_rows": len(data.x), "backend": self.program.backend}
         outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
         loss, weight = self.program.loss[0]
         if not outcome.finite:
@@ -248,7 +250,7 @@ class _Run:
 
     def end(self) -> None:
         """Leave the program to later fits."""
-        if self.model.backend == "numba":
+        if self.program.backend == "numba":
             with uninterrupted():
                 pool.give(self.kept)
             if self.validation:

@@ -74,7 +74,7 @@ def go_back(model: Model, start: Start, made: int, n_rows: int) -> None:
             first_epoch=epoch + good // batches,
             first_row=good % batches * program.batch_size,
             updates=ahead,
-            backend=model.backend,
+            backend=program.backend,
         )
         if not_finite(model, largest(model)):
             made = good + ahead

@@ -36,6 +36,7 @@ class Short:
     ):
         self._model, self._program, self._own, self._known = model, program, own, known
         self._clock, self._frame = own.clock, own.frame
+        self._batches = -(-own.n_rows // program.batch_size)
         self._penalized = any(each.regularizer for each in model.all_parameters())
 
     @property
@@ -59,7 +60,9 @@ class Short:
 
         Afterwards the loss is finite, and the model has `counted` more epochs.
         """
-        model, clock, frame, number = self._model, self._clock, self._frame, self._model.updates
+        model, clock, frame = self._model, self._clock, self._frame
+        own, number = vars(model), model.updates
+        after = number + epochs * self._batches, model.epochs + counted
         self._program.refresh()
         clock[_EPOCH], clock[_UPDATE] = model.epochs, number
         try:
@@ -69,11 +72,14 @@ class Short:
                     if not self._is_finite():
                         single.take_back(number, frame)
                         did = single.NOTHING
-        finally:  # Ctrl-C comes before all updates or after them
-            model.updates = int(clock[_UPDATE])
-            if model.updates > number:
-                model.epochs += counted
-        return None if did == single.NOTHING else float(loss)
+        except BaseException:  # Ctrl-C, which Python looks for after every call
+            if clock[_UPDATE] != number:
+                single.take_back(number, frame)
+            raise
+        if did == single.NOTHING:
+            return None
+        own["updates"], own["epochs"] = after  # no call, and so no Ctrl-C, before this
+        return loss
 
     @np.errstate(all="ignore")
     def _is_finite(self) -> bool:

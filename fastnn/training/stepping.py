@@ -107,7 +107,7 @@ def _is_plain(model: Model, plan: Plan) -> bool:
         and not model.optimizer.searches
         and model.loss.target in ("real", "class")
         and type(model.loss).as_targets is Loss.as_targets
-        and 3 * model.flops() * len(plan.data.x) <= MOST_FLOPS
+        and (3 * model.flops() + loop.ROW_FLOPS) * len(plan.data.x) <= MOST_FLOPS
     )
 
 
