@@ -51,7 +51,7 @@ def _call(job: Callable[[str, np.ndarray], None], dtype: str) -> None:
 def _common(dtype: str, x: np.ndarray) -> None:
     network = Network([Dense(2, "relu"), Dense(2)], dtype=dtype)
     network.fit(x, x[:, :2], sample_weight=np.ones(4))
-    for _ in range(3):  # the third is a short fit
+    for _ in range(3):
         network.train_on_batch(x, x[:, :2])
     network.evaluate(x, x[:, :2])
     network.predict(x)
@@ -64,6 +64,8 @@ def _losses(dtype: str, x: np.ndarray) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # for losses that nobody should use
             network.fit(x, np.asarray(y), sample_weight=np.ones(4))
+            for _ in range(3):  # the third is a short fit
+                network.train_on_batch(x, np.asarray(y))
         network.evaluate(x, np.asarray(y))
 
 

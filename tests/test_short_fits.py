@@ -12,6 +12,7 @@ import fastnn
 from fastnn import L1, SGD, BatchNormalization, Dense, Dropout, Network
 from fastnn.engine import single
 from fastnn.training import fitting, pool
+from tests.fuzz import forms
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3)).astype(np.float32)
@@ -122,24 +123,11 @@ def test_whatever_has_changed_is_heeded(change):
         assert _state(one) == _state(other)
 
 
-def _misaligned(array):
-    room = np.empty(array.nbytes + 1, np.uint8)
-    place = room[1:].view(array.dtype).reshape(array.shape)
-    place[...] = array
-    return place
-
-
-def _read_only(array):
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
 @pytest.mark.parametrize(
     "form",
     [
-        np.copy, np.asfortranarray, _misaligned, _read_only, np.ndarray.tolist,
-        lambda a: np.repeat(a, 2, 0)[::2], lambda a: a.astype(a.dtype.newbyteorder()),
+        *forms.LAYOUTS.values(),
+        lambda a: a.astype(a.dtype.newbyteorder()),
         lambda a: a.astype(np.float64 if a.dtype.kind == "f" else np.int8),
         lambda a: a.view(np.recarray).view(type("Own", (np.ndarray,), {})),
     ],
@@ -152,6 +140,42 @@ def test_any_form_of_rows_gives_the_same(form):
             other.train_on_batch(X, y)
         assert one.train_on_batch(form(X), form(y)) == other.train_on_batch(X, y)
         assert _state(one) == _state(other)
+
+
+@pytest.mark.parametrize("x_type", ["f4", "f8", "i4", "i8"])
+@pytest.mark.parametrize("y_type", ["f4", "f8", "i8"])
+def test_short_fits_are_of_rows_of_the_network_s_own_type(x_type, y_type, counted):
+    """Compiled code looks for NaN in numbers of this type only, and dead units hide it."""
+    x, y = (10 * X).astype(x_type), (10 * Y).astype(y_type)
+    one = Network([Dense(5, "relu"), Dense(1)], optimizer=SGD(1e-4), seed=1)
+    one.build(3)
+    one.set_weights([-np.ones((3, 5)), -100 * np.ones(5), np.ones((5, 1)), np.ones(1)])
+    for _ in range(4):
+        one.train_on_batch(x, y)
+    assert len(counted) == (2 if x_type == y_type == "f4" else 0)
+    if x.dtype.kind == "f":
+        x[-1, -1] = np.nan
+        with pytest.raises(ValueError, match="X has nan at row 11, column 2"):
+            one.train_on_batch(x, y)
+
+
+def test_weights_made_read_only_by_hand_are_copied_not_written_to():
+    one = _network()
+    for _ in range(4):
+        one.train_on_batch(X, Y)
+    held = one.model.parameters[0][0].value
+    before, held.flags.writeable = held.copy(), False
+    one.train_on_batch(X, Y)
+    assert np.array_equal(held, before) and not np.array_equal(one.get_weights()[0], before)
+
+
+def test_weighted_updates_in_between():
+    one = _network()
+    for _ in range(2):
+        one.train_on_batch(X, Y, np.ones(12))
+    for _ in range(4):
+        one.train_on_batch(X, Y)
+    assert one.model.updates == 6
 
 
 def test_targets_may_be_a_vector():

@@ -58,7 +58,7 @@ class Single:
         classes: int = 0,
     ):
         table, self.n_rows = program.table, n_rows
-        self.clock, self.loss = program.clocks[0], program.loss[0]
+        self.clock = program.clocks[0]
         self.limits, self.sizes = np.full((2, 2 + len(arrays)), -1)
         self.sums = np.zeros((EPOCHS, 2))
         saved = [aligned_copy(array) for array in arrays]
@@ -68,7 +68,8 @@ class Single:
             pointers, y = table.pointers(1 if classes else 2), rows[1]
             sizes = rows[0].size, y.size
         stamps = np.zeros(EPOCHS + 1, np.int64)
-        ran = table.steps, table.forward, self.clock, program.shared, self.loss, self.sums, stamps
+        loss, sums = program.loss[0], self.sums
+        ran = table.steps, table.forward, self.clock, program.shared, loss, sums, stamps
         found = [*ran, table.integers, pointers, np.stack(begins), self.limits, self.sizes]
         numbers = program.dtype.itemsize, n_rows, program.batch_size, *sizes, classes
         counts = len(table.steps), len(table.forward), pointers.shape[1], len(arrays)

@@ -62,13 +62,13 @@ class Table:
                 rows.append((step.compiled().address, *where, phase, len(group.steps), parts))
                 leads.append(group.leads_to_loss)
                 self.cached &= isinstance(step.kernel, str)
-        self.integers, self.floats = np.array(integers, np.int64), np.array(floats, np.float64)
+        self.integers, self._floats = np.array(integers, np.int64), np.array(floats, np.float64)
         self.steps = np.array(rows, np.int64)
         runs = self.steps[:, ADDRESS] != 0
         self.steps[runs, INTEGERS] *= _ITEM
         self.steps[runs, INTEGERS] += self.integers.ctypes.data
         self.steps[runs, FLOATS] *= _ITEM
-        self.steps[runs, FLOATS] += self.floats.ctypes.data
+        self.steps[runs, FLOATS] += self._floats.ctypes.data
         self.forward = self.steps[leads]
 
     def loosen(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastnn import activations, layers, losses
 from fastnn.regularizers import L1, L1L2, L2, Regularizer
+from fastnn.training.data import Data
 from fastnn.training.model import Model
 
 _MOST = {np.dtype(kind): math.sqrt(np.finfo(kind).max) for kind in (np.float32, np.float64)}
@@ -82,9 +83,7 @@ def _is_small(regularizer: Regularizer, size: float, most: float) -> bool:
     return size * size < most
 
 
-def magnitude(rows: np.ndarray) -> float:
-    """Return a number that is quickly known and not less than any magnitude in an array."""
-    if rows.dtype.kind == "f":
-        lost = rows.size * float(np.finfo(rows.dtype).tiny)  # by squares that underflow
-        return math.sqrt(float(np.vdot(rows, rows)) + lost)
-    return float(max(abs(int(rows.max())), abs(int(rows.min()))))
+def magnitudes(data: Data) -> tuple[float, float]:
+    """Return the magnitudes of inputs and targets."""
+    x, y = (max(float(rows.max()), -float(rows.min())) for rows in (data.x, data.y))
+    return x, y

@@ -9,17 +9,14 @@ from fastnn.engine import team
 from fastnn.engine.program import Program, aligned
 from fastnn.inputs import checks
 from fastnn.kernels import COMPILED
-from fastnn.kernels.interrupts import uninterrupted
 from fastnn.metrics import activated, scores
 from fastnn.reference import TWINS
 from fastnn.training import lowering, pool, prediction
 from fastnn.training.data import Data
-from fastnn.training.model import Model
+from fastnn.training.model import ROW_FLOPS, Model
 
 _ROWS = 256
 """Rows per thread and batch: few enough that the layers' outputs stay in the cache."""
-_ROW_FLOPS = 1000
-"""Operations of a row outside products."""
 
 
 def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any) -> Any:
@@ -59,26 +56,23 @@ class Evaluator:
         def make() -> tuple[Program, list[np.ndarray]]:
             return lowering.evaluation(model, data, *how), []
 
-        key, arrays = ("evaluation", model.backend, *how[1:]), model.arrays_of(data)
-        self._kept = pool.take(key, model, [*arrays, row_loss], make)
-        self._kept.program.backend = model.backend
-        self._kept.program.brief = n * (model.flops() + _ROW_FLOPS) < team.BRIEF
+        arrays = [*model.arrays_of(data), row_loss]
+        self._kept = pool.take(("evaluation", *how[1:]), model, arrays, make)
+        self._kept.program.brief = n * (model.flops() + ROW_FLOPS) < team.BRIEF
 
     @np.errstate(all="ignore")
     def loss(self) -> float:
         """Return the loss, NaN if it is not finite."""
-        model = self._model
-        team.run(self._kept.program, n_rows=self._n, backend=self._kept.program.backend)
-        (COMPILED if model.backend == "numba" else TWINS)["batch_loss"](*self._rows)
+        model, program = self._model, self._kept.program
+        team.run(program, n_rows=self._n, backend=program.backend)
+        (COMPILED if program.backend == "numba" else TWINS)["batch_loss"](*self._rows)
         total, weight = self._rows[-1]
         loss = float(total / weight)
         return loss + model.penalty() if math.isfinite(loss) else float("nan")
 
     def end(self) -> None:
         """Leave the program to others."""
-        if self._kept.program.backend == "numba":
-            with uninterrupted():
-                pool.give(self._kept)
+        pool.give(self._kept)
 
 
 def scored(model: Model, data: Data, prefix: str = "") -> dict[str, float]:

@@ -14,15 +14,13 @@ from fastnn.engine.program import Program
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import attributes, bounds, evaluation, lowering, pool
 from fastnn.training.lowering import Order
-from fastnn.training.model import Model
+from fastnn.training.model import ROW_FLOPS, Model
 from fastnn.training.planning import Plan, adapt
 from fastnn.training.recovery import Start, go_back, largest, not_finite
-from fastnn.training.short import MOST_FLOPS, Short
+from fastnn.training.short import Short, is_short
 
 _ROWS = 1000
 """Training on so many rows takes much longer than looking at all weights and copying them."""
-ROW_FLOPS = 1000
-"""Operations of a row outside products, as a network may have none."""
 _TOGETHER = 10_000
 """Epochs of one run of the compiled code, which keeps their losses."""
 _NONE = np.empty((0, 0), np.float32)
@@ -91,7 +89,7 @@ class _Run:
         with uninterrupted():
             self.kept = kept(model, plan)
         self.program, self.outputs = self.kept.program, self.kept.outputs
-        self.short, self.program.backend = None, model.backend
+        self.short = None
         self.layers = list(model.layers)  # a callback may take some away
         validation = plan.validation
         self.validation = validation and evaluation.Evaluator(model, validation)
@@ -175,15 +173,13 @@ class _Run:
         The first epochs of a fit, and those that diverge, are left to those who look closer.
         """
         model, data, epochs = self.model, self.plan.data, min(self.ahead(), single.EPOCHS)
-        flops = (3 * model.flops() + ROW_FLOPS) * len(data.x)
-        if not self.starts or self.program.threads > 1 or flops * epochs > MOST_FLOPS:
+        if not (self.starts and is_short(model, self.program, len(data.x), epochs)):
             return False
-        if model.backend == "numpy" or (threads.own_shared() is not None and threads.stopped()):
+        if threads.own_shared() is not None and threads.stopped():
             return False
         if self.short is None:
             own = single.Single(self.program, len(data.x), model.held().arrays)
-            rows = bounds.magnitude(data.x), bounds.magnitude(data.y)
-            self.short = Short(model, self.program, own, rows)
+            self.short = Short(model, self.program, own, bounds.magnitudes(data))
         started = time.perf_counter()
         with uninterrupted(), model.access.closed():
             if self.short.train(_NONE, _NONE, epochs, epochs) is None:
@@ -229,8 +225,7 @@ class _Run:
         if len(data.x) < _ROWS and model.settled and model.settled.holds(model):
             if self.watched or not self.sizes:  # callbacks may have changed them
                 self.sizes = largest(model)
-            rows = bounds.magnitude(data.x), bounds.magnitude(data.y)
-            if bounds.is_finite(model, *rows, self.sizes):
+            if bounds.is_finite(model, *bounds.magnitudes(data), self.sizes):
                 return
         how: dict[str, Any] = {"n_rows": len(data.x), "backend": self.program.backend}
         outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
@@ -250,11 +245,9 @@ class _Run:
 
     def end(self) -> None:
         """Leave the program to later fits."""
-        if self.program.backend == "numba":
-            with uninterrupted():
-                pool.give(self.kept)
-            if self.validation:
-                self.validation.end()
+        pool.give(self.kept)
+        if self.validation:
+            self.validation.end()
 
     def blame(self, clock: np.ndarray, epoch: int) -> str:
         """Say where a loss that is not finite came from."""
@@ -294,7 +287,7 @@ class _Run:
 def kept(model: Model, plan: Plan) -> pool.Kept:
     """Return the program of the plan's epochs, made now or for an earlier fit."""
     model.keep_state()
-    how = "training", model.backend, plan.batch_size, plan.shuffle, *_threads(model, plan)
+    how = "training", plan.batch_size, plan.shuffle, *_threads(model, plan)
     return pool.take(how, model, model.arrays_of(plan.data), lambda: lowered(model, plan))
 
 

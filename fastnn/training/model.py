@@ -32,6 +32,8 @@ from fastnn.training.ownership import Own
 
 _MOST_COLUMNS = 2**31 - 1
 """Inputs or units of a layer; their weights fit into no memory long before."""
+ROW_FLOPS = 1000
+"""Operations that take as long as a row does outside products, as a network may have none."""
 
 
 class Model:

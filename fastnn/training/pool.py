@@ -7,13 +7,13 @@ addresses in its table, which can be exchanged.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastnn.engine.program import Program
+from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import attributes
 from fastnn.training.model import Model
 
@@ -53,18 +53,23 @@ def take(
     key = (*how, *_kind(model), len(own.arrays), *map(_layout, rows))
     for kept in list(_pool):
         if kept.key == key:
-            with suppress(ValueError):  # another thread has just taken it
+            try:
                 _pool.remove(kept)
-                kept.program.point(rows, own.arrays, own.begins)
-                return kept
-    return Kept(key, *make(), rows, own.arrays)
+            except ValueError:  # another thread has just taken it
+                continue
+            kept.program.point(rows, own.arrays, own.begins)
+            return kept
+    kept = Kept(key, *make(), rows, own.arrays)
+    kept.program.backend = model.backend
+    return kept
 
 
 def give(kept: Kept) -> None:
     """Put a program into the pool, if it is worth it."""
-    if loosen(kept) and (kept.known or kept.program.table.nbytes <= _MOST_BYTES):
-        kept.known = True
-        _pool.append(kept)
+    with uninterrupted():
+        if loosen(kept) and (kept.known or kept.program.table.nbytes <= _MOST_BYTES):
+            kept.known = True
+            _pool.append(kept)
 
 
 def clear() -> None:
@@ -74,6 +79,8 @@ def clear() -> None:
 
 def loosen(kept: Kept) -> bool:
     """Let go of arrays that are not the program's, unless it is for these only."""
+    if kept.program.backend == "numpy":  # the twins read the program itself, not its table
+        return False
     if not kept.known:
         outputs, rows = set(map(id, kept.outputs)), set(map(id, kept.rows))
         if not (kept.program.table.cached and _plain(kept.key)) or outputs & rows:
@@ -88,7 +95,7 @@ def _kind(model: Model) -> tuple[Any, ...]:
     parameters = tuple(
         (each.name, each.trained, each.value.shape, *each.state) for each in model.all_parameters()
     )
-    return model.dtype, model.seed, parameters, *attributes.settings(model)
+    return model.backend, model.dtype, model.seed, parameters, *attributes.settings(model)
 
 
 def _layout(array: np.ndarray) -> tuple[Any, ...]:

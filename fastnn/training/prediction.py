@@ -11,15 +11,13 @@ from fastnn.inputs import checks
 from fastnn.inputs.settings import revision
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import attributes, lowering
-from fastnn.training.model import Model
+from fastnn.training.model import ROW_FLOPS, Model
 
 T = TypeVar("T")
 ROWS = 256
 """Rows that a thread computes together: few enough that the layers' outputs stay in the cache."""
 _PIECE_FLOPS = 1e8
 """Operations, about a millisecond's worth, between a thread's returns for more rows."""
-_ROW_FLOPS = 1000
-"""Operations that take as long as the fixed cost of a row."""
 _START_FACTOR = 10
 """A thread started for one prediction needs this many times the work of a thread of a fit, since
 starting it takes 0.1 ms and a fit's thread has many batches to do."""
@@ -96,7 +94,7 @@ class Predictor:
         self._layers, self._parameters = self._model.layers, model.parameters
         self._revision, self._settings = revision(), self._snapshots()
         self._n_inputs, self._n_outputs = model.n_inputs, model.n_outputs
-        self._flops = model.flops() + _ROW_FLOPS
+        self._flops = model.flops() + ROW_FLOPS
         self._few = min(ROWS, int(_PIECE_FLOPS / self._flops))
         self._free: list[team.Kept] = []
 

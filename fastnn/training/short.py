@@ -9,13 +9,19 @@ from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import bounds
-from fastnn.training.model import Model
+from fastnn.training.model import ROW_FLOPS, Model
 
-MOST_FLOPS = 1e8
+_MOST_FLOPS = 1e8
 """Operations of a run, some milliseconds, for whose end other threads and Ctrl-C may wait."""
 _WIDER = 4.0
 """Limits are so many times the magnitudes for which the loss was last shown to be finite."""
 _EPOCH, _UPDATE = int(Clock.EPOCH), int(Clock.UPDATE)
+
+
+def is_short(model: Model, program: Program, n_rows: int, epochs: int) -> bool:
+    """Return whether a run takes so little time that one call may make it."""
+    flops = (3 * model.flops() + ROW_FLOPS) * n_rows * epochs
+    return flops <= _MOST_FLOPS and program.threads == 1 and program.backend == "numba"
 
 
 class Short:
@@ -94,7 +100,6 @@ class Short:
             if bounds.is_finite(model, *rows, rest):
                 own.limits[:] = magnitude.as_bits([inputs, targets, *rest], model.dtype)
                 return True
-        number = int(self._clock[_UPDATE])
+        self._clock[_EPOCH] += 1
         loss, weight = single.look(self._frame)
-        self._clock[_UPDATE] = number
         return bool(loss < weight * math.sqrt(np.finfo(model.dtype).max))

@@ -1,8 +1,6 @@
 """Short fits: what a network keeps between calls, so that an update or epoch costs microseconds."""
 
 from dataclasses import replace
-from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -10,17 +8,15 @@ import numpy as np
 from fastnn.engine import single
 from fastnn.inputs.settings import revision
 from fastnn.kernels.interrupts import uninterrupted
-from fastnn.layers.base import Parameter
 from fastnn.losses import Loss
 from fastnn.training import attributes, loop, pool
 from fastnn.training.data import Data
 from fastnn.training.model import Model
 from fastnn.training.planning import Plan
-from fastnn.training.short import MOST_FLOPS, Short
+from fastnn.training.short import Short, is_short
 
 _MOST = 4
 """Kinds of fits for which a model keeps programs."""
-_state = attrgetter("state")
 
 
 class Stepper:
@@ -32,10 +28,9 @@ class Stepper:
 
     def __init__(self, model: Model):
         self._revision, self._settings = revision(), attributes.settings(model)
-        self._how, self._parameters = _how(model), model.parameters
-        self._kept = _objects(model.parameters)
-        self._ids = [*map(id, self._kept)]
-        self._lines: dict[tuple[Any, ...], _Line | None] = {}
+        self._how, self._own = _how(model), model.own
+        self._lines: dict[tuple[Any, ...], _Line | bool] = {}
+        """By kind of fit; True if there was one, False if none can be short."""
 
     def fits(self, model: Model) -> bool:
         """Return whether the model is what it was."""
@@ -43,11 +38,8 @@ class Stepper:
             if self._settings != attributes.settings(model):
                 return False
             self._revision = now
-        return (
-            self._how == _how(model)
-            and self._parameters is model.parameters
-            and self._ids == [*map(id, _objects(self._parameters))]
-        )
+        own = self._own
+        return own is model.own and self._how == _how(model) and own.holds(model.parameters)
 
     def epoch(
         self, model: Model, X: Any, y: Any, how: tuple[Any, ...], counted: int = 0
@@ -58,19 +50,21 @@ class Stepper:
         message.  It counts as `counted` epochs.
         """
         line = self._lines.get((X.shape, *how)) if type(X) is np.ndarray else None
-        if line is None or type(y) is not np.ndarray or not line.takes(X, y):
+        if not isinstance(line, _Line) or type(y) is not np.ndarray or not line.takes(X, y):
             return None
         return line.epoch(model, X, y, counted) if self.fits(model) else None
 
     def expect(self, model: Model, plan: Plan, how: tuple[Any, ...]) -> None:
         """Prepare for fits like this one, if there was such a one before."""
+        if plan.data.weight is not None:
+            return
         kind = (plan.data.x.shape, *how)
         if kind not in self._lines:
-            self._lines[kind] = None
+            self._lines[kind] = True
             if len(self._lines) > _MOST:
                 del self._lines[next(iter(self._lines))]
-        elif self._lines[kind] is None and _is_plain(model, plan):
-            self._lines[kind] = _line(model, plan)
+        elif self._lines[kind] is True:
+            self._lines[kind] = _is_plain(model, plan) and _line(model, plan)
 
 
 def expect(model: Model, plan: Plan, how: tuple[Any, ...]) -> None:
@@ -79,16 +73,6 @@ def expect(model: Model, plan: Plan, how: tuple[Any, ...]) -> None:
         model.stepper = Stepper(model)
     with uninterrupted():
         model.stepper.expect(model, plan, how)
-
-
-def _objects(parameters: list[list[Parameter]]) -> list[Any]:
-    """Return all that updates change, and what holds it, in which anybody may put something else.
-
-    It says the same as :func:`fastnn.training.ownership.held` in half the time.
-    """
-    found: list[Any] = [*chain.from_iterable(parameters)]
-    states = [*map(_state, found)]
-    return [*found, *states, *chain.from_iterable(map(dict.values, states))]
 
 
 def _how(model: Model) -> tuple[Any, ...]:
@@ -101,23 +85,23 @@ def _how(model: Model) -> tuple[Any, ...]:
 def _is_plain(model: Model, plan: Plan) -> bool:
     """Return whether compiled code can do all that an epoch takes."""
     return (
-        model.backend == "numba"
-        and plan.data.weight is None
+        plan.data.x.dtype == model.dtype
+        and plan.data.y.dtype == (np.int64 if model.loss.target == "class" else model.dtype)
         and model.preprocessing is None
         and not model.optimizer.searches
         and model.loss.target in ("real", "class")
         and type(model.loss).as_targets is Loss.as_targets
-        and (3 * model.flops() + loop.ROW_FLOPS) * len(plan.data.x) <= MOST_FLOPS
     )
 
 
-def _line(model: Model, plan: Plan) -> "_Line | None":
-    """Return the line for this model and such a plan, or None if its program must not be kept."""
+def _line(model: Model, plan: Plan) -> "_Line | bool":
+    """Return the line for this model and such a plan, or False if its fits are not short."""
     data = Data(plan.data.x, plan.data.y.copy())  # labels stay here
     kept = loop.kept(model, replace(plan, data=data))
     program, rows = kept.program, model.arrays_of(data)
-    if program.threads > 1 or not pool.loosen(kept):
-        return None
+    if not is_short(model, program, len(data.x), 1) or not pool.loosen(kept):
+        pool.give(kept)
+        return False
     program.point(rows, model.own.arrays, model.own.begins)
     classes = model.n_outputs if model.loss.target == "class" else 0
     own = single.Single(program, len(data.x), model.own.arrays, (data.x, data.y), classes)
