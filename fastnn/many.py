@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.callbacks import Callback, CallbackList, History, Logs
@@ -70,6 +71,7 @@ def fit_many(
     validation_split: float = 0.0,
     sample_weight: ArrayLike | None = None,
     class_weight: Any = None,
+    splits: Iterable[tuple[ArrayLike, ArrayLike]] | None = None,
     callbacks: Sequence[Iterable[Any]] | None = None,
     verbose: int = 0,
     n_threads: int | None = None,
@@ -88,6 +90,9 @@ def fit_many(
     X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight, \
     class_weight
         As in :meth:`Network.fit`, the same for all networks.
+    splits : sequence of (train, test), optional
+        For each network the positions of the rows to train on, and of those to evaluate after each
+        epoch, such as scikit-learn's ``KFold(5).split(X)``.  Each network copies its rows.
     callbacks : sequence of lists, optional
         A list of callbacks for each network, called from the thread that trains it.  They must not
         change an optimizer that several networks have.
@@ -142,6 +147,8 @@ def fit_many(
         n_threads = checks.positive_int(n_threads, "n_threads")
     # What float32 can hold, float64 can too: checking for one network covers all.
     strictest = min(found, key=lambda each: each.model.input_dtype.itemsize + each.dtype.itemsize)
+    if splits is not None and (validation_data is not None or validation_split):
+        raise ValueError("splits and rows for validation were both given, wanted one of them")
     plan = planning.make_plan(
         strictest.model,
         X,
@@ -164,10 +171,14 @@ def fit_many(
     kinds = {(network.model.input_dtype, network.dtype): network.model for network in found}
     for model in kinds.values():
         planning.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
+    parts = _as_splits(splits, len(found), len(plan.data.x))
     plans = []
     for number, network in enumerate(found):
         names = network.model.names.agreed(X, y, owner=f"networks[{number}]")
         own = replace(plan, data=replace(plan.data, names=names))
+        if parts:
+            train, test = (own.data.part(rows).weighted() for rows in parts[number])
+            own = replace(own, data=train, validation=test)
         plans.append(planning.adapt(network.model, own))
     for network in found:
         with network.model.writing("fit_many"):
@@ -257,6 +268,33 @@ def _as_networks(networks: Any) -> list[Network]:
                 f"networks[{number}] wants {want}, but networks[0] {wants[0]}: they cannot share y"
             )
     return found
+
+
+def _as_splits(splits: Any, n: int, n_rows: int) -> list[list[np.ndarray]]:
+    """Return the rows to train on and to evaluate of each of `n` networks; none if none given."""
+    if splits is None:
+        return []
+    found = []
+    for number, split in enumerate(splits):
+        name = f"splits[{number}]"
+        if not isinstance(split, tuple | list) or len(split) != 2:
+            raise TypeError(f"{name} is {split!r}, wanted a pair of arrays of positions")
+        found.append([_as_positions(rows, name, n_rows) for rows in split])
+    if len(found) != n:
+        raise ValueError(f"splits has {len(found)} pairs, wanted one for each of {n} networks")
+    return found
+
+
+def _as_positions(rows: Any, name: str, n_rows: int) -> np.ndarray:
+    array = np.asarray(rows)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} has {array.dtype} of shape {array.shape}, wanted positions of rows, (n,)"
+        )
+    if not len(array) or array.min() < 0 or array.max() >= n_rows:
+        had = f"{array.min()} to {array.max()}" if len(array) else "no rows"
+        raise ValueError(f"{name} has {had}, wanted positions from 0 to {n_rows - 1}")
+    return array
 
 
 def _as_callbacks(callbacks: Any, n: int) -> list[list[Callback]]:

@@ -17,8 +17,8 @@ class Data:
     names: Names = field(default_factory=Names)
     """What the columns are called, here and where the model trained before."""
 
-    def part(self, rows: slice) -> "Data":
-        """Return some of the rows, as views."""
+    def part(self, rows: slice | np.ndarray) -> "Data":
+        """Return some of the rows: a slice's as views, others as copies."""
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
 

@@ -1,0 +1,229 @@
+"""What the classifier and the regressor have in common."""
+
+import inspect
+import sys
+import time
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn.engine import cores
+from fastnn.inputs import checks
+from fastnn.inputs.settings import optional
+from fastnn.network import Network
+from fastnn.tabular.encoding import Encoding
+from fastnn.tabular.members import Members
+from fastnn.tabular.recipe import PRESETS, Recipe
+
+
+class TabularEstimator:
+    """Base of the estimators, with scikit-learn's methods.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        If X was a frame.
+    networks_ : list of Network
+    histories_ : list of History
+    oof_prediction_ : array
+        What the model predicts for the training rows, each by networks that did not train on it.
+    oof_score_ : float
+        Their score: what to expect on other rows.
+    """
+
+    _estimator_type: str
+    preset: Any
+    categorical_features: Any
+    time_limit: Any
+    random_state: Any
+    n_threads: Any
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    _members: Members
+    _encoding: Encoding
+
+    # Parameters, as scikit-learn has them
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        return {name: each.default for name, each in inspect.signature(cls).parameters.items()}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name."""
+        return {name: getattr(self, name) for name in self._defaults()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set some of the constructor's arguments, or none if a name is unknown."""
+        for name in params:
+            checks.one_of(name, "parameter", self._defaults())
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        usual = self._defaults()
+        given = {k: v for k, v in self.get_params().items() if repr(v) != repr(usual[k])}
+        told = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"{type(self).__name__}({told})"
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn wants to know of the estimator."""
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        classifier = self._estimator_type == "classifier"
+        return Tags(
+            estimator_type=self._estimator_type,
+            target_tags=TargetTags(required=True, multi_output=not classifier),
+            classifier_tags=ClassifierTags() if classifier else None,
+            regressor_tags=None if classifier else RegressorTags(),
+            input_tags=InputTags(string=True, categorical=True, allow_nan=True),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_members")
+
+    # What subclasses say
+
+    def _targets(self, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Learn from the targets; return them for the networks, and labels to spread evenly."""
+        raise NotImplementedError
+
+    def _loss(self, recipe: Recipe) -> tuple[Any, int]:
+        """Return the loss, and how many outputs it needs."""
+        raise NotImplementedError
+
+    def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
+        """Learn from what members say of rows that they have not seen.
+
+        The outputs are those for the rows `known` among those `kept` of all rows of y.
+        """
+        raise NotImplementedError
+
+    # Fitting
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit to a table and its targets.
+
+        Parameters
+        ----------
+        X : frame of pandas, polars or pyarrow, or array-like, (n, n_features)
+            Numbers, texts, booleans, categories and dates, with missing values as they are.
+        y : array-like, (n,)
+        sample_weight : array-like, (n,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad input.  The estimator then stays as it was.
+        """
+        started = time.monotonic()
+        recipe = self._recipe()
+        limit = optional(checks.positive_float)(self.time_limit, "time_limit")
+        if self.n_threads is not None:
+            checks.positive_int(self.n_threads, "n_threads")
+        rng = _generator(self.random_state)
+        _check_rows(X)
+        made = type(self)(**self.get_params())
+        targets, labels = made._targets(y)
+        made._encoding = Encoding(self.categorical_features, recipe.max_categories)
+        x = made._encoding.fit_transform(X)
+        if len(x) != len(targets):
+            raise ValueError(f"y has {len(targets)} rows, but X has {len(x)}")
+        if len(x) < 2:
+            raise ValueError("X has 1 sample (n_samples = 1), wanted at least 2")
+        weight, kept = None, np.ones(len(x), bool)
+        if sample_weight is not None:
+            weight = checks.as_sample_weight(sample_weight, len(x))
+            kept = weight > 0
+            x, targets, weight = x[kept], targets[kept], weight[kept]
+            labels = None if labels is None else labels[kept]
+        made._members = Members(recipe, made._encoding, *made._loss(recipe))
+        end = None if limit is None else started + limit
+        threads = self.n_threads or cores.unused()
+        made._members.fit(x, targets, weight, labels, rng, threads, end)
+        made._calibrate(*made._members.held_out(x), kept, y, weight)
+        made.n_features_in_ = made._encoding.one_hot.n_features_in_
+        if made._encoding.names.x is not None:
+            made.feature_names_in_ = made._encoding.names.feature_names()
+        vars(self).pop("feature_names_in_", None)
+        vars(self).update(vars(made))
+        return self
+
+    def _recipe(self) -> Recipe:
+        if isinstance(self.preset, Recipe):
+            return self.preset
+        return PRESETS[checks.one_of(self.preset, "preset", PRESETS)]
+
+    # Prediction
+
+    @property
+    def networks_(self) -> list[Network]:
+        return self._fitted("networks_")._members.networks
+
+    @property
+    def histories_(self) -> list[Any]:
+        return self._fitted("histories_")._members.histories
+
+    def _fitted(self, what: str) -> Self:
+        if not hasattr(self, "_members"):
+            missing = (
+                AttributeError if what.endswith("_") else of_sklearn("NotFittedError", ValueError)
+            )
+            raise missing(f"{type(self).__name__} is not fitted: call fit before {what}")
+        return self
+
+    def _outputs(self, X: Any, what: str) -> np.ndarray:
+        """Return the networks' mean outputs, in float64."""
+        self._fitted(what)
+        _check_rows(X)
+        width = getattr(X, "shape", (0, self.n_features_in_))[1]
+        if width != self.n_features_in_:
+            raise ValueError(
+                f"X has {width} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        x = self._encoding.transform(X)
+        return np.mean([each.predict(x) for each in self.networks_], axis=0, dtype=np.float64)
+
+
+def _check_rows(X: Any) -> None:
+    """Raise ValueError, in scikit-learn's words, for numbers that are complex, or one row alone."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: X has dtype {X.dtype}")
+    if isinstance(X, np.ndarray) and X.ndim == 1:
+        raise ValueError(
+            f"X has shape {X.shape}, wanted 2-D. Reshape your data: X.reshape(-1, 1) for one "
+            "feature, X.reshape(1, -1) for one sample"
+        )
+    shape = getattr(X, "shape", (1, 1))
+    if len(shape) == 2 and 0 in shape:
+        what = f"{shape[1]} feature(s)" if not shape[1] else "0 sample(s)"
+        raise ValueError(f"X has {what} (shape={shape}) while a minimum of 1 is required.")
+
+
+def spread(found: np.ndarray, known: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Return what was found for some rows in the places of all, with NaN for the others."""
+    out = np.full((len(kept), *found.shape[1:]), np.nan)
+    out[kept.nonzero()[0][known]] = found
+    return out
+
+
+def of_sklearn(name: str, otherwise: type) -> Any:
+    """Return a class of scikit-learn's exceptions, if anybody has loaded them, or another."""
+    return getattr(sys.modules.get("sklearn.exceptions"), name, otherwise)
+
+
+def _generator(random_state: Any) -> np.random.Generator:
+    """Return a generator from a seed, None, or one of NumPy's two kinds of generators."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
+    if random_state is None or isinstance(random_state, np.random.Generator):
+        return np.random.default_rng(random_state)
+    return np.random.default_rng(checks.non_negative_int(random_state, "random_state"))

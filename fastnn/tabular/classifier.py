@@ -1,0 +1,154 @@
+"""The classifier."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn.losses import SoftmaxCrossEntropy
+from fastnn.metrics import accuracy
+from fastnn.tabular.base import TabularEstimator, of_sklearn, spread
+from fastnn.tabular.recipe import Recipe
+
+_SHARPEST = 100.0
+_STEPS = 60
+
+
+class TabularClassifier(TabularEstimator):
+    """Predict classes from the columns of a table: an ensemble of networks that needs no tuning.
+
+    Parameters
+    ----------
+    preset : {"fast", "accurate"} or Recipe
+        Seconds, or the least error.
+    categorical_features : list, optional
+        Columns of numbers to take for categories: labels of a frame, or positions.
+    time_limit : float, optional
+        Seconds that a fit may take; it trains fewer networks, or shorter, to keep it.
+    random_state : int, None or generator
+        None gives another model each time.
+    n_threads : int, optional
+        How many networks to train at a time; None is the cores that this process may use.
+
+    Attributes
+    ----------
+    classes_ : array
+        The labels, in the order of :meth:`predict_proba`.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        If X was a frame.
+    networks_ : list of Network
+    histories_ : list of History
+    oof_prediction_ : array, (n, n_classes)
+        Probabilities of the training rows, each by networks that did not train on it.
+    oof_score_ : float
+        The accuracy of those: what to expect on other rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.tabular import TabularClassifier
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> model = TabularClassifier().fit(x, np.where(x[:, 0] > 0, "right", "left"))
+    >>> model.predict([[-1.0, 0.0], [1.0, 0.0]])
+    array(['left', 'right'], dtype='<U5')
+    """
+
+    _estimator_type = "classifier"
+
+    def __init__(
+        self,
+        preset="fast",
+        *,
+        categorical_features=None,
+        time_limit=None,
+        random_state=0,
+        n_threads=None,
+    ):
+        self.preset = preset
+        self.categorical_features = categorical_features
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    def _targets(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        self.classes_, labels = np.unique(_labels(y), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has only one class, {self.classes_[0]!r}, wanted at least 2 classes"
+            )
+        return labels, labels
+
+    def _loss(self, recipe: Recipe) -> tuple[SoftmaxCrossEntropy, int]:
+        return SoftmaxCrossEntropy(recipe.label_smoothing), len(self.classes_)
+
+    def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
+        labels = np.searchsorted(self.classes_, _labels(y))[kept][known]
+        own = None if weight is None else weight[known]
+        self._sharpness = _best_sharpness(outputs, labels, own)
+        found = self._decode(outputs)
+        self.oof_score_ = accuracy(labels, found, sample_weight=own)
+        self.oof_prediction_ = spread(found, known, kept)
+
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        return _softmax(outputs * self._sharpness)
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the classes' probabilities, (n, n_classes).
+
+        They are calibrated: the networks' mean outputs are scaled by the number that makes the
+        probabilities of rows that networks had not seen most likely (temperature scaling).
+        """
+        return self._decode(self._outputs(X, "predict_proba"))
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the most probable classes, (n,)."""
+        self._fitted("predict")
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy."""
+        right = self.predict(X) == _labels(y)
+        return float(np.average(right, weights=sample_weight))
+
+
+def _labels(y: Any) -> np.ndarray:
+    """Return labels as a 1-D array."""
+    if y is None:
+        raise ValueError("TabularClassifier requires y to be passed, but the target y is None")
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        warnings.warn(
+            "y is a column, wanted a vector: it was taken as y.ravel()",
+            of_sklearn("DataConversionWarning", UserWarning),
+            stacklevel=4,
+        )
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"y has shape {labels.shape}, wanted one label a row, (n,)")
+    if labels.dtype.kind == "f":
+        if not np.isfinite(labels).all():
+            raise ValueError("y contains NaN or infinity, wanted labels")
+        if (labels != labels.round()).any():
+            raise ValueError("Unknown label type: y has continuous numbers, wanted labels")
+    return labels
+
+
+def _softmax(outputs: np.ndarray) -> np.ndarray:
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _best_sharpness(outputs: np.ndarray, labels: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return the factor of outputs with the least log loss, which is convex in it."""
+    own = outputs[np.arange(len(labels)), labels]
+    low, high = 0.0, _SHARPEST
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        mean = (_softmax(outputs * middle) * outputs).sum(axis=1)
+        if np.average(mean - own, weights=weight) > 0:
+            high = middle
+        else:
+            low = middle
+    return (low + high) / 2

@@ -1,0 +1,53 @@
+"""A table's columns as the numbers that networks read."""
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.inputs.columns import Names
+from fastnn.preprocessing import Impute, OneHot, RobustScale
+from fastnn.preprocessing.chain import Chain
+
+_FEW = 2
+"""A column with more values than this is a number rather than a switch."""
+
+
+class Encoding:
+    """Encode frames as float32 rows: scaled numbers, a column for each category, and codes.
+
+    Attributes
+    ----------
+    codes : dict
+        Which columns hold codes, and of how many categories.
+    numbers : list of int
+        Which columns hold numbers that differ, without codes and switches.
+    width : int
+    names : Names
+        What the columns of X are called.
+    """
+
+    def __init__(self, categorical_features: Any, max_categories: int):
+        self.one_hot = OneHot(max_categories, categorical_features=categorical_features)
+        self.names = Names()
+
+    def fit_transform(self, X: Any) -> np.ndarray:
+        """Learn the columns of training rows, and return them encoded."""
+        self.names = Names().agreed(X, owner="model")
+        self.one_hot.fit(X)
+        self.codes = self.one_hot.codes_
+        # Indicators of missing values come last, so columns keep their places.
+        self.rest = Chain([RobustScale(leave=[*self.codes]), Impute(0.0)])
+        rows = self.rest.fit_transform(self.one_hot.transform(X))
+        self.width = rows.shape[1]
+        switches = self.one_hot.n_features_out_
+        self.numbers = [
+            column
+            for column in range(switches)
+            if column not in self.codes and len(np.unique(rows[:, column])) > _FEW
+        ]
+        return rows.astype(np.float32)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return other rows encoded."""
+        self.names.agreed(X, owner="model")
+        return self.rest.transform(self.one_hot.transform(X)).astype(np.float32)

@@ -1,0 +1,112 @@
+"""Recipes: what networks an estimator trains, and how."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastnn.layers import (
+    Dense,
+    Dropout,
+    Embedding,
+    Layer,
+    ParametricActivation,
+    PeriodicEmbedding,
+    Scale,
+)
+from fastnn.network import Network
+from fastnn.optimizers import AdamW
+from fastnn.schedules import CosineDecay
+from fastnn.tabular.encoding import Encoding
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What networks an estimator trains, and how.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Units of the hidden layers.
+    activation : str
+    parametric : bool
+        Whether each unit learns how much of its activation to use.
+    periodic : bool
+        Whether numbers get a :class:`~fastnn.PeriodicEmbedding`.
+    scale : bool
+        Whether inputs get a :class:`~fastnn.Scale`.
+    max_categories : int
+        Columns with more categories get an :class:`~fastnn.Embedding` instead of a column each.
+    embedding_units : int
+    epochs, batch_size : int
+    learning_rate : float
+        At its highest, for weights of unit variance: divided by the root of a layer's inputs.
+    beta_2 : float
+    dropout, weight_decay, label_smoothing : float
+    folds, repeats : int
+        How many shares the rows are divided into, each held out by one network, and how often.
+    """
+
+    hidden: tuple[int, ...] = (128, 128)
+    activation: str = "relu"
+    parametric: bool = False
+    periodic: bool = True
+    scale: bool = True
+    max_categories: int = 8
+    embedding_units: int = 8
+    epochs: int = 60
+    batch_size: int = 256
+    learning_rate: float = 0.1
+    beta_2: float = 0.95
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    folds: int = 5
+    repeats: int = 1
+
+
+PRESETS = {
+    "fast": Recipe(),
+    "accurate": replace(
+        Recipe(), hidden=(256, 256, 256), parametric=True, epochs=128, dropout=0.15, repeats=2
+    ),
+}
+
+
+def network(
+    recipe: Recipe, encoding: Encoding, loss: Any, n_outputs: int, n_updates: int, seed: int
+) -> Network:
+    """Return a new network by the recipe for encoded rows, to be trained by so many updates."""
+    layers: list[Layer] = []
+    if recipe.periodic and encoding.numbers:
+        layers.append(PeriodicEmbedding(columns=encoding.numbers))
+    if encoding.codes:
+        counts, codes = [*encoding.codes.values()], [*encoding.codes]
+        layers.append(Embedding(counts, recipe.embedding_units, columns=codes))
+    if recipe.scale:
+        layers.append(Scale(learning_rate_factor=6))
+    width = encoding.width
+    for layer in layers:
+        width = layer.width(width)
+    for units in recipe.hidden:
+        plain = not recipe.parametric
+        layers.append(_dense(units, width, recipe.activation if plain else None))
+        if recipe.parametric:
+            layers.append(ParametricActivation(recipe.activation, learning_rate_factor=0.1))
+        if recipe.dropout:
+            layers.append(Dropout(recipe.dropout))
+        width = units
+    layers.append(_dense(n_outputs, width, None, "zeros"))
+    rate = CosineDecay(recipe.learning_rate, n_updates)
+    optimizer = AdamW(rate, recipe.weight_decay, 0.9, recipe.beta_2, epsilon=1e-8)
+    return Network(layers, loss=loss, optimizer=optimizer, seed=seed, n_threads=1)
+
+
+def _dense(units: int, n_inputs: int, activation: Any, start: str = "lecun_normal") -> Dense:
+    return Dense(
+        units,
+        activation,
+        kernel_initializer=start,
+        bias_initializer={"name": "normal", "stddev": 1.0} if start != "zeros" else "zeros",
+        kernel_learning_rate_factor=1 / math.sqrt(n_inputs),
+        bias_learning_rate_factor=0.1,
+    )

@@ -1,0 +1,120 @@
+"""The regressor."""
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnn.inputs import checks
+from fastnn.inputs.arrays import as_array, as_numbers
+from fastnn.metrics import r2
+from fastnn.tabular.base import TabularEstimator, spread
+from fastnn.tabular.recipe import Recipe
+
+
+class TabularRegressor(TabularEstimator):
+    """Predict numbers from the columns of a table: an ensemble of networks that needs no tuning.
+
+    Parameters
+    ----------
+    preset : {"fast", "accurate"} or Recipe
+        Seconds, or the least error.
+    categorical_features : list, optional
+        Columns of numbers to take for categories: labels of a frame, or positions.
+    time_limit : float, optional
+        Seconds that a fit may take; it trains fewer networks, or shorter, to keep it.
+    random_state : int, None or generator
+        None gives another model each time.
+    n_threads : int, optional
+        How many networks to train at a time; None is the cores that this process may use.
+
+    Attributes
+    ----------
+    n_features_in_, feature_names_in_, networks_, histories_, oof_prediction_, oof_score_
+        See :class:`TabularClassifier`; the score is R².
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.tabular import TabularRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> rows = [[x, kind] for x, kind in zip(rng.normal(size=200), "ab" * 100)]
+    >>> y = [x if kind == "a" else -x for x, kind in rows]
+    >>> model = TabularRegressor().fit(rows, y)
+    >>> model.predict([[1.0, "a"], [1.0, "b"]]).round()
+    array([ 1., -1.])
+    """
+
+    _estimator_type = "regressor"
+
+    def __init__(
+        self,
+        preset="fast",
+        *,
+        categorical_features=None,
+        time_limit=None,
+        random_state=0,
+        n_threads=None,
+    ):
+        self.preset = preset
+        self.categorical_features = categorical_features
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.n_threads = n_threads
+
+    def _targets(self, y: Any) -> tuple[np.ndarray, None]:
+        truth = self._truth(y)
+        self._vector = as_array(y, "y").ndim == 1
+        self._mean, self._low, self._high = truth.mean(0), truth.min(0), truth.max(0)
+        self._scale = np.where(self._low < self._high, truth.std(0), 1.0)
+        return (truth - self._mean) / self._scale, None
+
+    def _truth(self, y: Any) -> np.ndarray:
+        if y is None:
+            raise ValueError("TabularRegressor requires y to be passed, but the target y is None")
+        array = as_array(y, "y")
+        if array.dtype == object and all(isinstance(each, Real) for each in array.flat):
+            y = array.astype(np.float64)
+        truth = as_numbers(y, "y").astype(np.float64)
+        checks.as_regression_targets(truth, len(truth), max(1, truth[:1].size), np.float64)
+        return truth.reshape(len(truth), -1)
+
+    def _loss(self, recipe: Recipe) -> tuple[str, int]:
+        return "half_mse", len(self._mean)
+
+    def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
+        truth, found = self._truth(y)[kept][known], self._decode(outputs)
+        own = None if weight is None else weight[known]
+        self.oof_score_ = r2(truth, found, sample_weight=own)
+        self._residuals = truth - found
+        self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
+
+    def _decode(self, outputs: np.ndarray) -> np.ndarray:
+        return np.clip(outputs * self._scale + self._mean, self._low, self._high)
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return predictions, (n,) or (n, n_targets), within the range of the training targets."""
+        found = self._decode(self._outputs(X, "predict"))
+        return found[:, 0] if self._vector else found
+
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> np.ndarray:
+        """Return an interval for each row, (n, 2) or (n, 2, n_targets), that has `coverage`.
+
+        It is the prediction plus quantiles of the errors on rows that networks had not seen, a
+        conformal interval: whatever the data, about so many rows of the same kind lie in it.
+        """
+        checks.fraction(coverage, "coverage")
+        return self.predict_quantiles(X, [(1 - coverage) / 2, (1 + coverage) / 2])
+
+    def predict_quantiles(self, X: ArrayLike, quantiles: ArrayLike) -> np.ndarray:
+        """Return quantiles of the targets, (n, n_quantiles) or (n, n_quantiles, n_targets)."""
+        wanted = [checks.probability(each, "quantiles") for each in np.ravel(quantiles)]
+        errors = np.quantile(self._fitted("predict_quantiles")._residuals, wanted, axis=0)
+        found = self._decode(self._outputs(X, "predict_quantiles"))[:, None] + errors
+        return found[:, :, 0] if self._vector else found
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return R²: 1 less the share of y's variance that is left."""
+        found = self.predict(X)
+        return r2(y, found, sample_weight=sample_weight)
