@@ -77,7 +77,7 @@ class Optimizer(Configured):
 
         A parameter has a `name`, "kernel", "bias" ..., and a `decay_factor`.
         """
-        return 0.0
+        return 1.0
 
     def update(
         self, rate: Rate, decay: Rate, factors: Sequence[Rate]
