@@ -296,14 +296,6 @@ def test_each_setting_of_each_layer_works_or_raises(kind):
             {"optimizer": SGD(schedules.ExponentialDecay(0.1, 10, 0.5))},
             lambda n: setattr(n.optimizer.learning_rate, "decay_rate", 0.1),
         ),
-        (
-            {"optimizer": AdamW(0.1, schedules.ExponentialDecay(0.9, 10, 0.5))},
-            lambda n: setattr(n.optimizer.weight_decay, "decay_rate", 0.1),
-        ),
-        (
-            {"layers": [Dropout(schedules.ExponentialDecay(0.9, 10, 0.5)), Dense(4), Dense(1)]},
-            lambda n: setattr(n.layers[0].rate, "decay_rate", 0.1),
-        ),
         ({"optimizer": Adam(0.1)}, lambda n: n.optimizer.set_params(amsgrad=True)),
         ({"optimizer": SGD(0.1)}, lambda n: setattr(n.optimizer, "momentum", 0.9)),
     ],

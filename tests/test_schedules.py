@@ -1,4 +1,4 @@
-"""Learning-rate schedules: values by hand, how updates read them and what they refuse."""
+"""Schedules: values by hand, how updates read them and what they refuse."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,14 @@ from fastnn import (
     OneCycle,
     Schedule,
     WarmUp,
+    fit_many,
     lowering,
     schedules,
 )  # fmt: skip
+from fastnn.engine import single
+from fastnn.training import bounds
 from fastnn.training.lowering import Data, Order
+from fastnn.training.recovery import largest
 
 WAVE = 0.1 * np.sin(np.pi * np.log2(3)) ** 2
 VALUES = [
@@ -32,7 +36,7 @@ VALUES = [
     (CosineDecay(0.1, 300, alpha=0.2), {100: 0.08, 150: 0.06, 200: 0.04, 400: 0.02}),
     (CosineDecay(0.1, 50, hold_steps=50), {0: 0.1, 49: 0.1, 50: 0.1, 75: 0.05, 100: 0, 1000: 0}),
     (WarmUp(CosineDecay(0.1, 6, 0.5, 2), 3), {0: 0, 3: 0.1, 5: 0.1, 8: 0.075, 11: 0.05}),
-    # 3, 6 and 12 thirds of the way from one power of 2 to the next: sin(pi * log2(3))**2.
+    # At t = 20, 50 and 110, the logarithm is that of 3, 6 and 12.
     (CosLog(0.1, 150), {0: 0, 10: 0, 20: WAVE, 30: 0, 50: WAVE, 70: 0, 110: WAVE, 150: 0, 999: 0}),
     (CosLog(0.1, 6, 1), {0: 0, 3: 0.1 * np.sin(np.pi * np.log2(1.5)) ** 2, 6: 0}),
     (OneCycle(1.0, 11, 4 / 11, 10, 100), {0: 0.1, 3: 1.0, 10: 0.001, 50: 0.001}),
@@ -111,6 +115,50 @@ def test_numbers_of_scheduled_decay_and_dropout_are_computed_once_per_update():
     rates = ["cos_log_rate", "cosine_rate", "scaled_rate", "one_cycle_rate", "dropout_scale"]
     assert scheduled.count("dropout") == 2  # forward and backward
     assert sorted(scheduled) == sorted([*constant, *rates])
+
+
+def _bits(network):
+    model = network.model
+    arrays = [a for p in model.all_parameters() for a in (p.value, *p.state.values())]
+    return [array.tobytes() for array in arrays], model.updates
+
+
+def test_short_fits_and_networks_among_others_count_the_same_updates(monkeypatch):
+    calls, plain = [], single.train
+    monkeypatch.setattr(single, "train", lambda *given: calls.append(given) or plain(*given))
+    x, y = (array.astype(np.float32) for array in _problem())
+    rate = CosineDecay(0.5, 16)
+    layers = [Dropout(rate), Dense(4, "relu"), Dropout(rate), Dense(1)]
+    once, pieces, many = (Network(layers, optimizer=AdamW(rate, rate)) for _ in range(3))
+    once.fit(x, y, epochs=6, batch_size=10)
+    for _ in range(6):
+        pieces.fit(x, y, batch_size=10)
+    assert len(calls) == 4  # from the third on
+    fit_many([many], x, y, epochs=6, batch_size=10)
+    assert _bits(once) == _bits(pieces) == _bits(many)
+    assert bounds.is_finite(once.model, 9.0, 9.0, largest(once.model))
+    rate.initial_learning_rate = np.nextafter(1.0, 0.0)
+    assert not bounds.is_finite(once.model, 1e12, 9.0, largest(once.model))
+
+
+def test_a_schedule_may_change_in_place():
+    x, y = _problem()
+
+    def network(decay_rate):
+        layers = [Dropout(ExponentialDecay(0.9, 9, decay_rate)), Dense(1)]
+        rate, decay = CosineDecay(0.1, 99), ExponentialDecay(0.9, 9, decay_rate)
+        return Network(layers, optimizer=AdamW(rate, decay))
+
+    changed, other, same = network(0.5), network(0.5), network(0.5)
+    for each in (changed, other, same):
+        each.fit(x, y)
+    before = [_bits(each) for each in (changed, other, same)]
+    assert before[0] == before[1] == before[2]
+    changed.layers[0].rate.decay_rate = changed.optimizer.weight_decay.decay_rate = 0.1
+    other.layers[0].rate, other.optimizer = network(0.1).layers[0].rate, network(0.1).optimizer
+    for each in (changed, other, same):
+        each.fit(x, y)
+    assert _bits(changed) == _bits(other) != _bits(same)
 
 
 BAD = [

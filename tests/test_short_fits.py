@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import L1, SGD, AdamW, BatchNormalization, CosineDecay, Dense, Dropout, Network
+from fastnn import L1, SGD, BatchNormalization, Dense, Dropout, Network
 from fastnn.engine import single
-from fastnn.training import bounds, fitting, pool
-from fastnn.training.recovery import largest
+from fastnn.training import fitting, pool
 from tests.fuzz import forms
 
 RNG = np.random.default_rng(0)
@@ -78,21 +77,6 @@ def test_short_fits_are_one_longer_fit(options, counted):
     losses = [pieces.fit(X, Y, **options).history["loss"][0] for _ in range(6)]
     assert losses == history["loss"] and _state(pieces) == _state(once)
     assert len(counted) == 4
-
-
-def test_schedules_count_the_updates_of_short_fits(counted):
-    rate = CosineDecay(0.5, 16)
-    layers = [Dropout(rate), Dense(5, "relu"), Dropout(rate), Dense(1)]
-    once, pieces, many = (Network(layers, optimizer=AdamW(rate, rate)) for _ in range(3))
-    once.fit(X, Y, epochs=6, batch_size=5)
-    for _ in range(6):
-        pieces.fit(X, Y, batch_size=5)
-    fastnn.fit_many([many], X, Y, epochs=6, batch_size=5)
-    assert _state(once) == _state(pieces) == _state(many)
-    assert len(counted) == 4
-    assert bounds.is_finite(once.model, 9.0, 9.0, largest(once.model))
-    rate.initial_learning_rate = np.nextafter(1.0, 0.0)
-    assert not bounds.is_finite(once.model, 1e12, 9.0, largest(once.model))
 
 
 def _put(network, value, name="value"):
