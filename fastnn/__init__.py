@@ -45,6 +45,7 @@ with uncollected():
     from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
     from fastnn.schedules import (
         CosineDecay,
+        CosLog,
         ExponentialDecay,
         InverseTimeDecay,
         OneCycle,
@@ -81,6 +82,7 @@ __all__ = [
     "AdamW",
     "BatchNormalization",
     "Callback",
+    "CosLog",
     "CosineDecay",
     "Dense",
     "Dropout",

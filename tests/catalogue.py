@@ -117,6 +117,7 @@ ROWS = {
             "exponential decay, smooth or in steps": "ExponentialDecay",
             "cosine decay": "CosineDecay",
             "warm-up": "WarmUp",
+            "cycles that get longer": "CosLog",
             "one cycle": "OneCycle",
             "halving on a plateau": "ReduceLROnPlateau",
             "custom schedule": "Schedule",
