@@ -141,6 +141,7 @@ class Network(attributes.OfNetwork):
         shuffle: bool = True,
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
+        validation_shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         callbacks: Any = None,
@@ -167,7 +168,10 @@ class Network(attributes.OfNetwork):
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows to evaluate after each epoch.
         validation_split : float in [0, 1)
-            Instead, hold out this share of the rows, the last ones.
+            Instead, hold out this share of the rows.
+        validation_shuffle : bool
+            Draw them from the seed, the same at each call; of classes, all lose the same share, and
+            none its only row.  With False, they are the last rows, as for a forecast.
         sample_weight : array-like, (n,), optional
             Weights of the rows; a common factor cancels.  See :mod:`fastnn.losses`.
         class_weight : dict, array-like or "balanced", optional
@@ -192,20 +196,11 @@ class Network(attributes.OfNetwork):
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
-        return fitting.fit(
-            self,
-            X,
-            y,
-            epochs=epochs,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            validation_data=validation_data,
-            validation_split=validation_split,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
+        options = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle}
+        held_out = {"validation_split": validation_split, "validation_shuffle": validation_shuffle}
+        weights = {"sample_weight": sample_weight, "class_weight": class_weight}
+        others = {"validation_data": validation_data, "callbacks": callbacks, "verbose": verbose}
+        return fitting.fit(self, X, y, **options, **held_out, **weights, **others)
 
     def partial_fit(
         self,

@@ -447,7 +447,8 @@ TREES = {
 
 PREPARED = {
     "standardized": Case(
-        [Dense(5, "tanh"), Dense(1)], 1, optimizer=Adam(0.01), fit={"validation_split": 0.2},
+        [Dense(5, "tanh"), Dense(1)], 1, optimizer=Adam(0.01),
+        fit={"validation_split": 0.2, "validation_shuffle": False},
         options={"preprocessing": "standardize", "metrics": ["mae", "r2"]},
     ),
     "principal components": Case(

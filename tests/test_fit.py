@@ -9,6 +9,7 @@ import pytest
 import fastnn
 from fastnn import L2, SGD, Adam, Dense, Network
 from fastnn.callbacks import Callback
+from fastnn.training import evaluation, planning
 
 ROWS = 50
 
@@ -65,20 +66,76 @@ def test_validation_data_is_evaluated_after_each_epoch():
 
 
 @pytest.mark.parametrize("share", [0.2, 0.25, 0.99])
-def test_validation_split_holds_out_the_last_rows(share):
+def test_validation_split_holds_out_the_last_rows_on_request(share):
     x, y = _data()
     weight = np.linspace(0.5, 1, ROWS)
     held = int(ROWS * share)
     kept = slice(0, ROWS - held)
     split = _network().fit(
-        x, y, epochs=3, batch_size=8, validation_split=share, sample_weight=weight
-    )
+        x, y, epochs=3, batch_size=8, validation_split=share, validation_shuffle=False,
+        sample_weight=weight,
+    )  # fmt: skip
     given = _network().fit(
         x[kept], y[kept], epochs=3, batch_size=8, sample_weight=weight[kept],
         validation_data=(x[-held:], y[-held:], weight[-held:]),
     )  # fmt: skip
     assert split.history == given.history
     assert split.rows == [ROWS - held] * 3
+
+
+def _split(network, x, y, share=0.2):
+    """Return the rows that a fit trains on, and those that it holds out."""
+    plan = planning.adapt(
+        network.model, planning.make_plan(network.model, x, y, validation_split=share)
+    )
+    assert plan.data.x.base is x and plan.validation.x.base is x  # not copied
+    return plan.data.rows, plan.validation.rows
+
+
+@pytest.mark.parametrize("share", [0.2, 0.99])
+@pytest.mark.parametrize("options", [{}, {"metrics": "mae", "preprocessing": "standardize"}])
+def test_validation_split_holds_out_random_rows(share, options, monkeypatch):
+    monkeypatch.setattr(evaluation, "_BLOCK", 7)
+    x, y = _data()
+    weight = np.linspace(0.5, 1, ROWS)
+    networks = [_network(**options) for _ in range(3)]
+    kept, held = _split(networks[0], x, y, share)
+    assert len(held) == int(ROWS * share) and not np.array_equal(
+        held, np.arange(ROWS)[-len(held) :]
+    )
+    assert sorted([*kept, *held]) == list(range(ROWS))
+    assert (np.diff(kept) > 0).all()  # in their order
+    fit = {"epochs": 3, "batch_size": 8}
+    split = networks[0].fit(x, y, validation_split=share, sample_weight=weight, **fit)
+    given = networks[1].fit(
+        x[kept], y[kept], sample_weight=weight[kept],
+        validation_data=(x[held], y[held], weight[held]), **fit,
+    )  # fmt: skip
+    assert split.history == given.history and split.rows == [len(kept)] * 3
+    for _ in range(3):  # the same rows each time
+        networks[2].fit(x, y, validation_split=share, sample_weight=weight, batch_size=8)
+    for one, two, three in zip(*(each.get_weights() for each in networks), strict=True):
+        assert one.tobytes() == two.tobytes() == three.tobytes()
+    assert not np.array_equal(_split(_network(seed=1), x, y, share)[1], held)
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "logistic", "attribute_hinge"])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_class_loses_its_share_of_rows(loss, seed):
+    x = np.ones((100, 2))
+    labels = np.repeat([0, 1, 2], [69, 1, 30]) if "softmax" in loss else np.arange(100) // 70
+    y = 2 * labels - 1 if "hinge" in loss else labels
+    network = Network([Dense(3 if "softmax" in loss else 1)], loss=loss, seed=seed)
+    held = _split(network, x, y)[1]
+    assert len(held) == 20
+    for label, count in enumerate(np.bincount(labels)):
+        share = (labels[held] == label).sum()
+        assert abs(share - count / 5) <= 1 and share < count
+
+
+def test_rows_are_held_out_though_each_has_a_class_of_its_own():
+    network = Network([Dense(5)], loss="softmax_cross_entropy")
+    assert [len(part) for part in _split(network, np.ones((5, 2)), np.arange(5))] == [4, 1]
 
 
 class _Recorder(Callback):

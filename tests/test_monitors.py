@@ -77,7 +77,7 @@ def test_the_best_epochs_weights_come_back_exactly(dtype):
     network = Network([Dense(30, "tanh"), Dense(1)], optimizer=Adam(0.05), dtype=dtype)
     stop = EarlyStopping(patience=5)
     history = network.fit(
-        X, Y, epochs=300, batch_size=10, validation_split=0.4,
+        X, Y, epochs=300, batch_size=10, validation_split=0.4, validation_shuffle=False,
         callbacks=[stop, lambda epoch, logs: kept.append(network.get_weights())],
     )  # fmt: skip
     losses = history.history["val_loss"]
@@ -156,7 +156,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(optimizer, every, tmp_path):
 def test_checkpoints(tmp_path):
     network = _network()
     network.fit(
-        X, Y, epochs=5, validation_split=0.2,
+        X, Y, epochs=5, validation_split=0.2, validation_shuffle=False,
         callbacks=[ModelCheckpoint(f"{tmp_path}/{{epoch:02d}}-{{val_loss:.3f}}", every=2)],
     )  # fmt: skip
     names = sorted(os.listdir(tmp_path))

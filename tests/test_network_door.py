@@ -88,6 +88,7 @@ BAD = [
     Case(ValueError, "validation_split", "-0.1", "from 0", validation_split=-0.1),
     Case(ValueError, "validation_split", "nan", "from 0", validation_split=NAN),
     Case(TypeError, "validation_split", "'half'", "from 0", validation_split="half"),
+    Case(TypeError, "validation_shuffle", "is 1 (int)", "True or False", validation_shuffle=1),
     Case(ValueError, "validation_split", "0.01 of 12 rows", "no rows", validation_split=0.01),
     Case(ValueError, "validation_data", "ndarray", "(X, y)", validation_data=X),
     Case(ValueError, "validation_data", "tuple", "(X, y)", validation_data=(X,)),
