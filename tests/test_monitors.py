@@ -47,6 +47,10 @@ def drive(callback, values, name="val_loss", metrics=()):
         ({"patience": 2, "mode": "max"}, [1, 2, 2, 2, 9], 4, 1),
         ({"patience": 2}, [math.nan, 3, math.nan, math.nan, 1], 4, 1),
         ({"patience": 2}, [math.inf, 3, 3, 3, 1], 4, 1),
+        ({"patience": None}, [5, 3, 4, 3, 6, 7], 6, 1),
+        ({"patience": None, "ties": "last"}, [math.nan, 5, 3, 4, 3, 6, 7], 7, 4),
+        ({"patience": 2, "ties": "last"}, [5, 3, 3, 3, 1], 4, 3),  # ties do not improve
+        ({"patience": 9, "ties": "last", "min_delta": 1}, [5, 3, 2.5, 3, 2.5], 5, 3),
     ],
 )
 def test_when_to_stop(options, values, epochs, best):
@@ -54,7 +58,7 @@ def test_when_to_stop(options, values, epochs, best):
     for _ in range(2):  # a second fit counts from scratch
         assert drive(stop, values) == (epochs, best)
         assert stop.best_epoch == best and stop.best == values[best]
-        stopped = epochs < len(values) or (options["patience"] == 2 and best == 3)
+        stopped = epochs < len(values) or (options["patience"] == 2 and values[-1] == 3)
         assert stop.stopped_epoch == (epochs - 1 if stopped else None)
     assert drive(EarlyStopping(**options, restore_best_weights=False), values)[1] == epochs - 1
 
@@ -181,6 +185,7 @@ def test_only_the_best(tmp_path):
     ("error", "make", "message"),
     [
         (ValueError, lambda: EarlyStopping(patience=-1), "patience is -1, wanted a whole number"),
+        (ValueError, lambda: EarlyStopping(ties="all"), "ties is 'all', wanted one of 'first', 'l"),
         (TypeError, lambda: EarlyStopping(patience=2.5), "patience is 2.5 (float), wanted a whole"),
         (ValueError, lambda: EarlyStopping(min_delta=-1), "min_delta is -1, wanted a finite numb"),
         (ValueError, lambda: EarlyStopping(mode="up"), "mode is 'up', wanted one of 'auto', 'min'"),
