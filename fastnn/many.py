@@ -66,6 +66,7 @@ def fit_many(
     epochs: int = 1,
     batch_size: int | None = None,
     shuffle: bool = True,
+    drop_last: bool = False,
     validation_data: Sequence[Any] | None = None,
     validation_split: float = 0.0,
     validation_shuffle: bool = True,
@@ -86,8 +87,8 @@ def fit_many(
     ----------
     networks : sequence of Network
         All need the same number of outputs, and losses for the same kind of target.
-    X, y, epochs, batch_size, shuffle, validation_data, validation_split, validation_shuffle, \
-    sample_weight, class_weight
+    X, y, epochs, batch_size, shuffle, drop_last, validation_data, validation_split, \
+    validation_shuffle, sample_weight, class_weight
         As in :meth:`Network.fit`, the same for all networks.  Those of other seeds hold out other
         rows.
     callbacks : sequence of lists, optional
@@ -151,6 +152,7 @@ def fit_many(
         epochs=epochs,
         batch_size=batch_size,
         shuffle=shuffle,
+        drop_last=drop_last,
         validation_data=validation_data,
         validation_split=validation_split,
         validation_shuffle=validation_shuffle,

@@ -139,6 +139,7 @@ class Network(attributes.OfNetwork):
         epochs: int = 1,
         batch_size: int | None = None,
         shuffle: bool = True,
+        drop_last: bool = False,
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
         validation_shuffle: bool = True,
@@ -161,10 +162,12 @@ class Network(attributes.OfNetwork):
             Targets (n, n_targets), or (n,) for a single one, or integer labels (n,) if the loss is
             for classes.  Most losses want one output per target.
         epochs, batch_size : int
-            The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need them
-            all.  The last batch of an epoch may be smaller.
+            The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need all.
         shuffle : bool
             Reorder the rows every epoch, from the seed.
+        drop_last : bool
+            Leave out the last batch of an epoch if it is smaller than the others, as PyTorch does.
+            With `shuffle`, that is other rows each time.  The loss is that of the rows used.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows to evaluate after each epoch.
         validation_split : float in [0, 1)
@@ -196,11 +199,11 @@ class Network(attributes.OfNetwork):
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
-        options = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle}
+        how = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle}
         held_out = {"validation_split": validation_split, "validation_shuffle": validation_shuffle}
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
         others = {"validation_data": validation_data, "callbacks": callbacks, "verbose": verbose}
-        return fitting.fit(self, X, y, **options, **held_out, **weights, **others)
+        return fitting.fit(self, X, y, drop_last=drop_last, **how, **held_out, **weights, **others)
 
     def partial_fit(
         self,
@@ -234,6 +237,7 @@ class Network(attributes.OfNetwork):
         *,
         batch_size: int | None = None,
         shuffle: bool = True,
+        drop_last: bool = False,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         measure: bool = False,
@@ -246,7 +250,7 @@ class Network(attributes.OfNetwork):
 
         Parameters
         ----------
-        X, y, batch_size, shuffle, sample_weight, class_weight
+        X, y, batch_size, shuffle, drop_last, sample_weight, class_weight
             As in :meth:`fit`, and so are the errors.
         measure : bool
             Also time the steps, in about 3 s or a few epochs.  Not with backend "numpy".
@@ -261,7 +265,7 @@ class Network(attributes.OfNetwork):
         """
         from fastnn.training import explaining  # most programs never need it
 
-        options = {"batch_size": batch_size, "shuffle": shuffle}
+        options = {"batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last}
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
         return explaining.explain(self.model, X, y, measure=measure, **options, **weights)
 

@@ -48,6 +48,7 @@ def _is_short(
     epochs: Any,
     batch_size: Any,
     shuffle: Any,
+    drop_last: Any,
     verbose: Any,
     validation_split: Any,
     validation_shuffle: Any,
@@ -60,6 +61,7 @@ def _is_short(
         and epochs == 1
         and (batch_size is None or type(batch_size) is int)
         and type(shuffle) is bool
+        and drop_last is False
         and type(verbose) is int
         and verbose == 0
         and type(validation_split) is float

@@ -104,7 +104,7 @@ class _Run:
         if self.watched or not self.starts:
             return True
         epochs = self.model.epochs - self.starts[-1].epoch
-        return epochs * len(self.plan.data) >= _ROWS
+        return epochs * self.plan.n_rows >= _ROWS
 
     def ahead(self) -> int:
         """Return how many epochs to train until the next are told of."""
@@ -124,7 +124,7 @@ class _Run:
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program)]
         epochs, flops = self.ahead(), 3 * model.flops() + ROW_FLOPS
-        self.program.brief = epochs * len(plan.data) * flops < team.BRIEF
+        self.program.brief = epochs * plan.n_rows * flops < team.BRIEF
         problem = spoilt = None
         self.sizes = []
         with uninterrupted():  # what is trained and what is counted belong together
@@ -133,7 +133,7 @@ class _Run:
                     self.program,
                     model.all_parameters(),
                     model.penalty,
-                    n_rows=len(plan.data),
+                    n_rows=plan.n_rows,
                     epochs=epochs,
                     first_epoch=model.epochs,
                     backend=model.backend,
@@ -172,14 +172,14 @@ class _Run:
 
         The first epochs of a fit, and those that diverge, are left to those who look closer.
         """
-        model, data, epochs = self.model, self.plan.data, min(self.ahead(), single.EPOCHS)
-        if not (self.starts and is_short(model, self.program, len(data), epochs)):
+        model, n_rows, epochs = self.model, self.plan.n_rows, min(self.ahead(), single.EPOCHS)
+        if not (self.starts and is_short(model, self.program, n_rows, epochs)):
             return False
         if threads.own_shared() is not None and threads.stopped():
             return False
         if self.short is None:
-            own = single.Single(self.program, len(data), model.held().arrays)
-            self.short = Short(model, self.program, own, bounds.magnitudes(data))
+            own = single.Single(self.program, n_rows, model.held().arrays)
+            self.short = Short(model, self.program, own, bounds.magnitudes(self.plan.data))
         started = time.perf_counter()
         with uninterrupted(), model.access.closed():
             if self.short.train(_NONE, _NONE, epochs, epochs) is None:
@@ -194,14 +194,14 @@ class _Run:
 
     def count(self) -> bool:
         """Count the updates so far, and whole epochs; return whether to go on after this epoch."""
-        model, batches = self.model, -(-len(self.plan.data) // self.program.batch_size)
+        model, batches = self.model, -(-self.plan.n_rows // self.program.batch_size)
         model.epochs = self.epochs + (self.program.updates - self.updates) // batches
         model.updates = self.program.updates
         return not model.stop_training
 
     def go_back(self) -> None:
         """Return to the last good weights, and count the epochs and updates that made them."""
-        model, n = self.model, len(self.plan.data)
+        model, n = self.model, self.plan.n_rows
         start, end = self.starts[-1], self.program.updates
         if end == start.updates and len(self.starts) > 1:  # the run before ended badly
             start, end = self.starts[0], start.updates
@@ -227,7 +227,7 @@ class _Run:
                 self.sizes = largest(model)
             if bounds.is_finite(model, *bounds.magnitudes(data), self.sizes):
                 return
-        how: dict[str, Any] = {"n_rows": len(data), "backend": self.program.backend}
+        how: dict[str, Any] = {"n_rows": self.plan.n_rows, "backend": self.program.backend}
         outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
         loss, weight = self.program.loss[0]
         if not outcome.finite:
@@ -268,14 +268,14 @@ class _Run:
         """Report the progress within an epoch to the hooks."""
         mean = float(sums[0, 0]) / float(sums[0, 1]) if sums[0, 1] else float("nan")
         with np.errstate(**self.callers):
-            self.hooks.on_progress(self.done, rows, len(self.plan.data), mean)
+            self.hooks.on_progress(self.done, rows, self.plan.n_rows, mean)
 
     def end_epoch(self, loss: float, seconds: float) -> None:
         """Evaluate an epoch's weights, and tell the hooks."""
         model, data, validation = self.model, self.plan.data, self.plan.validation
         logs = {"loss": loss}
         logs |= evaluation.scored(model, data)
-        logs |= {"seconds": seconds, "rows": len(data)}
+        logs |= {"seconds": seconds, "rows": self.plan.n_rows}
         if validation and self.validation:
             logs["val_loss"] = self.validation.loss()
             logs |= evaluation.scored(model, validation, "val_")

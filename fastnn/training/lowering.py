@@ -40,7 +40,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
     @functools.cache
     def index() -> Buffer:
         places = program.buffer(dtype=np.int64, per_thread=True)
-        key = order.seed, Clock.EPOCH, Clock.TOTAL_ROWS, int(order.shuffle), Clock.FIRST
+        key = order.seed, Clock.EPOCH, len(data), int(order.shuffle), Clock.FIRST
         program.add("batch_rows", *key, places.batch, extent=EVERY)
         return places
 

@@ -27,12 +27,19 @@ class Plan:
     epochs: int
     batch_size: int | None
     shuffle: bool
+    drop_last: bool = False
     held_out: float = 0.0
     """The share of the rows that :func:`divided` is to hold out, ..."""
     at_random: bool = True
     """... whether at random, ..."""
     class_weight: Any = None
     """... and the factors by which it multiplies the weights of the others."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows an epoch trains on, once the model has said in what batches."""
+        n = len(self.data)
+        return n - n % self.batch_size if self.drop_last and self.batch_size else n
 
 
 @np.errstate(all="ignore")
@@ -44,6 +51,7 @@ def make_plan(
     epochs: Any = 1,
     batch_size: Any = None,
     shuffle: Any = True,
+    drop_last: Any = False,
     validation_data: Any = None,
     validation_split: Any = 0.0,
     validation_shuffle: Any = True,
@@ -55,7 +63,7 @@ def make_plan(
     epochs = checks.positive_int(epochs, "epochs")
     if batch_size is not None:
         batch_size = checks.positive_int(batch_size, "batch_size")
-    shuffle = checks.boolean(shuffle, "shuffle")
+    shuffle, drop_last = checks.boolean(shuffle, "shuffle"), checks.boolean(drop_last, "drop_last")
     held_out = checks.fraction(validation_split, "validation_split")
     at_random = checks.boolean(validation_shuffle, "validation_shuffle")
     data = model.check_data(X, y, sample_weight)
@@ -64,7 +72,7 @@ def make_plan(
         if held_out:
             raise ValueError("validation_data and validation_split were both given")
         validation = _validation(model, validation_data, data)
-    how = epochs, batch_size, shuffle, held_out, at_random, class_weight
+    how = epochs, batch_size, shuffle, drop_last, held_out, at_random, class_weight
     return Plan(data, validation, *how)
 
 
@@ -128,6 +136,10 @@ def in_batches(model: Model, plan: Plan) -> Plan:
                 f"{n} rows in every batch: leave it out"
             )
         batch_size, shuffle = n, False
+    elif plan.drop_last and batch_size > n:
+        raise ValueError(
+            f"drop_last leaves out all rows: there are {n}, and batch_size is {batch_size}"
+        )
     batch_size = min(batch_size, n)
     for number, layer in enumerate(model.layers):
         if batch_size < layer.least_rows:

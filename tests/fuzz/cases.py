@@ -294,6 +294,8 @@ def _fits(draw, loss, outputs, rows):
         found["batch_size"] = size
     if draw(st.booleans()):
         found["shuffle"] = False
+    if draw(st.integers(0, 3)) == 3:
+        found["drop_last"] = True
     if draw(st.integers(0, 5)) == 5 and rows >= 5:
         found["validation_split"] = 0.3
         if draw(st.booleans()):
