@@ -166,6 +166,10 @@ SHAPES = {
         batch_size=1000,
     ),
     "rows in their order": Case([Dense(12, "relu"), Dense(5)], 5, fit={"shuffle": False}),
+    "whole batches, rows held out": Case(
+        [Dense(12, "relu"), Dense(5)], 5, weighted=True,
+        fit={"drop_last": True, "validation_split": 0.2}, options={"metrics": ["mae"]},
+    ),
 }  # fmt: skip
 
 LAYERS = {
