@@ -80,8 +80,8 @@ def fit_many(
 
     The networks may differ in seed, hidden layers, loss, optimizer and dtype.  One thread trains
     each network, and several networks train at a time, the largest first.  Each gets the weights,
-    bit for bit, of fitting it alone.  The data are checked once, and
-    only labels are copied, and the targets and numbers of rows that are held out at random.
+    bit for bit, of fitting it alone.  The data are checked once, and only labels are copied;
+    if rows are held out at random, all targets are, once for each seed.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class Network(attributes.OfNetwork):
     kernel_regularizer, bias_regularizer : str or Regularizer or None
         Penalties for every layer without its own; ``L2(0)`` exempts a layer.
     seed : int
-        Seeds the starting weights and the order of the rows.
+        Seeds the starting weights, the order of the rows, and which of them are held out.
     dtype : {"float32", "float64"}
     n_threads : int or None
         Upper limit on threads, which are never more than the cores; None is FASTNN_NUM_THREADS, or
@@ -173,8 +173,8 @@ class Network(attributes.OfNetwork):
         validation_split : float in [0, 1)
             Instead, hold out this share of the rows.
         validation_shuffle : bool
-            Draw them from the seed, the same at each call; of classes, all lose the same share, and
-            none its only row.  With False, they are the last rows, as for a forecast.
+            Draw them at random, by the seed: the same at each call.  Each class loses the same
+            share, but not its only row.  With False, they are the last rows, as in Keras.
         sample_weight : array-like, (n,), optional
             Weights of the rows; a common factor cancels.  See :mod:`fastnn.losses`.
         class_weight : dict, array-like or "balanced", optional

@@ -196,11 +196,11 @@ def _start(model: Model, number: int, layer: Dense, rows: np.ndarray) -> None:
 def _begun(network: Network, X: ArrayLike) -> np.ndarray:
     """Fit the preprocessing, build the network, and return the rows as its first layer gets them.
 
-    It is called by what callers call.
+    It is for functions that users call.
     """
     names = network.model.names.agreed(X)
     rows = network.model.check_inputs(X)
-    # Between the caller and the function that called this is what `errstate` wraps that in.
+    # Between the user and that function is what `errstate` wraps it in.
     precision.warn_of_lost_digits(rows, X, "X", network.model.input_dtype, stacklevel=4)
     chain = network.preprocessing
     if chain is not None:

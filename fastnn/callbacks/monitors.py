@@ -98,7 +98,7 @@ class EarlyStopping(Monitor):
         When the fit ends, for whatever reason, set the weights to those of the best epoch, bit for
         bit.  The optimizer keeps the last epoch's state.  Keras's default is False.
     ties : {"first", "last"}
-        Which of several epochs with the best value is the best one.  None but the first is an
+        Which of several epochs with the best value is the best one.  Only the first of them is an
         improvement.
 
     Attributes
