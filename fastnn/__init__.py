@@ -64,7 +64,7 @@ if TYPE_CHECKING:
         overfit_small,
         sweep,
     )
-    from fastnn.pretraining import pretrain
+    from fastnn.pretraining import initialize_from_data, pretrain
 
 __version__ = "0.1.0"
 
@@ -118,6 +118,7 @@ __all__ = [
     "compare_kernel",
     "diagnose",
     "fit_many",
+    "initialize_from_data",
     "load",
     "lr_range_test",
     "overfit_small",
@@ -132,7 +133,7 @@ _LATER = {
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
-    "pretraining": ("pretrain",),
+    "pretraining": ("initialize_from_data", "pretrain"),
 }  # fmt: skip
 
 

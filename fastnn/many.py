@@ -66,8 +66,10 @@ def fit_many(
     epochs: int = 1,
     batch_size: int | None = None,
     shuffle: bool = True,
+    drop_last: bool = False,
     validation_data: Sequence[Any] | None = None,
     validation_split: float = 0.0,
+    validation_shuffle: bool = True,
     sample_weight: ArrayLike | None = None,
     class_weight: Any = None,
     callbacks: Sequence[Iterable[Any]] | None = None,
@@ -78,16 +80,17 @@ def fit_many(
 
     The networks may differ in seed, hidden layers, loss, optimizer and dtype.  One thread trains
     each network, and several networks train at a time, the largest first.  Each gets the weights,
-    bit for bit, of fitting it alone.  The data are checked once, and
-    only labels are copied.
+    bit for bit, of fitting it alone.  The data are checked once, and only labels are copied;
+    if rows are held out at random, all targets are, once for each seed.
 
     Parameters
     ----------
     networks : sequence of Network
         All need the same number of outputs, and losses for the same kind of target.
-    X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight, \
-    class_weight
-        As in :meth:`Network.fit`, the same for all networks.
+    X, y, epochs, batch_size, shuffle, drop_last, validation_data, validation_split, \
+    validation_shuffle, sample_weight, class_weight
+        As in :meth:`Network.fit`, the same for all networks.  Those of other seeds hold out other
+        rows.
     callbacks : sequence of lists, optional
         A list of callbacks for each network, called from the thread that trains it.  They must not
         change an optimizer that several networks have.
@@ -149,8 +152,10 @@ def fit_many(
         epochs=epochs,
         batch_size=batch_size,
         shuffle=shuffle,
+        drop_last=drop_last,
         validation_data=validation_data,
         validation_split=validation_split,
+        validation_shuffle=validation_shuffle,
         sample_weight=sample_weight,
         class_weight=class_weight,
     )
@@ -164,11 +169,14 @@ def fit_many(
     kinds = {(network.model.input_dtype, network.dtype): network.model for network in found}
     for model in kinds.values():
         planning.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
-    plans = []
+    plans, divided = [], {}
     for number, network in enumerate(found):
         names = network.model.names.agreed(X, y, owner=f"networks[{number}]")
-        own = replace(plan, data=replace(plan.data, names=names))
-        plans.append(planning.adapt(network.model, own))
+        seed = network.seed if plan.held_out and plan.at_random else None
+        if seed not in divided:
+            divided[seed] = planning.divided(network.model, plan)
+        own = replace(divided[seed], data=replace(divided[seed].data, names=names))
+        plans.append(planning.in_batches(network.model, own))
     for network in found:
         with network.model.writing("fit_many"):
             pass  # arrays that networks share are copied before any of them trains

@@ -154,6 +154,7 @@ ROWS = {
         "untrained copy": "fastnn.Network.clone",
         "save": "fastnn.Network.save",
         "load": "fastnn.load",
+        "start from data": "fastnn.initialize_from_data",
         "unsupervised pre-training": "fastnn.pretrain",
         "a kernel against NumPy": "fastnn.compare_kernel",
     },

@@ -167,6 +167,10 @@ SHAPES = {
         batch_size=1000,
     ),
     "rows in their order": Case([Dense(12, "relu"), Dense(5)], 5, fit={"shuffle": False}),
+    "whole batches, rows held out": Case(
+        [Dense(12, "relu"), Dense(5)], 5, weighted=True,
+        fit={"drop_last": True, "validation_split": 0.2}, options={"metrics": ["mae"]},
+    ),
 }  # fmt: skip
 
 LAYERS = {
@@ -455,7 +459,8 @@ TREES = {
 
 PREPARED = {
     "standardized": Case(
-        [Dense(5, "tanh"), Dense(1)], 1, optimizer=Adam(0.01), fit={"validation_split": 0.2},
+        [Dense(5, "tanh"), Dense(1)], 1, optimizer=Adam(0.01),
+        fit={"validation_split": 0.2, "validation_shuffle": False},
         options={"preprocessing": "standardize", "metrics": ["mae", "r2"]},
     ),
     "principal components": Case(

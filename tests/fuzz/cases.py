@@ -297,8 +297,12 @@ def _fits(draw, loss, outputs, rows):
         found["batch_size"] = size
     if draw(st.booleans()):
         found["shuffle"] = False
+    if draw(st.integers(0, 3)) == 3:
+        found["drop_last"] = True
     if draw(st.integers(0, 5)) == 5 and rows >= 5:
         found["validation_split"] = 0.3
+        if draw(st.booleans()):
+            found["validation_shuffle"] = False
     classes = loss in ("'softmax_cross_entropy'", "'multiclass_hinge'", "'structured_hinge'")
     if classes and draw(st.integers(0, 2)) == 2:
         weight = draw(st.sampled_from([49.0, 0.0, 1e-30, 1e30]))
