@@ -45,6 +45,7 @@ with uncollected():
     from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
     from fastnn.schedules import (
         CosineDecay,
+        CosLog,
         ExponentialDecay,
         InverseTimeDecay,
         OneCycle,
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
         overfit_small,
         sweep,
     )
-    from fastnn.pretraining import pretrain
+    from fastnn.pretraining import initialize_from_data, pretrain
 
 __version__ = "0.1.0"
 
@@ -81,6 +82,7 @@ __all__ = [
     "AdamW",
     "BatchNormalization",
     "Callback",
+    "CosLog",
     "CosineDecay",
     "Dense",
     "Dropout",
@@ -116,6 +118,7 @@ __all__ = [
     "compare_kernel",
     "diagnose",
     "fit_many",
+    "initialize_from_data",
     "load",
     "lr_range_test",
     "overfit_small",
@@ -130,7 +133,7 @@ _LATER = {
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
-    "pretraining": ("pretrain",),
+    "pretraining": ("initialize_from_data", "pretrain"),
 }  # fmt: skip
 
 

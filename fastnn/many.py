@@ -67,8 +67,10 @@ def fit_many(
     epochs: int = 1,
     batch_size: int | None = None,
     shuffle: bool = True,
+    drop_last: bool = False,
     validation_data: Sequence[Any] | None = None,
     validation_split: float = 0.0,
+    validation_shuffle: bool = True,
     sample_weight: ArrayLike | None = None,
     class_weight: Any = None,
     splits: Iterable[tuple[ArrayLike, ArrayLike]] | None = None,
@@ -80,19 +82,20 @@ def fit_many(
 
     The networks may differ in seed, hidden layers, loss, optimizer and dtype.  One thread trains
     each network, and several networks train at a time, the largest first.  Each gets the weights,
-    bit for bit, of fitting it alone.  The data are checked once, and
-    only labels are copied.
+    bit for bit, of fitting it alone.  The data are checked once, and only labels are copied;
+    if rows are held out at random, all targets are, once for each seed.
 
     Parameters
     ----------
     networks : sequence of Network
         All need the same number of outputs, and losses for the same kind of target.
-    X, y, epochs, batch_size, shuffle, validation_data, validation_split, sample_weight, \
-    class_weight
-        As in :meth:`Network.fit`, the same for all networks.
+    X, y, epochs, batch_size, shuffle, drop_last, validation_data, validation_split, \
+    validation_shuffle, sample_weight, class_weight
+        As in :meth:`Network.fit`, the same for all networks.  Those of other seeds hold out other
+        rows.
     splits : sequence of (train, test), optional
         For each network the positions of the rows to train on, and of those to evaluate after each
-        epoch, such as scikit-learn's ``KFold(5).split(X)``.  Each network copies its rows.
+        epoch, such as scikit-learn's ``KFold(5).split(X)``.  X is not copied.
     callbacks : sequence of lists, optional
         A list of callbacks for each network, called from the thread that trains it.  They must not
         change an optimizer that several networks have.
@@ -156,8 +159,10 @@ def fit_many(
         epochs=epochs,
         batch_size=batch_size,
         shuffle=shuffle,
+        drop_last=drop_last,
         validation_data=validation_data,
         validation_split=validation_split,
+        validation_shuffle=validation_shuffle,
         sample_weight=sample_weight,
         class_weight=class_weight,
     )
@@ -171,15 +176,20 @@ def fit_many(
     kinds = {(network.model.input_dtype, network.dtype): network.model for network in found}
     for model in kinds.values():
         planning.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
-    parts = _as_splits(splits, len(found), len(plan.data.x))
-    plans = []
+    parts = _as_splits(splits, len(found), len(plan.data))
+    plans, divided = [], {}
     for number, network in enumerate(found):
         names = network.model.names.agreed(X, y, owner=f"networks[{number}]")
-        own = replace(plan, data=replace(plan.data, names=names))
         if parts:
-            train, test = (own.data.part(rows).weighted() for rows in parts[number])
-            own = replace(own, data=train, validation=test)
-        plans.append(planning.adapt(network.model, own))
+            train, test = map(plan.data.part, parts[number])
+            own = planning.divided(network.model, replace(plan, data=train, validation=test))
+        else:
+            seed = network.seed if plan.held_out and plan.at_random else None
+            if seed not in divided:
+                divided[seed] = planning.divided(network.model, plan)
+            own = divided[seed]
+        own = replace(own, data=replace(own.data, names=names))
+        plans.append(planning.in_batches(network.model, own))
     for network in found:
         with network.model.writing("fit_many"):
             pass  # arrays that networks share are copied before any of them trains

@@ -41,7 +41,7 @@ class Network(attributes.OfNetwork):
     kernel_regularizer, bias_regularizer : str or Regularizer or None
         Penalties for every layer without its own; ``L2(0)`` exempts a layer.
     seed : int
-        Seeds the starting weights and the order of the rows.
+        Seeds the starting weights, the order of the rows, and which of them are held out.
     dtype : {"float32", "float64"}
     n_threads : int or None
         Upper limit on threads, which are never more than the cores; None is FASTNN_NUM_THREADS, or
@@ -139,8 +139,10 @@ class Network(attributes.OfNetwork):
         epochs: int = 1,
         batch_size: int | None = None,
         shuffle: bool = True,
+        drop_last: bool = False,
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
+        validation_shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         callbacks: Any = None,
@@ -160,14 +162,19 @@ class Network(attributes.OfNetwork):
             Targets (n, n_targets), or (n,) for a single one, or integer labels (n,) if the loss is
             for classes.  Most losses want one output per target.
         epochs, batch_size : int
-            The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need them
-            all.  The last batch of an epoch may be smaller.
+            The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need all.
         shuffle : bool
             Reorder the rows every epoch, from the seed.
+        drop_last : bool
+            Leave out the last batch of an epoch if it is smaller than the others, as PyTorch does.
+            With `shuffle`, that is other rows each time.  The loss is that of the rows used.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows to evaluate after each epoch.
         validation_split : float in [0, 1)
-            Instead, hold out this share of the rows, the last ones.
+            Instead, hold out this share of the rows.
+        validation_shuffle : bool
+            Draw them at random, by the seed: the same at each call.  Each class loses the same
+            share, but not its only row.  With False, they are the last rows, as in Keras.
         sample_weight : array-like, (n,), optional
             Weights of the rows; a common factor cancels.  See :mod:`fastnn.losses`.
         class_weight : dict, array-like or "balanced", optional
@@ -192,20 +199,11 @@ class Network(attributes.OfNetwork):
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
-        return fitting.fit(
-            self,
-            X,
-            y,
-            epochs=epochs,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            validation_data=validation_data,
-            validation_split=validation_split,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
+        how = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle}
+        held_out = {"validation_split": validation_split, "validation_shuffle": validation_shuffle}
+        weights = {"sample_weight": sample_weight, "class_weight": class_weight}
+        others = {"validation_data": validation_data, "callbacks": callbacks, "verbose": verbose}
+        return fitting.fit(self, X, y, drop_last=drop_last, **how, **held_out, **weights, **others)
 
     def partial_fit(
         self,
@@ -239,6 +237,7 @@ class Network(attributes.OfNetwork):
         *,
         batch_size: int | None = None,
         shuffle: bool = True,
+        drop_last: bool = False,
         sample_weight: ArrayLike | None = None,
         class_weight: Any = None,
         measure: bool = False,
@@ -251,7 +250,7 @@ class Network(attributes.OfNetwork):
 
         Parameters
         ----------
-        X, y, batch_size, shuffle, sample_weight, class_weight
+        X, y, batch_size, shuffle, drop_last, sample_weight, class_weight
             As in :meth:`fit`, and so are the errors.
         measure : bool
             Also time the steps, in about 3 s or a few epochs.  Not with backend "numpy".
@@ -266,7 +265,7 @@ class Network(attributes.OfNetwork):
         """
         from fastnn.training import explaining  # most programs never need it
 
-        options = {"batch_size": batch_size, "shuffle": shuffle}
+        options = {"batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last}
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
         return explaining.explain(self.model, X, y, measure=measure, **options, **weights)
 

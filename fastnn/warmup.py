@@ -81,13 +81,14 @@ def _optimizers(dtype: str, x: np.ndarray) -> None:
 
 def _normalization(dtype: str, x: np.ndarray) -> None:
     normalized = [Dense(4, drop_connect=0.5), BatchNormalization(), Activation("relu")]
+    rate = schedules.CosineDecay(0.1, 10)
     others = [Dropout(0.5), *normalized, Dropout(0.5, "test"), Dense(3, drop_connect=0.5)]
     others += [
+        Dropout(rate),
         LayerNormalization(),
         Scale(learning_rate_factor=6),
         ParametricActivation("mish"),
     ]
-    rate = schedules.CosineDecay(0.1, 10)
     network = Network([*others, Dense(2)], optimizer=optimizers.Adam(rate), dtype=dtype)
     network.fit(x, x[:, :2])
     network.evaluate(x, x[:, :2])
@@ -134,6 +135,7 @@ def _all_optimizers() -> list[optimizers.Optimizer]:
         schedules.InverseTimeDecay(0.1, 10, 1),
         schedules.ExponentialDecay(0.1, 10, 0.5),
         schedules.CosineDecay(0.1, 10),
+        schedules.CosLog(0.1, 10),
         schedules.OneCycle(0.1, 10),
         schedules.WarmUp(0.1, 10),
     ]
@@ -145,6 +147,7 @@ def _all_optimizers() -> list[optimizers.Optimizer]:
         *(optimizers.RMSprop(momentum=m, centered=c) for m, c in rmsprop),
         *(optimizers.SGD(rate) for rate in rates),
         optimizers.Adam(rates[0]),
+        optimizers.AdamW(rates[0], rates[0]),
         optimizers.Adam(clipvalue=1),
         optimizers.Adam(global_clipnorm=1),
     ]

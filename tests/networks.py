@@ -27,6 +27,7 @@ from fastnn import (
     AdamW,
     BatchNormalization,
     CosineDecay,
+    CosLog,
     Dense,
     Dropout,
     Embedding,
@@ -166,6 +167,10 @@ SHAPES = {
         batch_size=1000,
     ),
     "rows in their order": Case([Dense(12, "relu"), Dense(5)], 5, fit={"shuffle": False}),
+    "whole batches, rows held out": Case(
+        [Dense(12, "relu"), Dense(5)], 5, weighted=True,
+        fit={"drop_last": True, "validation_split": 0.2}, options={"metrics": ["mae"]},
+    ),
 }  # fmt: skip
 
 LAYERS = {
@@ -225,6 +230,13 @@ LAYERS = {
             Dense(2, kernel_learning_rate_factor=0.3, kernel_weight_decay_factor=0),
         ],
         2, optimizer=AdamW(CosineDecay(0.05, 10), 0.1),
+    ),
+    "rate, decay and dropout by schedule": Case(
+        [
+            Dropout(CosineDecay(0.4, 6, hold_steps=3)), Dense(9, "relu"), Dropout(WarmUp(0.5, 4)),
+            Dense(2, bias_weight_decay_factor=0.5),
+        ],
+        2, optimizer=AdamW(CosLog(0.05, 16), CosineDecay(0.5, 8, hold_steps=4)), weighted=True,
     ),
     "factors in the product": Case(
         [Dense(6, "tanh", kernel_learning_rate_factor=0.1), Dense(2)], 2,
@@ -447,7 +459,8 @@ TREES = {
 
 PREPARED = {
     "standardized": Case(
-        [Dense(5, "tanh"), Dense(1)], 1, optimizer=Adam(0.01), fit={"validation_split": 0.2},
+        [Dense(5, "tanh"), Dense(1)], 1, optimizer=Adam(0.01),
+        fit={"validation_split": 0.2, "validation_shuffle": False},
         options={"preprocessing": "standardize", "metrics": ["mae", "r2"]},
     ),
     "principal components": Case(

@@ -86,6 +86,8 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "One thread at a time changes a network, and others read it between updates": (
             "access.py",
         ),
+        "The rows to validate on are drawn from the seed, the same at each fit, and leave rows of "
+        "each class to train on": ("fit.py::test_validation_split", "fit.py::test_each_class"),
         "Weights of rows and classes mean what they say, at any scale and batch size": (
             "weights.py",
         ),

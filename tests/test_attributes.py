@@ -24,6 +24,7 @@ from fastnn import (
     ModelCheckpoint,
     Network,
     NonNeg,
+    PiecewiseLinearEmbedding,
     ReduceLROnPlateau,
     activations,
     fit_many,
@@ -258,6 +259,8 @@ def _with(kind):
         return [Dense(4), kind(4)], 1
     if kind is Dense:
         return [Dense(4, "elu"), Dense(1)], 0
+    if kind is PiecewiseLinearEmbedding:
+        return [Dense(4), kind([[0.0, 1.0]] * 4, 3), Dense(1)], 1
     return [Dense(4), made(kind), Dense(1)], 1
 
 

@@ -46,6 +46,7 @@ DOORS = {
     "check_units": lambda network, frame: fastnn.check_units(network, frame),
     "fit_many": lambda network, frame: fastnn.fit_many([Network([Dense(1)]), network], frame, Y),
     "pretrain": lambda network, frame: fastnn.pretrain(network, frame),
+    "initialize_from_data": lambda network, frame: fastnn.initialize_from_data(network, frame),
 }
 
 

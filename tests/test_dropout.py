@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from fastnn import SGD, Dense, Dropout, Network
+from fastnn import (
+    SGD,
+    CosineDecay,
+    Dense,
+    Dropout,
+    ExponentialDecay,
+    InverseTimeDecay,
+    Network,
+    OneCycle,
+    Schedule,
+)
 from fastnn.initializers import Constant
 from tests.cases import BY_NAME, DTYPES, blank, normal
 
@@ -96,6 +106,57 @@ def test_each_epoch_and_each_seed_has_masks_of_its_own():
 
     assert losses(0) == losses(0)
     assert len({*losses(0), *losses(1)}) == 10
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_a_schedule_is_the_rate_of_each_update(backend):
+    x, y = _x(), _x(columns=2)
+    options = {"dtype": "float64", "backend": backend}
+    scheduled, by_hand = (
+        Network([Dropout(0.5), Dense(4, "relu"), Dropout(0.5), Dense(2)], **options)
+        for _ in range(2)
+    )
+    for place, first in ((0, 0.75), (2, 0.5)):
+        scheduled.layers[place].rate = InverseTimeDecay(first, 1, 1)
+    scheduled.fit(x, y, epochs=3, batch_size=ROWS)
+    for t in range(3):
+        by_hand.layers[0].rate, by_hand.layers[2].rate = 0.75 / (1 + t), 0.5 / (1 + t)
+        by_hand.fit(x, y, batch_size=ROWS)
+    for one, two in zip(scheduled.get_weights(), by_hand.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+    assert scheduled.predict(x).tobytes() == by_hand.predict(x).tobytes()
+    assert scheduled.evaluate(x, y) == by_hand.evaluate(x, y)
+
+
+class Own(Schedule):
+    def __init__(self, most):
+        self.most = most
+
+    def upper_bound(self):
+        return self.most
+
+
+def test_a_schedule_must_stay_below_one_and_needs_no_scale_in_prediction():
+    assert Dropout({"name": "CosineDecay", "initial_learning_rate": 0.5, "decay_steps": 9}) == (
+        Dropout(CosineDecay(0.5, 9))
+    )
+    assert Dropout(Own(0.5)).rate == Own(0.5)
+    for bad in (CosineDecay(1, 9), OneCycle(0.5, 9, div_factor=0.1), Own(1.0), Own(np.nan)):
+        with pytest.raises(ValueError, match="^rate is .* may reach .*, wanted one below 1"):
+            Dropout(bad)
+    with pytest.raises(ValueError, match="which may reach inf"):
+        Dropout(ExponentialDecay(0.1, 9, 2))
+    layer = Dropout(CosineDecay(0.5, 9))
+    for change in (lambda: Dropout(layer.rate, "test"), lambda: setattr(layer, "scaling", "test")):
+        with pytest.raises(ValueError, match="scaling is 'test', which wants a constant rate"):
+            change()
+    network = Network([layer, Dense(2)], backend="numpy")
+    network.fit(_x(), _x(columns=2))
+    before = network.get_weights()
+    layer.rate.initial_learning_rate = 1
+    with pytest.raises(ValueError, match="which may reach 1, wanted one below 1"):
+        network.fit(_x(), _x(columns=2))
+    assert all(map(np.array_equal, before, network.get_weights()))
 
 
 def test_a_rate_of_zero_is_no_layer():

@@ -10,6 +10,7 @@ import pytest
 import fastnn
 from fastnn import Dense, Network
 from fastnn.preprocessing import Chain, OneHot, Ordinal, TargetMean
+from fastnn.training import planning
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -173,7 +174,9 @@ def test_a_network_takes_frames_and_keeps_the_encoder(encoder, tmp_path):
         preprocessing=[encoder, "robust_scale", "impute"],
     )
     network.fit(frame, labels, validation_split=0.2)
-    chain = Chain(network.preprocessing.steps).fit(frame[:32], np.eye(3)[labels[:32]])
+    plan = planning.make_plan(network.model, frame, labels, validation_split=0.2)
+    kept = planning.adapt(network.model, plan).data.rows
+    chain = Chain(network.preprocessing.steps).fit(frame.iloc[kept], np.eye(3)[labels[kept]])
     later = frame.assign(color="violet", size=np.nan)
     expected = network.predict(later)
     np.testing.assert_array_equal(network.preprocessing.transform(later), chain.transform(later))

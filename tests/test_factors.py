@@ -101,8 +101,9 @@ def test_penalties_after_the_update_follow_the_parameter_s_own_rate():
     assert not kernel.any() and bias.all()
 
 
-def test_decay():
-    rate, decay = 0.1, 0.2
+@pytest.mark.parametrize("decay", [0.2, CosineDecay(0.2, 9)])
+def test_decay(decay):
+    rate = 0.1
     layers = [
         Scale(learning_rate_factor=6, weight_decay_factor=0.5),
         Dense(4, kernel_weight_decay_factor=3, kernel_learning_rate_factor=0.5),
@@ -118,7 +119,7 @@ def test_decay():
         # scale, W, b, share, W, b; the learning rate of a parameter is in its decay, once.
         wanted = [6 * 0.5, 0.5 * 3, decay_biases, decay_biases, 1, 2]
         for old, new, factor in zip(before, network.get_weights(), wanted, strict=True):
-            np.testing.assert_allclose(new, old * (1 - rate * decay * factor), atol=1e-8)
+            np.testing.assert_allclose(new, old * (1 - rate * 0.2 * factor), atol=1e-8)
 
 
 def test_a_factor_can_change_between_fits():

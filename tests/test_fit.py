@@ -9,6 +9,8 @@ import pytest
 import fastnn
 from fastnn import L2, SGD, Adam, Dense, Network
 from fastnn.callbacks import Callback
+from fastnn.reference import TWINS
+from fastnn.training import evaluation, planning
 
 ROWS = 50
 
@@ -65,20 +67,142 @@ def test_validation_data_is_evaluated_after_each_epoch():
 
 
 @pytest.mark.parametrize("share", [0.2, 0.25, 0.99])
-def test_validation_split_holds_out_the_last_rows(share):
+def test_validation_split_holds_out_the_last_rows_on_request(share):
     x, y = _data()
     weight = np.linspace(0.5, 1, ROWS)
     held = int(ROWS * share)
     kept = slice(0, ROWS - held)
     split = _network().fit(
-        x, y, epochs=3, batch_size=8, validation_split=share, sample_weight=weight
-    )
+        x, y, epochs=3, batch_size=8, validation_split=share, validation_shuffle=False,
+        sample_weight=weight,
+    )  # fmt: skip
     given = _network().fit(
         x[kept], y[kept], epochs=3, batch_size=8, sample_weight=weight[kept],
         validation_data=(x[-held:], y[-held:], weight[-held:]),
     )  # fmt: skip
     assert split.history == given.history
     assert split.rows == [ROWS - held] * 3
+
+
+def _split(network, x, y, share=0.2):
+    """Return the rows that a fit trains on, and those that it holds out."""
+    plan = planning.adapt(
+        network.model, planning.make_plan(network.model, x, y, validation_split=share)
+    )
+    assert plan.data.x.base is x and plan.validation.x.base is x  # not copied
+    return plan.data.rows, plan.validation.rows
+
+
+@pytest.mark.parametrize("share", [0.2, 0.99])
+@pytest.mark.parametrize("options", [{}, {"metrics": "mae", "preprocessing": "standardize"}])
+def test_validation_split_holds_out_random_rows(share, options, monkeypatch):
+    monkeypatch.setattr(evaluation, "_BLOCK", 7)
+    x, y = _data()
+    weight = np.linspace(0.5, 1, ROWS)
+    networks = [_network(**options) for _ in range(3)]
+    kept, held = _split(networks[0], x, y, share)
+    assert len(held) == int(ROWS * share) and not np.array_equal(
+        held, np.arange(ROWS)[-len(held) :]
+    )
+    assert sorted([*kept, *held]) == list(range(ROWS))
+    assert (np.diff(kept) > 0).all()  # in their order
+    fit = {"epochs": 3, "batch_size": 8}
+    split = networks[0].fit(x, y, validation_split=share, sample_weight=weight, **fit)
+    given = networks[1].fit(
+        x[kept], y[kept], sample_weight=weight[kept],
+        validation_data=(x[held], y[held], weight[held]), **fit,
+    )  # fmt: skip
+    assert split.history == given.history and split.rows == [len(kept)] * 3
+    for _ in range(3):  # the same rows each time
+        networks[2].fit(x, y, validation_split=share, sample_weight=weight, batch_size=8)
+    for one, two, three in zip(*(each.get_weights() for each in networks), strict=True):
+        assert one.tobytes() == two.tobytes() == three.tobytes()
+    assert not np.array_equal(_split(_network(seed=1), x, y, share)[1], held)
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "logistic", "attribute_hinge"])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_class_loses_its_share_of_rows(loss, seed):
+    x = np.ones((100, 2))
+    labels = np.repeat([0, 1, 2], [69, 1, 30]) if "softmax" in loss else np.arange(100) // 70
+    y = 2 * labels - 1 if "hinge" in loss else labels
+    network = Network([Dense(3 if "softmax" in loss else 1)], loss=loss, seed=seed)
+    held = _split(network, x, y)[1]
+    assert len(held) == 20
+    for label, count in enumerate(np.bincount(labels)):
+        share = (labels[held] == label).sum()
+        assert abs(share - count / 5) <= 1 and share < count
+
+
+def test_rows_are_held_out_though_each_has_a_class_of_its_own():
+    network = Network([Dense(5)], loss="softmax_cross_entropy")
+    assert [len(part) for part in _split(network, np.ones((5, 2)), np.arange(5))] == [4, 1]
+
+
+WHOLE = {"batch_size": 8, "drop_last": True}
+"""Leaves out 2 of 50 rows."""
+
+
+def _by_hand(network, x, y):
+    """Train on six whole batches in each of three epochs; return the mean losses."""
+    means, order = [], np.empty(ROWS, np.int64)
+    for epoch in range(3):
+        TWINS["batch_rows"](network.seed, epoch, ROWS, 1, 0, order)
+        batches = order[:48].reshape(6, 8)
+        means.append(np.mean([network.train_on_batch(x[rows], y[rows]) for rows in batches]))
+    return means
+
+
+def _watched(network, x, y):
+    seen = []
+    history = network.fit(x, y, epochs=3, callbacks=[lambda _, logs: seen.append(logs)], **WHOLE)
+    assert [logs["rows"] for logs in seen] == history.rows == [48] * 3
+    return [logs["loss"] for logs in seen]
+
+
+def _in_pieces(network, x, y):
+    return [network.fit(x, y, **WHOLE).history["loss"][0] for _ in range(3)]
+
+
+def _among_others(network, x, y):
+    histories = fastnn.fit_many([_network(seed=1), network], x, y, epochs=3, **WHOLE)
+    return histories[1].history["loss"]
+
+
+@pytest.mark.parametrize("way", [_watched, _in_pieces, _among_others])
+def test_the_last_batch_is_left_out_if_it_is_smaller(way):
+    x, y = _data()
+    network, hand = _network(), _network()
+    assert way(network, x, y) == pytest.approx(_by_hand(hand, x, y))
+    assert (network.epochs_done, network.model.updates) == (3, 18)
+    for one, two in zip(network.get_weights(), hand.get_weights(), strict=True):
+        assert one.tobytes() == two.tobytes()
+
+
+def test_a_fit_without_smaller_batches_diverges_as_one_without_their_rows():
+    x, y = _data()
+    ends = []
+    for rows, drop_last in ((ROWS, True), (48, False)):
+        network = Network([Dense(1)], optimizer=SGD(1e3), dtype="float64")
+        with pytest.raises(FloatingPointError) as error:
+            network.fit(
+                x[:rows], y[:rows], epochs=99, batch_size=8, shuffle=False, drop_last=drop_last
+            )
+        weights = [each.tobytes() for each in network.get_weights()]
+        ends.append((weights, network.epochs_done, network.model.updates, str(error.value)))
+    assert ends[0] == ends[1]
+
+
+def test_batches_of_all_rows_are_never_left_out():
+    x, y = _data()
+    weights = []
+    for options in ({}, {"drop_last": True}):
+        network = Network([Dense(1)], optimizer="gd", dtype="float64")
+        assert network.fit(x, y, **options).rows == [ROWS]
+        weights.append([each.tobytes() for each in network.get_weights()])
+    assert weights[0] == weights[1]
+    steps = [str(_network().explain(x, y, batch_size=8, drop_last=drop)) for drop in (True, False)]
+    assert steps[0] == steps[1]
 
 
 class _Recorder(Callback):

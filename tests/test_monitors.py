@@ -47,6 +47,10 @@ def drive(callback, values, name="val_loss", metrics=()):
         ({"patience": 2, "mode": "max"}, [1, 2, 2, 2, 9], 4, 1),
         ({"patience": 2}, [math.nan, 3, math.nan, math.nan, 1], 4, 1),
         ({"patience": 2}, [math.inf, 3, 3, 3, 1], 4, 1),
+        ({"patience": None}, [5, 3, 4, 3, 6, 7], 6, 1),
+        ({"patience": None, "ties": "last"}, [math.nan, 5, 3, 4, 3, 6, 7], 7, 4),
+        ({"patience": 2, "ties": "last"}, [5, 3, 3, 3, 1], 4, 3),  # ties do not improve
+        ({"patience": 9, "ties": "last", "min_delta": 1}, [5, 3, 2.5, 3, 2.5], 5, 3),
     ],
 )
 def test_when_to_stop(options, values, epochs, best):
@@ -54,7 +58,7 @@ def test_when_to_stop(options, values, epochs, best):
     for _ in range(2):  # a second fit counts from scratch
         assert drive(stop, values) == (epochs, best)
         assert stop.best_epoch == best and stop.best == values[best]
-        stopped = epochs < len(values) or (options["patience"] == 2 and best == 3)
+        stopped = epochs < len(values) or (options["patience"] == 2 and values[-1] == 3)
         assert stop.stopped_epoch == (epochs - 1 if stopped else None)
     assert drive(EarlyStopping(**options, restore_best_weights=False), values)[1] == epochs - 1
 
@@ -77,7 +81,7 @@ def test_the_best_epochs_weights_come_back_exactly(dtype):
     network = Network([Dense(30, "tanh"), Dense(1)], optimizer=Adam(0.05), dtype=dtype)
     stop = EarlyStopping(patience=5)
     history = network.fit(
-        X, Y, epochs=300, batch_size=10, validation_split=0.4,
+        X, Y, epochs=300, batch_size=10, validation_split=0.4, validation_shuffle=False,
         callbacks=[stop, lambda epoch, logs: kept.append(network.get_weights())],
     )  # fmt: skip
     losses = history.history["val_loss"]
@@ -156,7 +160,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(optimizer, every, tmp_path):
 def test_checkpoints(tmp_path):
     network = _network()
     network.fit(
-        X, Y, epochs=5, validation_split=0.2,
+        X, Y, epochs=5, validation_split=0.2, validation_shuffle=False,
         callbacks=[ModelCheckpoint(f"{tmp_path}/{{epoch:02d}}-{{val_loss:.3f}}", every=2)],
     )  # fmt: skip
     names = sorted(os.listdir(tmp_path))
@@ -181,6 +185,7 @@ def test_only_the_best(tmp_path):
     ("error", "make", "message"),
     [
         (ValueError, lambda: EarlyStopping(patience=-1), "patience is -1, wanted a whole number"),
+        (ValueError, lambda: EarlyStopping(ties="all"), "ties is 'all', wanted one of 'first', 'l"),
         (TypeError, lambda: EarlyStopping(patience=2.5), "patience is 2.5 (float), wanted a whole"),
         (ValueError, lambda: EarlyStopping(min_delta=-1), "min_delta is -1, wanted a finite numb"),
         (ValueError, lambda: EarlyStopping(mode="up"), "mode is 'up', wanted one of 'auto', 'min'"),

@@ -213,6 +213,9 @@ def test_where_it_is_said():
     layers = Network([Dense(2, "tanh"), Dense(1)])
     with pytest.raises(UserWarning, match=r"^X column 1 \('when'\) has numbers near"):
         fastnn.pretrain(layers, frame)
+    with pytest.warns(UserWarning, match=r"^X column 1 \('when'\) has numbers near") as caught:
+        fastnn.initialize_from_data(network, frame)
+    assert caught[0].filename == __file__
     assert not layers.built
 
 

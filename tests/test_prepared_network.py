@@ -32,11 +32,12 @@ def _same(one, two):
 )
 def test_the_network_does_what_was_done_by_hand(steps, dtype, tmp_path):
     network = _network(steps, dtype=dtype)
-    history = network.fit(X, Y, epochs=3, batch_size=8, validation_split=0.2)
+    options = {"validation_split": 0.2, "validation_shuffle": False}
+    history = network.fit(X, Y, epochs=3, batch_size=8, **options)
     chain = Chain(steps).fit(X[:40])  # only the training rows
     hand = _network(dtype=dtype)
     inputs = chain.transform(X, dtype=dtype)
-    expected = hand.fit(inputs, Y, epochs=3, batch_size=8, validation_split=0.2)
+    expected = hand.fit(inputs, Y, epochs=3, batch_size=8, **options)
     assert history.history == expected.history and _same(network, hand)
     assert network.predict(X).tobytes() == hand.predict(inputs).tobytes()
     assert network.predict(X[7:9]).tobytes() == hand.predict(inputs)[7:9].tobytes()

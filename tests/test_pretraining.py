@@ -1,10 +1,21 @@
-"""Greedy layer-wise autoencoders start a network."""
+"""Greedy layer-wise autoencoders start a network, and so does the spread of the rows."""
 
 import numpy as np
 import pytest
 
 import fastnn
-from fastnn import Activation, Dense, Dropout, Network, pretrain
+from fastnn import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Network,
+    ParametricActivation,
+    PeriodicEmbedding,
+    Scale,
+    pretrain,
+)
+from fastnn.initializers import Constant
 
 
 def rows(n=200, width=8):
@@ -80,3 +91,66 @@ def test_a_network_that_trains_is_not_pretrained_and_a_shared_chain_stays_unfitt
     assert one.preprocessing.fitted and not other.preprocessing.fitted
     with pytest.raises(RuntimeError, match="pretrain was called from a callback"):
         one.fit(rows(), rows()[:, :1], callbacks=[lambda epoch, logs: pretrain(one, rows())])
+
+
+@pytest.mark.parametrize("settings", [{}, {"seed": 1, "preprocessing": "standardize"}])
+def test_data_give_each_unit_its_scale_and_its_zero(settings):
+    x = rows()
+    layers = [
+        PeriodicEmbedding(columns=[0]), Scale(), Dense(6), ParametricActivation("tanh"),
+        BatchNormalization(), Dropout(0.5), Dense(4, use_bias=False, drop_connect=0.5),
+        Activation("relu"), Dense(3),
+    ]  # fmt: skip
+    network, plain = Network(layers, **settings), Network(layers, **settings)
+    fastnn.initialize_from_data(network, x)
+    plain.build(8)
+    outputs = network.layer_outputs(x)
+    for number in (2, 6, 8):
+        np.testing.assert_allclose(outputs[number].std(axis=0), 1, rtol=1e-4)
+        kernel, *bias = (each.value for each in network.model.parameters[number])
+        old = plain.model.parameters[number][0].value
+        np.testing.assert_allclose(kernel / kernel[0], old / old[0], rtol=1e-3)
+        for unit in outputs[number].T if bias else ():
+            assert unit.min() < 0 < unit.max()
+    for number in (0, 1, 3, 4):
+        pairs = zip(*(each.model.parameters[number] for each in (network, plain)), strict=True)
+        for one, two in pairs:
+            assert one.value.tobytes() == two.value.tobytes()
+
+
+def test_zeros_lie_at_different_points_between_rows():
+    x = np.array([[100.0], [101.0]])
+    network = Network([Dense(50, kernel_initializer=Constant(-3.0))])
+    fastnn.initialize_from_data(network, x)
+    w, b = network.get_weights()
+    assert w.tolist() == [[-2.0] * 50]
+    zeros = -b / w[0]
+    assert zeros.min() >= 100 and zeros.max() <= 101 and np.ptp(zeros) > 0.5
+    again = Network([Dense(50, kernel_initializer=Constant(-3.0))], n_threads=2)
+    fastnn.initialize_from_data(again, x)
+    assert again.get_weights()[1].tobytes() == b.tobytes()
+    again.reset(seed=1)
+    fastnn.initialize_from_data(again, x)
+    assert again.get_weights()[1].tobytes() != b.tobytes()
+
+
+def test_units_that_are_the_same_for_all_rows_keep_their_weights():
+    network = Network([Dense(2, "relu"), Dense(1, kernel_initializer="zeros")])
+    network.build(3)
+    before = network.get_weights()
+    fastnn.initialize_from_data(network, np.full((7, 3), 0.1))
+    after = network.get_weights()
+    for number in (0, 2, 3):
+        assert after[number].tobytes() == before[number].tobytes()
+    np.testing.assert_allclose(after[1], -0.1 * before[0].sum(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [3e38, 1e-42])
+def test_data_that_give_no_finite_weights_change_nothing(scale):
+    network = deep()
+    network.build(8)
+    before = network.get_weights()
+    with pytest.raises(FloatingPointError, match=r"layers\[0\], Dense\(6, .* standardize it"):
+        fastnn.initialize_from_data(network, scale * np.sign(rows() - 3))
+    for one, two in zip(network.get_weights(), before, strict=True):
+        assert one.tobytes() == two.tobytes()

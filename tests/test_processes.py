@@ -213,7 +213,7 @@ print(np.isfinite(network.fit(x, y).history["loss"]).all())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a whole console on Windows")
-@pytest.mark.parametrize("options", ["", ", validation_split=0.1"])
+@pytest.mark.parametrize("options", ["", ", validation_split=0.1, validation_shuffle=False"])
 def test_ctrl_c_ends_many_fits_at_a_step(options):
     process = _start(f"""
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -79,9 +79,9 @@ def lbfgs():
     return made.get_weights()
 
 
-def pretrained():
+def started(how):
     made = network(built=False)
-    fastnn.pretrain(made, X)
+    how(made, X)
     return made.get_weights()
 
 
@@ -115,7 +115,8 @@ ENTRIES = {
     "set_weights, compact": lambda _: set_to_tiny(),
     "explain": lambda _: str(network().explain(X, Y)),
     "save, load": restored,
-    "pretrain": lambda _: pretrained(),
+    "pretrain": lambda _: started(fastnn.pretrain),
+    "initialize_from_data": lambda _: started(fastnn.initialize_from_data),
     "diagnose": lambda _: str(fastnn.diagnose(network(), X, Y, epochs=2)),
     "check_gradients": lambda _: str(check_gradients(network(), X, Y)),
     "check_units": lambda _: str(check_units(network(), X)),

@@ -22,7 +22,14 @@ from fastnn.optimizers import (
     RMSprop,
     Rprop,
 )  # fmt: skip
-from fastnn.schedules import CosineDecay, ExponentialDecay, InverseTimeDecay, OneCycle, WarmUp
+from fastnn.schedules import (
+    CosineDecay,
+    CosLog,
+    ExponentialDecay,
+    InverseTimeDecay,
+    OneCycle,
+    WarmUp,
+)
 from tests.descent import FUNCTIONS, descend
 
 RECORD = Path(__file__).parent / "data" / "torch_ways.json"
@@ -95,6 +102,14 @@ SCHEDULES = {
     "cosine": (
         CosineDecay(RATE, 120, 0.1), ("CosineAnnealingLR", {"T_max": 120, "eta_min": 0.1 * RATE})
     ),
+    # The next two are RealMLP's, by its formulas of the share of updates that are done.
+    "flat, then cosine": (
+        CosineDecay(RATE, 50, hold_steps=50),
+        lambda t: (1 + np.cos(np.pi * (max(1, 2 * t / 100) - 1))) / 2,
+    ),
+    "cosines of log": (
+        CosLog(RATE, 100), lambda t: (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t / 100))) / 2
+    ),
     "one cycle": (
         OneCycle(RATE, 100),
         ("OneCycleLR", {"max_lr": RATE, "total_steps": 100, "cycle_momentum": False}),
@@ -105,6 +120,23 @@ SCHEDULES = {
         lambda t: t / 20 if t < 20 else (1 + np.cos(np.pi * min((t - 20) / 50, 1))) / 2,
     ),
 }  # fmt: skip
+
+DECAYING = {
+    # ours, PyTorch's, its settings, its schedule
+    "adamw, scheduled decay": (
+        AdamW(0.1, InverseTimeDecay(2, 10, 1), 0.8, 0.95, 1e-2, True), "AdamW",
+        {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-2, "amsgrad": True}, None,
+    ),
+    "adamw, scheduled": (
+        AdamW(CosLog(RATE, 100), CosineDecay(5, 50, hold_steps=50), 0.9, 0.95, 1e-2), "AdamW",
+        {"lr": RATE, "betas": (0.9, 0.95), "eps": 1e-2}, SCHEDULES["cosines of log"][1],
+    ),
+}  # fmt: skip
+DECAYS = {
+    "adamw, scheduled decay": lambda t: 2 / (1 + t / 10),
+    "adamw, scheduled": lambda t: 5 * SCHEDULES["flat, then cosine"][1](t),
+}
+"""What a plain loop sets in PyTorch's parameter group."""
 
 CLIPPED = {
     "clipped by value": (SGD(0.05, 0.5, clipvalue=0.7), "SGD", {"lr": 0.05, "momentum": 0.5}),
@@ -117,6 +149,7 @@ CLIPS = {
 
 RUNS = {
     **{name: (*row, None) for name, row in (OPTIMIZERS | CLIPPED).items()},
+    **DECAYING,
     **{
         f"{kind.__name__.lower()} {name}": (kind(ours), kind.__name__, {"lr": RATE, **more}, theirs)
         for name, (ours, theirs) in SCHEDULES.items()
@@ -144,12 +177,12 @@ def _torch_way(run, function):
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)  # NAdam's product of momenta is of that type
     try:
-        return _follow(w, kind, settings, schedule, gradient, clip)
+        return _follow(w, kind, settings, schedule, gradient, clip, DECAYS.get(run))
     finally:
         torch.set_default_dtype(before)
 
 
-def _follow(w, kind, settings, schedule, gradient, clip):
+def _follow(w, kind, settings, schedule, gradient, clip, decay):
     import torch
 
     optimizer = getattr(torch.optim, kind)([w], **settings)
@@ -162,6 +195,8 @@ def _follow(w, kind, settings, schedule, gradient, clip):
     for step in range(STEPS):
         gradient(w.detach().numpy(), dw)
         w.grad = torch.tensor(clip(dw))
+        if decay is not None:
+            optimizer.param_groups[0]["weight_decay"] = decay(step)
         optimizer.step()
         if scheduler is not None and step < STEPS - 1:
             scheduler.step()

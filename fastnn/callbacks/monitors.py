@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn.callbacks.base import Callback, Logs, as_entry, check_monitor
 from fastnn.inputs.checks import boolean, non_negative_float, non_negative_int, one_of, positive_int
-from fastnn.inputs.settings import Stateful, among, setting
+from fastnn.inputs.settings import Stateful, among, optional, setting
 
 _MODES = among("auto", "min", "max")
 
@@ -89,13 +89,17 @@ class EarlyStopping(Monitor):
         "loss", "val_loss", or a metric's name, with or without "val_".
     min_delta : float
         How much better than the best so far a value must be to count as an improvement.
-    patience : int
-        Stop after this many epochs in a row without improvement; 0 acts like 1.
+    patience : int or None
+        Stop after this many epochs in a row without improvement; 0 acts like 1.  None never stops,
+        so that a schedule reaches its end, and leaves the choice of the best weights.
     mode : {"auto", "min", "max"}
         Whether smaller or larger is better.  "auto" knows for losses and built-in metrics.
     restore_best_weights : bool
         When the fit ends, for whatever reason, set the weights to those of the best epoch, bit for
         bit.  The optimizer keeps the last epoch's state.  Keras's default is False.
+    ties : {"first", "last"}
+        Which of several epochs with the best value is the best one.  Only the first of them is an
+        improvement.
 
     Attributes
     ----------
@@ -123,13 +127,21 @@ class EarlyStopping(Monitor):
     >>> history = network.fit(x, 2 * x, epochs=1000, callbacks=[stop])
     >>> stop.stopped_epoch - stop.best_epoch, len(history.epoch) < 1000
     (3, True)
+
+    All epochs, and then the weights of the last of the best:
+
+    >>> best = EarlyStopping("loss", patience=None, ties="last")
+    >>> history = network.fit(x, 2 * x, epochs=10, callbacks=[best])
+    >>> len(history.epoch), best.stopped_epoch
+    (10, None)
     """
 
     monitor: str = setting(default="val_loss", check=as_entry)
     min_delta: float = setting(default=0.0, check=non_negative_float)
-    patience: int = setting(default=0, check=non_negative_int)
+    patience: int | None = setting(default=0, check=optional(non_negative_int))
     mode: str = setting(default="auto", check=_MODES)
     restore_best_weights: bool = setting(default=True, check=boolean)
+    ties: str = setting(default="first", check=among("first", "last"))
     stopped_epoch: int | None = setting(default=None, init=False)
     _weights: list[Any] | None = setting(default=None, init=False)
     _waited: int = setting(default=0, init=False)
@@ -139,13 +151,13 @@ class EarlyStopping(Monitor):
         self.stopped_epoch, self._weights, self._waited = None, None, 0
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        if self.improved(epoch, logs):
-            self._waited = 0
-            if self.restore_best_weights:
-                self._weights = self.network.get_weights()
-            return
-        self._waited += 1
-        if self._waited >= self.patience:
+        improved = self.improved(epoch, logs)
+        if not improved and self.ties == "last" and logs[self.monitor] == self.best:
+            self.best_epoch = epoch
+        if self.best_epoch == epoch and self.restore_best_weights:
+            self._weights = self.network.get_weights()
+        self._waited = 0 if improved else self._waited + 1
+        if self.patience is not None and self._waited >= max(1, self.patience):
             self.stopped_epoch = epoch
             self.network.stop_training = True
 

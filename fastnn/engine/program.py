@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn.engine.arguments import Strided, ThreadRow, Whole
+from fastnn.engine.arguments import Number, Strided, ThreadRow, Whole
 from fastnn.engine.buffers import Buffer, ThreadBuffer
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
@@ -113,6 +113,16 @@ class Program:
     def thread_numbers(self, count: int) -> np.ndarray:
         """Return an array for numbers that each thread computes for itself, (n_threads, count)."""
         return aligned((self.n_threads, APART), np.float64)[:, :count]
+
+    def numbers(self, calls, count: int, after: int = 0) -> list[Number]:
+        """Have every thread compute numbers for itself; return them as arguments of later steps.
+
+        All `calls`, given as (kernel, arguments), write to them in turn; see :meth:`add_group`.
+        """
+        room = self.thread_numbers(count)
+        for kernel, arguments in calls:
+            self.add(kernel, *arguments, ThreadRow(room), extent=EVERY, after=after)
+        return [Number(room[:, place : place + 1]) for place in range(count)]
 
     def transposed(self, w: np.ndarray) -> np.ndarray:
         """Return a copy of ``w.T``.  Whoever updates `w` must add a step that updates the copy."""

@@ -225,8 +225,8 @@ class Configured:
         --------
         >>> import fastnn
         >>> fastnn.Adam(fastnn.CosineDecay(0.1, 100)).set_params(learning_rate__alpha=0.5)
-        Adam(learning_rate=CosineDecay(initial_learning_rate=0.1, decay_steps=100.0, alpha=0.5), \
-beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
+        Adam(learning_rate=CosineDecay(initial_learning_rate=0.1, decay_steps=100.0, alpha=0.5, \
+hold_steps=0), beta_1=0.9, beta_2=0.999, epsilon=1e-07, amsgrad=False)
         """
         changed: dict[str, Any] = {}
         known = self.settings()

@@ -1,4 +1,4 @@
-"""Numbers that change from update to update: learning rates, and NAdam's momentum.
+"""Numbers that change from update to update: rates of learning, decay, dropout; NAdam's momentum.
 
 ``<name>_rate(settings..., first, step, out)``, for all but :func:`scaled_rate`, writes the rates of
 updates number `step`, `step` + 1, ... (counted from 1) to `out`, (n,) float64.  Time t is 0 up to
@@ -46,6 +46,22 @@ def scaled_rate(rate, factor, out):
     """
     for k in range(out.size):
         out[k] = rate * factor
+
+
+@kernel("% n!^", parallel=False)
+def dropout_scale(rate, out):
+    """Write what inverted dropout multiplies by what it keeps: ``1 / (1 - rate)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(1)
+    >>> dropout_scale(0.75, out)
+    >>> out
+    array([4.])
+    """
+    for k in range(out.size):
+        out[k] = 1.0 / (1.0 - rate)
 
 
 @kernel("- + - #0 #0 #0 n!^", parallel=False)
@@ -131,6 +147,37 @@ def cosine_rate(initial, steps, alpha, first, step, out):
     for k in range(out.size):
         t = min(_time(first, step + k) / steps, 1.0)
         out[k] = initial * ((1.0 - alpha) * 0.5 * (1.0 + math.cos(math.pi * t)) + alpha)
+
+
+@kernel("- + + #0 #0 n!^", parallel=False)
+def cos_log_rate(peak, stretch, steps, first, step, out):
+    """Waves from 0 to `peak` and back, each twice as long as the one before, in `steps` updates.
+
+    ``peak * (1 - cos(2 * pi * log2(1 + stretch * t / steps))) / 2``, then constant.
+
+    Parameters
+    ----------
+    peak, stretch, steps : float
+        With ``stretch = 2**k - 1`` there are k waves.
+    first, step : int
+    out : (n,) float64 array
+
+    References
+    ----------
+    D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and
+    Boosted Trees on Tabular Data", NeurIPS 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(5)
+    >>> cos_log_rate(1.0, 1.0, 3.0, 1, 1, out)
+    >>> out.round(6)
+    array([0.      , 0.930431, 0.540903, 0.      , 0.      ])
+    """
+    for k in range(out.size):
+        t = min(_time(first, step + k) / steps, 1.0)
+        out[k] = peak * 0.5 * (1.0 - math.cos(2.0 * math.pi * math.log2(1.0 + stretch * t)))
 
 
 @kernel("- - - + + #0 #0 n!^", parallel=False)

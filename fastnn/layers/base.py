@@ -19,6 +19,7 @@ from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
 from fastnn.regularizers import Regularizer
+from fastnn.schedules import Rate
 
 
 @dataclass
@@ -150,7 +151,7 @@ class Node:
         else:
             self.program.add("identity_forward", self.x.rows, self.output(self.width).rows)
 
-    def drop(self, rate: float, scale: float, first: Any, source: Arg, target: Arg) -> Call:
+    def drop(self, rate: Rate, scale: Rate, first: Any, source: Arg, target: Arg) -> Call:
         """Return the call that drops random elements: the same ones each time it runs in an update.
 
         `first` is the index of the first row of `source`.

@@ -1,12 +1,19 @@
 """Dropout: drop random units or inputs during training."""
 
-from fastnn.engine.arguments import Low
+from functools import partial
+
+from fastnn import schedules
+from fastnn.engine.arguments import Low, Number
 from fastnn.engine.buffers import Buffer
+from fastnn.engine.program import Program
 from fastnn.engine.steps import BATCH
 from fastnn.inputs.checks import fraction
 from fastnn.inputs.settings import among, setting
 from fastnn.layers.base import Layer, Node
 from fastnn.layers.penalties import Call
+from fastnn.losses import Loss
+from fastnn.regularizers import Regularizer
+from fastnn.schedules import Rate, Schedule
 
 
 class Dropout(Layer):
@@ -26,15 +33,17 @@ class Dropout(Layer):
 
     Parameters
     ----------
-    rate : float in [0, 1)
-        The share to drop; 0 does nothing.
+    rate : float in [0, 1), or Schedule
+        The share to drop; 0 does nothing.  A schedule gives it as a function of the number of
+        updates so far, as it does with learning rates.
     scaling : {"inverted", "test"}
         When to scale.
 
     Raises
     ------
     ValueError, TypeError
-        For a rate outside [0, 1) or an unknown scaling.  :class:`fastnn.Network` also raises if
+        For a rate outside [0, 1), a schedule that may reach 1, an unknown scaling, or a schedule
+        scaled at test, since prediction has no rate then.  :class:`fastnn.Network` also raises if
         this is the last layer.
 
     References
@@ -49,8 +58,21 @@ class Dropout(Layer):
     Dropout(rate=0.5, scaling='inverted')
     """
 
-    rate: float = setting(check=fraction)
+    rate: float | Schedule = setting(check=partial(schedules.get, number=fraction))
     scaling: str = setting(default="inverted", check=among("inverted", "test"))
+
+    def check_settings(self) -> None:
+        if not isinstance(self.rate, Schedule):
+            return
+        if self.scaling == "test":
+            raise ValueError(
+                f"scaling is 'test', which wants a constant rate for prediction, got {self.rate}"
+            )
+        if not (most := self.rate.upper_bound()) < 1:
+            raise ValueError(f"rate is {self.rate}, which may reach {most:g}, wanted one below 1")
+
+    def check(self, last: bool, loss: Loss, penalty: Regularizer | None) -> None:
+        self.check_settings()  # the schedule's may have changed
 
     @property
     def note(self) -> str:
@@ -59,6 +81,7 @@ class Dropout(Layer):
     def forward(self, node: Node) -> None:
         if self.rate and node.training:
             y = node.output(node.width)
+            node.kept["numbers"] = self._numbers(node.program)
             node.program.add_group([self._drop(node, node.x, y)], BATCH)
         elif self.rate and self.scaling == "test":
             y = node.output(node.width)
@@ -74,5 +97,15 @@ class Dropout(Layer):
         return dx
 
     def _drop(self, node: Node, source: Buffer, target: Buffer) -> Call:
-        scale = 1 / (1 - self.rate) if self.scaling == "inverted" else 1.0
-        return node.drop(self.rate, scale, Low(), source.rows, target.rows)
+        rate, scale = node.kept["numbers"]
+        return node.drop(rate, scale, Low(), source.rows, target.rows)
+
+    def _numbers(self, program: Program) -> tuple[Rate, Rate]:
+        """Return the rate, and what is kept is multiplied by, as kernel arguments."""
+        rate = schedules.as_argument(self.rate, program)
+        if self.scaling == "test":
+            return rate, 1.0
+        if isinstance(rate, Number):
+            (scale,) = program.numbers([("dropout_scale", (rate,))], 1)
+            return rate, scale
+        return rate, 1 / (1 - rate)

@@ -109,16 +109,24 @@ class Loss(Configured):
         ValueError, TypeError
             If the loss has no classes, or `given` does not match them.
         """
-        classes: Sequence[int] = ()
-        if self.target == "class":
-            classes = range(n_outputs)
-        elif n_outputs == 1:
-            classes = {"binary": (0, 1), "sign": (-1, 1)}.get(self.target, ())
+        classes = self._classes(n_outputs)
         if not len(classes):
             raise ValueError(f"class_weight wants a loss of classes, loss {self.name!r} has none")
-        labels = y.reshape(-1)
-        places = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-        if not np.array_equal(np.take(classes, places), labels):
+        places = self.places(y, n_outputs)
+        if places is None:
             raise ValueError("class_weight wants targets of 0 and 1, got some between")
         counts = np.bincount(places, minlength=len(classes))
         return checks.as_class_weight(given, classes, counts)[places]
+
+    def places(self, y: np.ndarray, n_outputs: int) -> np.ndarray | None:
+        """Return the place of each row's class among all, or None if targets are not classes."""
+        classes, labels = self._classes(n_outputs), y.reshape(-1)
+        if not len(classes):
+            return None
+        places = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+        return places if np.array_equal(np.take(classes, places), labels) else None
+
+    def _classes(self, n_outputs: int) -> Sequence[int]:
+        if self.target == "class":
+            return range(n_outputs)
+        return {"binary": (0, 1), "sign": (-1, 1)}.get(self.target, ()) if n_outputs == 1 else ()

@@ -4,12 +4,14 @@ All except Adadelta add `epsilon` outside the root, as PyTorch and the papers of
 Defaults are Keras's.
 """
 
-from typing import Any
+from functools import partial
 
+from fastnn import schedules
 from fastnn.engine.clock import Clock
 from fastnn.inputs.checks import boolean, fraction, non_negative_float, positive_float
 from fastnn.inputs.settings import setting
 from fastnn.optimizers.base import Descent
+from fastnn.schedules import Schedule
 
 
 class Adagrad(Descent):
@@ -50,7 +52,7 @@ class Adagrad(Descent):
     def state(self):
         return {"total": self.initial_accumulator_value}
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         return "adagrad_update", (rate, self.epsilon)
 
 
@@ -93,7 +95,7 @@ class Adadelta(Descent):
     def state(self):
         return {"square": 0.0, "change": 0.0}
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         return "adadelta_update", (rate, self.rho, self.epsilon)
 
 
@@ -143,7 +145,7 @@ class RMSprop(Descent):
         names = ["square", *["mean"] * self.centered, *["velocity"] * bool(self.momentum)]
         return dict.fromkeys(names, 0.0)
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         center = "centered_" if self.centered else ""
         if self.momentum:
             settings = rate, self.rho, self.momentum, self.epsilon
@@ -194,12 +196,7 @@ class Adam(Descent):
     def state(self):
         return dict.fromkeys(["m", "v", *["largest"] * self.amsgrad], 0.0)
 
-    def _decay(self, parameter: Any) -> float:
-        """Return the weight decay of a parameter."""
-        return 0.0
-
-    def update(self, rate, parameter, factors):
-        decay = self._decay(parameter)
+    def update(self, rate, decay, factors):
         settings = rate, decay, self.beta_1, self.beta_2, self.epsilon, Clock.UPDATE
         return "amsgrad_update" if self.amsgrad else "adam_update", settings
 
@@ -207,23 +204,26 @@ class Adam(Descent):
 class _Decoupled(Descent):
     """Decoupled weight decay; as a separate class, it comes before Adam's settings."""
 
-    weight_decay: float = setting(default=0.004, check=non_negative_float)
+    weight_decay: float | Schedule = setting(
+        default=0.004, check=partial(schedules.get, number=non_negative_float)
+    )
 
 
 class AdamW(Adam, _Decoupled):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
     Apply ``w -= learning_rate * weight_decay * w`` before each of :class:`Adam`'s steps, so a
-    schedule slows the decay too.  Only kernels decay.  With `decay_biases` all parameters do, as
-    in PyTorch (whose default decay is 0.01) and Keras (0.004).  A layer's own factors come first:
-    a parameter whose ``weight_decay_factor`` is given decays by that times `weight_decay`, be it a
-    kernel or not.  `learning_rate` is the parameter's, with its ``learning_rate_factor``, as in
-    PyTorch's parameter groups.
+    schedule of the learning rate slows the decay too.  `weight_decay` may have a schedule of its
+    own; both count the same updates.  Only kernels decay.  With `decay_biases` all parameters do,
+    as in PyTorch (whose default decay is 0.01) and Keras (0.004).  A layer's own factors come
+    first: a parameter whose ``weight_decay_factor`` is given decays by that times `weight_decay`,
+    be it a kernel or not.  `learning_rate` is the parameter's, with its ``learning_rate_factor``,
+    as in PyTorch's parameter groups.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-    weight_decay : float of at least 0
+    weight_decay : float of at least 0, or Schedule
     beta_1, beta_2 : float in [0, 1)
     epsilon : float
     amsgrad, decay_biases : bool
@@ -246,11 +246,10 @@ class AdamW(Adam, _Decoupled):
 
     decay_biases: bool = setting(default=False, check=boolean)
 
-    def _decay(self, parameter):
-        factor = parameter.decay_factor
-        if factor is None:
-            factor = float(self.decay_biases or parameter.name == "kernel")
-        return self.weight_decay * factor
+    def decay_factor(self, parameter):
+        if parameter.decay_factor is None:
+            return float(self.decay_biases or parameter.name == "kernel")
+        return parameter.decay_factor
 
 
 class NAdam(Descent):
@@ -299,6 +298,6 @@ class NAdam(Descent):
     def factors(self):
         return "nadam_factors", (self.beta_1, self.momentum_decay, Clock.UPDATE), 2
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         settings = rate, self.beta_1, self.beta_2, self.epsilon, *factors, Clock.UPDATE
         return "nadam_update", settings

@@ -5,14 +5,10 @@ from typing import Any, ClassVar
 
 from fastnn import schedules
 from fastnn.engine import team
-from fastnn.engine.arguments import Number
 from fastnn.engine.program import Program
 from fastnn.inputs.checks import positive_float
 from fastnn.inputs.settings import Configured, optional, setting
-from fastnn.schedules import Schedule
-
-Rate = float | Number
-"""A learning rate as a kernel argument: a constant, or a number that an earlier step computes."""
+from fastnn.schedules import Rate, Schedule
 
 
 class Optimizer(Configured):
@@ -23,6 +19,8 @@ class Optimizer(Configured):
     name : str
     learning_rate : float or Schedule
         1 if the optimizer has no such setting.
+    weight_decay : float or Schedule
+        0 if the optimizer has no such setting.
     clipvalue, global_clipnorm : float or None
     full_batch : bool
         Whether every batch must hold all rows.
@@ -38,7 +36,8 @@ class Optimizer(Configured):
     """
 
     name = ""
-    learning_rate = schedules.get(1.0)
+    learning_rate: float | Schedule = 1.0
+    weight_decay: float | Schedule = 0.0
     clipvalue: float | None = None
     global_clipnorm: float | None = None
     changes_: int = setting(default=0, init=False)
@@ -73,14 +72,20 @@ class Optimizer(Configured):
         """A kernel that computes numbers once per update, its settings, and how many numbers."""
         return None
 
+    def decay_factor(self, parameter: Any) -> float:
+        """Return what :attr:`weight_decay` is multiplied by for a parameter.
+
+        A parameter has a `name`, "kernel", "bias" ..., and a `decay_factor`.
+        """
+        return 1.0
+
     def update(
-        self, rate: Rate, parameter: Any, factors: Sequence[Rate]
+        self, rate: Rate, decay: Rate, factors: Sequence[Rate]
     ) -> tuple[str, tuple[Any, ...]]:
         """Return the kernel and its first arguments; `dw`, the state and `w` follow.
 
-        `rate` is the parameter's learning rate, and `factors` are the numbers that the kernel of
-        :attr:`factors` computes.  A parameter has a `name`, "kernel", "bias" ..., and a
-        `decay_factor`.
+        `rate` and `decay` are the parameter's learning rate and weight decay, and `factors` are the
+        numbers that the kernel of :attr:`factors` computes.
         """
         raise NotImplementedError
 

@@ -58,7 +58,7 @@ class SGD(Descent):
     def plain_descent(self):
         return not (self.momentum or self.clipvalue or self.global_clipnorm)
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         if not self.momentum:
             return "sgd_update", (rate,)
         kernel = "nesterov_update" if self.nesterov else "momentum_update"
@@ -133,5 +133,5 @@ class Rprop(Optimizer):
     def state(self):
         return {"previous": 0.0, "size": self.initial_step}
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         return "rprop_update", (*self.etas, *self.step_sizes)

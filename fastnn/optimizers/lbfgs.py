@@ -84,7 +84,7 @@ class LBFGS(Optimizer):
         """A ring of the steps s and the gradient's changes y; s = 0 marks an empty place."""
         return tuple(f"{letter}{slot}" for slot in range(self.history_size) for letter in "sy")
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         return "store_update", ()
 
     @np.errstate(all="ignore")

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.engine.arguments import Arg, FlatPart, Number, Part, ThreadRow, Whole
-from fastnn.engine.clock import Clock
+from fastnn import schedules
+from fastnn.engine.arguments import Arg, FlatPart, Number, Part, Whole
 from fastnn.engine.program import MEET, Program, aligned
-from fastnn.engine.steps import EVERY
-from fastnn.optimizers.base import Optimizer, Rate
-from fastnn.schedules import Schedule
+from fastnn.optimizers.base import Optimizer
+from fastnn.schedules import Rate
 
 _CLAIMED = 2**22
 """If all weights together have at most this many bytes, a thread claims their cache lines before it
@@ -35,8 +34,6 @@ class Updater:
 
     Attributes
     ----------
-    rate : float or Number
-        The optimizer's learning rate, without a parameter's own factor.
     whole : bool
         Whether each gradient must stay complete until all of them are known.  It then cannot be
         computed block by block in a buffer that is reused.
@@ -44,20 +41,13 @@ class Updater:
 
     def __init__(self, program: Program, optimizer: Optimizer, parameters: Sequence[np.ndarray]):
         self._program, self._optimizer = program, optimizer
-        self.rate: Rate
-        if isinstance(optimizer.learning_rate, Schedule):
-            calls = [
-                (kernel, (*given, Clock.UPDATE))
-                for kernel, given in optimizer.learning_rate.calls()
-            ]
-            (self.rate,) = self._numbers(calls, 1)
-        else:
-            self.rate = optimizer.learning_rate
+        self._rate = schedules.as_argument(optimizer.learning_rate, program)
+        self._decay = schedules.as_argument(optimizer.weight_decay, program)
+        self._products: dict[tuple[int, float], Rate] = {}
         self._factors: list[Number] = []
         if optimizer.factors is not None:
             kernel, settings, count = optimizer.factors
-            self._factors = self._numbers([(kernel, settings)], count)
-        self._rates: dict[float, Rate] = {1.0: self.rate}
+            self._factors = program.numbers([(kernel, settings)], count)
         weights = sum(each.nbytes for each in parameters)
         self._claims = program.n_threads > 1 and weights <= _CLAIMED
         self.whole = optimizer.global_clipnorm is not None
@@ -65,24 +55,22 @@ class Updater:
             self._norms = aligned((sum(map(len, parameters)),), np.float64)
             self._used = 0
             clip = [("norm_scale", (optimizer.global_clipnorm, Whole(self._norms)))]
-            (self._scale,) = self._numbers(clip, 1, after=1)
-
-    def _numbers(self, calls: Any, count: int, after: int = 0) -> list[Number]:
-        """Have every thread compute numbers for itself; return them as arguments."""
-        room = self._program.thread_numbers(count)
-        for kernel, settings in calls:
-            self._program.add(kernel, *settings, ThreadRow(room), extent=EVERY, after=after)
-        return [Number(room[:, place : place + 1]) for place in range(count)]
+            (self._scale,) = program.numbers(clip, 1, after=1)
 
     def rate_of(self, parameter: Any) -> Rate:
         """Return the learning rate of a parameter, as a kernel argument."""
-        factor = parameter.rate_factor
-        if factor not in self._rates:
-            if isinstance(self.rate, Number):
-                (self._rates[factor],) = self._numbers([("scaled_rate", (self.rate, factor))], 1)
-            else:
-                self._rates[factor] = self.rate * factor
-        return self._rates[factor]
+        return self._product(self._rate, parameter.rate_factor)
+
+    def _product(self, rate: Rate, factor: float) -> Rate:
+        """Return the optimizer's rate or decay times a parameter's own factor."""
+        if not isinstance(rate, Number):
+            return rate * factor
+        if factor == 1:
+            return rate
+        key = id(rate), factor
+        if key not in self._products:
+            (self._products[key],) = self._program.numbers([("scaled_rate", (rate, factor))], 1)
+        return self._products[key]
 
     def calls(self, parameter: Any, gradient: Arg) -> list[Any]:
         """Return the calls that update a parameter with its gradient, given as one vector.
@@ -105,7 +93,8 @@ class Updater:
         if self._claims and value.ndim > 1:
             calls.append(("claim_lines", (FlatPart(value),)))
         rate = self.rate_of(parameter)
-        kernel, settings = self._optimizer.update(rate, parameter, self._factors)
+        decay = self._product(self._decay, self._optimizer.decay_factor(parameter))
+        kernel, settings = self._optimizer.update(rate, decay, self._factors)
         kept = [parameter.state[each] for each in self._optimizer.state]
         arrays = [FlatPart(array) for array in (*kept, value)]
         return [*calls, (kernel, (*settings, gradient, *arrays))]

@@ -17,6 +17,11 @@ def scaled_rate(rate, factor, out):
     out[:] = rate * factor
 
 
+def dropout_scale(rate, out):
+    """What inverted dropout multiplies by."""
+    out[:] = 1 / (1 - rate)
+
+
 def inverse_time_rate(initial, steps, decay, staircase, first, step, out):
     """Inverse time decay."""
     t = _times(first, step, out) / steps
@@ -33,6 +38,12 @@ def cosine_rate(initial, steps, alpha, first, step, out):
     """Half a cosine down."""
     t = np.minimum(_times(first, step, out), steps)
     out[:] = initial * (alpha + (1 - alpha) * np.cos(np.pi * t / steps / 2) ** 2)
+
+
+def cos_log_rate(peak, stretch, steps, first, step, out):
+    """Waves, each twice as long as the one before."""
+    t = np.minimum(_times(first, step, out) / steps, 1)
+    out[:] = peak * np.sin(np.pi * np.log2(1 + stretch * t)) ** 2
 
 
 def one_cycle_rate(start, peak, end, turn, last, first, step, out):

@@ -37,7 +37,7 @@ class Minimizer(Optimizer):
     def state(self):
         return {"gradient": 0.0}
 
-    def update(self, rate, parameter, factors):
+    def update(self, rate, decay, factors):
         return "store_update", ()
 
     @np.errstate(all="ignore")

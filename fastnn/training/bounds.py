@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import activations, layers, losses
+from fastnn import activations, layers, losses, schedules
 from fastnn.regularizers import L1, L1L2, L2, Regularizer
 from fastnn.training.data import Data
 from fastnn.training.model import Model
@@ -57,7 +57,7 @@ def is_finite(model: Model, inputs: float, targets: float, largest: list[float])
             size = (width * size * own[0] + bias) / (1 - layer.drop_connect)
             width = layer.units
         elif type(layer) is layers.Dropout:
-            size /= 1 - layer.rate
+            size /= 1 - schedules.upper_bound(layer.rate)
         elif type(layer) is layers.Scale:
             size *= own[0]
         elif type(layer) is layers.ParametricActivation and type(layer.function) in _ACTIVATIONS:

@@ -1,6 +1,7 @@
 """Rows that have been checked, and the columns of them that a network reads."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,26 @@ class Data:
     weight: np.ndarray | None = None
     names: Names = field(default_factory=Names)
     """What the columns are called, here and where the model trained before."""
+    rows: np.ndarray | None = None
+    """Which rows of `x` the targets and weights are for; None means all."""
+
+    def __len__(self) -> int:
+        return len(self.y)
 
     def part(self, rows: slice | np.ndarray) -> "Data":
-        """Return some of the rows: a slice's as views, others as copies."""
-        weight = None if self.weight is None else self.weight[rows]
-        return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
+        """Return some of the rows.
+
+        A slice gives views.  With an index, `x` stays whole, since it may be a file larger than
+        memory.
+        """
+        y, weight = self.y[rows], None if self.weight is None else self.weight[rows]
+        if isinstance(rows, slice):
+            return replace(self, x=self.x[rows], y=y, weight=weight)
+        return replace(self, y=y, weight=weight, rows=rows)
+
+    def inputs(self, rows: slice = slice(None)) -> Any:
+        """Return `x` of these rows, or of some of them: a copy if `x` has others too."""
+        return self.x[rows] if self.rows is None else self.x[self.rows[rows]]
 
     @np.errstate(all="ignore")
     def weighted(self, factor: np.ndarray | None = None) -> "Data":

@@ -17,6 +17,8 @@ from fastnn.training.model import ROW_FLOPS, Model
 
 _ROWS = 256
 """Rows per thread and batch: few enough that the layers' outputs stay in the cache."""
+_BLOCK = 2**16
+"""Rows of which metrics take a copy at a time."""
 
 
 def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any) -> Any:
@@ -42,7 +44,7 @@ class Evaluator:
     """Evaluates a model's current weights on rows; most of the work is making it."""
 
     def __init__(self, model: Model, data: Data):
-        n = len(data.x)
+        n = len(data)
         self._model, self._n = model, n
         n_threads = model.threads(min(n, 2 * _ROWS), model.flops())
         # Batches depend on the threads, so sums of batches would too.
@@ -79,7 +81,10 @@ def scored(model: Model, data: Data, prefix: str = "") -> dict[str, float]:
     """Return the model's metrics on prepared rows, by name."""
     if not model.metrics:
         return {}
-    outputs = prediction.outputs(model, data.x)
+    blocks = range(0, len(data), _BLOCK)  # a file may be larger than memory
+    outputs = np.concatenate(
+        [prediction.outputs(model, data.inputs(slice(each, each + _BLOCK))) for each in blocks]
+    )
     if not model.fuses:  # the outputs lack the activation that the loss contains
         outputs = activated(outputs, model.loss.fused)
     return scores(model.metrics, data.y, outputs, data.weight, prefix)

@@ -97,7 +97,7 @@ def explain(model: Model, X: Any, y: Any, *, measure: Any, **options: Any) -> Ex
     layers = [repr(layer) for layer in model.layers]
     if not measure:
         return _listed(program, layers)
-    return _measured(program, layers, model.all_parameters(), len(plan.data.x))
+    return _measured(program, layers, model.all_parameters(), plan.n_rows)
 
 
 def _listed(program: Program, layers: Sequence[str]) -> Explanation:

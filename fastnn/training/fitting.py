@@ -14,6 +14,7 @@ from fastnn.training.planning import (
     Plan,
     adapt,
     begin,
+    in_batches,
     make_plan,
     unwarned,
     warn_of_lost_digits,
@@ -47,8 +48,10 @@ def _is_short(
     epochs: Any,
     batch_size: Any,
     shuffle: Any,
+    drop_last: Any,
     verbose: Any,
     validation_split: Any,
+    validation_shuffle: Any,
     **others: Any,
 ) -> bool:
     """Return whether a fit is one epoch of nothing but training, with options of plain types."""
@@ -58,10 +61,12 @@ def _is_short(
         and epochs == 1
         and (batch_size is None or type(batch_size) is int)
         and type(shuffle) is bool
+        and drop_last is False
         and type(verbose) is int
         and verbose == 0
         and type(validation_split) is float
         and validation_split == 0
+        and validation_shuffle is True
         and all(each is None for each in others.values())
         and not model.metrics
         and model.loss.warning is None
@@ -104,7 +109,7 @@ def train_on_batch(model: Model, X: Any, y: Any, sample_weight: Any) -> float:
 
 
 def _train_on_batch(model: Model, data: Data) -> float:
-    plan = begin(model, adapt(model, Plan(data.weighted(), None, 1, len(data.x), False)))
+    plan = begin(model, in_batches(model, Plan(data.weighted(), None, 1, len(data), False)))
     penalty, epochs = model.penalty(), model.epochs
     history = History()
     try:

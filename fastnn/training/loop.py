@@ -15,7 +15,7 @@ from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import attributes, bounds, evaluation, lowering, pool
 from fastnn.training.lowering import Order
 from fastnn.training.model import ROW_FLOPS, Model
-from fastnn.training.planning import Plan, adapt
+from fastnn.training.planning import Plan, in_batches
 from fastnn.training.recovery import Start, go_back, largest, not_finite
 from fastnn.training.short import Short, is_short
 
@@ -80,7 +80,7 @@ class _Run:
             if self.settings == attributes.snapshot(model):
                 return
             attributes.settle(model)
-            adapt(model, plan)
+            in_batches(model, plan)
         if _targets(model) != self.targets:
             raise ValueError(
                 f"loss is {model.loss!r}, which wants other targets than this fit began with: "
@@ -104,7 +104,7 @@ class _Run:
         if self.watched or not self.starts:
             return True
         epochs = self.model.epochs - self.starts[-1].epoch
-        return epochs * len(self.plan.data.x) >= _ROWS
+        return epochs * self.plan.n_rows >= _ROWS
 
     def ahead(self) -> int:
         """Return how many epochs to train until the next are told of."""
@@ -124,7 +124,7 @@ class _Run:
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program)]
         epochs, flops = self.ahead(), 3 * model.flops() + ROW_FLOPS
-        self.program.brief = epochs * len(plan.data.x) * flops < team.BRIEF
+        self.program.brief = epochs * plan.n_rows * flops < team.BRIEF
         problem = spoilt = None
         self.sizes = []
         with uninterrupted():  # what is trained and what is counted belong together
@@ -133,7 +133,7 @@ class _Run:
                     self.program,
                     model.all_parameters(),
                     model.penalty,
-                    n_rows=len(plan.data.x),
+                    n_rows=plan.n_rows,
                     epochs=epochs,
                     first_epoch=model.epochs,
                     backend=model.backend,
@@ -172,14 +172,14 @@ class _Run:
 
         The first epochs of a fit, and those that diverge, are left to those who look closer.
         """
-        model, data, epochs = self.model, self.plan.data, min(self.ahead(), single.EPOCHS)
-        if not (self.starts and is_short(model, self.program, len(data.x), epochs)):
+        model, n_rows, epochs = self.model, self.plan.n_rows, min(self.ahead(), single.EPOCHS)
+        if not (self.starts and is_short(model, self.program, n_rows, epochs)):
             return False
         if threads.own_shared() is not None and threads.stopped():
             return False
         if self.short is None:
-            own = single.Single(self.program, len(data.x), model.held().arrays)
-            self.short = Short(model, self.program, own, bounds.magnitudes(data))
+            own = single.Single(self.program, n_rows, model.held().arrays)
+            self.short = Short(model, self.program, own, bounds.magnitudes(self.plan.data))
         started = time.perf_counter()
         with uninterrupted(), model.access.closed():
             if self.short.train(_NONE, _NONE, epochs, epochs) is None:
@@ -194,14 +194,14 @@ class _Run:
 
     def count(self) -> bool:
         """Count the updates so far, and whole epochs; return whether to go on after this epoch."""
-        model, batches = self.model, -(-len(self.plan.data.x) // self.program.batch_size)
+        model, batches = self.model, -(-self.plan.n_rows // self.program.batch_size)
         model.epochs = self.epochs + (self.program.updates - self.updates) // batches
         model.updates = self.program.updates
         return not model.stop_training
 
     def go_back(self) -> None:
         """Return to the last good weights, and count the epochs and updates that made them."""
-        model, n = self.model, len(self.plan.data.x)
+        model, n = self.model, self.plan.n_rows
         start, end = self.starts[-1], self.program.updates
         if end == start.updates and len(self.starts) > 1:  # the run before ended badly
             start, end = self.starts[0], start.updates
@@ -222,12 +222,12 @@ class _Run:
         model, data = self.model, self.plan.data
         if not self.starts:
             return
-        if len(data.x) < _ROWS and model.settled and model.settled.holds(model):
+        if len(data) < _ROWS and model.settled and model.settled.holds(model):
             if self.watched or not self.sizes:  # callbacks may have changed them
                 self.sizes = largest(model)
             if bounds.is_finite(model, *bounds.magnitudes(data), self.sizes):
                 return
-        how: dict[str, Any] = {"n_rows": len(data.x), "backend": self.program.backend}
+        how: dict[str, Any] = {"n_rows": self.plan.n_rows, "backend": self.program.backend}
         outcome = team.run(self.program, first_epoch=model.epochs, updates=0, **how)
         loss, weight = self.program.loss[0]
         if not outcome.finite:
@@ -268,14 +268,14 @@ class _Run:
         """Report the progress within an epoch to the hooks."""
         mean = float(sums[0, 0]) / float(sums[0, 1]) if sums[0, 1] else float("nan")
         with np.errstate(**self.callers):
-            self.hooks.on_progress(self.done, rows, len(self.plan.data.x), mean)
+            self.hooks.on_progress(self.done, rows, self.plan.n_rows, mean)
 
     def end_epoch(self, loss: float, seconds: float) -> None:
         """Evaluate an epoch's weights, and tell the hooks."""
         model, data, validation = self.model, self.plan.data, self.plan.validation
         logs = {"loss": loss}
         logs |= evaluation.scored(model, data)
-        logs |= {"seconds": seconds, "rows": len(data.x)}
+        logs |= {"seconds": seconds, "rows": self.plan.n_rows}
         if validation and self.validation:
             logs["val_loss"] = self.validation.loss()
             logs |= evaluation.scored(model, validation, "val_")
@@ -295,7 +295,7 @@ def kept(model: Model, plan: Plan) -> pool.Kept:
 def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
     """Return the program of the plan's epochs, and the layers' outputs."""
     model.keep_state()
-    batch_size, (threads, tried) = plan.batch_size or len(plan.data.x), _threads(model, plan)
+    batch_size, (threads, tried) = plan.batch_size or len(plan.data), _threads(model, plan)
     order, most = Order(plan.shuffle, model.seed), max(threads, tried)
     program, outputs = lowering.training(model, model.optimizer, plan.data, order, batch_size, most)
     program.threads, program.updates = threads, model.updates
@@ -306,7 +306,7 @@ def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
 
 def _threads(model: Model, plan: Plan) -> tuple[int, int]:
     """Return how many threads are sure to pay, and how many to try."""
-    rows, flops = plan.batch_size or len(plan.data.x), 3 * model.flops()
+    rows, flops = plan.batch_size or len(plan.data), 3 * model.flops()
     return model.threads(rows, flops), model.threads(rows, flops, cores.FLOPS_PER_TRIED)
 
 

@@ -40,21 +40,29 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
     @functools.cache
     def index() -> Buffer:
         places = program.buffer(dtype=np.int64, per_thread=True)
-        key = order.seed, Clock.EPOCH, Clock.TOTAL_ROWS, int(order.shuffle), Clock.FIRST
+        key = order.seed, Clock.EPOCH, len(data), int(order.shuffle), Clock.FIRST
         program.add("batch_rows", *key, places.batch, extent=EVERY)
         return places
 
-    def fetched(source: np.ndarray, room: Buffer) -> Buffer:
-        """Return the batch's rows of `source`: in place if possible, else copied to `room`."""
+    def fetched(source: np.ndarray, room: Buffer, chosen: np.ndarray | None = None) -> Buffer:
+        """Return the batch's rows of `source`: in place if possible, else copied to `room`.
+
+        They are those of the rows `chosen`, if given.
+        """
         plain = source.flags.c_contiguous and source.flags.aligned
         small = source.nbytes // len(source) * program.batch_size <= _IN_PLACE_BYTES
-        if not order.shuffle and plain and small and source.dtype == room.array.dtype:
+        in_order = not order.shuffle and chosen is None
+        if in_order and plain and small and source.dtype == room.array.dtype:
             return InPlace(source)
+        places = index()
+        if chosen is not None:
+            places = program.buffer(dtype=np.int64, per_thread=True)
+            program.add("gather", Source(chosen), index().batch, places.batch, extent=EVERY)
         kernel = "gather" if source.ndim == 1 else "gather_rows"
         if isinstance(room, ThreadBuffer):
-            program.add(kernel, Source(source), index().batch, room.batch, extent=EVERY)
+            program.add(kernel, Source(source), places.batch, room.batch, extent=EVERY)
         else:
-            program.add(kernel, Source(source), index().rows, room.rows)
+            program.add(kernel, Source(source), places.rows, room.rows)
         return room
 
     program.begin("fetch")
@@ -62,7 +70,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
     weight.array[:] = 1
     if data.weight is not None:
         weight = fetched(data.weight, weight)
-    x = fetched(data.x, program.buffer(model.n_inputs, per_thread=per_thread))
+    x = fetched(data.x, program.buffer(model.n_inputs, per_thread=per_thread), data.rows)
     x = _selected(program, model, x, per_thread=per_thread)
     if model.loss.target == "class":
         target = program.buffer(dtype=np.int64)

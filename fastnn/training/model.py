@@ -407,8 +407,9 @@ class Model:
 
     def arrays_of(self, data: Data) -> list[np.ndarray]:
         """Return the arrays that a program reads beside the parameters."""
-        weight = [] if data.weight is None else [data.weight]
-        return [data.x, data.y, *weight, *([self.selection.index] if self.selection else [])]
+        columns = None if self.selection is None else self.selection.index
+        given = data.x, data.y, data.weight, data.rows, columns
+        return [each for each in given if each is not None]
 
     def held(self) -> Own:
         """Return the parameters with their arrays, as they are now."""
@@ -416,7 +417,9 @@ class Model:
 
     def prepared(self, data: Data, chain: Chain | None) -> Data:
         """Return checked rows as the first layer sees them, after preprocessing."""
-        return data if chain is None else replace(data, x=chain.transform(data.x, self.dtype))
+        if chain is None:
+            return data
+        return replace(data, x=chain.transform(data.inputs(), self.dtype), rows=None)
 
     def threads(self, rows: int, flops: int, worth: float | None = None) -> int:
         """Return the number of threads for batches of `rows` rows with `flops` operations each."""

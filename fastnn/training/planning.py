@@ -27,6 +27,19 @@ class Plan:
     epochs: int
     batch_size: int | None
     shuffle: bool
+    drop_last: bool = False
+    held_out: float = 0.0
+    """The share of the rows that :func:`divided` is to hold out, ..."""
+    at_random: bool = True
+    """... whether at random, ..."""
+    class_weight: Any = None
+    """... and the factors by which it multiplies the weights of the others."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows an epoch trains on, once the model has said in what batches."""
+        n = len(self.data)
+        return n - n % self.batch_size if self.drop_last and self.batch_size else n
 
 
 @np.errstate(all="ignore")
@@ -38,31 +51,29 @@ def make_plan(
     epochs: Any = 1,
     batch_size: Any = None,
     shuffle: Any = True,
+    drop_last: Any = False,
     validation_data: Any = None,
     validation_split: Any = 0.0,
+    validation_shuffle: Any = True,
     sample_weight: Any = None,
     class_weight: Any = None,
 ) -> Plan:
-    """Check the arguments of :meth:`fastnn.Network.fit`."""
+    """Check the arguments of :meth:`fastnn.Network.fit`; :func:`adapt` does the rest."""
     cores.chosen()  # a bad FASTNN_NUM_THREADS is told before anything changes
     epochs = checks.positive_int(epochs, "epochs")
     if batch_size is not None:
         batch_size = checks.positive_int(batch_size, "batch_size")
-    shuffle = checks.boolean(shuffle, "shuffle")
+    shuffle, drop_last = checks.boolean(shuffle, "shuffle"), checks.boolean(drop_last, "drop_last")
     held_out = checks.fraction(validation_split, "validation_split")
+    at_random = checks.boolean(validation_shuffle, "validation_shuffle")
     data = model.check_data(X, y, sample_weight)
     validation = None
     if validation_data is not None:
         if held_out:
             raise ValueError("validation_data and validation_split were both given")
         validation = _validation(model, validation_data, data)
-    elif held_out:
-        data, validation = _split(data, held_out)
-    factor = None
-    if class_weight is not None:
-        factor = model.loss.class_weights(class_weight, data.y, model.n_outputs)
-    data, validation = data.weighted(factor), validation and validation.weighted()
-    return Plan(data, validation, epochs, batch_size, shuffle)
+    how = epochs, batch_size, shuffle, drop_last, held_out, at_random, class_weight
+    return Plan(data, validation, *how)
 
 
 def _validation(model: Model, given: Any, data: Data) -> Data:
@@ -75,21 +86,49 @@ def _validation(model: Model, given: Any, data: Data) -> Data:
     return model.check_data(x, y, weight, "validation ", data)
 
 
-def _split(data: Data, held_out: float) -> tuple[Data, Data]:
-    """Return the training rows, and the last share `held_out` of the rows as validation rows."""
-    n = len(data.x)
-    first = n - int(n * held_out)
-    if not 0 < first < n:
+@np.errstate(all="ignore")
+def divided(model: Model, plan: Plan) -> Plan:
+    """Return the plan with the rows to validate on held out, by the model's seed, and weighted."""
+    data, validation, factor = plan.data, plan.validation, None
+    if plan.held_out:
+        kept, held = _split(model, plan)
+        data, validation = data.part(kept), data.part(held)
+    if plan.class_weight is not None:
+        factor = model.loss.class_weights(plan.class_weight, data.y, model.n_outputs)
+    data, validation = data.weighted(factor), validation and validation.weighted()
+    return replace(plan, data=data, validation=validation, held_out=0.0, class_weight=None)
+
+
+def _split(model: Model, plan: Plan) -> tuple[Any, Any]:
+    """Return which rows to train on and which to validate on, both in their order."""
+    from fastnn.datasets import split_rows  # which imports what most programs never need
+
+    n, held_out = len(plan.data), plan.held_out
+    count = int(n * held_out)
+    if not 0 < count < n:
         raise ValueError(
             f"validation_split {held_out} of {n} rows leaves no rows to train on "
             "or none to validate on"
         )
-    return data.part(slice(0, first)), data.part(slice(first, None))
+    if not plan.at_random:
+        return slice(0, n - count), slice(n - count, None)
+    rows = np.arange(n)
+    groups = model.loss.places(plan.data.y, model.n_outputs)
+    if groups is not None:
+        others = rows[np.bincount(groups)[groups] > 1]  # a class's only row is to train on
+        rows, groups = (others, groups[others]) if len(others) > count else (rows, None)
+    held = rows[split_rows(len(rows), count, model.seed, groups)[1]]
+    return np.delete(np.arange(n), held), np.sort(held)
 
 
 def adapt(model: Model, plan: Plan) -> Plan:
     """Return the plan adjusted to the model, or raise if the model cannot follow it."""
-    batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, len(plan.data.x)
+    return in_batches(model, divided(model, plan))
+
+
+def in_batches(model: Model, plan: Plan) -> Plan:
+    """Return the plan with the batches that the model's optimizer and layers want, or raise."""
+    batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, len(plan.data)
     if model.optimizer.full_batch:
         if plan.batch_size is not None and batch_size < n:
             raise ValueError(
@@ -97,6 +136,10 @@ def adapt(model: Model, plan: Plan) -> Plan:
                 f"{n} rows in every batch: leave it out"
             )
         batch_size, shuffle = n, False
+    elif plan.drop_last and batch_size > n:
+        raise ValueError(
+            f"drop_last leaves out all rows: there are {n}, and batch_size is {batch_size}"
+        )
     batch_size = min(batch_size, n)
     for number, layer in enumerate(model.layers):
         if batch_size < layer.least_rows:
@@ -113,11 +156,11 @@ def begin(model: Model, plan: Plan) -> Plan:
     chain = model.preprocessing
     data = plan.data
     if chain is not None:
-        targets = targets_of(model, chain, data.y)
+        targets, x = targets_of(model, chain, data.y), data.inputs()
         if not chain.fitted:
-            chain = Chain(chain.steps).fit(data.x, targets)
+            chain = Chain(chain.steps).fit(x, targets)
             chain.names_ = data.names
-        data = replace(data, x=chain.cross_transform(data.x, targets, model.dtype))
+        data = replace(data, x=chain.cross_transform(x, targets, model.dtype), rows=None)
     validation = plan.validation and model.prepared(plan.validation, chain)
     with uninterrupted():
         model.build(data.x.shape[1])

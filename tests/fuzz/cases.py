@@ -161,7 +161,8 @@ _rate = st.sampled_from(
     [
         "0.01", "0.1", "0.001", "InverseTimeDecay(0.05, 3, 0.5)", "CosineDecay(0.05, 5, 0.1)",
         "ExponentialDecay(0.05, 2, 0.5)", "ExponentialDecay(0.05, 2, 0.5, staircase=True)",
-        "OneCycle(0.05, 8)", "WarmUp(0.05, 3)", "WarmUp(CosineDecay(0.05, 9), 2, 0.01)",
+        "CosineDecay(0.05, 3, hold_steps=2)", "CosLog(0.05, 9, 2)", "OneCycle(0.05, 8)",
+        "WarmUp(0.05, 3)", "WarmUp(CosineDecay(0.05, 9), 2, 0.01)",
     ]
 )  # fmt: skip
 _clip = st.sampled_from(["", "", "", ", clipvalue=0.02", ", global_clipnorm=0.1"])
@@ -195,8 +196,9 @@ _between = st.sampled_from(
         "BatchNormalization()", "BatchNormalization(momentum=0.5)", "LayerNormalization()",
         "BatchNormalization(center=False)", "BatchNormalization(scale=False, epsilon=0.1)",
         "LayerNormalization(center=False, scale=False)", "LayerNormalization(scale=False)",
-        "Dropout(0.2)", "Dropout(0.5, 'test')", "Dropout(0)", "Activation('relu')",
-        "Activation('softplus')", "Activation('softmax')", "Activation('tanh')",
+        "Dropout(0.2)", "Dropout(0.5, 'test')", "Dropout(0)", "Dropout(CosineDecay(0.5, 4))",
+        "Activation('relu')", "Activation('softplus')", "Activation('softmax')",
+        "Activation('tanh')",
         "Scale()", "ParametricActivation('mish')", "ParametricActivation('relu', 0.75)",
     ]
 )  # fmt: skip
@@ -214,6 +216,7 @@ def _optimizer(draw):
                 f"SGD({rate}{clip})", f"SGD({rate}, 0.9{clip})", f"SGD({rate}, 0.5, True{clip})",
                 f"Adam({rate}{clip})", f"Adam({rate}, amsgrad=True{clip})",
                 f"AdamW({rate}, 0.1{clip})", f"AdamW({rate}, decay_biases=True{clip})",
+                f"AdamW({rate}, CosineDecay(0.1, 4){clip})",
                 f"NAdam({rate}{clip})", f"Adagrad({rate}{clip})", f"Adadelta({rate}{clip})",
                 f"RMSprop({rate}{clip})", f"RMSprop({rate}, momentum=0.5, centered=True{clip})",
                 *whole,
@@ -294,8 +297,12 @@ def _fits(draw, loss, outputs, rows):
         found["batch_size"] = size
     if draw(st.booleans()):
         found["shuffle"] = False
+    if draw(st.integers(0, 3)) == 3:
+        found["drop_last"] = True
     if draw(st.integers(0, 5)) == 5 and rows >= 5:
         found["validation_split"] = 0.3
+        if draw(st.booleans()):
+            found["validation_shuffle"] = False
     classes = loss in ("'softmax_cross_entropy'", "'multiclass_hinge'", "'structured_hinge'")
     if classes and draw(st.integers(0, 2)) == 2:
         weight = draw(st.sampled_from([49.0, 0.0, 1e-30, 1e30]))

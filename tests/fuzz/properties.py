@@ -156,7 +156,9 @@ class Checked:
         if "validation_split" in case.fit or "preprocessing" in case.options:
             return
         whole = dataclasses.replace(
-            case, weights="", fit={**case.fit, "batch_size": 1000, "shuffle": False}
+            case,
+            weights="",
+            fit={**case.fit, "batch_size": 1000, "shuffle": False, "drop_last": False},
         )
         x, y, _ = whole.arrays
         twice = np.arange(len(x)) % 2 == 0

@@ -88,7 +88,7 @@ def _few_more(self: Any, network: fastnn.Network, updates: int) -> None:
     plan = make_plan(model, x, y, sample_weight=weight, **{**self.case.fit, "epochs": 1})
     plan = begin(model, adapt(model, plan))
     program, _ = lowered(model, plan)
-    team.run(program, n_rows=len(plan.data.x), first_epoch=model.epochs, updates=updates)
+    team.run(program, n_rows=plan.n_rows, first_epoch=model.epochs, updates=updates)
     model.updates = program.updates
 
 
