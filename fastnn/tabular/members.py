@@ -10,12 +10,13 @@ from fastnn.callbacks import Callback, EarlyStopping, Logs
 from fastnn.engine import cores
 from fastnn.many import fit_many
 from fastnn.network import Network
+from fastnn.pretraining import initialize_from_data
 from fastnn.tabular.encoding import Encoding
 from fastnn.tabular.recipe import Recipe, network
 
 Split = tuple[np.ndarray, np.ndarray]
 _FEWEST_EPOCHS = 8
-_PATIENT = 10**9
+_START_ROWS = 2000
 
 
 class _Deadline(Callback):
@@ -77,7 +78,10 @@ class Members:
             self._network(recipe, len(train), int(seed))
             for (train, _), seed in zip(self.splits, seeds, strict=True)
         ]
-        best = [[EarlyStopping(patience=_PATIENT)] for _ in self.networks]
+        if recipe.from_data:
+            for member, (train, _) in zip(self.networks, self.splits, strict=True):
+                initialize_from_data(member, x[train[:_START_ROWS]])
+        best = [[EarlyStopping(patience=None, ties="last")] for _ in self.networks]
         if end is not None:
             for hooks in best:
                 hooks.append(_Deadline(end))

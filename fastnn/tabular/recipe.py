@@ -15,7 +15,7 @@ from fastnn.layers import (
 )
 from fastnn.network import Network
 from fastnn.optimizers import AdamW
-from fastnn.schedules import CosineDecay
+from fastnn.schedules import CosineDecay, CosLog, Schedule
 from fastnn.tabular.encoding import Encoding
 
 
@@ -41,7 +41,13 @@ class Recipe:
     learning_rate : float
         At its highest, for weights of unit variance: divided by the root of a layer's inputs.
     beta_2 : float
-    dropout, weight_decay, label_smoothing : float
+    cycles : int
+        How often the learning rate rises and falls, each time twice as long; 0 means half a cosine.
+    dropout, weight_decay : float
+        For half of the fit; then they fall to 0.
+    label_smoothing : float
+    from_data : bool
+        Whether hidden units start by :func:`fastnn.initialize_from_data`.
     folds, repeats : int
         How many shares the rows are divided into, each held out by one network, and how often.
     """
@@ -57,9 +63,11 @@ class Recipe:
     batch_size: int = 256
     learning_rate: float = 0.1
     beta_2: float = 0.95
+    cycles: int = 0
     dropout: float = 0.0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    from_data: bool = False
     folds: int = 5
     repeats: int = 1
 
@@ -93,12 +101,20 @@ def network(
         if recipe.parametric:
             layers.append(ParametricActivation(recipe.activation, learning_rate_factor=0.1))
         if recipe.dropout:
-            layers.append(Dropout(recipe.dropout))
+            layers.append(Dropout(_falling(recipe.dropout, n_updates)))
         width = units
     layers.append(_dense(n_outputs, width, None, "zeros"))
-    rate = CosineDecay(recipe.learning_rate, n_updates)
-    optimizer = AdamW(rate, recipe.weight_decay, 0.9, recipe.beta_2, epsilon=1e-8)
+    rate: Schedule = CosineDecay(recipe.learning_rate, n_updates)
+    if recipe.cycles:
+        rate = CosLog(recipe.learning_rate, n_updates, recipe.cycles)
+    decay = recipe.weight_decay and _falling(recipe.weight_decay, n_updates)
+    optimizer = AdamW(rate, decay, 0.9, recipe.beta_2, epsilon=1e-8)
     return Network(layers, loss=loss, optimizer=optimizer, seed=seed, n_threads=1)
+
+
+def _falling(start: float, n_updates: int) -> Schedule:
+    half = max(1, n_updates // 2)
+    return CosineDecay(start, half, hold_steps=half)
 
 
 def _dense(units: int, n_inputs: int, activation: Any, start: str = "lecun_normal") -> Dense:
