@@ -3,6 +3,7 @@
 import inspect
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -43,6 +44,7 @@ class TabularEstimator:
     feature_names_in_: np.ndarray
     _members: Members
     _encoding: Encoding
+    _shares: np.ndarray
 
     # Parameters, as scikit-learn has them
 
@@ -97,7 +99,8 @@ class TabularEstimator:
     def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
         """Learn from what members say of rows that they have not seen.
 
-        The outputs are those for the rows `known` among those `kept` of all rows of y.
+        The outputs, (kinds, n, n_outputs), are those for the rows `known` among those `kept` of all
+        rows of y.
         """
         raise NotImplementedError
 
@@ -123,7 +126,7 @@ class TabularEstimator:
             For bad input.  The estimator then stays as it was.
         """
         started = time.monotonic()
-        recipe = self._recipe()
+        recipes = self._recipes()
         limit = optional(checks.positive_float)(self.time_limit, "time_limit")
         if self.n_threads is not None:
             checks.positive_int(self.n_threads, "n_threads")
@@ -131,7 +134,7 @@ class TabularEstimator:
         _check_rows(X)
         made = type(self)(**self.get_params())
         targets, labels = made._targets(y)
-        made._encoding = Encoding(self.categorical_features, recipe.max_categories)
+        made._encoding = Encoding(self.categorical_features, recipes[0].max_categories)
         x = made._encoding.fit_transform(X)
         if len(x) != len(targets):
             raise ValueError(f"y has {len(targets)} rows, but X has {len(x)}")
@@ -143,7 +146,7 @@ class TabularEstimator:
             kept = weight > 0
             x, targets, weight = x[kept], targets[kept], weight[kept]
             labels = None if labels is None else labels[kept]
-        made._members = Members(recipe, made._encoding, *made._loss(recipe))
+        made._members = Members(recipes, made._encoding, *made._loss(recipes[0]))
         end = None if limit is None else started + limit
         threads = self.n_threads or cores.unused()
         made._members.fit(x, targets, weight, labels, rng, threads, end)
@@ -155,10 +158,15 @@ class TabularEstimator:
         vars(self).update(vars(made))
         return self
 
-    def _recipe(self) -> Recipe:
+    def _recipes(self) -> list[Recipe]:
         if isinstance(self.preset, Recipe):
-            return self.preset
-        return PRESETS[checks.one_of(self.preset, "preset", PRESETS)]
+            return [self.preset]
+        if isinstance(self.preset, str):
+            return list(PRESETS[checks.one_of(self.preset, "preset", PRESETS)])
+        given = self.preset
+        if not isinstance(given, Sequence) or not all(isinstance(each, Recipe) for each in given):
+            raise TypeError(f"preset is {given!r}, wanted a name, a Recipe or a list of them")
+        return list(given)
 
     # Prediction
 
@@ -179,7 +187,7 @@ class TabularEstimator:
         return self
 
     def _outputs(self, X: Any, what: str) -> np.ndarray:
-        """Return the networks' mean outputs, in float64."""
+        """Return the sum of the kinds' mean outputs, each times its share."""
         self._fitted(what)
         _check_rows(X)
         width = getattr(X, "shape", (0, self.n_features_in_))[1]
@@ -188,8 +196,7 @@ class TabularEstimator:
                 f"X has {width} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input"
             )
-        x = self._encoding.transform(X)
-        return np.mean([each.predict(x) for each in self.networks_], axis=0, dtype=np.float64)
+        return self._members.outputs(self._encoding.transform(X), self._shares)
 
 
 def _check_rows(X: Any) -> None:

@@ -9,10 +9,8 @@ from numpy.typing import ArrayLike
 from fastnn.losses import SoftmaxCrossEntropy
 from fastnn.metrics import accuracy
 from fastnn.tabular.base import TabularEstimator, of_sklearn, spread
+from fastnn.tabular.blending import for_log_loss, softmax
 from fastnn.tabular.recipe import Recipe
-
-_SHARPEST = 100.0
-_STEPS = 60
 
 
 class TabularClassifier(TabularEstimator):
@@ -86,21 +84,18 @@ class TabularClassifier(TabularEstimator):
     def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
         labels = np.searchsorted(self.classes_, _labels(y))[kept][known]
         own = None if weight is None else weight[known]
-        self._sharpness = _best_sharpness(outputs, labels, own)
-        found = self._decode(outputs)
+        self._shares = for_log_loss(outputs, labels, own)
+        found = softmax(np.tensordot(self._shares, outputs, 1))
         self.oof_score_ = accuracy(labels, found, sample_weight=own)
         self.oof_prediction_ = spread(found, known, kept)
-
-    def _decode(self, outputs: np.ndarray) -> np.ndarray:
-        return _softmax(outputs * self._sharpness)
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the classes' probabilities, (n, n_classes).
 
-        They are calibrated: the networks' mean outputs are scaled by the number that makes the
-        probabilities of rows that networks had not seen most likely (temperature scaling).
+        They are calibrated: each kind's mean logits count by the factor that makes the labels of
+        rows that networks had not seen most likely (temperature scaling of each).
         """
-        return self._decode(self._outputs(X, "predict_proba"))
+        return softmax(self._outputs(X, "predict_proba"))
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable classes, (n,)."""
@@ -133,22 +128,3 @@ def _labels(y: Any) -> np.ndarray:
         if (labels != labels.round()).any():
             raise ValueError("Unknown label type: y has continuous numbers, wanted labels")
     return labels
-
-
-def _softmax(outputs: np.ndarray) -> np.ndarray:
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _best_sharpness(outputs: np.ndarray, labels: np.ndarray, weight: np.ndarray | None) -> float:
-    """Return the factor of outputs with the least log loss, which is convex in it."""
-    own = outputs[np.arange(len(labels)), labels]
-    low, high = 0.0, _SHARPEST
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        mean = (_softmax(outputs * middle) * outputs).sum(axis=1)
-        if np.average(mean - own, weights=weight) > 0:
-            high = middle
-        else:
-            low = middle
-    return (low + high) / 2

@@ -10,6 +10,7 @@ from fastnn.preprocessing.chain import Chain
 
 _FEW = 2
 """A column with more values than this is a number rather than a switch."""
+_PLACES = np.linspace(0, 1, 241)
 
 
 class Encoding:
@@ -45,7 +46,14 @@ class Encoding:
             for column in range(switches)
             if column not in self.codes and len(np.unique(rows[:, column])) > _FEW
         ]
-        return rows.astype(np.float32)
+        found = rows.astype(np.float32)
+        self._quantiles = np.quantile(found[:, self.numbers], _PLACES, axis=0)
+        return found
+
+    def edges(self, bins: int) -> list[list[float]]:
+        """Return the edges of bins with about as many training rows each, for each number."""
+        index = np.linspace(0, len(_PLACES) - 1, bins + 1).round().astype(int)
+        return [np.unique(column).tolist() for column in self._quantiles[index].T]
 
     def transform(self, X: Any) -> np.ndarray:
         """Return other rows encoded."""

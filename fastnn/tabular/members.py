@@ -1,13 +1,14 @@
 """The members of an ensemble: their rows, their training, and what they predict."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from fastnn.callbacks import Callback, EarlyStopping, Logs
-from fastnn.engine import cores
+from fastnn.callbacks import Callback, EarlyStopping, History, Logs
 from fastnn.many import fit_many
 from fastnn.network import Network
 from fastnn.pretraining import initialize_from_data
@@ -44,17 +45,20 @@ def folds(n_rows: int, count: int, labels: np.ndarray | None, rng: Any) -> list[
 
 
 class Members:
-    """Networks, each trained on all rows but its share.
+    """Networks of one or several kinds, each trained on all rows but its share.
 
     Attributes
     ----------
     networks : list of Network
     histories : list of History
+    kinds : array
+        Which recipe each network has.
     splits : list of (training rows, held-out rows)
+        Those of each network.
     """
 
-    def __init__(self, recipe: Recipe, encoding: Encoding, loss: Any, n_outputs: int):
-        self.recipe, self.made_with = recipe, (encoding, loss, n_outputs)
+    def __init__(self, recipes: Sequence[Recipe], encoding: Encoding, loss: Any, n_outputs: int):
+        self.recipes, self.made_with = recipes, (encoding, loss, n_outputs)
 
     def fit(
         self,
@@ -63,72 +67,102 @@ class Members:
         weight: np.ndarray | None,
         labels: np.ndarray | None,
         rng: np.random.Generator,
-        n_threads: int | None,
+        n_threads: int,
         end: float | None,
     ) -> None:
-        recipe = self.recipe
-        count = min(recipe.folds, len(x))
-        self.splits = [
-            split for _ in range(recipe.repeats) for split in folds(len(x), count, labels, rng)
-        ]
-        seeds = rng.integers(2**31, size=len(self.splits))
+        """Train all networks; `end` is when to be done, by the monotonic clock."""
+        data = {"X": x, "y": y, "sample_weight": weight}
+        kinds, self.splits = [], []
+        for kind, recipe in enumerate(self.recipes):
+            for _ in range(recipe.repeats):
+                shares = folds(len(x), min(recipe.folds, len(x)), labels, rng)
+                self.splits += shares
+                kinds += [kind] * len(shares)
+        self.kinds = np.array(kinds)
+        recipes = list(self.recipes)
         if end is not None:
-            recipe = self._in_time(recipe, x, y, weight, end, n_threads)
+            recipes = self._in_time(data, end, n_threads)
+        seeds = rng.integers(2**31, size=len(self.kinds)).tolist()
         self.networks = [
-            self._network(recipe, len(train), int(seed))
-            for (train, _), seed in zip(self.splits, seeds, strict=True)
+            self._network(recipes[kind], len(train), seed)
+            for kind, (train, _), seed in zip(self.kinds, self.splits, seeds, strict=True)
         ]
-        if recipe.from_data:
-            for member, (train, _) in zip(self.networks, self.splits, strict=True):
-                initialize_from_data(member, x[train[:_START_ROWS]])
-        best = [[EarlyStopping(patience=None, ties="last")] for _ in self.networks]
-        if end is not None:
-            for hooks in best:
-                hooks.append(_Deadline(end))
-        self.histories = fit_many(
-            self.networks,
-            x,
-            y,
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            sample_weight=weight,
-            splits=self.splits,
-            callbacks=best,
-            n_threads=n_threads,
-        )
+        self.histories: list[History] = []
+        for (epochs, batch_size), group in groupby(
+            range(len(self.kinds)), lambda n: recipes[self.kinds[n]].rhythm
+        ):
+            chosen = list(group)
+            for number in chosen:
+                if recipes[self.kinds[number]].from_data:
+                    rows = self.splits[number][0][:_START_ROWS]
+                    initialize_from_data(self.networks[number], x[rows])
+            self.histories += fit_many(
+                [self.networks[number] for number in chosen],
+                **data,
+                epochs=epochs,
+                batch_size=batch_size,
+                splits=[self.splits[number] for number in chosen],
+                callbacks=[self._hooks(end) for _ in chosen],
+                n_threads=n_threads,
+            )
+
+    @staticmethod
+    def _hooks(end: float | None) -> list[Callback]:
+        best: list[Callback] = [EarlyStopping(patience=None, ties="last")]
+        return best if end is None else [*best, _Deadline(end)]
 
     def _network(self, recipe: Recipe, n_rows: int, seed: int) -> Network:
         updates = recipe.epochs * -(-n_rows // recipe.batch_size)
         return network(recipe, *self.made_with, updates, seed)
 
-    def _in_time(
-        self, recipe: Recipe, x: Any, y: Any, weight: Any, end: float, n_threads: int | None
-    ) -> Recipe:
-        """Return the recipe with as many epochs and members as there is time for."""
-        split, seconds = self.splits[0], 0.0
-        for _ in range(2):  # the first compiles
-            trial = self._network(replace(recipe, epochs=1), len(split[0]), 0)
-            started = time.monotonic()
-            fit_many(
-                [trial], x, y, batch_size=recipe.batch_size, sample_weight=weight, splits=[split]
-            )
-            seconds = time.monotonic() - started
-        left = 0.9 * (end - time.monotonic()) * (n_threads or cores.unused())
-        each = max(1, int(left / seconds))
-        epochs = min(recipe.epochs, each // len(self.splits))
-        if epochs < _FEWEST_EPOCHS:
-            self.splits = self.splits[: max(1, each // _FEWEST_EPOCHS)]
-            epochs = max(1, min(recipe.epochs, each // len(self.splits)))
-        return replace(recipe, epochs=epochs)
+    def _in_time(self, data: dict[str, Any], end: float, n_threads: int) -> list[Recipe]:
+        """Return the recipes with as many epochs as there is time for, or drop members.
+
+        Each recipe's time of an epoch is measured once, after a first one that compiles.
+        """
+        seconds = []
+        for kind, recipe in enumerate(self.recipes):
+            split = self.splits[int((self.kinds == kind).argmax())]
+            for _ in range(2):
+                trial = self._network(replace(recipe, epochs=1), len(split[0]), 0)
+                started = time.monotonic()
+                fit_many([trial], **data, batch_size=recipe.batch_size, splits=[split])
+                took = time.monotonic() - started
+            seconds.append(took)
+        left = 0.9 * (end - time.monotonic()) * n_threads
+        wanted = sum(seconds[kind] * self.recipes[kind].epochs for kind in self.kinds)
+        share = min(1.0, max(0.0, left / wanted))
+        recipes = [
+            replace(each, epochs=min(each.epochs, max(_FEWEST_EPOCHS, int(each.epochs * share))))
+            for each in self.recipes
+        ]
+        cost = np.cumsum([seconds[kind] * recipes[kind].epochs for kind in self.kinds])
+        count = max(1, int((cost <= left).sum()))
+        self.kinds, self.splits = self.kinds[:count], self.splits[:count]
+        self.recipes, recipes = (
+            each[: int(self.kinds[-1]) + 1] for each in (self.recipes, recipes)
+        )
+        return recipes
 
     def held_out(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean outputs of the members that did not train on a row, and for which rows.
+        """Return the mean outputs of each kind's members that did not train on a row.
 
-        The second array says of each row whether there are any.
+        They are (kinds, n, n_outputs), for the rows for which the second array is true: those that
+        every kind has such members for.
         """
-        total, count = np.zeros((len(x), self.made_with[2])), np.zeros(len(x))
-        for member, (_, held) in zip(self.networks, self.splits, strict=True):
-            total[held] += member.predict(x[held])
-            count[held] += 1
-        known = count > 0
-        return total[known] / count[known, None], known
+        kinds, n_outputs = len(self.recipes), self.made_with[2]
+        total, count = np.zeros((kinds, len(x), n_outputs)), np.zeros((kinds, len(x)))
+        for kind, member, (_, held) in zip(self.kinds, self.networks, self.splits, strict=True):
+            total[kind, held] += member.predict(x[held])
+            count[kind, held] += 1
+        known = count.all(axis=0)
+        return total[:, known] / count[:, known, None], known
+
+    def outputs(self, x: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Return the sum of the kinds' mean outputs, each times its share."""
+        factor = shares[self.kinds] / np.bincount(self.kinds)[self.kinds]
+        total = np.zeros((len(x), self.made_with[2]))
+        for member, own in zip(self.networks, factor, strict=True):
+            if own:
+                total += own * member.predict(x)
+        return total

@@ -1,7 +1,7 @@
 """Recipes: what networks an estimator trains, and how."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fastnn.layers import (
@@ -11,6 +11,7 @@ from fastnn.layers import (
     Layer,
     ParametricActivation,
     PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
     Scale,
 )
 from fastnn.network import Network
@@ -30,8 +31,9 @@ class Recipe:
     activation : str
     parametric : bool
         Whether each unit learns how much of its activation to use.
-    periodic : bool
-        Whether numbers get a :class:`~fastnn.PeriodicEmbedding`.
+    numbers : {"periodic", "piecewise"} or None
+        Whether numbers get a :class:`~fastnn.PeriodicEmbedding`, or a
+        :class:`~fastnn.PiecewiseLinearEmbedding` of `bins` bins and `bin_units` units.
     scale : bool
         Whether inputs get a :class:`~fastnn.Scale`.
     max_categories : int
@@ -55,7 +57,9 @@ class Recipe:
     hidden: tuple[int, ...] = (128, 128)
     activation: str = "relu"
     parametric: bool = False
-    periodic: bool = True
+    numbers: str | None = "periodic"
+    bins: int = 48
+    bin_units: int = 4
     scale: bool = True
     max_categories: int = 8
     embedding_units: int = 8
@@ -71,11 +75,17 @@ class Recipe:
     folds: int = 5
     repeats: int = 1
 
+    @property
+    def rhythm(self) -> tuple[int, int]:
+        """What networks that are trained together have in common."""
+        return self.epochs, self.batch_size
+
 
 PRESETS = {
-    "fast": Recipe(),
-    "accurate": replace(
-        Recipe(), hidden=(256, 256, 256), parametric=True, epochs=128, dropout=0.15, repeats=2
+    "fast": (Recipe(), Recipe(numbers="piecewise")),
+    "accurate": tuple(
+        Recipe((256, 256, 256), numbers=each, epochs=128, dropout=0.1, repeats=2)
+        for each in ("periodic", "piecewise")
     ),
 }
 
@@ -85,11 +95,17 @@ def network(
 ) -> Network:
     """Return a new network by the recipe for encoded rows, to be trained by so many updates."""
     layers: list[Layer] = []
-    if recipe.periodic and encoding.numbers:
-        layers.append(PeriodicEmbedding(columns=encoding.numbers))
-    if encoding.codes:
+    if encoding.codes:  # first: the embedding of numbers moves columns
         counts, codes = [*encoding.codes.values()], [*encoding.codes]
         layers.append(Embedding(counts, recipe.embedding_units, columns=codes))
+    numbers = [
+        column - sum(code < column for code in encoding.codes) for column in encoding.numbers
+    ]
+    if recipe.numbers == "periodic" and numbers:
+        layers.append(PeriodicEmbedding(columns=numbers))
+    if recipe.numbers == "piecewise" and numbers:
+        edges = encoding.edges(recipe.bins)
+        layers.append(PiecewiseLinearEmbedding(edges, recipe.bin_units, columns=numbers))
     if recipe.scale:
         layers.append(Scale(learning_rate_factor=6))
     width = encoding.width

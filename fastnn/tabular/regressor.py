@@ -10,6 +10,7 @@ from fastnn.inputs import checks
 from fastnn.inputs.arrays import as_array, as_numbers
 from fastnn.metrics import r2
 from fastnn.tabular.base import TabularEstimator, spread
+from fastnn.tabular.blending import for_squares
 from fastnn.tabular.recipe import Recipe
 
 
@@ -84,8 +85,9 @@ class TabularRegressor(TabularEstimator):
         return "half_mse", len(self._mean)
 
     def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
-        truth, found = self._truth(y)[kept][known], self._decode(outputs)
-        own = None if weight is None else weight[known]
+        truth, own = self._truth(y)[kept][known], None if weight is None else weight[known]
+        self._shares = for_squares(outputs, (truth - self._mean) / self._scale, own)
+        found = self._decode(np.tensordot(self._shares, outputs, 1))
         self.oof_score_ = r2(truth, found, sample_weight=own)
         self._residuals = truth - found
         self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
