@@ -4,6 +4,7 @@ Each contender has a process of its own for the whole run, so that imports are n
 threads of one do not disturb another, and one that crashes or hangs costs one fit.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -45,21 +46,30 @@ class Worker:
             self.process = self._start()
         started, timer = time.monotonic(), threading.Timer(LIMIT, self.process.kill)
         timer.start()
-        self.process.stdin.write(json.dumps([table, seed]) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        timer.cancel()
+        try:
+            self.process.stdin.write(json.dumps([table, seed]) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:  # it ended after its last answer
+            answer = ""
+        finally:
+            timer.cancel()
         if answer:
             return json.loads(answer)
-        status, self.process = self.process.wait(), None
+        status = self.stop()
         if time.monotonic() - started >= LIMIT:
             return {"failed": f"took more than {LIMIT} s"}
         return {"failed": f"ended with status {status}"}
 
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.stdin.close()
-            self.process.wait()
+    def stop(self) -> int | None:
+        """Let the process end, and return its status."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        process.stdout.close()
+        return process.wait()
 
     def _start(self):
         command = [sys.executable, "-m", "bench.tabular", self.name, str(self.threads)]
