@@ -81,7 +81,7 @@ class Worker:
 
 
 def run(entry: dict, chosen: list[str], contenders: list[str], quick: bool, save) -> None:
-    """Fit what `entry` does not have of these sets and contenders; `save()` after every set."""
+    """Fit what `entry` lacks, or has as failed, of these; `save()` after every set."""
     workers = {name: Worker(name, entry["threads"]) for name in contenders}
     versions = {name: CONTENDERS[name].version for name in contenders}
     fits = {(fit["set"], fit["contender"], fit["split"]): fit for fit in entry["fits"]}
@@ -96,7 +96,8 @@ def run(entry: dict, chosen: list[str], contenders: list[str], quick: bool, save
                 first = seed % len(contenders)
                 for name in contenders[first:] + contenders[:first]:
                     key = table, name, seed
-                    if key not in fits or fits[key]["version"] != versions[name]:
+                    old = fits.get(key, {"failed": "not yet fitted"})
+                    if "failed" in old or old["version"] != versions[name]:
                         time.sleep(REST)
                         fit = {"set": table, "contender": name, "split": seed}
                         fit |= {"version": versions[name], "cpu": entry["machine"]["cpu"]}
