@@ -146,6 +146,7 @@ def draw_tabular(summary, path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib import ticker
 
     with plt.rc_context(SETTINGS):
         figure, axes = plt.subplots(1, 2, figsize=(10, 4.4))
@@ -154,8 +155,11 @@ def draw_tabular(summary, path) -> None:
                 if task in row:
                     _tabular_point(axis, name, row[f"{task}, s"], row[task])
             axis.set_title(f"{task}: {ERRORS[task]}")
-            axis.set_xlabel("seconds of a fit (log scale)")
+            axis.set_xlabel("seconds of a fit, geometric mean (log scale)")
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+            axis.minorticks_off()
             axis.margins(0.2, 0.1)
             axis.grid(color="0.9", linewidth=0.6)
             axis.set_axisbelow(True)

@@ -233,7 +233,7 @@ def block(entry) -> str:
     parts = [
         f"Means over {SPLITS} splits of each set, {tables.threads_label(entry['threads'])}, "
         f"{' to '.join(sorted({days[0], days[-1]}))}, on "
-        f"{tables.machine_line(entry['machine'])} {listed}"
+        f"{tables.machine_line(entry['machine'])} Learners: {listed}"
     ]
     for half, what in FOR.items():
         kinds = [task_of(table) for table in compared(entry, half)]
