@@ -6,7 +6,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,29 +26,41 @@ def cores_allowed() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def pinned(threads: int) -> Iterator[dict[str, str]]:
+    """Let processes that are started within use so many threads; give their environment variables.
+
+    Libraries read the number of threads when they load, so it is set from outside: by environment
+    variables for every library, and by the cores that the process may use.
+    """
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    try:
+        if allowed is not None:
+            os.sched_setaffinity(0, sorted(allowed)[:threads])  # the child inherits this
+        yield os.environ | {name: str(threads) for name in THREAD_VARIABLES}
+    finally:
+        if allowed is not None:
+            os.sched_setaffinity(0, allowed)
+
+
 def in_process(
     module: str, threads: int, environment: Mapping[str, str] | None = None, **arguments
 ):
     """Run ``module.main(threads=..., **arguments)`` in a new process, and return its result.
 
-    Libraries read the number of threads when they load, so it is set from outside: by environment
-    variables for every library, and by the cores that the process may use.  `environment` adds
-    variables.
+    `environment` adds variables.
     """
-    variables = os.environ | {name: str(threads) for name in THREAD_VARIABLES}
-    variables |= environment or {}
     command = [sys.executable, "-m", "bench.measure", module]
     request = json.dumps(arguments | {"threads": threads})
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    try:
-        if allowed is not None:
-            os.sched_setaffinity(0, sorted(allowed)[:threads])  # the child inherits this
+    with pinned(threads) as variables:
         done = subprocess.run(
-            command, env=variables, cwd=ROOT, input=request, stdout=subprocess.PIPE, text=True
+            command,
+            env=variables | (environment or {}),
+            cwd=ROOT,
+            input=request,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-    finally:
-        if allowed is not None:
-            os.sched_setaffinity(0, allowed)
     if done.returncode:
         raise RuntimeError(f"{module} with {request} ended with status {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])

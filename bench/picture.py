@@ -1,6 +1,7 @@
 """The pictures: the training table, a panel per number of threads, and an epoch's growth."""
 
 from bench import growth
+from bench.contenders import CONTENDERS
 from bench.peers import PEERS
 from bench.tables import WORK, digits, exponents, threads_label
 
@@ -13,6 +14,21 @@ STYLES = {
     "torch": ("#CC79A7", "D"),
     "jax_step": ("#56B4E9", "v"),
     "jax_scan": ("#009E73", "P"),
+}
+
+STYLES_TABULAR = {
+    "fast": ("#D55E00", "o"),
+    "accurate": ("#D55E00", "X"),
+    "mlp": ("#E69F00", "^"),
+    "hist": ("#009E73", "P"),
+    "lightgbm": ("#0072B2", "v"),
+    "catboost": ("#000000", "s"),
+    "td": ("#CC79A7", "D"),
+    "td_s": ("#CC79A7", "d"),
+}
+ERRORS = {
+    "regression": "RMSE / deviation of the target",
+    "classification": "share of rows that are wrong",
 }
 
 # A fixed salt and no date: the files change only when the numbers do.
@@ -122,6 +138,49 @@ def draw_growth(entry, path) -> None:
         figure.tight_layout(rect=(0, 0, 1, 0.93))
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
+
+
+def draw_tabular(summary, path) -> None:
+    """Write the picture of tabular means: error against time of a fit, a panel per task."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib import ticker
+
+    with plt.rc_context(SETTINGS):
+        figure, axes = plt.subplots(1, 2, figsize=(10, 4.4))
+        for axis, task in zip(axes, ("regression", "classification"), strict=True):
+            for name, row in summary.items():
+                if task in row:
+                    _tabular_point(axis, name, row[f"{task}, s"], row[task])
+            axis.set_title(f"{task}: {ERRORS[task]}")
+            axis.set_xlabel("seconds of a fit, geometric mean (log scale)")
+            axis.set_xscale("log")
+            axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+            axis.minorticks_off()
+            axis.margins(0.2, 0.1)
+            axis.grid(color="0.9", linewidth=0.6)
+            axis.set_axisbelow(True)
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[0].set_ylabel("error, geometric mean over the sets")
+        figure.tight_layout()
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
+def _tabular_point(axis, name, seconds, error) -> None:
+    color, marker = STYLES_TABULAR[name]
+    axis.plot(seconds, error, marker, color=color, markersize=8, markeredgecolor="white")
+    axis.annotate(
+        CONTENDERS[name].name,
+        (seconds, error),
+        xytext=(0, 7),
+        textcoords="offset points",
+        ha="center",
+        color=color,
+    )
 
 
 def _growth_panel(axis, kind, rows) -> None:

@@ -5,7 +5,8 @@ import datetime
 import json
 import sys
 
-from bench import calls, estimators, extras, growth, memory, scaling, startup, tables
+from bench import calls, estimators, extras, growth, memory, scaling, sets, startup, tables, tabular
+from bench.contenders import CONTENDERS
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
@@ -13,7 +14,7 @@ from bench.workloads import WORKS
 
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
-    "startup", "memory", "growth", "scaling", "estimators", "calls"
+    "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular"
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -28,7 +29,8 @@ README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
 SCALING = ROOT / "docs" / "scaling.md"
-APART = {"estimators": "scikit-learn.md", "calls": "decisions.md"}
+TABULAR = ROOT / "docs" / "tabular.svg"
+APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md"}
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -49,6 +51,12 @@ def parse(argv):
                         help="build of fastnn's kernels in training (default: host)")  # fmt: skip
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS),
                         help="time only these, and store nothing")  # fmt: skip
+    parser.add_argument("--sets", nargs="+", choices=list(sets.SETS), default=list(sets.SETS),
+                        metavar="SET", help="tabular sets: " + ", ".join(sets.SETS))  # fmt: skip
+    parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS),
+                        default=list(CONTENDERS), help="who learns them")  # fmt: skip
+    parser.add_argument("--afresh", action="store_true",
+                        help="fit also what tabular results are stored of")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=11, help="rounds to measure (default: 11)")
     parser.add_argument("--quick", action="store_true", help="3 short rounds, nothing stored")
     parser.add_argument("--no-readme", action="store_true", help="leave README and pictures alone")
@@ -269,7 +277,7 @@ def run_estimators(arguments, threads, description) -> None:
     print("\nestimators: seconds of a whole fit")
     print(tables.plain(tables.estimator_cells(entry)), flush=True)
     if not arguments.quick:
-        write_apart("estimators", entry, tables.estimator_block(entry))
+        write_apart("estimators", as_json(entry), tables.estimator_block(entry))
 
 
 def run_calls(arguments, description) -> None:
@@ -280,15 +288,56 @@ def run_calls(arguments, description) -> None:
     print("\ncalls: microseconds, on one thread")
     print(tables.plain(calls.cells(entry)), flush=True)
     if not arguments.quick:
-        write_apart("calls", entry, calls.block(entry))
+        write_apart("calls", as_json(entry), calls.block(entry))
 
 
-def write_apart(section, entry, block) -> None:
+def run_tabular(arguments, threads, description) -> None:
+    """Go on from what is stored, whatever machine it is of: a run of everything takes hours."""
+    installed = [name for name in arguments.contenders if CONTENDERS[name].installed]
+    for name in arguments.contenders:
+        if name not in installed:
+            print(f"{CONTENDERS[name].name} is not installed: skipped")
+    entry = {"machine": description, "threads": max(threads), "sets": {}, "fits": []}
+    if not arguments.quick and (path := results_apart("tabular")).is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        entry |= {key: stored[key] for key in ("sets", "fits")}
+    if arguments.afresh:
+        entry["fits"] = [
+            fit
+            for fit in entry["fits"]
+            if fit["set"] not in arguments.sets or fit["contender"] not in installed
+        ]
+
+    def save():
+        if not arguments.quick:
+            write_apart("tabular", tabular.text(entry), tabular.block(entry))
+
+    tabular.run(entry, arguments.sets, installed, arguments.quick, save)
+    if arguments.quick:
+        return
+    for half, what in tabular.FOR.items():
+        print(f"\ntabular: sets {what}")
+        print(tables.plain(tabular.summary_cells(entry, half)), flush=True)
+    if not arguments.no_readme:
+        from bench.picture import draw_tabular
+
+        draw_tabular(tabular.summary(entry, "claim"), TABULAR)
+
+
+def results_apart(section):
+    return RESULTS.with_name(f"{section}.json")
+
+
+def write_apart(section, stored, block) -> None:
     """Store a section's results in its file, and show them in its page."""
-    results, page = ROOT / "bench" / "results" / f"{section}.json", ROOT / "docs" / APART[section]
-    results.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
+    results_apart(section).write_text(stored, encoding="utf-8")
+    page = ROOT / "docs" / APART[section]
     text = tables.between_markers(page.read_text(encoding="utf-8"), block)
     page.write_text(text, encoding="utf-8")
+
+
+def as_json(stored) -> str:
+    return json.dumps(stored, indent=1) + "\n"
 
 
 def today() -> str:
@@ -335,6 +384,7 @@ def main(argv=None) -> int:
         "scaling": lambda: run_scaling(arguments, common, results),
         "estimators": lambda: run_estimators(arguments, threads, description),
         "calls": lambda: run_calls(arguments, description),
+        "tabular": lambda: run_tabular(arguments, threads, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     stored = stored and not set(arguments.only) <= set(APART)
@@ -343,7 +393,7 @@ def main(argv=None) -> int:
             run()
             if stored:  # after every section: the next may take long
                 RESULTS.parent.mkdir(exist_ok=True)
-                RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                RESULTS.write_text(as_json(results), encoding="utf-8")
     if stored and not arguments.no_readme:
         write_readme(results)
     compared = [*results.get("training", [])]

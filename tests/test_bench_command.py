@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import tabular
 from bench.peers import PEERS
 from bench.workloads import WORKS
 
@@ -60,3 +61,18 @@ def test_a_library_that_is_not_installed_is_a_reason_to_skip():
     printed = run(program=("-c", f"{absent}sys.exit(pytest.main({chosen}))"))
     assert "SKIPPED [1]" in printed
     assert "scikit-learn is not installed: pip install -e '.[bench]'" in printed
+
+
+@pytest.mark.long
+def test_a_learner_of_tables_that_dies_costs_one_fit():
+    pytest.importorskip("pandas")
+    worker = tabular.Worker("hist", 1)
+    try:
+        assert worker.fit("breast_cancer", 0)["error"] < 0.1
+        worker.process.kill()
+        worker.process.wait()
+        assert worker.fit("breast_cancer", 0) == {"failed": "ended with status -9"}
+        assert "failed" in worker.fit("no such set", 0)
+        assert worker.fit("breast_cancer", 0)["error"] < 0.1
+    finally:
+        worker.stop()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import calls
+from bench import calls, tabular
 from bench.report import APART
 from bench.tables import (
     BEGIN,
@@ -33,7 +33,8 @@ def test_readme_shows_the_stored_results():
 def test_pages_show_what_is_stored_in_files_of_their_own(section):
     stored = json.loads((ROOT / "bench" / "results" / f"{section}.json").read_text("utf-8"))
     page = (ROOT / "docs" / APART[section]).read_text(encoding="utf-8")
-    block = {"estimators": estimator_block, "calls": calls.block}[section]
+    blocks = {"estimators": estimator_block, "calls": calls.block, "tabular": tabular.block}
+    block = blocks[section]
     assert between_markers(page) == block(stored)
 
 
@@ -115,3 +116,50 @@ def test_text_goes_between_the_markers():
 def test_missing_marker_is_named():
     with pytest.raises(ValueError, match="bench:end"):
         between_markers(f"{BEGIN}\nold\n", "new")
+
+
+def fits(contender, table, errors, seconds=1.0):
+    common = {
+        "set": table,
+        "contender": contender,
+        "version": "1",
+        "cpu": "CPU",
+        "date": "2020-1-1",
+    }
+    return [
+        common | {"split": split, "error": error, "log_loss": 0.5, "seconds": seconds}
+        for split, error in enumerate(errors)
+    ]
+
+
+def test_learners_of_tables_are_compared_on_sets_that_all_have_learned():
+    about = {"rows": 500, "columns": 5, "texts": 0, "missing": 0.0}
+    entry = {
+        "sets": {"concrete": about, "ames": about, "olive": about, "digits": about},
+        "fits": [
+            *fits("mlp", "concrete", [0.2, 0.3, 0.4]),
+            *fits("mlp", "ames", [0.1, 0.1, 0.1]),
+            *fits("mlp", "olive", [0.0, 0.0, 0.0], seconds=4.0),
+            *fits("td", "concrete", [0.1, 0.1, 0.1]),
+            *fits("td", "ames", [0.1, 0.1]),
+            *fits("td", "olive", [0.02, 0.03, 0.04]),
+            *fits("td", "digits", [0.1, 0.1, 0.1]),
+        ],
+    }
+    entry["fits"] += [{**entry["fits"][0], "set": "ames", "contender": "td", "failed": "no"}]
+    assert tabular.compared(entry, "claim") == ["concrete", "olive"]
+    assert tabular.compared(entry, "tuning") == []
+    rows = tabular.summary(entry, "claim")
+    assert rows["mlp"]["regression"] == pytest.approx(0.3)
+    assert rows["mlp"]["both"] == pytest.approx((0.31 * 0.01) ** 0.5 - 0.01)
+    assert rows["mlp"]["both, s"] == pytest.approx(2.0)
+    assert rows["td"]["classification"] == pytest.approx(0.03)
+    shown = [["ames", "claim", "0.1000", "-"], ["concrete", "claim", "0.3000", "0.1000"]]
+    assert sorted(tabular.error_cells(entry)[1:3]) == shown
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_sets_of_tables_are_halved_by_the_rule_and_later_ones_are_for_tuning(task):
+    halves = [each.half for each in tabular.TASKS[task]]
+    assert halves[:14] == (["tuning", "claim", "claim", "tuning"] * 4)[:14]
+    assert set(halves[14:]) <= {"tuning"}
