@@ -159,7 +159,6 @@ def test_learners_of_tables_are_compared_on_sets_that_all_have_learned():
 
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
-def test_sets_of_tables_are_halved_by_the_rule_and_later_ones_are_for_tuning(task):
+def test_half_of_the_tables_are_for_the_claim(task):
     halves = [each.half for each in tabular.TASKS[task]]
-    assert halves[:14] == (["tuning", "claim", "claim", "tuning"] * 4)[:14]
-    assert set(halves[14:]) <= {"tuning"}
+    assert halves.count("claim") == 7 <= halves.count("tuning")
