@@ -135,26 +135,26 @@ def fits(contender, table, errors, seconds=1.0):
 def test_learners_of_tables_are_compared_on_sets_that_all_have_learned():
     about = {"rows": 500, "columns": 5, "texts": 0, "missing": 0.0}
     entry = {
-        "sets": {"concrete": about, "ames": about, "olive": about, "digits": about},
+        "sets": {"Sacramento": about, "airfare": about, "olive": about, "birds": about},
         "fits": [
-            *fits("mlp", "concrete", [0.2, 0.3, 0.4]),
-            *fits("mlp", "ames", [0.1, 0.1, 0.1]),
+            *fits("mlp", "Sacramento", [0.2, 0.3, 0.4]),
+            *fits("mlp", "airfare", [0.1, 0.1, 0.1]),
             *fits("mlp", "olive", [0.0, 0.0, 0.0], seconds=4.0),
-            *fits("td", "concrete", [0.1, 0.1, 0.1]),
-            *fits("td", "ames", [0.1, 0.1]),
+            *fits("td", "Sacramento", [0.1, 0.1, 0.1]),
+            *fits("td", "airfare", [0.1, 0.1]),
             *fits("td", "olive", [0.02, 0.03, 0.04]),
-            *fits("td", "digits", [0.1, 0.1, 0.1]),
+            *fits("td", "birds", [0.1, 0.1, 0.1]),
         ],
     }
-    entry["fits"] += [{**entry["fits"][0], "set": "ames", "contender": "td", "failed": "no"}]
-    assert tabular.compared(entry, "claim") == ["concrete", "olive"]
+    entry["fits"] += [{**entry["fits"][0], "set": "airfare", "contender": "td", "failed": "no"}]
+    assert tabular.compared(entry, "claim") == ["Sacramento", "olive"]
     assert tabular.compared(entry, "tuning") == []
     rows = tabular.summary(entry, "claim")
     assert rows["mlp"]["regression"] == pytest.approx(0.3)
     assert rows["mlp"]["both"] == pytest.approx((0.31 * 0.01) ** 0.5 - 0.01)
     assert rows["mlp"]["both, s"] == pytest.approx(2.0)
     assert rows["td"]["classification"] == pytest.approx(0.03)
-    shown = [["ames", "claim", "0.1000", "-"], ["concrete", "claim", "0.3000", "0.1000"]]
+    shown = [["Sacramento", "claim", "0.3000", "0.1000"], ["airfare", "claim", "0.1000", "-"]]
     assert sorted(tabular.error_cells(entry)[1:3]) == shown
 
 
