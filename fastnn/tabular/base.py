@@ -1,18 +1,22 @@
 """What the classifier and the regressor have in common."""
 
 import inspect
+import os
 import sys
 import time
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.engine import cores
+from fastnn.files.modelfile import check_nothing_is_left, naming
 from fastnn.inputs import checks
 from fastnn.inputs.settings import optional
 from fastnn.network import Network
+from fastnn.tabular import file
 from fastnn.tabular.encoding import Encoding
 from fastnn.tabular.members import Members
 from fastnn.tabular.recipe import PRESETS, Recipe
@@ -32,6 +36,8 @@ class TabularEstimator:
         What the model predicts for the training rows, each by networks that did not train on it.
     oof_score_ : float
         Their score: what to expect on other rows.
+    extra : dict
+        What :meth:`save` was given to keep with the model.
     """
 
     _estimator_type: str
@@ -42,6 +48,8 @@ class TabularEstimator:
     n_threads: Any
     n_features_in_: int
     feature_names_in_: np.ndarray
+    oof_score_: float
+    extra: dict[str, Any]
     _members: Members
     _encoding: Encoding
     _shares: np.ndarray
@@ -126,10 +134,8 @@ class TabularEstimator:
             For bad input.  The estimator then stays as it was.
         """
         started = time.monotonic()
-        recipes = self._recipes()
-        limit = optional(checks.positive_float)(self.time_limit, "time_limit")
-        if self.n_threads is not None:
-            checks.positive_int(self.n_threads, "n_threads")
+        settings = self._settings()
+        recipes, limit = _recipes(settings["preset"]), settings["time_limit"]
         rng = _generator(self.random_state)
         _check_rows(X)
         made = type(self)(**self.get_params())
@@ -155,18 +161,99 @@ class TabularEstimator:
         if made._encoding.names.x is not None:
             made.feature_names_in_ = made._encoding.names.feature_names()
         vars(self).pop("feature_names_in_", None)
-        vars(self).update(vars(made))
+        vars(self).update(vars(made), extra={})
         return self
 
-    def _recipes(self) -> list[Recipe]:
-        if isinstance(self.preset, Recipe):
-            return [self.preset]
-        if isinstance(self.preset, str):
-            return list(PRESETS[checks.one_of(self.preset, "preset", PRESETS)])
-        given = self.preset
-        if not isinstance(given, Sequence) or not all(isinstance(each, Recipe) for each in given):
-            raise TypeError(f"preset is {given!r}, wanted a name, a Recipe or a list of them")
-        return list(given)
+    def _settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments, checked; the encoding checks the columns."""
+        _recipes(self.preset)
+        seed = self.random_state
+        _generator(None if isinstance(seed, np.random.RandomState) else seed)
+        return self.get_params() | {
+            "time_limit": optional(checks.positive_float)(self.time_limit, "time_limit"),
+            "n_threads": optional(checks.positive_int)(self.n_threads, "n_threads"),
+        }
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
+        """Write the fitted model to a safetensors file, which contains no code.
+
+        The file appears whole or not at all, with a checksum by which :func:`fastnn.tabular.load`
+        notices damage.  It has all that predictions need, and :attr:`oof_score_`; no rows, neither
+        :attr:`histories_` nor :attr:`oof_prediction_`, and None for a `random_state` that is a
+        generator.  `extra` replaces :attr:`extra`.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            If the model is not fitted, if JSON cannot hold `extra` or a file the classes, or if
+            the file cannot be written.
+        """
+        self._fitted("save")
+        arrays, header = self._learned()
+        seed = self.random_state
+        parameters = self._settings() | {
+            "categorical_features": self._encoding.one_hot.categorical_features,
+            "random_state": int(seed) if isinstance(seed, Integral) else None,
+        }
+        kept = self.extra if extra is None else extra
+        contents = file.Contents(
+            type(self).__name__,
+            parameters,
+            self._encoding,
+            self.networks_,
+            arrays
+            | {"oof_score": np.array(self.oof_score_, np.float64)}
+            | {"shares": self._shares, "kinds": self._members.kinds},
+            header,
+            kept,
+        )
+        file.save(path, contents)
+        self.extra = kept
+
+    def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what the estimator has learned of targets: arrays, and what JSON can hold."""
+        raise NotImplementedError
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> int:
+        """Set what `_learned` returned, checked; return how many outputs networks need."""
+        raise NotImplementedError
+
+    def _fill(self, contents: file.Contents) -> Self:
+        """Make a new estimator what a file says, which may be anything."""
+        settings = self._settings()
+        categorical = contents.encoding.one_hot.categorical_features
+        if settings["categorical_features"] != categorical:
+            raise ValueError(f"categorical_features is not the encoding's, {categorical!r}")
+        given = dict(contents.arrays)
+        self.oof_score_ = float(file.array_of(given.pop("oof_score"), (), "oof_score"))
+        self._shares, kinds = file.shares_of(
+            given.pop("shares"), given.pop("kinds"), len(contents.networks)
+        )
+        n_outputs = self._relearn(given, contents.header)
+        for number, network in enumerate(contents.networks):
+            if network.model.n_outputs != n_outputs:
+                raise ValueError(
+                    f"networks[{number}] has {network.model.n_outputs} outputs, wanted {n_outputs}"
+                )
+        check_nothing_is_left(given, contents.header, *self._learned())
+        recipes = _recipes(settings["preset"])
+        self._encoding = contents.encoding
+        self._members = Members(recipes, self._encoding, *self._loss(recipes[0]))
+        self._members.networks, self._members.histories = contents.networks, []
+        self._members.kinds = kinds
+        self.n_features_in_ = self._encoding.one_hot.n_features_in_
+        if self._encoding.names.x is not None:
+            self.feature_names_in_ = self._encoding.names.feature_names()
+        self.extra = contents.extra
+        return self
+
+    @classmethod
+    def _of(cls, contents: file.Contents) -> "TabularEstimator":
+        kinds = {kind.__name__: kind for kind in cls.__subclasses__()}
+        kind = kinds[checks.one_of(contents.kind, "kind", kinds)]
+        return kind(**contents.parameters)._fill(contents)
 
     # Prediction
 
@@ -197,6 +284,32 @@ class TabularEstimator:
                 f"{self.n_features_in_} features as input"
             )
         return self._members.outputs(self._encoding.transform(X), self._shares)
+
+
+def load(path: str | os.PathLike[str]) -> TabularEstimator:
+    """Return the model that :meth:`TabularRegressor.save` or :meth:`TabularClassifier.save` wrote.
+
+    It predicts the same bits.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file cannot be read, is damaged or holds no such model.
+    """
+    contents = file.load(path)
+    with naming(path, "model"):
+        return TabularEstimator._of(contents)
+
+
+def _recipes(preset: Any) -> list[Recipe]:
+    if isinstance(preset, Recipe):
+        return [preset]
+    if isinstance(preset, str):
+        return list(PRESETS[checks.one_of(preset, "preset", PRESETS)])
+    wanted = isinstance(preset, Sequence) and len(preset) > 0
+    if not wanted or not all(isinstance(each, Recipe) for each in preset):
+        raise TypeError(f"preset is {preset!r}, wanted a name, a Recipe or a list of them")
+    return list(preset)
 
 
 def _check_rows(X: Any) -> None:

@@ -12,6 +12,11 @@ from fastnn.tabular.base import TabularEstimator, of_sklearn, spread
 from fastnn.tabular.blending import for_log_loss, softmax
 from fastnn.tabular.recipe import Recipe
 
+_TEXTS = "UOT"
+_NUMBERS = [np.dtype(code).name for code in "?bBhHiIqQefd"]
+_DTYPES = frozenset([*_TEXTS, *_NUMBERS])
+"""How files call the types of classes."""
+
 
 class TabularClassifier(TabularEstimator):
     """Predict classes from the columns of a table: an ensemble of networks that needs no tuning.
@@ -89,6 +94,24 @@ class TabularClassifier(TabularEstimator):
         self.oof_score_ = accuracy(labels, found, sample_weight=own)
         self.oof_prediction_ = spread(found, known, kept)
 
+    def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        classes = self.classes_
+        kind = classes.dtype.kind if classes.dtype.kind in _TEXTS else classes.dtype.name
+        values = [each.item() if isinstance(each, np.generic) else each for each in classes]
+        if kind not in _DTYPES or not _plain(values):
+            raise TypeError(f"classes_ holds {classes[0]!r}, which a file cannot hold")
+        return {}, {"dtype": kind, "classes": values}
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> int:
+        kind, values = header["dtype"], header["classes"]
+        if kind not in _DTYPES or not isinstance(values, list) or not _plain(values):
+            raise ValueError(f"classes is {values!r:.200}, wanted a list, of {kind!r:.200}")
+        classes = np.array(values, kind)
+        if classes.tolist() != values or not (classes[:-1] < classes[1:]).all():
+            raise ValueError(f"classes is {values!r:.200}, wanted {kind} in order")
+        self.classes_ = classes
+        return len(self.classes_)
+
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the classes' probabilities, (n, n_classes).
 
@@ -128,3 +151,8 @@ def _labels(y: Any) -> np.ndarray:
         if (labels != labels.round()).any():
             raise ValueError("Unknown label type: y has continuous numbers, wanted labels")
     return labels
+
+
+def _plain(values: list[Any]) -> bool:
+    """Return whether there are classes, and JSON can hold them."""
+    return len(values) > 1 and all(isinstance(each, str | bool | int | float) for each in values)

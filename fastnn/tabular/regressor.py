@@ -11,6 +11,7 @@ from fastnn.inputs.arrays import as_array, as_numbers
 from fastnn.metrics import r2
 from fastnn.tabular.base import TabularEstimator, spread
 from fastnn.tabular.blending import for_squares
+from fastnn.tabular.file import array_of
 from fastnn.tabular.recipe import Recipe
 
 
@@ -91,6 +92,22 @@ class TabularRegressor(TabularEstimator):
         self.oof_score_ = r2(truth, found, sample_weight=own)
         self._residuals = truth - found
         self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
+
+    def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        names = "mean", "low", "high", "scale", "residuals"
+        return {name: getattr(self, f"_{name}") for name in names}, {"vector": self._vector}
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> int:
+        self._vector, n_targets = checks.boolean(header["vector"], "vector"), arrays["mean"].size
+        if not n_targets or (self._vector and n_targets > 1):
+            raise ValueError(f"mean has {n_targets} numbers, wanted one for each target")
+        for name in ("mean", "low", "high", "scale"):
+            setattr(self, f"_{name}", array_of(arrays[name], (n_targets,), name))
+        if (self._low > self._high).any() or (self._scale <= 0).any():
+            raise ValueError("low is above high, or scale is not above 0")
+        residuals = arrays["residuals"]
+        self._residuals = array_of(residuals, (max(1, len(residuals)), n_targets), "residuals")
+        return n_targets
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
         return np.clip(outputs * self._scale + self._mean, self._low, self._high)
