@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores
 from fastnn.files.modelfile import check_nothing_is_left, naming
 from fastnn.inputs import checks
@@ -46,6 +47,7 @@ class TabularEstimator:
     time_limit: Any
     random_state: Any
     n_threads: Any
+    verbose: Any
     n_features_in_: int
     feature_names_in_: np.ndarray
     oof_score_: float
@@ -112,6 +114,10 @@ class TabularEstimator:
         """
         raise NotImplementedError
 
+    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+        """Return the score of the networks' mean outputs."""
+        raise NotImplementedError
+
     # Fitting
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -155,7 +161,7 @@ class TabularEstimator:
         made._members = Members(recipes, made._encoding, *made._loss(recipes[0]))
         end = None if limit is None else started + limit
         threads = self.n_threads or cores.unused()
-        made._members.fit(x, targets, weight, labels, rng, threads, end)
+        made._members.fit(x, targets, weight, labels, rng, threads, end, self.verbose)
         made._calibrate(*made._members.held_out(x), kept, y, weight)
         made.n_features_in_ = made._encoding.one_hot.n_features_in_
         if made._encoding.names.x is not None:
@@ -172,6 +178,7 @@ class TabularEstimator:
         return self.get_params() | {
             "time_limit": optional(checks.positive_float)(self.time_limit, "time_limit"),
             "n_threads": optional(checks.positive_int)(self.n_threads, "n_threads"),
+            "verbose": as_verbose(self.verbose, 1),
         }
 
     # Files
@@ -260,6 +267,11 @@ class TabularEstimator:
     @property
     def networks_(self) -> list[Network]:
         return self._fitted("networks_")._members.networks
+
+    @property
+    def categories_(self) -> list[list[str] | None]:
+        """The categories of each column of X, as texts; None for numbers and dates."""
+        return self._fitted("categories_")._encoding.one_hot.categories_
 
     @property
     def histories_(self) -> list[Any]:

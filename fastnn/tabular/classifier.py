@@ -33,6 +33,8 @@ class TabularClassifier(TabularEstimator):
         None gives another model each time.
     n_threads : int, optional
         How many networks to train at a time; None is the cores that this process may use.
+    verbose : {0, 1}
+        Print nothing, or a line when a network is done.
 
     Attributes
     ----------
@@ -68,12 +70,14 @@ class TabularClassifier(TabularEstimator):
         time_limit=None,
         random_state=0,
         n_threads=None,
+        verbose=0,
     ):
         self.preset = preset
         self.categorical_features = categorical_features
         self.time_limit = time_limit
         self.random_state = random_state
         self.n_threads = n_threads
+        self.verbose = verbose
 
     def _targets(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
         self.classes_, labels = np.unique(_labels(y), return_inverse=True)
@@ -125,10 +129,13 @@ class TabularClassifier(TabularEstimator):
         self._fitted("predict")
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy."""
-        right = self.predict(X) == _labels(y)
-        return float(np.average(right, weights=sample_weight))
+        return self._score(self._outputs(X, "score"), y, sample_weight)
+
+    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+        right = self.classes_[softmax(outputs).argmax(axis=1)] == _labels(y)
+        return float(np.average(right, weights=weight))
 
 
 def _labels(y: Any) -> np.ndarray:

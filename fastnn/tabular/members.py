@@ -69,6 +69,7 @@ class Members:
         rng: np.random.Generator,
         n_threads: int,
         end: float | None,
+        verbose: int = 0,
     ) -> None:
         """Train all networks; `end` is when to be done, by the monotonic clock."""
         data = {"X": x, "y": y, "sample_weight": weight}
@@ -103,6 +104,7 @@ class Members:
                 batch_size=batch_size,
                 splits=[self.splits[number] for number in chosen],
                 callbacks=[self._hooks(end) for _ in chosen],
+                verbose=verbose,
                 n_threads=n_threads,
             )
 

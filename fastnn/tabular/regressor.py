@@ -30,6 +30,8 @@ class TabularRegressor(TabularEstimator):
         None gives another model each time.
     n_threads : int, optional
         How many networks to train at a time; None is the cores that this process may use.
+    verbose : {0, 1}
+        Print nothing, or a line when a network is done.
 
     Attributes
     ----------
@@ -58,12 +60,14 @@ class TabularRegressor(TabularEstimator):
         time_limit=None,
         random_state=0,
         n_threads=None,
+        verbose=0,
     ):
         self.preset = preset
         self.categorical_features = categorical_features
         self.time_limit = time_limit
         self.random_state = random_state
         self.n_threads = n_threads
+        self.verbose = verbose
 
     def _targets(self, y: Any) -> tuple[np.ndarray, None]:
         truth = self._truth(y)
@@ -133,7 +137,10 @@ class TabularRegressor(TabularEstimator):
         found = self._decode(self._outputs(X, "predict_quantiles"))[:, None] + errors
         return found[:, :, 0] if self._vector else found
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return R²: 1 less the share of y's variance that is left."""
-        found = self.predict(X)
-        return r2(y, found, sample_weight=sample_weight)
+        return self._score(self._outputs(X, "score"), y, sample_weight)
+
+    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+        found = self._decode(outputs)
+        return r2(self._truth(y), found, sample_weight=weight)
