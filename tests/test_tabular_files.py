@@ -184,6 +184,10 @@ BOTH = {
         }.items()
         for value in values
     },
+    **{
+        f"errors {value!r}": say("target", "oof_errors", value=value)
+        for value in (3, [1], {"a": 3}, {"a": [1]}, {"a": [1, -1]}, {"a": ["b", 1]})
+    },
     "another transformer": say("encoding", "one_hot", value={"name": "Standardize"}),
     "no transformer": say("encoding", "one_hot", value=None),
     "other settings of a transformer": say("encoding", "one_hot", "max_categories", value=50),

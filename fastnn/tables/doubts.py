@@ -4,17 +4,14 @@ import re
 import shlex
 from typing import Any
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fastnn.inputs.alone import left_alone, tells
 from fastnn.tables.reading import number_like
 from fastnn.tables.table import Column, Table
 
 _MARKS = ("?", "-", "--", ".", "..", "*", "unknown", "missing", "none", "na", "n.a.", "nil", "-999")
-_FEWEST = 30
-"""Rows that it takes to say that a column alone predicts the target."""
-_LEAK = 0.02
 _IDENTIFIER = re.compile(r"(^|[^A-Za-z])(id|Id|ID)$|[a-z](Id|ID)$")
 
 
@@ -93,45 +90,17 @@ def numbers_note(column: Column, constant: bool) -> str | None:
 
 
 def leak_note(column: Column, rows: pl.Series, values: NDArray[Any]) -> str | None:
-    """Return a note if a column alone predicts the target of `rows` nearly perfectly, or None.
-
-    Each row is predicted by the other rows that have the same value in the column, or else by the
-    two whose numbers are next to its own.  What that leaves of the target's variance, or of the
-    chance that two rows are of different classes, must be a fiftieth at most.
-    """
+    """Return a note if a column alone predicts the target of `rows` nearly perfectly, or None."""
     ordered = column.only_numbers
     held = (column.numbers if ordered else column.values.cast(pl.String)).gather(rows)
     codes = held.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
-    if len(codes) < _FEWEST:
-        return None
-    left = _left(codes, values, ordered)
-    if not left <= _LEAK:
+    left = left_alone(codes, values, ordered) if len(codes) > 1 else 1.0
+    if not tells(left, len(codes)):
         return None
     return (
         f"alone predicts the target nearly perfectly ({1 - left:.1%}): if it will not be known "
         f"when you predict, --ignore {shlex.quote(column.name)} leaves it out"
     )
-
-
-def _left(codes: NDArray[Any], target: NDArray[Any], ordered: bool) -> float:
-    """Return the share of the target's variance that codes leave, or of classes' differences."""
-    count, order = np.bincount(codes)[codes], np.argsort(codes, kind="stable")
-    before, after = np.empty_like(order), np.empty_like(order)
-    before[order] = np.append(order[1], order[:-1])  # the ends have one neighbor, twice
-    after[order] = np.append(order[1:], order[-2])
-    others = np.maximum(count - 1, 1)
-    if target.dtype.kind in "US":
-        own = np.unique(target, return_inverse=True)[1]
-        pairs = np.unique(codes * len(own) + own, return_inverse=True, return_counts=True)
-        share = np.bincount(own)[own] / len(own)
-        near = np.mean([own[before] == own, own[after] == own], axis=0) if ordered else share
-        alike = np.where(count > 1, (pairs[2][pairs[1]] - 1) / others, near)
-        return float(np.mean(1 - alike) / np.mean(1 - share))
-    with np.errstate(all="ignore"):
-        y = target - target.mean()
-        near = (y[before] + y[after]) / 2 if ordered else np.zeros(len(y))
-        expected = np.where(count > 1, (np.bincount(codes, y)[codes] - y) / others, near)
-        return float(np.square(y - expected).mean() / np.square(y).mean())
 
 
 def texts_note(column: Column) -> str | None:

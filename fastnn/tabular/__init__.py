@@ -16,7 +16,17 @@ reads.
 
 from fastnn.tabular.base import load
 from fastnn.tabular.classifier import TabularClassifier
+from fastnn.tabular.diagnosis import diagnose
+from fastnn.tabular.importance import Importances, permutation_importance
 from fastnn.tabular.recipe import Recipe
 from fastnn.tabular.regressor import TabularRegressor
 
-__all__ = ["Recipe", "TabularClassifier", "TabularRegressor", "load"]
+__all__ = [
+    "Importances",
+    "Recipe",
+    "TabularClassifier",
+    "TabularRegressor",
+    "diagnose",
+    "load",
+    "permutation_importance",
+]

@@ -37,6 +37,8 @@ class TabularEstimator:
         What the model predicts for the training rows, each by networks that did not train on it.
     oof_score_ : float
         Their score: what to expect on other rows.
+    oof_errors_ : dict
+        Their errors by name, each as (error, that of the best constant).
     extra : dict
         What :meth:`save` was given to keep with the model.
     """
@@ -51,6 +53,7 @@ class TabularEstimator:
     n_features_in_: int
     feature_names_in_: np.ndarray
     oof_score_: float
+    oof_errors_: dict[str, tuple[float, float]]
     extra: dict[str, Any]
     _members: Members
     _encoding: Encoding
@@ -115,7 +118,7 @@ class TabularEstimator:
         raise NotImplementedError
 
     def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
-        """Return the score of the networks' mean outputs."""
+        """Return the score of the networks' joint outputs."""
         raise NotImplementedError
 
     # Fitting
@@ -142,7 +145,7 @@ class TabularEstimator:
         started = time.monotonic()
         settings = self._settings()
         recipes, limit = _recipes(settings["preset"]), settings["time_limit"]
-        rng = _generator(self.random_state)
+        rng = generator(self.random_state)
         _check_rows(X)
         made = type(self)(**self.get_params())
         targets, labels = made._targets(y)
@@ -174,7 +177,7 @@ class TabularEstimator:
         """Return the constructor's arguments, checked; the encoding checks the columns."""
         _recipes(self.preset)
         seed = self.random_state
-        _generator(None if isinstance(seed, np.random.RandomState) else seed)
+        generator(None if isinstance(seed, np.random.RandomState) else seed)
         return self.get_params() | {
             "time_limit": optional(checks.positive_float)(self.time_limit, "time_limit"),
             "n_threads": optional(checks.positive_int)(self.n_threads, "n_threads"),
@@ -213,7 +216,7 @@ class TabularEstimator:
             arrays
             | {"oof_score": np.array(self.oof_score_, np.float64)}
             | {"shares": self._shares, "kinds": self._members.kinds},
-            header,
+            header | {"oof_errors": self.oof_errors_},
             kept,
         )
         file.save(path, contents)
@@ -233,18 +236,22 @@ class TabularEstimator:
         categorical = contents.encoding.one_hot.categorical_features
         if settings["categorical_features"] != categorical:
             raise ValueError(f"categorical_features is not the encoding's, {categorical!r}")
-        given = dict(contents.arrays)
+        given, header = dict(contents.arrays), dict(contents.header)
+        self.oof_errors_ = {
+            name: (_error(found, name), _error(constant, name))
+            for name, (found, constant) in dict(header.pop("oof_errors")).items()
+        }
         self.oof_score_ = float(file.array_of(given.pop("oof_score"), (), "oof_score"))
         self._shares, kinds = file.shares_of(
             given.pop("shares"), given.pop("kinds"), len(contents.networks)
         )
-        n_outputs = self._relearn(given, contents.header)
+        n_outputs = self._relearn(given, header)
         for number, network in enumerate(contents.networks):
             if network.model.n_outputs != n_outputs:
                 raise ValueError(
                     f"networks[{number}] has {network.model.n_outputs} outputs, wanted {n_outputs}"
                 )
-        check_nothing_is_left(given, contents.header, *self._learned())
+        check_nothing_is_left(given, header, *self._learned())
         recipes = _recipes(settings["preset"])
         self._encoding = contents.encoding
         self._members = Members(recipes, self._encoding, *self._loss(recipes[0]))
@@ -274,6 +281,11 @@ class TabularEstimator:
         return self._fitted("categories_")._encoding.one_hot.categories_
 
     @property
+    def encoding_(self) -> Encoding:
+        """What makes the networks' inputs of frames: for tools that change these."""
+        return self._fitted("encoding_")._encoding
+
+    @property
     def histories_(self) -> list[Any]:
         return self._fitted("histories_")._members.histories
 
@@ -296,6 +308,20 @@ class TabularEstimator:
                 f"{self.n_features_in_} features as input"
             )
         return self._members.outputs(self._encoding.transform(X), self._shares)
+
+    def errors(
+        self, X: ArrayLike, y: Any, sample_weight: Any = None
+    ) -> dict[str, tuple[float, float]]:
+        """Return errors on rows by name, each as (error, that of the best constant)."""
+        return self._errors(self._outputs(X, "errors"), y, sample_weight)
+
+    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
+        """Return the errors of the networks' joint outputs."""
+        raise NotImplementedError
+
+    def score_encoded(self, x: np.ndarray, y: Any, sample_weight: Any = None) -> float:
+        """Return the score on rows that :attr:`encoding_` has encoded."""
+        return self._score(self._members.outputs(x, self._shares), y, sample_weight)
 
 
 def load(path: str | os.PathLike[str]) -> TabularEstimator:
@@ -322,6 +348,10 @@ def _recipes(preset: Any) -> list[Recipe]:
     if not wanted or not all(isinstance(each, Recipe) for each in preset):
         raise TypeError(f"preset is {preset!r}, wanted a name, a Recipe or a list of them")
     return list(preset)
+
+
+def _error(value: Any, name: str) -> float:
+    return checks.non_negative_float(value, f"oof_errors[{name!r}]")
 
 
 def _check_rows(X: Any) -> None:
@@ -352,7 +382,7 @@ def of_sklearn(name: str, otherwise: type) -> Any:
     return getattr(sys.modules.get("sklearn.exceptions"), name, otherwise)
 
 
-def _generator(random_state: Any) -> np.random.Generator:
+def generator(random_state: Any) -> np.random.Generator:
     """Return a generator from a seed, None, or one of NumPy's two kinds of generators."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.losses import SoftmaxCrossEntropy
-from fastnn.metrics import accuracy
+from fastnn.metrics import accuracy, log_loss
 from fastnn.tabular.base import TabularEstimator, of_sklearn, spread
 from fastnn.tabular.blending import for_log_loss, softmax
 from fastnn.tabular.recipe import Recipe
@@ -94,8 +94,10 @@ class TabularClassifier(TabularEstimator):
         labels = np.searchsorted(self.classes_, _labels(y))[kept][known]
         own = None if weight is None else weight[known]
         self._shares = for_log_loss(outputs, labels, own)
-        found = softmax(np.tensordot(self._shares, outputs, 1))
+        joint = np.tensordot(self._shares, outputs, 1)
+        found = softmax(joint)
         self.oof_score_ = accuracy(labels, found, sample_weight=own)
+        self.oof_errors_ = self._errors(joint, self.classes_[labels], own)
         self.oof_prediction_ = spread(found, known, kept)
 
     def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -136,6 +138,19 @@ class TabularClassifier(TabularEstimator):
     def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
         right = self.classes_[softmax(outputs).argmax(axis=1)] == _labels(y)
         return float(np.average(right, weights=weight))
+
+    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
+        given, found = _labels(y), softmax(outputs)
+        labels = np.searchsorted(self.classes_, given)
+        if (self.classes_[labels % len(self.classes_)] != given).any():
+            raise ValueError("y has classes that training had not")
+        prior = np.bincount(labels, weight, len(self.classes_))
+        constant = np.broadcast_to(prior / prior.sum(), found.shape)
+        right, unlike = (
+            [metric(labels, each, weight) for each in (found, constant)]
+            for metric in (accuracy, log_loss)
+        )
+        return {"error rate": (1 - right[0], 1 - right[1]), "log loss": (unlike[0], unlike[1])}
 
 
 def _labels(y: Any) -> np.ndarray:

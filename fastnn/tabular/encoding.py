@@ -63,6 +63,14 @@ class Encoding:
         self.names.agreed(X, owner="model")
         return self.rest.transform(self.one_hot.transform(X)).astype(np.float32)
 
+    def blocks(self) -> list[np.ndarray]:
+        """Return for each column of X which columns encode it."""
+        widths = self.one_hot.widths_
+        owners = np.repeat(np.arange(len(widths)), widths)
+        missing = owners[self.rest.steps_[-1].flagged_.nonzero()[0]]
+        every = np.append(owners, missing)
+        return [(every == place).nonzero()[0] for place in range(len(widths))]
+
     def to_config(self) -> dict[str, Any]:
         """Return the transformers' settings, as JSON can hold them."""
         return {"one_hot": self.one_hot.to_config(), "rest": self.rest.to_config()["steps"]}

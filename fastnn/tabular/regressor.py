@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from fastnn.inputs import checks
 from fastnn.inputs.arrays import as_array, as_numbers
-from fastnn.metrics import r2
+from fastnn.metrics import mean_absolute_error, r2, root_mean_squared_error
 from fastnn.tabular.base import TabularEstimator, spread
 from fastnn.tabular.blending import for_squares
 from fastnn.tabular.file import array_of
@@ -92,9 +92,11 @@ class TabularRegressor(TabularEstimator):
     def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
         truth, own = self._truth(y)[kept][known], None if weight is None else weight[known]
         self._shares = for_squares(outputs, (truth - self._mean) / self._scale, own)
-        found = self._decode(np.tensordot(self._shares, outputs, 1))
+        joint = np.tensordot(self._shares, outputs, 1)
+        found = self._decode(joint)
         self.oof_score_ = r2(truth, found, sample_weight=own)
         self._residuals = truth - found
+        self.oof_errors_ = self._errors(joint, truth, own)
         self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
 
     def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -144,3 +146,14 @@ class TabularRegressor(TabularEstimator):
     def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
         found = self._decode(outputs)
         return r2(self._truth(y), found, sample_weight=weight)
+
+    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
+        truth, found = self._truth(y), self._decode(outputs)
+        center = np.average(truth, axis=0, weights=weight)
+        return {
+            name: (error(truth, found, weight), error(truth, 0 * truth + constant, weight))
+            for name, error, constant in (
+                ("root mean squared error", root_mean_squared_error, center),
+                ("mean absolute error", mean_absolute_error, np.median(truth, axis=0)),
+            )
+        }
