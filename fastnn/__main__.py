@@ -181,6 +181,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="S",
         help="seconds that training may take (default: what the preset takes)",
     )
+    train.add_argument(
+        "--report", metavar="FILE", help="a page about the model and its columns, as HTML"
+    )
     group = train.add_argument_group(
         "a single network", "Any of these trains one network of your choice, not an ensemble."
     )

@@ -125,6 +125,22 @@ def test_options_for_the_other_kind_of_model(run, models):
     assert status == 2 and "is a single network; --interval is for ensembles" in err
 
 
+def test_a_report(run):
+    argv = ["t.csv", "--target", "price", "--report", "r.html"]
+    status, out, _ = run("train", HOMES, *argv)
+    assert status == 0 and out.endswith("wrote t.fastnn\nwrote r.html\n")
+    html = Path("r.html").read_text()
+    assert "TabularRegressor" in html and "On the 40 rows given" in html
+    status, _, err = run("train", None, *argv, "--output", "m.fastnn")
+    assert status == 2 and "r.html: exists; give --force to replace it" in err
+    for name, message in (("t.csv", "never overwritten"), ("n.fastnn", "is the model's name")):
+        more = ["--report", name, "--output", "n.fastnn", "--force"]
+        status, _, err = run("train", None, *argv, *more)
+        assert status == 2 and message in err and Path("t.csv").read_text() == HOMES
+    status, _, err = run("train", None, *argv, "--hidden", "none", "--force")
+    assert status == 2 and "--hidden is for a single network, --report for an ensemble" in err
+
+
 def test_what_will_hurt_is_told(run):
     rows = HOMES.splitlines()
     lines = [f"{row},{number},7,{number % 28 + 1}/2/2024" for number, row in enumerate(rows[1:])]

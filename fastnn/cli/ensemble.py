@@ -71,6 +71,10 @@ class Trained:
         """Return predictions for some rows."""
         return self.model.predict(self.frame[rows])
 
+    def report(self, path: str, rows: NDArray[Any]) -> None:
+        """Write a page on the ensemble, with what some rows say of it."""
+        tabular.report(self.model, path, self.frame[rows], self.values[rows])
+
     def save(self, path: str, reading: "Reading") -> None:
         """Write the ensemble, with how tables are read."""
         described = self.selection.to_dict() | {"reading": reading.to_dict()}

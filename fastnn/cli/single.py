@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "learning_rate": None,
 }
 """The options that choose a single network, and what the others are then."""
-_OF_ENSEMBLES = "preset", "time_limit"
+_OF_ENSEMBLES = "preset", "time_limit", "report"
 
 
 def wanted(arguments: Namespace) -> bool:

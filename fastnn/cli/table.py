@@ -79,6 +79,11 @@ def train(arguments: Namespace) -> None:
     check_output(output, [data], arguments.force)
     if ending(output, FORMATS):
         raise ValueError(f"{output}: is the name of a table, wanted one for a model: .fastnn")
+    page = arguments.report
+    if page is not None:
+        check_output(page, [data, output], arguments.force)
+        if Path(page).resolve() == Path(output).resolve():
+            raise ValueError(f"{page}: is the model's name, wanted another for the report")
     kind = single.Trained if single.wanted(arguments) else ensemble.Trained
     with _naming(data):
         table = open_table(data, _reading(arguments, Reading()), expected=[target])
@@ -107,6 +112,9 @@ def train(arguments: Namespace) -> None:
     print(model.speed)
     model.save(output, table.reading)
     print(f"wrote {output}")
+    if page is not None and isinstance(model, ensemble.Trained):
+        model.report(page, test)
+        print(f"wrote {page}")
 
 
 def predict(arguments: Namespace) -> None:

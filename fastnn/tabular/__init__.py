@@ -18,6 +18,7 @@ from fastnn.tabular.base import load
 from fastnn.tabular.classifier import TabularClassifier
 from fastnn.tabular.diagnosis import diagnose
 from fastnn.tabular.importance import Importances, permutation_importance
+from fastnn.tabular.page import report
 from fastnn.tabular.recipe import Recipe
 from fastnn.tabular.regressor import TabularRegressor
 
@@ -29,4 +30,5 @@ __all__ = [
     "diagnose",
     "load",
     "permutation_importance",
+    "report",
 ]

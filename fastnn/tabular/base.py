@@ -35,6 +35,8 @@ class TabularEstimator:
     histories_ : list of History
     oof_prediction_ : array
         What the model predicts for the training rows, each by networks that did not train on it.
+    oof_target_ : array
+        What it should predict for them: y.
     oof_score_ : float
         Their score: what to expect on other rows.
     oof_errors_ : dict
@@ -190,9 +192,9 @@ class TabularEstimator:
         """Write the fitted model to a safetensors file, which contains no code.
 
         The file appears whole or not at all, with a checksum by which :func:`fastnn.tabular.load`
-        notices damage.  It has all that predictions need, and :attr:`oof_score_`; no rows, neither
-        :attr:`histories_` nor :attr:`oof_prediction_`, and None for a `random_state` that is a
-        generator.  `extra` replaces :attr:`extra`.
+        notices damage.  It has all that predictions need, and the scores and errors; no rows,
+        neither :attr:`histories_`, :attr:`oof_prediction_` nor :attr:`oof_target_`, and None for a
+        `random_state` that is a generator.  `extra` replaces :attr:`extra`.
 
         Raises
         ------

@@ -98,6 +98,7 @@ class TabularClassifier(TabularEstimator):
         found = softmax(joint)
         self.oof_score_ = accuracy(labels, found, sample_weight=own)
         self.oof_errors_ = self._errors(joint, self.classes_[labels], own)
+        self.oof_target_ = _labels(y)
         self.oof_prediction_ = spread(found, known, kept)
 
     def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from fastnn.diagnosis import Diagnosis, Finding
 from fastnn.inputs.alone import left_alone, tells
-from fastnn.inputs.checks import listed
 from fastnn.inputs.mixed import Columns, as_columns
 from fastnn.tabular.base import TabularEstimator
 
@@ -121,7 +120,7 @@ def _constants(columns: Columns) -> Iterator[Finding]:
         if not _codes(column).any()
     ]
     if same:
-        problem = f"{listed(same)} {'has' if len(same) == 1 else 'have'} a single value"
+        problem = f"{', '.join(same)} {'has' if len(same) == 1 else 'have'} a single value"
         yield Finding("constant_columns", len(same), problem, "They can be left out")
 
 

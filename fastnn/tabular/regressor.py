@@ -97,6 +97,7 @@ class TabularRegressor(TabularEstimator):
         self.oof_score_ = r2(truth, found, sample_weight=own)
         self._residuals = truth - found
         self.oof_errors_ = self._errors(joint, truth, own)
+        self.oof_target_ = self._truth(y)[:, 0] if self._vector else self._truth(y)
         self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
 
     def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
