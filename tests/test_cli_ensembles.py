@@ -246,7 +246,7 @@ FORGED = {
 @pytest.mark.parametrize("name", FORGED)
 def test_forged_descriptions_are_refused(run, models, name):
     model = tabular.load(models / "price.fastnn")
-    model.save("forged", extra={"table": FORGED[name](model.extra["table"])})
+    model.save("forged", extra={"table": FORGED[name](model.extra_["table"])})
     status, out, err = run("predict", HOMES, "forged", "t.csv")
     assert (status, out) == (2, "") and "forged: its description of the table is " in err
 

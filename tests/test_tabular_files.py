@@ -39,7 +39,7 @@ def test_a_loaded_regressor_predicts_the_same(tmp_path):
     assert again.get_params() == model.get_params()
     assert again.predict(X).tobytes() == model.predict(X).tobytes()
     assert again.predict_interval(X).tobytes() == model.predict_interval(X).tobytes()
-    assert (again.oof_score_, again.extra, again.histories_) == (model.oof_score_, {"a": [1]}, [])
+    assert (again.oof_score_, again.extra_, again.histories_) == (model.oof_score_, {"a": [1]}, [])
     assert list(again.feature_names_in_) == list(X) and again.n_features_in_ == 4
     with pytest.raises(ValueError, match="order of training"):
         again.predict(X[list(X)[::-1]])
@@ -192,6 +192,8 @@ BOTH = {
     "no transformer": say("encoding", "one_hot", value=None),
     "other settings of a transformer": say("encoding", "one_hot", "max_categories", value=50),
     "a chain of numbers": say("encoding", "rest", value=[3]),
+    "a shorter chain": lambda a, h: h["encoding"]["rest"].pop(),
+    "another chain": say("encoding", "rest", 0, "name", value="Standardize"),
     "a longer chain": lambda a, h: h["encoding"]["rest"].append("pca"),
     "no kinds": drop(ENCODING + "kinds_"),
     "huge counts": put(ENCODING + "counts_", lambda a: a + 2**40),

@@ -94,10 +94,10 @@ class Loaded:
     def __init__(self, model: tabular.TabularRegressor | tabular.TabularClassifier):
         from fastnn.tables import Reading, Selection
 
-        if "table" not in model.extra:
+        if "table" not in model.extra_:
             raise ValueError("was not written by `python -m fastnn train`")
         try:
-            state = dict(model.extra["table"])
+            state = dict(model.extra_["table"])
             self.reading = Reading.from_dict(state.pop("reading"))
             self.table = Selection.from_dict(state)
         except (KeyError, TypeError, AttributeError, ValueError) as error:

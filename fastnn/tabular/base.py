@@ -41,7 +41,7 @@ class TabularEstimator:
         Their score: what to expect on other rows.
     oof_errors_ : dict
         Their errors by name, each as (error, that of the best constant).
-    extra : dict
+    extra_ : dict
         What :meth:`save` was given to keep with the model.
     """
 
@@ -56,7 +56,7 @@ class TabularEstimator:
     feature_names_in_: np.ndarray
     oof_score_: float
     oof_errors_: dict[str, tuple[float, float]]
-    extra: dict[str, Any]
+    extra_: dict[str, Any]
     _members: Members
     _encoding: Encoding
     _shares: np.ndarray
@@ -172,7 +172,7 @@ class TabularEstimator:
         if made._encoding.names.x is not None:
             made.feature_names_in_ = made._encoding.names.feature_names()
         vars(self).pop("feature_names_in_", None)
-        vars(self).update(vars(made), extra={})
+        vars(self).update(vars(made), extra_={})
         return self
 
     def _settings(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class TabularEstimator:
         The file appears whole or not at all, with a checksum by which :func:`fastnn.tabular.load`
         notices damage.  It has all that predictions need, and the scores and errors; no rows,
         neither :attr:`histories_`, :attr:`oof_prediction_` nor :attr:`oof_target_`, and None for a
-        `random_state` that is a generator.  `extra` replaces :attr:`extra`.
+        `random_state` that is a generator.  `extra` replaces :attr:`extra_`.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class TabularEstimator:
             "categorical_features": self._encoding.one_hot.categorical_features,
             "random_state": int(seed) if isinstance(seed, Integral) else None,
         }
-        kept = self.extra if extra is None else extra
+        kept = self.extra_ if extra is None else extra
         contents = file.Contents(
             type(self).__name__,
             parameters,
@@ -222,7 +222,7 @@ class TabularEstimator:
             kept,
         )
         file.save(path, contents)
-        self.extra = kept
+        self.extra_ = kept
 
     def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what the estimator has learned of targets: arrays, and what JSON can hold."""
@@ -262,7 +262,7 @@ class TabularEstimator:
         self.n_features_in_ = self._encoding.one_hot.n_features_in_
         if self._encoding.names.x is not None:
             self.feature_names_in_ = self._encoding.names.feature_names()
-        self.extra = contents.extra
+        self.extra_ = contents.extra
         return self
 
     @classmethod

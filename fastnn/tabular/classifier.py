@@ -91,14 +91,14 @@ class TabularClassifier(TabularEstimator):
         return SoftmaxCrossEntropy(recipe.label_smoothing), len(self.classes_)
 
     def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
-        labels = np.searchsorted(self.classes_, _labels(y))[kept][known]
+        self.oof_target_ = np.asarray(y).reshape(-1)
+        labels = np.searchsorted(self.classes_, self.oof_target_)[kept][known]
         own = None if weight is None else weight[known]
         self._shares = for_log_loss(outputs, labels, own)
         joint = np.tensordot(self._shares, outputs, 1)
         found = softmax(joint)
         self.oof_score_ = accuracy(labels, found, sample_weight=own)
         self.oof_errors_ = self._errors(joint, self.classes_[labels], own)
-        self.oof_target_ = _labels(y)
         self.oof_prediction_ = spread(found, known, kept)
 
     def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -161,7 +161,7 @@ def _labels(y: Any) -> np.ndarray:
     labels = np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         warnings.warn(
-            "y is a column, wanted a vector: it was taken as y.ravel()",
+            "A column-vector y was passed when a 1d array was expected: it was taken as y.ravel()",
             of_sklearn("DataConversionWarning", UserWarning),
             stacklevel=4,
         )

@@ -67,7 +67,8 @@ class Encoding:
         """Return for each column of X which columns encode it."""
         widths = self.one_hot.widths_
         owners = np.repeat(np.arange(len(widths)), widths)
-        missing = owners[self.rest.steps_[-1].flagged_.nonzero()[0]]
+        impute = self.rest.steps_[-1]
+        missing = owners[impute.flagged_.nonzero()[0]] if impute.indicators else owners[:0]
         every = np.append(owners, missing)
         return [(every == place).nonzero()[0] for place in range(len(widths))]
 
@@ -92,6 +93,8 @@ class Encoding:
             raise TypeError(f"one_hot is a {type(one_hot).__name__}")
         made = cls(None, 1)
         made.one_hot, made.rest = one_hot, Chain(config["rest"])
+        if [*map(type, made.rest.steps)] != [RobustScale, Impute]:
+            raise TypeError(f"rest is {made.rest.steps!r:.200}")
         one_hot.restore(below(state, "one_hot."))
         made.rest.restore(below(state, "rest."))
         if made.rest.n_features_in_ != one_hot.n_features_out_:
