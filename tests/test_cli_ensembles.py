@@ -40,7 +40,7 @@ HOMES = homes()
 def quick():
     patch = pytest.MonkeyPatch()
     recipe = tabular.Recipe(hidden=(8,), epochs=30, batch_size=32, folds=3)
-    patch.setitem(PRESETS, "fast", recipe)
+    patch.setitem(PRESETS, "fast", (recipe,))
     yield
     patch.undo()
 

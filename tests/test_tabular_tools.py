@@ -144,7 +144,7 @@ def test_overfitting_unrelated_targets_and_members_that_diverge():
 
 def test_the_page_on_tables_runs(regressor, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(PRESETS, "fast", QUICK)
+    monkeypatch.setitem(PRESETS, "fast", (QUICK,))
     text = (Path(__file__).parent.parent / "docs" / "tables.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 4
