@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from fastnn import losses, optimizers
+from fastnn.cli.single import DEFAULTS
+from fastnn.tabular.recipe import PRESETS
 
 EXAMPLES = """examples:
   python -m fastnn demo
@@ -14,18 +16,19 @@ EXAMPLES = """examples:
 """
 TRAIN_EXAMPLES = """examples:
   python -m fastnn train houses.csv --target price
-  python -m fastnn train mail.csv --target spam --task classification --epochs 20
-  python -m fastnn train houses.parquet --target price --loss mse --hidden 256,128 \\
+  python -m fastnn train mail.csv --target spam --preset accurate --time-limit 60
+  python -m fastnn train houses.parquet --target price --loss mae --hidden 256,128 \\
       --batch-size 200 --learning-rate 0.0005 --output model.fastnn
 
-The table is CSV (also .gz) or Parquet. Columns of numbers are standardized. Columns of text
-become one input per distinct text. Values may be missing except in the target. A target of
-numbers means regression, unless there are two whole numbers only; any other target means
-classification. Notes say which columns are ignored, and why. A column that is mostly
-numbers, but not all, is an error, which names the option that settles it.
+The table is CSV (also .gz) or Parquet. Columns of numbers, texts, booleans and dates are used
+as they are. Values may be missing except in the target. A target of numbers means regression,
+unless there are two whole numbers only; any other target means classification. Notes say
+which columns are ignored, and what may go wrong. A column that is mostly numbers, but not
+all, is an error, which names the option that settles it.
 """
 PREDICT_EXAMPLES = """examples:
   python -m fastnn predict houses.fastnn new-houses.csv
+  python -m fastnn predict houses.fastnn new-houses.csv --interval 0.9 --output prices.csv
   python -m fastnn predict mail.fastnn inbox.csv --probabilities --output answers.parquet
 
 The table needs the columns of the training table, in any order. It is read with the options
@@ -170,27 +173,43 @@ def parser() -> argparse.ArgumentParser:
         help="what to learn (default: depends on the target's values)",
     )
     train.add_argument(
+        "--preset", choices=list(PRESETS), help="seconds, or the least error (default: fast)"
+    )
+    train.add_argument(
+        "--time-limit",
+        type=number(float, 0),
+        metavar="S",
+        help="seconds that training may take (default: what the preset takes)",
+    )
+    train.add_argument(
+        "--report", metavar="FILE", help="a page about the model and its columns, as HTML"
+    )
+    group = train.add_argument_group(
+        "a single network", "Any of these trains one network of your choice, not an ensemble."
+    )
+    group.add_argument(
         "--loss",
         choices=offered(losses.TABLE),
         help="default: mae for regression, softmax_cross_entropy for classification",
     )
-    train.add_argument(
+    group.add_argument(
         "--hidden",
         type=hidden,
-        default=[64, 64],
         metavar="N,N",
-        help="units of the hidden layers, or none (default: 64,64)",
+        help="units of the hidden layers, or none (default: "
+        f"{','.join(map(str, DEFAULTS['hidden']))})",
     )
-    train.add_argument(
-        "--epochs", type=number(int, 1), default=100, metavar="N", help="default: 100"
-    )
-    train.add_argument(
-        "--batch-size", type=number(int, 1), default=32, metavar="N", help="default: 32"
-    )
+    for option in ("epochs", "batch_size"):
+        group.add_argument(
+            f"--{option.replace('_', '-')}",
+            type=number(int, 1),
+            metavar="N",
+            help=f"default: {DEFAULTS[option]}",
+        )
     names = offered(optimizers.TABLE)
-    train.add_argument("--optimizer", choices=names, default="adam", help="default: adam")
+    group.add_argument("--optimizer", choices=names, help=f"default: {DEFAULTS['optimizer']}")
     rates = [f"{optimizers.get(name).learning_rate} for {name}" for name in names]
-    train.add_argument(
+    group.add_argument(
         "--learning-rate",
         type=number(float, 0),
         metavar="R",
@@ -224,6 +243,12 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--force", action="store_true", help="replace an existing output")
     predict.add_argument(
         "--probabilities", action="store_true", help="add a column for each class's probability"
+    )
+    predict.add_argument(
+        "--interval",
+        type=number(float, 0, 1),
+        metavar="SHARE",
+        help="add bounds between which this share of the true numbers lies, such as 0.9",
     )
 
     explain = command(

@@ -105,7 +105,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Nothing lost, nothing stuck": {
         "Files are whole or not there, and a damaged file is refused": ("storage.py", "atomic.py"),
-        "What a file says is checked before it is used": ("forged.py",),
+        "What a file says is checked before it is used": ("forged.py", "tabular_files.py"),
         "Interrupted and killed runs go on with the same bits": (
             "kills.py",
             "processes.py::test_ctrl_c",

@@ -24,7 +24,7 @@ FLOORS = (
     ("training", "files"),
     ("network",),
     ("comparison", "many", "pretraining", "diagnosis", "warmup"),
-    ("sklearn",),
+    ("sklearn", "tabular"),
     ("__init__",),
     ("cli", "__main__"),
 )  # fmt: skip

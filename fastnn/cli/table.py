@@ -1,4 +1,4 @@
-"""``train`` and ``predict``: a network on the user's own table."""
+"""``train`` and ``predict``: a model of the user's own table."""
 
 import sys
 from argparse import Namespace
@@ -8,19 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 import fastnn
-from fastnn import losses, optimizers
+from fastnn import tabular
+from fastnn.cli import ensemble, single
 from fastnn.cli.outputs import check_output, ending
-from fastnn.cli.report import classification_report, regression_report, speed_report
+from fastnn.cli.report import classification_report, regression_report
 from fastnn.datasets import split_rows
+from fastnn.files import storage
 from fastnn.files.atomic import whole_file
-from fastnn.inputs.targets import KINDS
+from fastnn.tabular.file import FORMAT
 
 if TYPE_CHECKING:
-    from fastnn.tables import Reading, TableEncoder
-    from fastnn.tables.table import Table
+    from fastnn.tables import Reading, Table
 
 
 @contextmanager
@@ -65,7 +64,7 @@ def train(arguments: Namespace) -> None:
     from fastnn.tables import (  # needs polars
         FORMATS,
         Reading,
-        TableEncoder,
+        in_order,
         missing_note,
         open_table,
         read_target,
@@ -80,78 +79,42 @@ def train(arguments: Namespace) -> None:
     check_output(output, [data], arguments.force)
     if ending(output, FORMATS):
         raise ValueError(f"{output}: is the name of a table, wanted one for a model: .fastnn")
+    page = arguments.report
+    if page is not None:
+        check_output(page, [data, output], arguments.force)
+        if Path(page).resolve() == Path(output).resolve():
+            raise ValueError(f"{page}: is the model's name, wanted another for the report")
+    kind = single.Trained if single.wanted(arguments) else ensemble.Trained
     with _naming(data):
         table = open_table(data, _reading(arguments, Reading()), expected=[target])
         if not table.reading.header and target.isdecimal():
             target = f"column_{target}"
         task, values = read_target(table, target, arguments.task)
-        loss = _loss(task, arguments.loss)
         groups = values if task == "classification" else None
         train, test = split_rows(len(table), arguments.test_size, arguments.seed, groups)
-        text, ignore = ([name.strip() for name in n] for n in (arguments.text, arguments.ignore))
-        encoder = TableEncoder.fit(table, target, task, train, text, ignore)
-        if losses.TABLE[loss].fused == "exponential":
-            _check_target(loss, values, target, table)
-            # Logarithms of means: zero and the signs stay where they are.
-            encoder = replace(encoder, mean=0.0, scale=encoder.mean or 1.0)
-        inputs, targets = encoder.encode(table), encoder.encode_target(table)
-    outputs = 1 if task == "regression" else len(encoder.classes)
-    print(f"{data}: {len(table):,} rows; {task} of {target!r} on {_some(encoder.used)}", end="")
-    print(f", {outputs} classes: {_some(encoder.classes)}" if groups is not None else "")
-    for line in missing_note(table, encoder.used):
+        model = kind(arguments, table, target, task, values, train)
+    classes = [] if groups is None else in_order(values)
+    print(f"{data}: {len(table):,} rows; {task} of {target!r} on {_some(model.used)}", end="")
+    print(f", {len(classes)} classes: {_some(classes)}" if classes else "")
+    for line in missing_note(table, model.used):
         print(line)
     doubts = target_notes(table.column(target), task, chosen=arguments.task is None)
-    _note(data, [*_read_notes(arguments, table), *doubts, *encoder.notes])
+    _note(data, [*_read_notes(arguments, table), *doubts, *model.notes])
 
-    rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
-    network = fastnn.Network(
-        [
-            *(fastnn.Dense(units, "relu") for units in arguments.hidden),
-            fastnn.Dense(outputs, losses.TABLE[loss].fused),
-        ],
-        loss=loss,
-        optimizer=optimizers.TABLE[arguments.optimizer](**rate),
-        seed=arguments.seed,
-        n_threads=arguments.threads,
-    )
-    sizes = " - ".join(map(str, [inputs.shape[1], *arguments.hidden, outputs]))
-    print(f"network {sizes}, {loss}, {arguments.optimizer}; {len(train):,} rows to train on")
-    history = network.fit(
-        inputs[train],
-        targets[train],
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        verbose=1,
-    )
-    predicted = encoder.decode(network.predict(inputs[test]))
+    print(f"{model.description}; {len(train):,} rows to train on", flush=True)
+    model.fit(train)
+    predicted = model.predict(test)
     if task == "regression":
-        line = regression_report(loss, values[test], predicted, values[train])
+        line = regression_report(model.loss, values[test], predicted, values[train])
     else:
         line = classification_report(values[test], predicted, values[train])
     print(f"{line} ({len(test):,} rows)")
-    print(speed_report(history))
-    network.save(output, extra={"table": encoder.to_dict() | {"reading": table.reading.to_dict()}})
+    print(model.speed)
+    model.save(output, table.reading)
     print(f"wrote {output}")
-
-
-def _loss(task: str, loss: str | None) -> str:
-    if loss is None:
-        return "mae" if task == "regression" else "softmax_cross_entropy"
-    if (losses.TABLE[loss].target == "class") != (task == "classification"):
-        raise ValueError(f"--loss {loss} is not for {task}")
-    return loss
-
-
-def _check_target(loss: str, values: NDArray[Any], target: str, table: "Table") -> None:
-    """Refuse values that the loss cannot have, by the file's lines."""
-    is_wrong, wanted, _ = KINDS[losses.TABLE[loss].target]
-    wrong = is_wrong(values)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(
-            f"--loss {loss} wants {wanted}; target column {target!r} holds {values[row]:g} in "
-            f"{table.place(row)}"
-        )
+    if page is not None and isinstance(model, ensemble.Trained):
+        model.report(page, test)
+        print(f"wrote {page}")
 
 
 def predict(arguments: Namespace) -> None:
@@ -165,53 +128,29 @@ def predict(arguments: Namespace) -> None:
         raise ValueError(f"{output}: unknown format, wanted a name that ends in one of {known}")
     if output is not None:
         check_output(output, [arguments.data, arguments.model], arguments.force)
-    network = fastnn.load(arguments.model)  # its messages name the file
+    header = storage.load(arguments.model)[1]  # its messages name the file
+    ours = header.get("format") == FORMAT
+    loaded: Any = (tabular.load if ours else fastnn.load)(arguments.model)
     with _naming(arguments.model):
-        encoder, reading = _described(network)
-        if arguments.probabilities and encoder.task == "regression":
-            raise ValueError("predicts numbers; --probabilities is for classes")
+        model = ensemble.Loaded(loaded) if ours else single.Loaded(loaded)
+        model.check(arguments)
+    reading = model.reading
     with _naming(arguments.data):
         table = open_table(
             arguments.data,
-            _reading(arguments, reading),
-            expected=encoder.used,
-            names=encoder.without_header,
+            # A header that was there is found again; a file that lost it is refused.
+            _reading(arguments, replace(reading, header=None) if reading.header else reading),
+            expected=model.table.used,
+            names=model.table.without_header,
         )
-        inputs = encoder.encode(table)
-    _note(arguments.data, [*_read_notes(arguments, table), *encoder.unseen(table)])
-    outputs = network.predict(inputs)
-    columns = {encoder.target: encoder.decode(outputs)}
-    if arguments.probabilities:
-        names = [f"probability of {name}" for name in encoder.classes]
-        columns |= dict(zip(names, outputs.T, strict=True))
+        columns = model.columns(table, arguments)
+    _note(arguments.data, [*_read_notes(arguments, table), *model.unseen(table)])
     content = table_bytes(columns, form)
     if output is None:
         sys.stdout.write(content.decode())
     else:
         with whole_file(output) as file:
             file.write(content)
-
-
-def _described(network: fastnn.Network) -> tuple["TableEncoder", "Reading"]:
-    """Return the encoder of a network's table, and how that was read."""
-    from fastnn.tables import Reading, TableEncoder
-
-    if "table" not in network.extra:
-        raise ValueError("was not written by `python -m fastnn train`")
-    try:
-        state = dict(network.extra["table"])
-        reading = Reading.from_dict(state.pop("reading", {}))
-        encoder = TableEncoder.from_dict(state)
-        n_inputs = len(encoder.input_names)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"its description of the table is damaged: {error!r}") from None
-    model = network.model
-    outputs = max(1, len(encoder.classes))
-    fits = (n_inputs, outputs) == (model.n_inputs, model.n_outputs)
-    if not fits or bool(encoder.classes) != (model.loss.target == "class"):
-        raise ValueError("its description of the table is not for this network")
-    # A header that was there is found again; a file that lost it is refused for its numbers.
-    return encoder, replace(reading, header=None) if reading.header else reading
 
 
 def _some(names: Sequence[str]) -> str:

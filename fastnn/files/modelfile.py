@@ -2,7 +2,8 @@
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,15 @@ def save(kept: Model, path: str | os.PathLike[str], extra: dict[str, Any] | None
     """Write a model; :meth:`fastnn.Network.save` documents the arguments."""
     kept.need_built("save")
     extra = kept.extra if extra is None else CHECKS["extra"](extra, "extra")
+    storage.save(path, *packed(kept, extra))
+    kept.extra = extra
+
+
+def packed(kept: Model, extra: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return a built model's arrays, and its header."""
     model = copy.copy(kept)  # another thread may fit it
     header = _header(model, extra)
-    storage.save(path, _arrays(model), header)
-    kept.extra = extra
+    return _arrays(model), header
 
 
 def _arrays(model: Model) -> dict[str, np.ndarray]:
@@ -88,15 +94,33 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None) -> Mode
     arrays, header = storage.load(path)
     if header.get("format") != _FORMAT:
         raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
+    with naming(path, "network"):
+        return unpacked(arrays, header, custom)
+
+
+def unpacked(
+    arrays: dict[str, np.ndarray], header: dict[str, Any], custom: Mapping[str, Any] | None = None
+) -> Model:
+    """Return the model that :func:`packed` packed.
+
+    Arrays and header may say anything.  Whatever is wrong raises an error of those that
+    :func:`naming` takes, before it costs memory.
+    """
+    found = Model(**_settings(header, custom))
+    _restore(found, arrays, header)
+    check_nothing_is_left(arrays, header, _arrays(found), _header(found, {}))
+    return found
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str], what: str) -> Iterator[None]:
+    """Turn whatever a file's contents raise into one ValueError that names the file."""
     try:
-        found = Model(**_settings(header, custom))
-        _restore(found, arrays, header)
-        _check_nothing_is_left(found, arrays, header)
+        yield
     except (KeyError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a complete fastnn network: {error}") from error
+        raise ValueError(f"{path} is not a complete fastnn {what}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return found
 
 
 def _settings(header: dict[str, Any], custom: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -137,8 +161,8 @@ def _restore(model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]
             width = model.preprocessing.n_features_out_
             raise ValueError(f"preprocessing.width_ is {width}, wanted {model.n_inputs}")
     model.names = Names(
-        _names(header.get("feature_names"), "feature_names", model.n_features),
-        _names(header.get("target_names"), "target_names", model.loss.n_targets(model.n_outputs)),
+        as_names(header.get("feature_names"), "feature_names", model.n_features),
+        as_names(header.get("target_names"), "target_names", model.loss.n_targets(model.n_outputs)),
     )
     if model.preprocessing is not None and model.preprocessing.fitted:
         for each in (model.preprocessing, model.preprocessing.steps_[0]):
@@ -157,13 +181,16 @@ def _check_shapes(model: Model, n_inputs: int, arrays: dict[str, np.ndarray]) ->
         width = layer.width(width)
 
 
-def _check_nothing_is_left(
-    model: Model, arrays: dict[str, np.ndarray], header: dict[str, Any]
+def check_nothing_is_left(
+    arrays: Mapping[str, Any],
+    header: Mapping[str, Any],
+    known: Mapping[str, Any],
+    known_header: Mapping[str, Any],
 ) -> None:
-    """Raise if the file has more than a network's file: a damaged name is not another version."""
-    more = set(arrays) - set(_arrays(model)) or set(header) - set(_header(model, {}))
+    """Raise if a file has more than what is known: a damaged name is not another version."""
+    more = set(arrays) - set(known) or set(header) - set(known_header)
     if more:
-        raise ValueError(f"it has {listed(sorted(more))}, which the network has not")
+        raise ValueError(f"it has {listed(sorted(more))}, which a model has not")
 
 
 def _state(parameter: Parameter, arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
@@ -179,7 +206,7 @@ def _state(parameter: Parameter, arrays: dict[str, np.ndarray], name: str) -> di
     return state
 
 
-def _names(given: Any, name: str, count: int | None) -> tuple[Label, ...] | None:
+def as_names(given: Any, name: str, count: int | None) -> tuple[Label, ...] | None:
     """Return names of columns, checked; `count` is how many, if that is known."""
     if given is None:
         return None

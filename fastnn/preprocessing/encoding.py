@@ -65,7 +65,12 @@ class Encoder(Transformer):
 
     @property
     def n_features_out_(self) -> int:
-        return sum(width for _, _, width in self._columns())
+        return sum(self.widths_)
+
+    @property
+    def widths_(self) -> list[int]:
+        """How many columns of the result each column of X becomes."""
+        return [width for _, _, width in self._columns()]
 
     @property
     def feature_names_out_(self) -> list[str]:

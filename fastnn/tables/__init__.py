@@ -1,7 +1,8 @@
 """Read a user's table, and turn its columns into numbers that a network can learn from.
 
-Needs polars, which the extra ``table`` installs.  :class:`TableEncoder` can return what it learned
-from the training rows as a plain dictionary, to save with the network.
+Needs polars, which the extra ``table`` installs.  :class:`Selection` makes frames for the models of
+:mod:`fastnn.tabular`, and :class:`TableEncoder` inputs for a single network.  Both can return what
+they learned from the training rows as a plain dictionary, to save with the model.
 """
 
 try:
@@ -12,21 +13,27 @@ except ModuleNotFoundError:
     ) from None
 
 from fastnn.tables.doubts import missing_note, missing_option, target_notes
-from fastnn.tables.encoder import TableEncoder, read_target
+from fastnn.tables.encoder import TableEncoder, in_order, read_target, refuse_infinite
 from fastnn.tables.files import is_parquet, open_table, read_table
 from fastnn.tables.output import FORMATS, table_bytes
 from fastnn.tables.reading import Reading
+from fastnn.tables.selection import Selection
+from fastnn.tables.table import Table
 
 __all__ = [
     "FORMATS",
     "Reading",
+    "Selection",
+    "Table",
     "TableEncoder",
+    "in_order",
     "is_parquet",
     "missing_note",
     "missing_option",
     "open_table",
     "read_table",
     "read_target",
+    "refuse_infinite",
     "table_bytes",
     "target_notes",
 ]

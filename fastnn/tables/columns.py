@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from fastnn.inputs.checks import boolean, finite_float, non_negative_float
 from fastnn.inputs.precision import is_constant
-from fastnn.tables.doubts import advice, numbers_note, refuse_mixture
+from fastnn.tables.doubts import advice, numbers_note, only_note, refuse_mixture, texts_note
 from fastnn.tables.reading import number_like, with_unit
 from fastnn.tables.table import Column
 
 MOST_CATEGORIES = 100
 """How many of a column's texts, the most frequent ones, get their own input."""
 
+DATE = "date"
 _DATE = r"^(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{4})([T ]\d{1,2}:\d{2}.*)?$"
 
 
@@ -56,17 +57,7 @@ class NumericColumn:
         return [self.name] + [f"{self.name}=missing"] * self.flag_missing
 
     def encode(self, column: Column) -> NDArray[np.float64]:
-        if not (column.only_numbers or column.is_text):
-            raise ValueError(
-                f"column {self.name!r} held numbers in training; "
-                f"now it has the type {column.values.dtype}"
-            )
-        if not column.only_numbers:
-            raise ValueError(
-                f"column {self.name!r} held numbers in training; "
-                f"{column.first(column.not_numbers, '{place} holds {value!r}')}. {advice(column)}"
-            )
-        values = column.numbers
+        values = as_numbers(column)
         filled = values.fill_null(self.median).to_numpy()
         inputs = [(filled - self.mean) / self.scale if self.scale else np.zeros(len(values))]
         if self.flag_missing:
@@ -103,41 +94,68 @@ class CategoryColumn:
         values = [*self.categories] + ["missing"] * self.flag_missing
         return [f"{self.name}={value}" for value in values]
 
-    def codes(self, column: Column) -> pl.Series:
-        """Return the position of each value among the categories, or null."""
-        text = column.values.cast(pl.String)
-        if {*self.categories} <= {"true", "false"}:
-            text = text.str.to_lowercase()
+    def codes(self, texts: pl.Series) -> pl.Series:
+        """Return the position of each text among the categories, or null."""
         positions = range(len(self.categories))
-        return text.replace_strict(
+        return texts.replace_strict(
             list(self.categories), list(positions), default=None, return_dtype=pl.Int64
         )
 
     def encode(self, column: Column) -> NDArray[np.float64]:
-        values = column.values
-        if not (column.is_text or values.dtype.is_numeric() or values.dtype == pl.Null):
-            raise ValueError(
-                f"column {self.name!r} held texts in training; now it has the type {values.dtype}"
-            )
-        inputs = np.zeros((len(values), len(self.names())))
-        codes = self.codes(column)
+        inputs = np.zeros((len(column.values), len(self.names())))
+        codes = self.codes(as_categories(column, self.categories))
         known = codes.is_not_null().to_numpy()
-        texts = pl.Series(self.categories, dtype=pl.String)
-        changed = column.only_numbers and values.count() and not known.any()
-        if changed and not number_like(texts).any():
-            shown = ", ".join(map(repr, self.categories[:5]))
-            raise ValueError(
-                f"column {self.name!r} held texts in training, such as {shown}; now it holds "
-                f"numbers, the first {column.first(values.is_not_null())}"
-            )
         inputs[known, codes.drop_nulls().to_numpy()] = 1
         if self.flag_missing:
-            inputs[values.is_null().to_numpy(), -1] = 1
+            inputs[column.values.is_null().to_numpy(), -1] = 1
         return inputs
 
-    def unseen(self, column: Column) -> pl.Series:
-        """Return true for values that training did not see, or saw too rarely."""
-        return self.codes(column).is_null() & column.values.is_not_null()
+
+def as_numbers(column: Column) -> pl.Series:
+    """Return a column that held numbers in training as float64, or raise ValueError."""
+    if not (column.only_numbers or column.is_text):
+        raise ValueError(
+            f"column {column.name!r} held numbers in training; "
+            f"now it has the type {column.values.dtype}"
+        )
+    if not column.only_numbers:
+        raise ValueError(
+            f"column {column.name!r} held numbers in training; "
+            f"{column.first(column.not_numbers, '{place} holds {value!r}')}. {advice(column)}"
+        )
+    return column.numbers
+
+
+def as_categories(column: Column, categories: Sequence[str]) -> pl.Series:
+    """Return a column that held these texts in training as texts, or raise ValueError."""
+    values = column.values
+    if not (column.is_text or values.dtype.is_numeric() or values.dtype == pl.Null):
+        raise ValueError(
+            f"column {column.name!r} held texts in training; now it has the type {values.dtype}"
+        )
+    texts = values.cast(pl.String)
+    if {*categories} <= {"true", "false"}:
+        texts = texts.str.to_lowercase()
+    known = pl.Series(categories, dtype=pl.String)
+    changed = column.only_numbers and values.count() and not texts.is_in(known.implode()).any()
+    if changed and not number_like(known).any():
+        shown = ", ".join(map(repr, categories[:5]))
+        raise ValueError(
+            f"column {column.name!r} held texts in training, such as {shown}; now it holds "
+            f"numbers, the first {column.first(values.is_not_null())}"
+        )
+    return texts
+
+
+def unseen_note(column: Column, categories: Sequence[str]) -> list[str]:
+    """Return a note on texts that training did not see, or saw too rarely, or none."""
+    texts = as_categories(column, categories)
+    known = pl.Series(categories, dtype=pl.String)
+    unseen = texts.is_not_null() & ~texts.is_in(known.implode())
+    return [
+        f"column {column.name!r} holds texts not seen in training in {unseen.sum()} "
+        f"of {len(texts)} rows, the first {column.first(unseen)}"
+    ] * bool(unseen.any())
 
 
 def as_texts(given: Any, name: str, alike: bool = False) -> None:
@@ -191,16 +209,30 @@ def choose(
     ValueError
         If the column is mostly numbers, and is not wanted `as_text`.
     """
+    kind = kind_of(column, rows, as_text)
+    if kind == DATE:
+        return "holds dates or times: ignored (you can add columns of numbers made from them)"
+    return KINDS[kind].fit(column, rows) if kind in KINDS else kind
+
+
+def kind_of(column: Column, rows: pl.Series, as_text: bool = False) -> str:
+    """Return what a column holds: "numeric", "category", "date", or the reason to ignore it.
+
+    Raises
+    ------
+    ValueError
+        If the column is mostly numbers, and is not wanted `as_text`.
+    """
     values = column.values
     texts = values.gather(rows).drop_nulls()
     if texts.is_empty():
         return "holds no values: ignored"
     if as_text and (column.is_text or values.dtype.is_numeric()):
-        return CategoryColumn.fit(column, rows)
+        return "category"
     if column.only_numbers:
-        return NumericColumn.fit(column, rows)
+        return "numeric"
     if values.dtype.is_temporal() or (column.is_text and texts.str.contains(_DATE).all()):
-        return "holds dates or times: ignored (you can add columns of numbers made from them)"
+        return DATE
     if not column.is_text:
         return f"has the type {values.dtype}: ignored"
     name = shlex.quote(column.name)
@@ -217,7 +249,7 @@ def choose(
             f"holds {distinct} different texts in {len(texts)} rows, the first "
             f"{column.first(values.is_not_null())}: ignored"
         )
-    return CategoryColumn.fit(column, rows)
+    return "category"
 
 
 def remark_on(
@@ -226,15 +258,7 @@ def remark_on(
     """Return what a user may not expect about how a column is used, or None."""
     if isinstance(encoder, NumericColumn):
         return numbers_note(column, encoder.scale == 0)
-    present = column.values.drop_nulls().cast(pl.String)
-    numbers = number_like(present).sum()
-    if column.is_text and numbers and not column.only_numbers:
-        return (
-            f"is read as text, though {numbers} of {len(present)} values look like numbers (the "
-            f"first that does not is {column.first(column.not_numbers)})"
-        )
-    if len(encoder.categories) == MOST_CATEGORIES:
+    note = texts_note(column)
+    if note is None and len(encoder.categories) == MOST_CATEGORIES:
         return f"only its {MOST_CATEGORIES} most frequent texts are used"
-    if len(encoder.names()) == 1:
-        return f"holds {encoder.categories[0]!r} only: of no use"
-    return None
+    return note or (only_note(encoder.categories[0]) if len(encoder.names()) == 1 else None)

@@ -2,7 +2,12 @@
 
 import re
 import shlex
+from typing import Any
 
+import polars as pl
+from numpy.typing import NDArray
+
+from fastnn.inputs.alone import left_alone, tells
 from fastnn.tables.reading import number_like
 from fastnn.tables.table import Column, Table
 
@@ -82,6 +87,37 @@ def numbers_note(column: Column, constant: bool) -> str | None:
         what = "numbers the rows" if counts else "seems to be an identifier"
         return f"{what} and is used as a number; --ignore {shlex.quote(column.name)} leaves it out"
     return None
+
+
+def leak_note(column: Column, rows: pl.Series, values: NDArray[Any]) -> str | None:
+    """Return a note if a column alone predicts the target of `rows` nearly perfectly, or None."""
+    ordered = column.only_numbers
+    held = (column.numbers if ordered else column.values.cast(pl.String)).gather(rows)
+    codes = held.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    left = left_alone(codes, values, ordered) if len(codes) > 1 else 1.0
+    if not tells(left, len(codes)):
+        return None
+    return (
+        f"alone predicts the target nearly perfectly ({1 - left:.1%}): if it will not be known "
+        f"when you predict, --ignore {shlex.quote(column.name)} leaves it out"
+    )
+
+
+def texts_note(column: Column) -> str | None:
+    """Return what is worth telling about a column that is read as text, or None."""
+    present = column.values.drop_nulls().cast(pl.String)
+    numbers = number_like(present).sum()
+    if column.is_text and numbers and not column.only_numbers:
+        return (
+            f"is read as text, though {numbers} of {len(present)} values look like numbers (the "
+            f"first that does not is {column.first(column.not_numbers)})"
+        )
+    return None
+
+
+def only_note(value: str) -> str:
+    """Return what is worth telling about a column that holds the same everywhere."""
+    return f"holds {value!r} only: of no use"
 
 
 def target_notes(column: Column, task: str, chosen: bool) -> list[str]:

@@ -1,6 +1,6 @@
 """Encode a whole table: inputs and target."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from fastnn.tables.columns import (
     choose,
     mean_and_scale,
     remark_on,
+    unseen_note,
 )
 from fastnn.tables.doubts import advice, missing_note, refuse_mixture
 from fastnn.tables.table import Column, Table
@@ -94,6 +95,65 @@ def _classes(column: Column) -> NDArray[np.str_]:
     return texts.to_numpy().astype(str)
 
 
+def chosen_columns(
+    table: Table,
+    target: str,
+    text: Collection[str],
+    ignore: Collection[str],
+    pick: Callable[[Column, bool], tuple[Any, str | None]],
+) -> tuple[list[Any], list[str]]:
+    """Return what `pick` makes of a table's columns, and notes.
+
+    It gets a column, and whether to read it as text, and returns what to do with it and a remark,
+    or the reason to ignore it and None.
+
+    Raises
+    ------
+    ValueError
+        If options name the target or no column, or if no column is left.
+    """
+    for option, names in (("--text", text), ("--ignore", ignore)):
+        for name in names:
+            if table.column(name).name == target:
+                raise ValueError(f"{option} names the target, {target!r}")
+    columns, notes = [], []
+    for name in table.names:
+        if name == target or name in ignore:
+            continue
+        choice, remark = pick(table.column(name), name in text)
+        remark = choice if isinstance(choice, str) else remark
+        if remark:
+            notes.append(f"column {name!r} {remark}")
+        if not isinstance(choice, str):
+            columns.append(choice)
+    if not columns:
+        raise ValueError(f"no column is left to predict {target!r} from; " + "; ".join(notes))
+    return columns, notes
+
+
+def without_header(names: Iterable[str], target: str) -> list[list[str]]:
+    """Return what the columns of a table without a header may be: those of training, or inputs."""
+    every = list(names)
+    return [every, [name for name in every if name != target]] if every else []
+
+
+def need(table: Table, names: Iterable[str]) -> None:
+    """Raise ValueError if a table lacks columns."""
+    present = set(table.names)
+    absent = [name for name in names if name not in present]
+    if absent:
+        raise ValueError(f"missing columns: {', '.join(map(repr, absent))}")
+
+
+def extra_note(table: Table, known: Collection[str]) -> list[str]:
+    """Return a note on columns that the training table did not have, or none."""
+    extra = [name for name in table.names if name not in known]
+    if not extra or not known:
+        return []
+    shown = ", ".join(map(repr, extra[:20])) + ", ..." * (len(extra) > 20)
+    return [f"columns that the training table did not have are ignored: {shown}"]
+
+
 @dataclass(frozen=True)
 class TableEncoder:
     """How a table's columns become a network's inputs and targets, and back.
@@ -150,32 +210,21 @@ class TableEncoder:
             not all, or no column is left.
         """
         table = Table.of(frame)
-        for option, names in (("--text", text), ("--ignore", ignore)):
-            for name in names:
-                if table.column(name).name == target:
-                    raise ValueError(f"{option} names the target, {target!r}")
         task, values = read_target(table, target, task)
         chosen = pl.Series(np.arange(len(table)) if rows is None else np.asarray(rows))
-        columns, notes = [], []
-        for name in table.names:
-            if name == target or name in ignore:
-                continue
-            column = table.column(name)
-            choice = choose(column, chosen, name in text)
-            remark = choice if isinstance(choice, str) else remark_on(column, choice, chosen)
-            if remark:
-                notes.append(f"column {name!r} {remark}")
-            if not isinstance(choice, str):
-                columns.append(choice)
-        if not columns:
-            raise ValueError(f"no column is left to predict {target!r} from; " + "; ".join(notes))
+
+        def pick(column: Column, as_text: bool) -> tuple[Any, str | None]:
+            choice = choose(column, chosen, as_text)
+            return choice, None if isinstance(choice, str) else remark_on(column, choice, chosen)
+
+        columns, notes = chosen_columns(table, target, text, ignore, pick)
         encoder = cls(
             tuple(columns), target, task, notes=tuple(notes), table_columns=tuple(table.names)
         )
         if task == "regression":
             mean, scale = mean_and_scale(values[chosen.to_numpy()], table.column(target))
             return replace(encoder, mean=mean, scale=scale or 1.0)
-        return replace(encoder, classes=_sorted_classes(values))
+        return replace(encoder, classes=in_order(values))
 
     @property
     def input_names(self) -> list[str]:
@@ -189,9 +238,8 @@ class TableEncoder:
 
     @property
     def without_header(self) -> list[list[str]]:
-        """What the columns of a table without a header may be: those of training, or the inputs."""
-        every = list(self.table_columns)
-        return [every, [name for name in every if name != self.target]] if every else []
+        """See :func:`without_header`."""
+        return without_header(self.table_columns, self.target)
 
     def encode(self, frame: pl.DataFrame | Table) -> NDArray[np.float32]:
         """Return the network's inputs, float32 of shape (n, n_inputs); other columns are ignored.
@@ -202,17 +250,14 @@ class TableEncoder:
             If columns are missing, or a column holds something else than in training.
         """
         table = Table.of(frame)
-        present = set(table.names)
-        absent = [column.name for column in self.columns if column.name not in present]
-        if absent:
-            raise ValueError(f"missing columns: {', '.join(map(repr, absent))}")
+        need(table, self.used)
         inputs = np.empty((len(table), len(self.input_names)), np.float32)
         start = 0
         for column in self.columns:
             stop = start + len(column.names())
             with np.errstate(all="ignore"):
                 inputs[:, start:stop] = column.encode(table.column(column.name))
-            _refuse_infinite(inputs[:, start], column.name, table)
+            refuse_infinite(inputs[:, start], column.name, table)
             start = stop
         return inputs
 
@@ -223,7 +268,7 @@ class TableEncoder:
         if self.task == "regression":
             with np.errstate(all="ignore"):
                 target = ((values - self.mean) / self.scale).astype(np.float32)
-            _refuse_infinite(target, self.target, table)
+            refuse_infinite(target, self.target, table)
             return target[:, None]
         labels = {name: label for label, name in enumerate(self.classes)}
         return np.array([labels[value] for value in values], np.int64)
@@ -240,17 +285,9 @@ class TableEncoder:
         notes = []
         for encoder in self.columns:
             column = table.column(encoder.name)
-            unseen = isinstance(encoder, CategoryColumn) and encoder.unseen(column)
-            if isinstance(unseen, pl.Series) and unseen.any():
-                notes.append(
-                    f"column {encoder.name!r} holds texts not seen in training in {unseen.sum()} "
-                    f"of {len(table)} rows, the first {column.first(unseen)}"
-                )
-        extra = [name for name in table.names if name not in self.table_columns]
-        if extra and self.table_columns:
-            shown = ", ".join(map(repr, extra[:20])) + ", ..." * (len(extra) > 20)
-            notes.append(f"columns that the training table did not have are ignored: {shown}")
-        return notes + missing_note(table, self.used)
+            if isinstance(encoder, CategoryColumn):
+                notes += unseen_note(column, encoder.categories)
+        return [*notes, *extra_note(table, self.table_columns), *missing_note(table, self.used)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that `encode` and `decode` need, in JSON types."""
@@ -291,14 +328,16 @@ class TableEncoder:
             column.check()
 
 
-def _refuse_infinite(inputs: NDArray[np.float32], name: str, table: Table) -> None:
+def refuse_infinite(inputs: NDArray[Any], name: str, table: Table) -> None:
+    """Raise ValueError for numbers that are not finite, with the place of the first."""
     wrong = ~np.isfinite(inputs)
     if wrong.any():
         place = table.place(int(wrong.argmax()))
         raise ValueError(f"column {name!r} is infinite or too large in {place}")
 
 
-def _sorted_classes(values: NDArray[np.str_]) -> tuple[str, ...]:
+def in_order(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the different texts in order: of numbers, if all are some."""
     names = sorted({str(value) for value in values})
     try:
         return tuple(sorted(names, key=float))

@@ -1,18 +1,23 @@
 """What the classifier and the regressor have in common."""
 
 import inspect
+import os
 import sys
 import time
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores
+from fastnn.files.modelfile import check_nothing_is_left, naming
 from fastnn.inputs import checks
 from fastnn.inputs.settings import optional
 from fastnn.network import Network
+from fastnn.tabular import file
 from fastnn.tabular.encoding import Encoding
 from fastnn.tabular.members import Members
 from fastnn.tabular.recipe import PRESETS, Recipe
@@ -30,8 +35,14 @@ class TabularEstimator:
     histories_ : list of History
     oof_prediction_ : array
         What the model predicts for the training rows, each by networks that did not train on it.
+    oof_target_ : array
+        What it should predict for them: y.
     oof_score_ : float
         Their score: what to expect on other rows.
+    oof_errors_ : dict
+        Their errors by name, each as (error, that of the best constant).
+    extra_ : dict
+        What :meth:`save` was given to keep with the model.
     """
 
     _estimator_type: str
@@ -40,8 +51,12 @@ class TabularEstimator:
     time_limit: Any
     random_state: Any
     n_threads: Any
+    verbose: Any
     n_features_in_: int
     feature_names_in_: np.ndarray
+    oof_score_: float
+    oof_errors_: dict[str, tuple[float, float]]
+    extra_: dict[str, Any]
     _members: Members
     _encoding: Encoding
     _shares: np.ndarray
@@ -104,6 +119,10 @@ class TabularEstimator:
         """
         raise NotImplementedError
 
+    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+        """Return the score of the networks' joint outputs."""
+        raise NotImplementedError
+
     # Fitting
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -126,11 +145,9 @@ class TabularEstimator:
             For bad input.  The estimator then stays as it was.
         """
         started = time.monotonic()
-        recipes = self._recipes()
-        limit = optional(checks.positive_float)(self.time_limit, "time_limit")
-        if self.n_threads is not None:
-            checks.positive_int(self.n_threads, "n_threads")
-        rng = _generator(self.random_state)
+        settings = self._settings()
+        recipes, limit = _recipes(settings["preset"]), settings["time_limit"]
+        rng = generator(self.random_state)
         _check_rows(X)
         made = type(self)(**self.get_params())
         targets, labels = made._targets(y)
@@ -149,30 +166,126 @@ class TabularEstimator:
         made._members = Members(recipes, made._encoding, *made._loss(recipes[0]))
         end = None if limit is None else started + limit
         threads = self.n_threads or cores.unused()
-        made._members.fit(x, targets, weight, labels, rng, threads, end)
+        made._members.fit(x, targets, weight, labels, rng, threads, end, self.verbose)
         made._calibrate(*made._members.held_out(x), kept, y, weight)
         made.n_features_in_ = made._encoding.one_hot.n_features_in_
         if made._encoding.names.x is not None:
             made.feature_names_in_ = made._encoding.names.feature_names()
         vars(self).pop("feature_names_in_", None)
-        vars(self).update(vars(made))
+        vars(self).update(vars(made), extra_={})
         return self
 
-    def _recipes(self) -> list[Recipe]:
-        if isinstance(self.preset, Recipe):
-            return [self.preset]
-        if isinstance(self.preset, str):
-            return list(PRESETS[checks.one_of(self.preset, "preset", PRESETS)])
-        given = self.preset
-        if not isinstance(given, Sequence) or not all(isinstance(each, Recipe) for each in given):
-            raise TypeError(f"preset is {given!r}, wanted a name, a Recipe or a list of them")
-        return list(given)
+    def _settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments, checked; the encoding checks the columns."""
+        _recipes(self.preset)
+        seed = self.random_state
+        generator(None if isinstance(seed, np.random.RandomState) else seed)
+        return self.get_params() | {
+            "time_limit": optional(checks.positive_float)(self.time_limit, "time_limit"),
+            "n_threads": optional(checks.positive_int)(self.n_threads, "n_threads"),
+            "verbose": as_verbose(self.verbose, 1),
+        }
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
+        """Write the fitted model to a safetensors file, which contains no code.
+
+        The file appears whole or not at all, with a checksum by which :func:`fastnn.tabular.load`
+        notices damage.  It has all that predictions need, and the scores and errors; no rows,
+        neither :attr:`histories_`, :attr:`oof_prediction_` nor :attr:`oof_target_`, and None for a
+        `random_state` that is a generator.  `extra` replaces :attr:`extra_`.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            If the model is not fitted, if JSON cannot hold `extra` or a file the classes, or if
+            the file cannot be written.
+        """
+        self._fitted("save")
+        arrays, header = self._learned()
+        seed = self.random_state
+        parameters = self._settings() | {
+            "categorical_features": self._encoding.one_hot.categorical_features,
+            "random_state": int(seed) if isinstance(seed, Integral) else None,
+        }
+        kept = self.extra_ if extra is None else extra
+        contents = file.Contents(
+            type(self).__name__,
+            parameters,
+            self._encoding,
+            self.networks_,
+            arrays
+            | {"oof_score": np.array(self.oof_score_, np.float64)}
+            | {"shares": self._shares, "kinds": self._members.kinds},
+            header | {"oof_errors": self.oof_errors_},
+            kept,
+        )
+        file.save(path, contents)
+        self.extra_ = kept
+
+    def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what the estimator has learned of targets: arrays, and what JSON can hold."""
+        raise NotImplementedError
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> int:
+        """Set what `_learned` returned, checked; return how many outputs networks need."""
+        raise NotImplementedError
+
+    def _fill(self, contents: file.Contents) -> Self:
+        """Make a new estimator what a file says, which may be anything."""
+        settings = self._settings()
+        categorical = contents.encoding.one_hot.categorical_features
+        if settings["categorical_features"] != categorical:
+            raise ValueError(f"categorical_features is not the encoding's, {categorical!r}")
+        given, header = dict(contents.arrays), dict(contents.header)
+        self.oof_errors_ = {
+            name: (_error(found, name), _error(constant, name))
+            for name, (found, constant) in dict(header.pop("oof_errors")).items()
+        }
+        self.oof_score_ = float(file.array_of(given.pop("oof_score"), (), "oof_score"))
+        self._shares, kinds = file.shares_of(
+            given.pop("shares"), given.pop("kinds"), len(contents.networks)
+        )
+        n_outputs = self._relearn(given, header)
+        for number, network in enumerate(contents.networks):
+            if network.model.n_outputs != n_outputs:
+                raise ValueError(
+                    f"networks[{number}] has {network.model.n_outputs} outputs, wanted {n_outputs}"
+                )
+        check_nothing_is_left(given, header, *self._learned())
+        recipes = _recipes(settings["preset"])
+        self._encoding = contents.encoding
+        self._members = Members(recipes, self._encoding, *self._loss(recipes[0]))
+        self._members.networks, self._members.histories = contents.networks, []
+        self._members.kinds = kinds
+        self.n_features_in_ = self._encoding.one_hot.n_features_in_
+        if self._encoding.names.x is not None:
+            self.feature_names_in_ = self._encoding.names.feature_names()
+        self.extra_ = contents.extra
+        return self
+
+    @classmethod
+    def _of(cls, contents: file.Contents) -> "TabularEstimator":
+        kinds = {kind.__name__: kind for kind in cls.__subclasses__()}
+        kind = kinds[checks.one_of(contents.kind, "kind", kinds)]
+        return kind(**contents.parameters)._fill(contents)
 
     # Prediction
 
     @property
     def networks_(self) -> list[Network]:
         return self._fitted("networks_")._members.networks
+
+    @property
+    def categories_(self) -> list[list[str] | None]:
+        """The categories of each column of X, as texts; None for numbers and dates."""
+        return self._fitted("categories_")._encoding.one_hot.categories_
+
+    @property
+    def encoding_(self) -> Encoding:
+        """What makes the networks' inputs of frames: for tools that change these."""
+        return self._fitted("encoding_")._encoding
 
     @property
     def histories_(self) -> list[Any]:
@@ -197,6 +310,50 @@ class TabularEstimator:
                 f"{self.n_features_in_} features as input"
             )
         return self._members.outputs(self._encoding.transform(X), self._shares)
+
+    def errors(
+        self, X: ArrayLike, y: Any, sample_weight: Any = None
+    ) -> dict[str, tuple[float, float]]:
+        """Return errors on rows by name, each as (error, that of the best constant)."""
+        return self._errors(self._outputs(X, "errors"), y, sample_weight)
+
+    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
+        """Return the errors of the networks' joint outputs."""
+        raise NotImplementedError
+
+    def score_encoded(self, x: np.ndarray, y: Any, sample_weight: Any = None) -> float:
+        """Return the score on rows that :attr:`encoding_` has encoded."""
+        return self._score(self._members.outputs(x, self._shares), y, sample_weight)
+
+
+def load(path: str | os.PathLike[str]) -> TabularEstimator:
+    """Return the model that :meth:`TabularRegressor.save` or :meth:`TabularClassifier.save` wrote.
+
+    It predicts the same bits.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file cannot be read, is damaged or holds no such model.
+    """
+    contents = file.load(path)
+    with naming(path, "model"):
+        return TabularEstimator._of(contents)
+
+
+def _recipes(preset: Any) -> list[Recipe]:
+    if isinstance(preset, Recipe):
+        return [preset]
+    if isinstance(preset, str):
+        return list(PRESETS[checks.one_of(preset, "preset", PRESETS)])
+    wanted = isinstance(preset, Sequence) and len(preset) > 0
+    if not wanted or not all(isinstance(each, Recipe) for each in preset):
+        raise TypeError(f"preset is {preset!r}, wanted a name, a Recipe or a list of them")
+    return list(preset)
+
+
+def _error(value: Any, name: str) -> float:
+    return checks.non_negative_float(value, f"oof_errors[{name!r}]")
 
 
 def _check_rows(X: Any) -> None:
@@ -227,7 +384,7 @@ def of_sklearn(name: str, otherwise: type) -> Any:
     return getattr(sys.modules.get("sklearn.exceptions"), name, otherwise)
 
 
-def _generator(random_state: Any) -> np.random.Generator:
+def generator(random_state: Any) -> np.random.Generator:
     """Return a generator from a seed, None, or one of NumPy's two kinds of generators."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))

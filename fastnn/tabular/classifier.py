@@ -7,10 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.losses import SoftmaxCrossEntropy
-from fastnn.metrics import accuracy
+from fastnn.metrics import accuracy, log_loss
 from fastnn.tabular.base import TabularEstimator, of_sklearn, spread
 from fastnn.tabular.blending import for_log_loss, softmax
 from fastnn.tabular.recipe import Recipe
+
+_TEXTS = "UOT"
+_NUMBERS = [np.dtype(code).name for code in "?bBhHiIqQefd"]
+_DTYPES = frozenset([*_TEXTS, *_NUMBERS])
+"""How files call the types of classes."""
 
 
 class TabularClassifier(TabularEstimator):
@@ -28,6 +33,8 @@ class TabularClassifier(TabularEstimator):
         None gives another model each time.
     n_threads : int, optional
         How many networks to train at a time; None is the cores that this process may use.
+    verbose : {0, 1}
+        Print nothing, or a line when a network is done.
 
     Attributes
     ----------
@@ -63,12 +70,14 @@ class TabularClassifier(TabularEstimator):
         time_limit=None,
         random_state=0,
         n_threads=None,
+        verbose=0,
     ):
         self.preset = preset
         self.categorical_features = categorical_features
         self.time_limit = time_limit
         self.random_state = random_state
         self.n_threads = n_threads
+        self.verbose = verbose
 
     def _targets(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
         self.classes_, labels = np.unique(_labels(y), return_inverse=True)
@@ -82,12 +91,33 @@ class TabularClassifier(TabularEstimator):
         return SoftmaxCrossEntropy(recipe.label_smoothing), len(self.classes_)
 
     def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
-        labels = np.searchsorted(self.classes_, _labels(y))[kept][known]
+        self.oof_target_ = np.asarray(y).reshape(-1)
+        labels = np.searchsorted(self.classes_, self.oof_target_)[kept][known]
         own = None if weight is None else weight[known]
         self._shares = for_log_loss(outputs, labels, own)
-        found = softmax(np.tensordot(self._shares, outputs, 1))
+        joint = np.tensordot(self._shares, outputs, 1)
+        found = softmax(joint)
         self.oof_score_ = accuracy(labels, found, sample_weight=own)
+        self.oof_errors_ = self._errors(joint, self.classes_[labels], own)
         self.oof_prediction_ = spread(found, known, kept)
+
+    def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        classes = self.classes_
+        kind = classes.dtype.kind if classes.dtype.kind in _TEXTS else classes.dtype.name
+        values = [each.item() if isinstance(each, np.generic) else each for each in classes]
+        if kind not in _DTYPES or not _plain(values):
+            raise TypeError(f"classes_ holds {classes[0]!r}, which a file cannot hold")
+        return {}, {"dtype": kind, "classes": values}
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> int:
+        kind, values = header["dtype"], header["classes"]
+        if kind not in _DTYPES or not isinstance(values, list) or not _plain(values):
+            raise ValueError(f"classes is {values!r:.200}, wanted a list, of {kind!r:.200}")
+        classes = np.array(values, kind)
+        if classes.tolist() != values or not (classes[:-1] < classes[1:]).all():
+            raise ValueError(f"classes is {values!r:.200}, wanted {kind} in order")
+        self.classes_ = classes
+        return len(self.classes_)
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the classes' probabilities, (n, n_classes).
@@ -102,10 +132,26 @@ class TabularClassifier(TabularEstimator):
         self._fitted("predict")
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy."""
-        right = self.predict(X) == _labels(y)
-        return float(np.average(right, weights=sample_weight))
+        return self._score(self._outputs(X, "score"), y, sample_weight)
+
+    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+        right = self.classes_[softmax(outputs).argmax(axis=1)] == _labels(y)
+        return float(np.average(right, weights=weight))
+
+    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
+        given, found = _labels(y), softmax(outputs)
+        labels = np.searchsorted(self.classes_, given)
+        if (self.classes_[labels % len(self.classes_)] != given).any():
+            raise ValueError("y has classes that training had not")
+        prior = np.bincount(labels, weight, len(self.classes_))
+        constant = np.broadcast_to(prior / prior.sum(), found.shape)
+        right, unlike = (
+            [metric(labels, each, weight) for each in (found, constant)]
+            for metric in (accuracy, log_loss)
+        )
+        return {"error rate": (1 - right[0], 1 - right[1]), "log loss": (unlike[0], unlike[1])}
 
 
 def _labels(y: Any) -> np.ndarray:
@@ -115,7 +161,7 @@ def _labels(y: Any) -> np.ndarray:
     labels = np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         warnings.warn(
-            "y is a column, wanted a vector: it was taken as y.ravel()",
+            "A column-vector y was passed when a 1d array was expected: it was taken as y.ravel()",
             of_sklearn("DataConversionWarning", UserWarning),
             stacklevel=4,
         )
@@ -128,3 +174,8 @@ def _labels(y: Any) -> np.ndarray:
         if (labels != labels.round()).any():
             raise ValueError("Unknown label type: y has continuous numbers, wanted labels")
     return labels
+
+
+def _plain(values: list[Any]) -> bool:
+    """Return whether there are classes, and JSON can hold them."""
+    return len(values) > 1 and all(isinstance(each, str | bool | int | float) for each in values)

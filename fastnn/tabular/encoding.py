@@ -1,12 +1,15 @@
 """A table's columns as the numbers that networks read."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 
 from fastnn.inputs.columns import Names
+from fastnn.inputs.settings import look_up
 from fastnn.preprocessing import Impute, OneHot, RobustScale
-from fastnn.preprocessing.chain import Chain
+from fastnn.preprocessing.chain import TABLE, Chain, below
+from fastnn.preprocessing.transformer import Transformer
 
 _FEW = 2
 """A column with more values than this is a number rather than a switch."""
@@ -59,3 +62,45 @@ class Encoding:
         """Return other rows encoded."""
         self.names.agreed(X, owner="model")
         return self.rest.transform(self.one_hot.transform(X)).astype(np.float32)
+
+    def blocks(self) -> list[np.ndarray]:
+        """Return for each column of X which columns encode it."""
+        widths = self.one_hot.widths_
+        owners = np.repeat(np.arange(len(widths)), widths)
+        impute = self.rest.steps_[-1]
+        missing = owners[impute.flagged_.nonzero()[0]] if impute.indicators else owners[:0]
+        every = np.append(owners, missing)
+        return [(every == place).nonzero()[0] for place in range(len(widths))]
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the transformers' settings, as JSON can hold them."""
+        return {"one_hot": self.one_hot.to_config(), "rest": self.rest.to_config()["steps"]}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the learned arrays by name."""
+        parts = {"one_hot": self.one_hot, "rest": self.rest}
+        return {
+            f"{name}.{key}": array
+            for name, part in parts.items()
+            for key, array in part.state().items()
+        }
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> Self:
+        """Return an encoding that can transform, without names; a file may say anything."""
+        one_hot = look_up(config["one_hot"], "one_hot", Transformer, TABLE)
+        if not isinstance(one_hot, OneHot):
+            raise TypeError(f"one_hot is a {type(one_hot).__name__}")
+        made = cls(None, 1)
+        made.one_hot, made.rest = one_hot, Chain(config["rest"])
+        if [*map(type, made.rest.steps)] != [RobustScale, Impute]:
+            raise TypeError(f"rest is {made.rest.steps!r:.200}")
+        one_hot.restore(below(state, "one_hot."))
+        made.rest.restore(below(state, "rest."))
+        if made.rest.n_features_in_ != one_hot.n_features_out_:
+            raise ValueError(
+                f"rest.n_features_in_ is {made.rest.n_features_in_}, wanted "
+                f"{one_hot.n_features_out_}"
+            )
+        made.codes, made.width = one_hot.codes_, made.rest.n_features_out_
+        return made

@@ -69,9 +69,10 @@ class Members:
         rng: np.random.Generator,
         n_threads: int,
         end: float | None,
+        verbose: int = 0,
     ) -> None:
         """Train all networks; `end` is when to be done, by the monotonic clock."""
-        data = {"X": x, "y": y, "sample_weight": weight}
+        data: dict[str, Any] = {"X": x, "y": y, "sample_weight": weight}
         kinds, self.splits = [], []
         for kind, recipe in enumerate(self.recipes):
             for _ in range(recipe.repeats):
@@ -103,6 +104,7 @@ class Members:
                 batch_size=batch_size,
                 splits=[self.splits[number] for number in chosen],
                 callbacks=[self._hooks(end) for _ in chosen],
+                verbose=verbose,
                 n_threads=n_threads,
             )
 
@@ -139,10 +141,9 @@ class Members:
         cost = np.cumsum([seconds[kind] * recipes[kind].epochs for kind in self.kinds])
         count = max(1, int((cost <= left).sum()))
         self.kinds, self.splits = self.kinds[:count], self.splits[:count]
-        self.recipes, recipes = (
-            each[: int(self.kinds[-1]) + 1] for each in (self.recipes, recipes)
-        )
-        return recipes
+        left_kinds = int(self.kinds[-1]) + 1
+        self.recipes = self.recipes[:left_kinds]
+        return recipes[:left_kinds]
 
     def held_out(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean outputs of each kind's members that did not train on a row.
@@ -155,7 +156,7 @@ class Members:
         for kind, member, (_, held) in zip(self.kinds, self.networks, self.splits, strict=True):
             total[kind, held] += member.predict(x[held])
             count[kind, held] += 1
-        known = count.all(axis=0)
+        known = np.asarray(count.all(axis=0))
         return total[:, known] / count[:, known, None], known
 
     def outputs(self, x: np.ndarray, shares: np.ndarray) -> np.ndarray:

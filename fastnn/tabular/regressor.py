@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike
 
 from fastnn.inputs import checks
 from fastnn.inputs.arrays import as_array, as_numbers
-from fastnn.metrics import r2
+from fastnn.metrics import mean_absolute_error, r2, root_mean_squared_error
 from fastnn.tabular.base import TabularEstimator, spread
 from fastnn.tabular.blending import for_squares
+from fastnn.tabular.file import array_of
 from fastnn.tabular.recipe import Recipe
 
 
@@ -29,6 +30,8 @@ class TabularRegressor(TabularEstimator):
         None gives another model each time.
     n_threads : int, optional
         How many networks to train at a time; None is the cores that this process may use.
+    verbose : {0, 1}
+        Print nothing, or a line when a network is done.
 
     Attributes
     ----------
@@ -57,12 +60,14 @@ class TabularRegressor(TabularEstimator):
         time_limit=None,
         random_state=0,
         n_threads=None,
+        verbose=0,
     ):
         self.preset = preset
         self.categorical_features = categorical_features
         self.time_limit = time_limit
         self.random_state = random_state
         self.n_threads = n_threads
+        self.verbose = verbose
 
     def _targets(self, y: Any) -> tuple[np.ndarray, None]:
         truth = self._truth(y)
@@ -87,10 +92,29 @@ class TabularRegressor(TabularEstimator):
     def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
         truth, own = self._truth(y)[kept][known], None if weight is None else weight[known]
         self._shares = for_squares(outputs, (truth - self._mean) / self._scale, own)
-        found = self._decode(np.tensordot(self._shares, outputs, 1))
+        joint = np.tensordot(self._shares, outputs, 1)
+        found = self._decode(joint)
         self.oof_score_ = r2(truth, found, sample_weight=own)
         self._residuals = truth - found
+        self.oof_errors_ = self._errors(joint, truth, own)
+        self.oof_target_ = self._truth(y)[:, 0] if self._vector else self._truth(y)
         self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
+
+    def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        names = "mean", "low", "high", "scale", "residuals"
+        return {name: getattr(self, f"_{name}") for name in names}, {"vector": self._vector}
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> int:
+        self._vector, n_targets = checks.boolean(header["vector"], "vector"), arrays["mean"].size
+        if not n_targets or (self._vector and n_targets > 1):
+            raise ValueError(f"mean has {n_targets} numbers, wanted one for each target")
+        for name in ("mean", "low", "high", "scale"):
+            setattr(self, f"_{name}", array_of(arrays[name], (n_targets,), name))
+        if (self._low > self._high).any() or (self._scale <= 0).any():
+            raise ValueError("low is above high, or scale is not above 0")
+        residuals = arrays["residuals"]
+        self._residuals = array_of(residuals, (max(1, len(residuals)), n_targets), "residuals")
+        return n_targets
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
         return np.clip(outputs * self._scale + self._mean, self._low, self._high)
@@ -116,7 +140,21 @@ class TabularRegressor(TabularEstimator):
         found = self._decode(self._outputs(X, "predict_quantiles"))[:, None] + errors
         return found[:, :, 0] if self._vector else found
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return R²: 1 less the share of y's variance that is left."""
-        found = self.predict(X)
-        return r2(y, found, sample_weight=sample_weight)
+        return self._score(self._outputs(X, "score"), y, sample_weight)
+
+    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+        found = self._decode(outputs)
+        return r2(self._truth(y), found, sample_weight=weight)
+
+    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
+        truth, found = self._truth(y), self._decode(outputs)
+        center = np.average(truth, axis=0, weights=weight)
+        return {
+            name: (error(truth, found, weight), error(truth, 0 * truth + constant, weight))
+            for name, error, constant in (
+                ("root mean squared error", root_mean_squared_error, center),
+                ("mean absolute error", mean_absolute_error, np.median(truth, axis=0)),
+            )
+        }
