@@ -73,6 +73,8 @@ class Members:
     ) -> None:
         """Train all networks; `end` is when to be done, by the monotonic clock."""
         data: dict[str, Any] = {"X": x, "y": y, "sample_weight": weight}
+        rows = len(x) - len(x) // self.recipes[0].folds
+        self.recipes = [each.of_rows(rows) for each in self.recipes]
         kinds, self.splits = [], []
         for kind, recipe in enumerate(self.recipes):
             for _ in range(recipe.repeats):

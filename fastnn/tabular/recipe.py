@@ -1,7 +1,7 @@
 """Recipes: what networks an estimator trains, and how."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastnn.layers import (
@@ -40,6 +40,9 @@ class Recipe:
         Columns with more categories get an :class:`~fastnn.Embedding` instead of a column each.
     embedding_units : int
     epochs, batch_size : int
+    least_updates : int
+        For few rows there are more epochs, up to `most_epochs`, until there are so many updates.
+    most_epochs : int
     learning_rate : float
         At its highest, for weights of unit variance: divided by the root of a layer's inputs.
     beta_2 : float
@@ -65,6 +68,8 @@ class Recipe:
     embedding_units: int = 8
     epochs: int = 60
     batch_size: int = 256
+    least_updates: int = 0
+    most_epochs: int = 256
     learning_rate: float = 0.1
     beta_2: float = 0.95
     cycles: int = 0
@@ -74,6 +79,12 @@ class Recipe:
     from_data: bool = False
     folds: int = 5
     repeats: int = 1
+
+    def of_rows(self, n_rows: int) -> "Recipe":
+        """Return the recipe with the epochs that so many rows to train on want."""
+        batches = -(-n_rows // self.batch_size)
+        wanted = min(self.most_epochs, -(-self.least_updates // batches))
+        return replace(self, epochs=max(self.epochs, wanted))
 
     @property
     def rhythm(self) -> tuple[int, int]:
