@@ -472,3 +472,13 @@ def test_lists_within_settings_that_change_in_place_are_no_part_of_kept_programs
     known = fresh.evaluate(X, y)
     pool.clear()
     assert fresh.evaluate(X, y) == known
+
+
+def test_a_loss_below_all_numbers_is_noticed():
+    layers = [Dense(8), Dense(8), Dense(8), Dense(1)]
+    network = Network(layers, loss="signed_error", optimizer=SGD(0.1))
+    with pytest.raises(FloatingPointError, match="the loss is not finite"):
+        for _ in range(60):
+            network.train_on_batch(X, Y)
+            assert np.isfinite(network.evaluate(X, Y))
+    assert np.isfinite(network.evaluate(X, Y))

@@ -102,4 +102,4 @@ class Short:
                 return True
         self._clock[_EPOCH] += 1
         loss, weight = single.look(self._frame)
-        return bool(loss < weight * math.sqrt(np.finfo(model.dtype).max))
+        return bool(abs(loss) < weight * math.sqrt(np.finfo(model.dtype).max))
