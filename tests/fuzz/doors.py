@@ -30,13 +30,19 @@ _OTHER_DTYPES = {
 def wrong(case: Case, made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what is wrong, and the arguments that are, of wrong calls with one fault each."""
     arguments = case.contract.arguments
-    axes = [letter for argument in arguments for axis in argument.axes for letter in axis]
-    shared = {letter for letter in axes if axes.count(letter) > 1 or letter.isdigit()}
     lengths = {
         axis: length
         for argument in arguments
         for axis, length in zip(argument.axes, np.shape(made[argument.name]), strict=True)
     }
+    told = [
+        letter  # a length of 0 leaves the other one of a product open
+        for argument in arguments
+        for axis in argument.axes
+        for letter in axis
+        if all(lengths.get(other) != 0 for other in axis if other != letter)
+    ]
+    shared = {letter for letter in told if told.count(letter) > 1 or letter.isdigit()}
     floats = [argument.name for argument in arguments if argument.shares_dtype]
     for argument in arguments:
         name, value = argument.name, made[argument.name]
