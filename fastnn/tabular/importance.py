@@ -96,10 +96,8 @@ def permutation_importance(
     """
     n_repeats = checks.positive_int(n_repeats, "n_repeats")
     rng = generator(random_state)
-    encoding = model.encoding_
-    x = encoding.transform(X)
+    x, blocks = model.encoded(X, "permutation_importance"), model.encoding_.blocks()
     score = model.score_encoded(x, y, sample_weight)
-    blocks = encoding.blocks()
     found = np.zeros((len(blocks), n_repeats))
     shuffled = x.copy()
     for place, block in enumerate(blocks):
