@@ -100,7 +100,7 @@ class TabularRegressor(TabularEstimator):
                 f"y has numbers from {low:g} to {high:g}, too far apart or too close for float64 "
                 "to hold their squares: scale y"
             )
-        return (own - self._mean) / self._scale, None
+        return ((own - self._mean) / self._scale).astype(np.float32), None
 
     def _loss(self, recipe: Recipe) -> tuple[str, int]:
         return "half_mse", len(self._mean)
