@@ -143,6 +143,8 @@ class TabularEstimator:
             Numbers, texts, booleans, categories and dates, with missing values as they are.
         y : array-like, (n,)
         sample_weight : array-like, (n,), optional
+            How much each row counts in the loss and the errors.  Rows of weight 0 are left out; one
+            of weight 2 is not quite two rows, which would be held out by different networks.
 
         Returns
         -------
@@ -160,8 +162,8 @@ class TabularEstimator:
         _check_rows(X)
         columns = as_columns(X)
         made = type(self)(**self.get_params())
-        made.oof_target_ = truth = made._truth(y)
-        weight = _checked(truth, sample_weight, len(columns))
+        truth, weight = made.checked(y, sample_weight, len(columns))
+        made.oof_target_ = truth
         kept = np.ones(len(columns), bool)
         if weight is not None:
             weight = weight / weight.max()  # which keeps sums of the smallest ones exact
@@ -331,7 +333,8 @@ class TabularEstimator:
         self, X: ArrayLike, y: Any, sample_weight: Any = None
     ) -> dict[str, tuple[float, float]]:
         """Return errors on rows by name, each as (error, that of the best constant)."""
-        return self._errors(*self._compared(self._outputs(X, "errors"), y, sample_weight))
+        outputs = self._outputs(X, "errors")
+        return self._errors(outputs, *self.checked(y, sample_weight, len(outputs)))
 
     def _errors(
         self, outputs: np.ndarray, truth: np.ndarray, weight: Any
@@ -339,17 +342,20 @@ class TabularEstimator:
         """Return the errors of the networks' joint outputs."""
         raise NotImplementedError
 
-    def score_encoded(self, x: np.ndarray, y: Any, sample_weight: Any = None) -> float:
-        """Return the score on rows from :meth:`encoded`."""
-        outputs = self._members.outputs(x, self._shares)
-        return self._score(*self._compared(outputs, y, sample_weight))
+    def score_encoded(self, x: np.ndarray, truth: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the score on rows from :meth:`encoded`, with targets from :meth:`checked`."""
+        return self._score(self._members.outputs(x, self._shares), truth, weight)
 
-    def _compared(
-        self, outputs: np.ndarray, y: Any, sample_weight: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return outputs with the targets and weights of their rows, checked."""
+    def checked(
+        self, y: Any, sample_weight: Any, n_rows: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the targets and weights of so many rows as arrays."""
         truth = self._truth(y)
-        return outputs, truth, _checked(truth, sample_weight, len(outputs))
+        if len(truth) != n_rows:
+            raise ValueError(f"y has {len(truth)} rows, but X has {n_rows}")
+        if sample_weight is None:
+            return truth, None
+        return truth, checks.as_sample_weight(sample_weight, n_rows)
 
 
 def load(path: str | os.PathLike[str]) -> TabularEstimator:
@@ -380,13 +386,6 @@ def _recipes(preset: Any) -> list[Recipe]:
 
 def _error(value: Any, name: str) -> float:
     return checks.non_negative_float(value, f"oof_errors[{name!r}]")
-
-
-def _checked(truth: np.ndarray, sample_weight: Any, n_rows: int) -> np.ndarray | None:
-    """Return the rows' weights, or raise ValueError if there are not so many rows."""
-    if len(truth) != n_rows:
-        raise ValueError(f"y has {len(truth)} rows, but X has {n_rows}")
-    return None if sample_weight is None else checks.as_sample_weight(sample_weight, n_rows)
 
 
 def _check_rows(X: Any) -> None:

@@ -137,7 +137,8 @@ class TabularClassifier(TabularEstimator):
 
     def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy."""
-        return self._score(*self._compared(self._outputs(X, "score"), y, sample_weight))
+        outputs = self._outputs(X, "score")
+        return self._score(outputs, *self.checked(y, sample_weight, len(outputs)))
 
     def _score(self, outputs: np.ndarray, truth: np.ndarray, weight: Any) -> float:
         right = self.classes_[softmax(outputs).argmax(axis=1)] == truth

@@ -28,8 +28,8 @@ def as_labels(y: Any) -> np.ndarray:
         raise ValueError("TabularClassifier requires y to be passed, but the target y is None")
     check_kind(y, "y")
     labels = as_array(y, "y")
-    # NumPy makes texts of the numbers that stand beside texts in a list.
-    given = np.array(y, object) if isinstance(y, list | tuple) else labels
+    mixed = isinstance(y, list | tuple) and labels.dtype.kind == "U"  # perhaps made of numbers
+    given = np.array(y, object) if mixed else labels
     if labels.ndim == 2 and labels.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected: it was taken as y.ravel()",
@@ -54,7 +54,9 @@ def as_labels(y: Any) -> np.ndarray:
 def _check_objects(labels: np.ndarray) -> None:
     """Raise ValueError or TypeError for objects that are no labels, or of several types."""
     _refuse(np.array([is_missing(each) for each in labels], bool), labels)
-    kinds = [_kind(type(each)) for each in labels]
+    types = [*map(type, labels)]
+    known = {each: _kind(each) for each in set(types)}
+    kinds = [known[each] for each in types]
     for row, (label, kind) in enumerate(zip(labels, kinds, strict=True)):
         if type(label).__hash__ is None:
             raise TypeError(f"y has {label!r} ({type(label).__name__}) at row {row}, wanted labels")
@@ -64,7 +66,7 @@ def _check_objects(labels: np.ndarray) -> None:
                 f"y has {first} at row 0 and {other} at row {row}, wanted labels of one type"
             )
     if kinds[:1] == [len(_ALIKE) - 1]:
-        parts = [not isinstance(each, int) and each % 1 != 0 for each in labels]
+        parts = [not isinstance(each, int) and float(each) % 1 != 0 for each in labels]
         _refuse(np.array(parts, bool), labels, _CONTINUOUS)
 
 

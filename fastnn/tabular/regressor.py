@@ -144,7 +144,8 @@ class TabularRegressor(TabularEstimator):
         """Return an interval for each row, (n, 2) or (n, 2, n_targets), that has `coverage`.
 
         It is the prediction plus quantiles of the errors on rows that networks had not seen, a
-        conformal interval: whatever the data, about so many rows of the same kind lie in it.
+        conformal interval: whatever the data, about so many rows of the same kind lie in it.  It is
+        equally wide for all rows, so where errors are larger than elsewhere it has fewer of them.
         """
         checks.fraction(coverage, "coverage")
         return self.predict_quantiles(X, [(1 - coverage) / 2, (1 + coverage) / 2])
@@ -158,7 +159,8 @@ class TabularRegressor(TabularEstimator):
 
     def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return R²: 1 less the share of y's variance that is left."""
-        return self._score(*self._compared(self._outputs(X, "score"), y, sample_weight))
+        outputs = self._outputs(X, "score")
+        return self._score(outputs, *self.checked(y, sample_weight, len(outputs)))
 
     def _score(self, outputs: np.ndarray, truth: np.ndarray, weight: Any) -> float:
         return r2(truth, self._decode(outputs), sample_weight=weight)
