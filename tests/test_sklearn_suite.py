@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn", "1.6")
 
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 from fastnn.tabular import Recipe, TabularClassifier, TabularRegressor
@@ -64,9 +64,8 @@ WEIGHTS = {
 }
 
 
-@parametrize_with_checks(
-    [kind(QUICK) for kind in (TabularClassifier, TabularRegressor)],
-    expected_failed_checks=lambda estimator: WEIGHTS,
-)
-def test_estimators_of_tables(estimator, check):
-    check(estimator)
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_estimators_of_tables(kind):
+    found = check_estimator(kind(QUICK), expected_failed_checks=WEIGHTS, on_skip=None)
+    assert {each["check_name"] for each in found if each["status"] == "xfail"} == set(WEIGHTS)
+    assert sum(each["status"] == "passed" for each in found) > 50
