@@ -174,7 +174,7 @@ class TabularEstimator:
             raise ValueError(f"X has 1 sample{above} (n_samples = 1), wanted at least 2")
         targets, labels = made._targets(truth, kept)
         made._encoding = Encoding(self.categorical_features, recipes[0].max_categories)
-        x = made._encoding.fit_transform(columns[kept])
+        x = made._encoding.fit_transform(columns if kept.all() else columns[kept])
         made._members = Members(recipes, made._encoding, *made._loss(recipes[0]))
         end = None if limit is None else started + limit
         threads = self.n_threads or cores.unused()
