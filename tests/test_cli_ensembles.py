@@ -133,8 +133,8 @@ def test_a_report(run):
     assert "TabularRegressor" in html and "On the 40 rows given" in html
     status, _, err = run("train", None, *argv, "--output", "m.fastnn")
     assert status == 2 and "r.html: exists; give --force to replace it" in err
-    for name, message in (("t.csv", "never overwritten"), ("n.fastnn", "is the model's name")):
-        more = ["--report", name, "--output", "n.fastnn", "--force"]
+    for name, message in (("t.csv", "never overwritten"), ("t.fastnn", "is the model's name")):
+        more = ["--report", name, "--output", "t.fastnn", "--force"]
         status, _, err = run("train", None, *argv, *more)
         assert status == 2 and message in err and Path("t.csv").read_text() == HOMES
     status, _, err = run("train", None, *argv, "--hidden", "none", "--force")

@@ -73,7 +73,7 @@ def test_a_column_moves_with_all_that_encodes_it(regressor):
 def test_importances_refuse_bad_input(regressor):
     with pytest.raises(ValueError, match="n_repeats"):
         permutation_importance(regressor, OTHER, TRUTH, n_repeats=0)
-    with pytest.raises(AttributeError, match="not fitted: call fit before encoding_"):
+    with pytest.raises(ValueError, match="not fitted: call fit before permutation_importance"):
         permutation_importance(TabularRegressor(), OTHER, TRUTH)
 
 

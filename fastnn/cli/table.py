@@ -81,9 +81,9 @@ def train(arguments: Namespace) -> None:
         raise ValueError(f"{output}: is the name of a table, wanted one for a model: .fastnn")
     page = arguments.report
     if page is not None:
-        check_output(page, [data, output], arguments.force)
         if Path(page).resolve() == Path(output).resolve():
             raise ValueError(f"{page}: is the model's name, wanted another for the report")
+        check_output(page, [data], arguments.force)
     kind = single.Trained if single.wanted(arguments) else ensemble.Trained
     with _naming(data):
         table = open_table(data, _reading(arguments, Reading()), expected=[target])

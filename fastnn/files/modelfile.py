@@ -93,7 +93,10 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, Any] | None) -> Mode
     """Return the model that a file holds; see :func:`fastnn.load`."""
     arrays, header = storage.load(path)
     if header.get("format") != _FORMAT:
-        raise ValueError(f"{path} is not a fastnn network (format {header.get('format')!r})")
+        found = header.get("format")
+        tabular = isinstance(found, str) and found.startswith("fastnn-tabular")
+        hint = ": fastnn.tabular.load reads it" if tabular else ""
+        raise ValueError(f"{path} is not a fastnn network (format {found!r}){hint}")
     with naming(path, "network"):
         return unpacked(arrays, header, custom)
 

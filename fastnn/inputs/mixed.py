@@ -103,7 +103,7 @@ def texts_of(column: np.ndarray) -> np.ndarray:
     if column.dtype == object:
         return column
     values, places = np.unique(column, return_inverse=True)
-    texts = np.array([None if _missing(each) else _text(each, "X") for each in values], object)
+    texts = np.array([None if is_missing(each) else _text(each, "X") for each in values], object)
     return texts[places.reshape(-1)]
 
 
@@ -118,7 +118,11 @@ def _of_rows(X: Any, name: str, empty: bool) -> Columns:
             raise ValueError(f"{name} has rows of different lengths, wanted equal ones") from None
     elif not isinstance(X, np.ndarray):
         array = as_array(X, name)
-    if array.dtype.kind not in "OUST":
+    if array.ndim == 0:
+        raise TypeError(
+            f"{name} is {X!r:.100} ({type(X).__name__}), wanted a frame, an array or rows of values"
+        )
+    if array.dtype.kind not in "OUSTMm":
         array = as_inputs(array, None, np.float64, name, empty=empty, missing=True)
     if array.ndim == 1 and any(isinstance(each, list | tuple) for each in array):
         raise ValueError(f"{name} has rows of different lengths, wanted equal ones")
@@ -144,7 +148,7 @@ def _column(data: Any, name: str) -> np.ndarray:
     if array.dtype.kind in "fiu":
         return _finite(array, name)
     if array.dtype.kind == "M":
-        return array.astype("datetime64[us]")
+        return _dates(array, name)
     if array.dtype.kind == "m":
         return array / _DAY
     if array.dtype.kind in "OUT":
@@ -159,11 +163,14 @@ def _objects(array: np.ndarray, name: str) -> np.ndarray:
     """Return a column of any objects as what they are."""
     if set(map(type, array)) <= {str, type(None)}:
         return array
-    there = np.array([not _missing(each) for each in array], bool)
+    there = np.array([not is_missing(each) for each in array], bool)
     kinds = set(map(type, array[there]))
+    if kinds and all(issubclass(kind, datetime.timedelta | np.timedelta64) for kind in kinds):
+        array[~there] = None
+        return array.astype("timedelta64[us]") / _DAY
     if kinds and all(issubclass(kind, Real | Decimal) and not _boolean(kind) for kind in kinds):
         numbers = np.full(len(array), np.nan)
-        numbers[there] = [float(each) for each in array[there]]
+        numbers[there] = [_float(each) for each in array[there]]
         return _finite(numbers, name)
     if kinds and all(issubclass(kind, datetime.date | np.datetime64) for kind in kinds):
         dates = np.full(len(array), "NaT", "datetime64[us]")
@@ -172,8 +179,27 @@ def _objects(array: np.ndarray, name: str) -> np.ndarray:
     return _texts(array, name)
 
 
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def _dates(array: np.ndarray, name: str) -> np.ndarray:
+    dates = array.astype("datetime64[us]")
+    wrapped = dates.astype("datetime64[Y]") != array.astype("datetime64[Y]")
+    wrapped &= ~np.isnat(array)
+    if wrapped.any():
+        row = int(wrapped.argmax())
+        raise ValueError(
+            f"{name} has {array[row]} at row {row}, wanted years that microseconds reach"
+        )
+    return dates
+
+
 def _texts(array: Iterable[Any], name: str) -> np.ndarray:
-    found = [None if _missing(each) else _text(each, name) for each in array]
+    found = [None if is_missing(each) else _text(each, name) for each in array]
     return np.array([*found, None], object)[:-1]  # 1-D, however many there are
 
 
@@ -186,16 +212,18 @@ def _finite(array: np.ndarray, name: str) -> np.ndarray:
     return numbers
 
 
-def _missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, NaT or pandas' NA, which is not even unequal to NA."""
-    if isinstance(value, float | Decimal | np.floating | np.datetime64):
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if isinstance(value, float | np.floating | np.datetime64 | np.timedelta64):
         return bool(value != value)
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _is_other(value: Any) -> bool:
     """Return whether a value is none of those that columns may hold."""
-    return not (isinstance(value, _PLAIN) or _missing(value))
+    return not (isinstance(value, _PLAIN) or is_missing(value))
 
 
 def _boolean(kind: type) -> bool:

@@ -19,6 +19,7 @@ _NUMBER, _DATE, CATEGORY = range(3)
 _DAY = np.timedelta64(1, "D")
 _PARTS = ("days", "year", "month", "day", "weekday", "hour")
 _SHOWN = 5
+_EXACT = 2.0**53
 
 
 def _as_features(given: Any, name: str) -> list[str | int]:
@@ -155,6 +156,11 @@ class Encoder(Transformer):
     def _learn(self, rows: Columns) -> dict[str, Any]:
         chosen, kinds, categories = self._chosen(rows), [], []
         for place, column in enumerate(rows.values):
+            if place in chosen and column.dtype.kind == "f" and (abs(column) >= _EXACT).any():
+                raise ValueError(
+                    f"{rows.called(place)} has categories of {_EXACT:.0f} and more, which float64 "
+                    "cannot tell apart, wanted texts"
+                )
             kind = {"f": _NUMBER, "M": _DATE}.get(column.dtype.kind, CATEGORY)
             kinds.append(CATEGORY if place in chosen or _absent(column).all() else kind)
             found = _ordered(texts_of(column)) if kinds[-1] == CATEGORY else []

@@ -311,6 +311,7 @@ class RobustScale(Transformer):
         block *= self.scale_ > 0  # a constant column
         block /= _divisors(self.scale_)
         if self.smooth_clip:
+            np.clip(block, -_FARTHEST, _FARTHEST, out=block)  # infinity by infinity would be NaN
             block /= np.hypot(1.0, block / _CLIP)
         block[:, self.leave] = left
         return block
@@ -327,6 +328,7 @@ class RobustScale(Transformer):
 
 
 _CLIP = 3.0
+_FARTHEST = 1e300
 _NEARLY_ONE = float(np.nextafter(1.0, 0.0))
 
 

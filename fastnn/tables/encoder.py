@@ -127,7 +127,7 @@ def chosen_columns(
         if not isinstance(choice, str):
             columns.append(choice)
     if not columns:
-        raise ValueError(f"no column is left to predict {target!r} from; " + "; ".join(notes))
+        raise ValueError("; ".join([f"no column is left to predict {target!r} from", *notes]))
     return columns, notes
 
 

@@ -15,6 +15,7 @@ from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores
 from fastnn.files.modelfile import check_nothing_is_left, naming
 from fastnn.inputs import checks
+from fastnn.inputs.mixed import as_columns
 from fastnn.inputs.settings import optional
 from fastnn.network import Network
 from fastnn.tabular import file
@@ -55,6 +56,7 @@ class TabularEstimator:
     n_features_in_: int
     feature_names_in_: np.ndarray
     oof_score_: float
+    oof_target_: np.ndarray
     oof_errors_: dict[str, tuple[float, float]]
     extra_: dict[str, Any]
     _members: Members
@@ -103,23 +105,30 @@ class TabularEstimator:
 
     # What subclasses say
 
-    def _targets(self, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """Learn from the targets; return them for the networks, and labels to spread evenly."""
+    def _truth(self, y: Any) -> np.ndarray:
+        """Return the targets as an array, checked."""
+        raise NotImplementedError
+
+    def _targets(self, truth: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Learn from the targets of the kept rows.
+
+        Return these for the networks, and labels to spread evenly.
+        """
         raise NotImplementedError
 
     def _loss(self, recipe: Recipe) -> tuple[Any, int]:
         """Return the loss, and how many outputs it needs."""
         raise NotImplementedError
 
-    def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
+    def _calibrate(self, outputs: Any, known: Any, kept: Any, weight: Any) -> None:
         """Learn from what members say of rows that they have not seen.
 
         The outputs, (kinds, n, n_outputs), are those for the rows `known` among those `kept` of all
-        rows of y.
+        rows of :attr:`oof_target_`.
         """
         raise NotImplementedError
 
-    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+    def _score(self, outputs: np.ndarray, truth: np.ndarray, weight: Any) -> float:
         """Return the score of the networks' joint outputs."""
         raise NotImplementedError
 
@@ -134,6 +143,8 @@ class TabularEstimator:
             Numbers, texts, booleans, categories and dates, with missing values as they are.
         y : array-like, (n,)
         sample_weight : array-like, (n,), optional
+            How much each row counts in the loss and the errors.  Rows of weight 0 are left out; one
+            of weight 2 is not quite two rows, which would be held out by different networks.
 
         Returns
         -------
@@ -149,25 +160,26 @@ class TabularEstimator:
         recipes, limit = _recipes(settings["preset"]), settings["time_limit"]
         rng = generator(self.random_state)
         _check_rows(X)
+        columns = as_columns(X)
         made = type(self)(**self.get_params())
-        targets, labels = made._targets(y)
-        made._encoding = Encoding(self.categorical_features, recipes[0].max_categories)
-        x = made._encoding.fit_transform(X)
-        if len(x) != len(targets):
-            raise ValueError(f"y has {len(targets)} rows, but X has {len(x)}")
-        if len(x) < 2:
-            raise ValueError("X has 1 sample (n_samples = 1), wanted at least 2")
-        weight, kept = None, np.ones(len(x), bool)
-        if sample_weight is not None:
-            weight = checks.as_sample_weight(sample_weight, len(x))
+        truth, weight = made.checked(y, sample_weight, len(columns))
+        made.oof_target_ = truth
+        kept = np.ones(len(columns), bool)
+        if weight is not None:
+            weight = weight / weight.max()  # which keeps sums of the smallest ones exact
             kept = weight > 0
-            x, targets, weight = x[kept], targets[kept], weight[kept]
-            labels = None if labels is None else labels[kept]
+            weight = weight[kept]
+        if kept.sum() < 2:
+            above = "" if weight is None else " with sample_weight above 0"
+            raise ValueError(f"X has 1 sample{above} (n_samples = 1), wanted at least 2")
+        targets, labels = made._targets(truth, kept)
+        made._encoding = Encoding(self.categorical_features, recipes[0].max_categories)
+        x = made._encoding.fit_transform(columns if kept.all() else columns[kept])
         made._members = Members(recipes, made._encoding, *made._loss(recipes[0]))
         end = None if limit is None else started + limit
         threads = self.n_threads or cores.unused()
         made._members.fit(x, targets, weight, labels, rng, threads, end, self.verbose)
-        made._calibrate(*made._members.held_out(x), kept, y, weight)
+        made._calibrate(*made._members.held_out(x), kept, weight)
         made.n_features_in_ = made._encoding.one_hot.n_features_in_
         if made._encoding.names.x is not None:
             made.feature_names_in_ = made._encoding.names.feature_names()
@@ -301,29 +313,49 @@ class TabularEstimator:
 
     def _outputs(self, X: Any, what: str) -> np.ndarray:
         """Return the sum of the kinds' mean outputs, each times its share."""
+        x = self.encoded(X, what)
+        return self._members.outputs(x, self._shares)
+
+    def encoded(self, X: Any, what: str = "encoded") -> np.ndarray:
+        """Return rows as the networks read them; messages say that they are for `what`."""
         self._fitted(what)
         _check_rows(X)
-        width = getattr(X, "shape", (0, self.n_features_in_))[1]
-        if width != self.n_features_in_:
+        self._encoding.names.agreed(X, owner="model")
+        columns = as_columns(X)
+        if columns.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"X has {width} features, but {type(self).__name__} is expecting "
+                f"X has {columns.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input"
             )
-        return self._members.outputs(self._encoding.transform(X), self._shares)
+        return self._encoding.transform(columns)
 
     def errors(
         self, X: ArrayLike, y: Any, sample_weight: Any = None
     ) -> dict[str, tuple[float, float]]:
         """Return errors on rows by name, each as (error, that of the best constant)."""
-        return self._errors(self._outputs(X, "errors"), y, sample_weight)
+        outputs = self._outputs(X, "errors")
+        return self._errors(outputs, *self.checked(y, sample_weight, len(outputs)))
 
-    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
+    def _errors(
+        self, outputs: np.ndarray, truth: np.ndarray, weight: Any
+    ) -> dict[str, tuple[float, float]]:
         """Return the errors of the networks' joint outputs."""
         raise NotImplementedError
 
-    def score_encoded(self, x: np.ndarray, y: Any, sample_weight: Any = None) -> float:
-        """Return the score on rows that :attr:`encoding_` has encoded."""
-        return self._score(self._members.outputs(x, self._shares), y, sample_weight)
+    def score_encoded(self, x: np.ndarray, truth: np.ndarray, weight: np.ndarray | None) -> float:
+        """Return the score on rows from :meth:`encoded`, with targets from :meth:`checked`."""
+        return self._score(self._members.outputs(x, self._shares), truth, weight)
+
+    def checked(
+        self, y: Any, sample_weight: Any, n_rows: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the targets and weights of so many rows as arrays."""
+        truth = self._truth(y)
+        if len(truth) != n_rows:
+            raise ValueError(f"y has {len(truth)} rows, but X has {n_rows}")
+        if sample_weight is None:
+            return truth, None
+        return truth, checks.as_sample_weight(sample_weight, n_rows)
 
 
 def load(path: str | os.PathLike[str]) -> TabularEstimator:

@@ -1,6 +1,5 @@
 """The classifier."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,9 @@ from numpy.typing import ArrayLike
 
 from fastnn.losses import SoftmaxCrossEntropy
 from fastnn.metrics import accuracy, log_loss
-from fastnn.tabular.base import TabularEstimator, of_sklearn, spread
+from fastnn.tabular.base import TabularEstimator, spread
 from fastnn.tabular.blending import for_log_loss, softmax
+from fastnn.tabular.labels import as_labels
 from fastnn.tabular.recipe import Recipe
 
 _TEXTS = "UOT"
@@ -79,19 +79,22 @@ class TabularClassifier(TabularEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def _targets(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        self.classes_, labels = np.unique(_labels(y), return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has only one class, {self.classes_[0]!r}, wanted at least 2 classes"
-            )
+    def _truth(self, y: Any) -> np.ndarray:
+        return as_labels(y)
+
+    def _targets(self, truth: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.classes_, labels = np.unique(truth, return_inverse=True)
+        labels = labels[kept]
+        if (labels == labels[0]).all():
+            only = self.classes_[labels[:1]].tolist()[0]
+            where = "" if kept.all() else " in rows of sample_weight above 0"
+            raise ValueError(f"y has only one class{where}, {only!r}, wanted at least 2 classes")
         return labels, labels
 
     def _loss(self, recipe: Recipe) -> tuple[SoftmaxCrossEntropy, int]:
         return SoftmaxCrossEntropy(recipe.label_smoothing), len(self.classes_)
 
-    def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
-        self.oof_target_ = np.asarray(y).reshape(-1)
+    def _calibrate(self, outputs: Any, known: Any, kept: Any, weight: Any) -> None:
         labels = np.searchsorted(self.classes_, self.oof_target_)[kept][known]
         own = None if weight is None else weight[known]
         self._shares = for_log_loss(outputs, labels, own)
@@ -134,16 +137,18 @@ class TabularClassifier(TabularEstimator):
 
     def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy."""
-        return self._score(self._outputs(X, "score"), y, sample_weight)
+        outputs = self._outputs(X, "score")
+        return self._score(outputs, *self.checked(y, sample_weight, len(outputs)))
 
-    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
-        right = self.classes_[softmax(outputs).argmax(axis=1)] == _labels(y)
+    def _score(self, outputs: np.ndarray, truth: np.ndarray, weight: Any) -> float:
+        right = self.classes_[softmax(outputs).argmax(axis=1)] == truth
         return float(np.average(right, weights=weight))
 
-    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
-        given, found = _labels(y), softmax(outputs)
-        labels = np.searchsorted(self.classes_, given)
-        if (self.classes_[labels % len(self.classes_)] != given).any():
+    def _errors(
+        self, outputs: np.ndarray, truth: np.ndarray, weight: Any
+    ) -> dict[str, tuple[float, float]]:
+        found, labels = softmax(outputs), np.searchsorted(self.classes_, truth)
+        if (self.classes_[labels % len(self.classes_)] != truth).any():
             raise ValueError("y has classes that training had not")
         prior = np.bincount(labels, weight, len(self.classes_))
         constant = np.broadcast_to(prior / prior.sum(), found.shape)
@@ -152,28 +157,6 @@ class TabularClassifier(TabularEstimator):
             for metric in (accuracy, log_loss)
         )
         return {"error rate": (1 - right[0], 1 - right[1]), "log loss": (unlike[0], unlike[1])}
-
-
-def _labels(y: Any) -> np.ndarray:
-    """Return labels as a 1-D array."""
-    if y is None:
-        raise ValueError("TabularClassifier requires y to be passed, but the target y is None")
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        warnings.warn(
-            "A column-vector y was passed when a 1d array was expected: it was taken as y.ravel()",
-            of_sklearn("DataConversionWarning", UserWarning),
-            stacklevel=4,
-        )
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(f"y has shape {labels.shape}, wanted one label a row, (n,)")
-    if labels.dtype.kind == "f":
-        if not np.isfinite(labels).all():
-            raise ValueError("y contains NaN or infinity, wanted labels")
-        if (labels != labels.round()).any():
-            raise ValueError("Unknown label type: y has continuous numbers, wanted labels")
-    return labels
 
 
 def _plain(values: list[Any]) -> bool:

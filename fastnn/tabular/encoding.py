@@ -39,6 +39,8 @@ class Encoding:
         self.names = Names().agreed(X, owner="model")
         self.one_hot.fit(X)
         self.codes = self.one_hot.codes_
+        if not self.one_hot.n_features_out_:
+            raise ValueError("X has no values, wanted some in at least one column")
         # Indicators of missing values come last, so columns keep their places.
         self.rest = Chain([RobustScale(leave=[*self.codes]), Impute(0.0)])
         rows = self.rest.fit_transform(self.one_hot.transform(X))

@@ -96,10 +96,9 @@ def permutation_importance(
     """
     n_repeats = checks.positive_int(n_repeats, "n_repeats")
     rng = generator(random_state)
-    encoding = model.encoding_
-    x = encoding.transform(X)
-    score = model.score_encoded(x, y, sample_weight)
-    blocks = encoding.blocks()
+    x, blocks = model.encoded(X, "permutation_importance"), model.encoding_.blocks()
+    truth, weight = model.checked(y, sample_weight, len(x))
+    score = model.score_encoded(x, truth, weight)
     found = np.zeros((len(blocks), n_repeats))
     shuffled = x.copy()
     for place, block in enumerate(blocks):
@@ -108,7 +107,7 @@ def permutation_importance(
             order = rng.permutation(len(x))
             if (own != own[0]).any():  # else nothing changes
                 shuffled[:, block] = own[order]
-                found[place, repeat] = score - model.score_encoded(shuffled, y, sample_weight)
+                found[place, repeat] = score - model.score_encoded(shuffled, truth, weight)
         shuffled[:, block] = own
     names = getattr(model, "feature_names_in_", None)
     labels = [f"x{place}" for place in range(len(blocks))] if names is None else map(str, names)

@@ -97,8 +97,8 @@ class Members:
             chosen = list(group)
             for number in chosen:
                 if recipes[self.kinds[number]].from_data:
-                    rows = self.splits[number][0][:_START_ROWS]
-                    initialize_from_data(self.networks[number], x[rows])
+                    some = self.splits[number][0][:_START_ROWS]
+                    initialize_from_data(self.networks[number], x[some])
             self.histories += fit_many(
                 [self.networks[number] for number in chosen],
                 **data,

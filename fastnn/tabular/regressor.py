@@ -1,5 +1,6 @@
 """The regressor."""
 
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -8,11 +9,15 @@ from numpy.typing import ArrayLike
 
 from fastnn.inputs import checks
 from fastnn.inputs.arrays import as_array, as_numbers
+from fastnn.inputs.precision import is_constant
 from fastnn.metrics import mean_absolute_error, r2, root_mean_squared_error
 from fastnn.tabular.base import TabularEstimator, spread
 from fastnn.tabular.blending import for_squares
 from fastnn.tabular.file import array_of
 from fastnn.tabular.recipe import Recipe
+
+_LEAST_SQUARES = 1e-290
+"""Below that, sums of squares lose digits."""
 
 
 class TabularRegressor(TabularEstimator):
@@ -69,35 +74,46 @@ class TabularRegressor(TabularEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
-    def _targets(self, y: Any) -> tuple[np.ndarray, None]:
-        truth = self._truth(y)
-        self._vector = as_array(y, "y").ndim == 1
-        self._mean, self._low, self._high = truth.mean(0), truth.min(0), truth.max(0)
-        self._scale = np.where(self._low < self._high, truth.std(0), 1.0)
-        return (truth - self._mean) / self._scale, None
-
     def _truth(self, y: Any) -> np.ndarray:
         if y is None:
             raise ValueError("TabularRegressor requires y to be passed, but the target y is None")
         array = as_array(y, "y")
-        if array.dtype == object and all(isinstance(each, Real) for each in array.flat):
+        if array.dtype == object and all(isinstance(each, Real | Decimal) for each in array.flat):
             y = array.astype(np.float64)
         truth = as_numbers(y, "y").astype(np.float64)
         checks.as_regression_targets(truth, len(truth), max(1, truth[:1].size), np.float64)
-        return truth.reshape(len(truth), -1)
+        return truth
+
+    @np.errstate(all="ignore")
+    def _targets(self, truth: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, None]:
+        self._vector = truth.ndim == 1
+        own = truth.reshape(len(truth), -1)[kept]
+        self._low, self._high = own.min(0), own.max(0)
+        constant = is_constant(self._low, self._high, np.float64)
+        self._mean = np.where(constant, self._low, own.mean(0))
+        self._scale = np.where(constant, 1.0, own.std(0))
+        squares = np.square(own - self._mean).sum(0)
+        wrong = ~constant & ~(np.isfinite(squares) & (squares > _LEAST_SQUARES))
+        if wrong.any():
+            low, high = self._low[wrong][0], self._high[wrong][0]
+            raise ValueError(
+                f"y has numbers from {low:g} to {high:g}, too far apart or too close for float64 "
+                "to hold their squares: scale y"
+            )
+        return ((own - self._mean) / self._scale).astype(np.float32), None
 
     def _loss(self, recipe: Recipe) -> tuple[str, int]:
         return "half_mse", len(self._mean)
 
-    def _calibrate(self, outputs: Any, known: Any, kept: Any, y: Any, weight: Any) -> None:
-        truth, own = self._truth(y)[kept][known], None if weight is None else weight[known]
-        self._shares = for_squares(outputs, (truth - self._mean) / self._scale, own)
+    def _calibrate(self, outputs: Any, known: Any, kept: Any, weight: Any) -> None:
+        truth, own = self.oof_target_[kept][known], None if weight is None else weight[known]
+        table = truth.reshape(len(truth), -1)
+        self._shares = for_squares(outputs, (table - self._mean) / self._scale, own)
         joint = np.tensordot(self._shares, outputs, 1)
         found = self._decode(joint)
         self.oof_score_ = r2(truth, found, sample_weight=own)
-        self._residuals = truth - found
+        self._residuals = table - found
         self.oof_errors_ = self._errors(joint, truth, own)
-        self.oof_target_ = self._truth(y)[:, 0] if self._vector else self._truth(y)
         self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
 
     def _learned(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -128,7 +144,8 @@ class TabularRegressor(TabularEstimator):
         """Return an interval for each row, (n, 2) or (n, 2, n_targets), that has `coverage`.
 
         It is the prediction plus quantiles of the errors on rows that networks had not seen, a
-        conformal interval: whatever the data, about so many rows of the same kind lie in it.
+        conformal interval: whatever the data, about so many rows of the same kind lie in it.  It is
+        equally wide for all rows, so where errors are larger than elsewhere it has fewer of them.
         """
         checks.fraction(coverage, "coverage")
         return self.predict_quantiles(X, [(1 - coverage) / 2, (1 + coverage) / 2])
@@ -142,14 +159,16 @@ class TabularRegressor(TabularEstimator):
 
     def score(self, X: ArrayLike, y: Any, sample_weight: Any = None) -> float:
         """Return R²: 1 less the share of y's variance that is left."""
-        return self._score(self._outputs(X, "score"), y, sample_weight)
+        outputs = self._outputs(X, "score")
+        return self._score(outputs, *self.checked(y, sample_weight, len(outputs)))
 
-    def _score(self, outputs: np.ndarray, y: Any, weight: Any) -> float:
+    def _score(self, outputs: np.ndarray, truth: np.ndarray, weight: Any) -> float:
+        return r2(truth, self._decode(outputs), sample_weight=weight)
+
+    def _errors(
+        self, outputs: np.ndarray, truth: np.ndarray, weight: Any
+    ) -> dict[str, tuple[float, float]]:
         found = self._decode(outputs)
-        return r2(self._truth(y), found, sample_weight=weight)
-
-    def _errors(self, outputs: np.ndarray, y: Any, weight: Any) -> dict[str, tuple[float, float]]:
-        truth, found = self._truth(y), self._decode(outputs)
         center = np.average(truth, axis=0, weights=weight)
         return {
             name: (error(truth, found, weight), error(truth, 0 * truth + constant, weight))
