@@ -14,7 +14,8 @@ from bench.workloads import WORKS
 
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
-    "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular"
+    "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
+    "embeddings",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -30,7 +31,8 @@ PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
 SCALING = ROOT / "docs" / "scaling.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
-APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md"}
+APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
+         "ablation": "ablation.md", "embeddings": "embeddings.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -291,16 +293,25 @@ def run_calls(arguments, description) -> None:
         write_apart("calls", as_json(entry), calls.block(entry))
 
 
+def run_embeddings(arguments, description) -> None:
+    from bench import embeddings
+
+    shortest = 0.02 if arguments.quick else 0.1
+    found = in_process("bench.embeddings", 1, rounds=arguments.rounds, shortest=shortest)
+    entry = {"machine": description, "date": today(), "rounds": arguments.rounds, **found}
+    for cells in (embeddings.cells(entry), embeddings.encoding_cells(entry)):
+        print(f"\n{tables.plain(cells)}", flush=True)
+    if not arguments.quick:
+        write_apart("embeddings", as_json(entry), embeddings.block(entry))
+
+
 def run_tabular(arguments, threads, description) -> None:
     """Go on from what is stored, whatever machine it is of: a run of everything takes hours."""
     installed = [name for name in arguments.contenders if CONTENDERS[name].installed]
     for name in arguments.contenders:
         if name not in installed:
             print(f"{CONTENDERS[name].name} is not installed: skipped")
-    entry = {"machine": description, "threads": max(threads), "sets": {}, "fits": []}
-    if not arguments.quick and (path := results_apart("tabular")).is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        entry |= {key: stored[key] for key in ("sets", "fits")}
+    entry = resumed("tabular", arguments, threads, description)
     if arguments.afresh:
         entry["fits"] = [
             fit
@@ -322,6 +333,31 @@ def run_tabular(arguments, threads, description) -> None:
         from bench.picture import draw_tabular
 
         draw_tabular(tabular.summary(entry, "claim"), TABULAR)
+
+
+def run_ablation(arguments, threads, description) -> None:
+    from bench import ablation  # which imports fastnn
+
+    entry = resumed("ablation", arguments, threads, description)
+    if arguments.afresh:
+        entry["fits"] = [fit for fit in entry["fits"] if fit["set"] not in arguments.sets]
+
+    def save():
+        if not arguments.quick:
+            write_apart("ablation", ablation.text(entry), ablation.block(entry))
+
+    ablation.run(entry, arguments.sets, arguments.quick, save)
+    print("\nablation: increase of errors, in %")
+    print(tables.plain(ablation.cells(entry)), flush=True)
+
+
+def resumed(section, arguments, threads, description) -> dict:
+    """Return an entry with the sets and fits that are stored, unless this is a quick run."""
+    entry = {"machine": description, "threads": max(threads), "sets": {}, "fits": []}
+    if not arguments.quick and (path := results_apart(section)).is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        entry |= {key: stored[key] for key in ("sets", "fits")}
+    return entry
 
 
 def results_apart(section):
@@ -385,6 +421,8 @@ def main(argv=None) -> int:
         "estimators": lambda: run_estimators(arguments, threads, description),
         "calls": lambda: run_calls(arguments, description),
         "tabular": lambda: run_tabular(arguments, threads, description),
+        "ablation": lambda: run_ablation(arguments, threads, description),
+        "embeddings": lambda: run_embeddings(arguments, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     stored = stored and not set(arguments.only) <= set(APART)

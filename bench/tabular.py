@@ -129,13 +129,11 @@ def _line(fit) -> str:
     return what + f"error {fit['error']:.4f}  {fit['seconds']:8.2f} s"
 
 
-def text(entry) -> str:
+def text(entry, who="contender", names=CONTENDERS) -> str:
     """Return the entry as JSON with a line for each fit."""
     head = json.dumps({key: value for key, value in entry.items() if key != "fits"}, indent=1)
-    places = {name: place for place, name in enumerate([*sets.SETS, *CONTENDERS])}
-    order = sorted(
-        entry["fits"], key=lambda f: (places[f["set"]], places[f["contender"]], f["split"])
-    )
+    places = {name: place for place, name in enumerate([*sets.SETS, *names])}
+    order = sorted(entry["fits"], key=lambda f: (places[f["set"]], places[f[who]], f["split"]))
     fits = ",\n".join(f"  {json.dumps(fit)}" for fit in order)
     return f'{head[:-2]},\n "fits": [\n{fits}\n ]\n}}\n'
 
@@ -264,8 +262,6 @@ def warm_up(name: str, threads: int) -> None:
 
 def measure(name: str, threads: int, table: str, seed: int) -> dict:
     """Fit a contender to a split of a set; return error and times."""
-    import numpy as np
-
     X, y, X_test, y_test = sets.split(table, seed)
     labels = task_of(table) == "classification"
     model = CONTENDERS[name].make(X, labels, seed, threads)
@@ -275,14 +271,21 @@ def measure(name: str, threads: int, table: str, seed: int) -> dict:
         "seconds": round(time.perf_counter() - started, 4),
         "cpu_seconds": round(time.process_time() - used, 4),
     }
+    return errors(model, X_test, y_test, labels) | times
+
+
+def errors(model, X_test, y_test, labels: bool) -> dict[str, float]:
+    """Return a fitted model's errors on test rows."""
+    import numpy as np
+
     if not labels:
         far = np.sqrt(np.mean((np.asarray(model.predict(X_test)).ravel() - y_test) ** 2))
-        return {"error": round(float(far / np.std(y_test)), 6), **times}
+        return {"error": round(float(far / np.std(y_test)), 6)}
     probabilities = np.asarray(model.predict_proba(X_test), dtype=np.float64)
     given = probabilities[np.arange(len(y_test)), y_test]
     wrong = probabilities.argmax(axis=1) != y_test
     loss = -np.log(np.clip(given, 1e-7, 1)).mean()
-    return {"error": round(float(wrong.mean()), 6), "log_loss": round(float(loss), 6), **times}
+    return {"error": round(float(wrong.mean()), 6), "log_loss": round(float(loss), 6)}
 
 
 def _serve(name: str, threads: int) -> None:

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bench import calls, tabular
+from bench import ablation, calls, embeddings, sets, tabular
 from bench.report import APART
 from bench.tables import (
     BEGIN,
@@ -16,6 +17,9 @@ from bench.tables import (
     growth_cells,
     render,
 )
+from fastnn.tabular.encoding import Encoding
+from fastnn.tabular.members import Members
+from fastnn.tabular.recipe import network
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,8 +37,8 @@ def test_readme_shows_the_stored_results():
 def test_pages_show_what_is_stored_in_files_of_their_own(section):
     stored = json.loads((ROOT / "bench" / "results" / f"{section}.json").read_text("utf-8"))
     page = (ROOT / "docs" / APART[section]).read_text(encoding="utf-8")
-    blocks = {"estimators": estimator_block, "calls": calls.block, "tabular": tabular.block}
-    block = blocks[section]
+    modules = {"calls": calls, "tabular": tabular, "ablation": ablation, "embeddings": embeddings}
+    block = estimator_block if section == "estimators" else modules[section].block
     assert between_markers(page) == block(stored)
 
 
@@ -162,3 +166,36 @@ def test_learners_of_tables_are_compared_on_sets_that_all_have_learned():
 def test_half_of_the_tables_are_for_the_claim(task):
     halves = [each.half for each in tabular.TASKS[task]]
     assert halves.count("claim") == 7 <= halves.count("tuning")
+
+
+def test_an_ablation_looks_at_sets_for_tuning_and_changes_what_it_says():
+    assert {sets.SETS[name].half for name in ablation.ORDER} == {"tuning"}
+    assert [each.ties for each in Members._hooks(None)] == ["last"]
+    with ablation.first_best():
+        assert [each.ties for each in Members._hooks(None)] == ["first"]
+    x = np.array([[0.0, 5.0], [1.0, 5.0], [8.0, 5.0]])
+    scaled = ablation.Standardized(smooth_clip=False, leave=[]).fit_transform(x)
+    assert scaled == pytest.approx(np.stack([(x[:, 0] - 3) / x[:, 0].std(), 0 * x[:, 0]], axis=1))
+    with ablation.constant_rate():
+        encoding = Encoding(None, 8)
+        encoding.fit_transform(x)
+        made = network(ablation.BASE, encoding, "mse", 1, 100, 0)
+    assert made.optimizer.learning_rate == ablation.BASE.learning_rate
+
+
+def test_increases_are_geometric_means_of_what_all_rows_have_learned():
+    def fit(table, row, split, error):
+        return {"set": table, "row": row, "split": split, "error": error}
+
+    entry = {"sets": dict.fromkeys(["bdims", "concrete"]), "fits": []}
+    for table, factor in (("bdims", 2.0), ("concrete", 0.5)):
+        for row in ablation.rows_of("regression"):
+            error = 0.19 if row == "base" else factor * 0.2 - 0.01
+            entry["fits"].append(fit(table, row, 0, error))
+    entry["fits"].append(fit("bdims", "base", 1, 0.5))  # an unfinished split
+    assert ablation.compared(entry)["regression"] == [("bdims", 0), ("concrete", 0)]
+    assert ablation.increase(entry, "base", "regression", "error") == (0, 0)
+    assert ablation.increase(entry, "relu", "regression", "error") == pytest.approx(
+        (0, 100 * np.log(2))
+    )
+    assert "smoothing" not in ablation.rows_of("regression")
