@@ -51,6 +51,7 @@ class Recipe:
     dropout, weight_decay : float
         For half of the fit; then they fall to 0.
     label_smoothing : float
+        For classes only.
     from_data : bool
         Whether hidden units start by :func:`fastnn.initialize_from_data`.
     folds, repeats : int
@@ -75,7 +76,7 @@ class Recipe:
     cycles: int = 0
     dropout: float = 0.0
     weight_decay: float = 0.0
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     from_data: bool = False
     folds: int = 5
     repeats: int = 1
@@ -92,12 +93,12 @@ class Recipe:
         return self.epochs, self.batch_size
 
 
+_KINDS = "periodic", "piecewise"
 PRESETS = {
-    "fast": (Recipe(), Recipe(numbers="piecewise")),
-    "accurate": tuple(
-        Recipe((256, 256, 256), numbers=each, epochs=128, dropout=0.1, repeats=2)
-        for each in ("periodic", "piecewise")
-    ),
+    "fast": [Recipe(numbers=each) for each in _KINDS],
+    "accurate": [
+        Recipe(numbers=each, dropout=0.1, least_updates=500, repeats=2) for each in _KINDS
+    ],
 }
 
 
