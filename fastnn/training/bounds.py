@@ -74,6 +74,14 @@ def is_finite(model: Model, inputs: float, targets: float, largest: list[float])
     return degree is not None and width * size * (size if degree == 2 else 1.0) < most
 
 
+def is_far_from_infinite(model: Model, loss: float, weight: float) -> bool:
+    """Return whether the mean of losses that sum to `loss`, of this weight, is far from infinite.
+
+    Other rows' losses are then finite too, if they are not larger by a root of the largest number.
+    """
+    return abs(loss) < weight * _MOST[model.dtype]
+
+
 def _is_small(regularizer: Regularizer, size: float, most: float) -> bool:
     """Return whether the penalty on a weight of this size is far from infinite."""
     if type(regularizer) not in (L1, L2, L1L2):

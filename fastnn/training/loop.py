@@ -232,7 +232,7 @@ class _Run:
         loss, weight = self.program.loss[0]
         if not outcome.finite:
             problem = self.blame(outcome.clock, self.done)
-        elif abs(loss) < weight * math.sqrt(np.finfo(model.dtype).max):
+        elif bounds.is_far_from_infinite(model, loss, weight):
             return
         else:  # do other rows overflow?
             attributes.settle(model)  # the last callback may have changed them

@@ -101,5 +101,4 @@ class Short:
                 own.limits[:] = magnitude.as_bits([inputs, targets, *rest], model.dtype)
                 return True
         self._clock[_EPOCH] += 1
-        loss, weight = single.look(self._frame)
-        return bool(abs(loss) < weight * math.sqrt(np.finfo(model.dtype).max))
+        return bounds.is_far_from_infinite(model, *single.look(self._frame))
