@@ -6,11 +6,17 @@ LONGEST = "parity promises processes diagnosis_gradients bits diagnosis fuzz".sp
 """These files first: parity compiles the kernels for Python, promises the steps of networks."""
 
 
-def pytest_collection_modifyitems(items):
+COLLECTED = pytest.StashKey[list[str]]()
+"""The names of all tests that a session has found, those not chosen too."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` and `-k` choose
+def pytest_collection_modifyitems(session, items):
     """Begin with the longest files, each of which one worker runs (``--dist=loadfile``).
 
     Workers then seldom compile the same at the same time, nor wait for one at the end.
     """
+    session.stash[COLLECTED] = [item.nodeid for item in items]
     places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from tests import long_runs
+from tests.conftest import COLLECTED
 from tests.promises import PAGE, PROMISES, collected, count, page
 
 
 @pytest.fixture(scope="module")
 def nodes(request):
-    """The names of all tests: of this session if it has all, else of a collection of its own."""
-    here = [item.nodeid for item in request.session.items]
+    """The names of all tests: of this session if it has all files, or of another collection."""
+    here = request.session.stash[COLLECTED]
     files = {path.name for path in Path(__file__).parent.glob("test_*.py")}
-    option = request.config.option
     whole = {Path(node.split("::")[0]).name for node in here} > files
-    return here if whole and not (option.keyword or option.markexpr) else collected()
+    return here if whole else collected()
 
 
 def test_the_page_is_up_to_date(nodes):
