@@ -23,7 +23,10 @@ from fastnn.inputs.checks import (
     positive_float,
     positive_int,
 )
-from fastnn.inputs.settings import Configured, optional, setting, table
+from fastnn.inputs.settings import Configured, among, optional, setting, table
+
+_TRUNCATED = 0.87962566103423978
+"""The deviation of a standard normal number within -2 and 2."""
 
 
 class Initializer(Configured):
@@ -105,6 +108,55 @@ class _ScaledUniform(_Scaled):
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         limit = math.sqrt(3.0 * self.variance(*fans(shape)))  # uniform: variance is limit^2 / 3
         return rng.uniform(-limit, limit, shape)
+
+
+class VarianceScaling(_Scaled):
+    """Weights of variance ``scale / n``, with the settings and the meaning of Keras.
+
+    The other scaled initializers are this one with numbers of their own: He's is
+    ``VarianceScaling(2)``, Glorot's has "fan_avg".
+
+    Parameters
+    ----------
+    scale : float
+        Above 0.
+    mode : {"fan_in", "fan_out", "fan_avg"}
+        Whether n is n_in, n_out or their mean.
+    distribution : {"truncated_normal", "untruncated_normal", "uniform"}
+        Gaussian, drawn again beyond two standard deviations (the variance is that of what
+        remains), or just Gaussian, or uniform on [-b, b], ``b = sqrt(3 * scale / n)``.
+
+    Examples
+    --------
+    >>> VarianceScaling(2, distribution="uniform")
+    VarianceScaling(scale=2.0, mode='fan_in', distribution='uniform')
+    >>> kernel = VarianceScaling(0.5, "fan_out")((20, 50), np.random.default_rng(0), np.float64)
+    >>> bool(abs(kernel).max() < 2 * np.sqrt(0.5 / 50) / 0.8796)
+    True
+    """
+
+    name = "variance_scaling"
+
+    scale: float = setting(default=1.0, check=positive_float)
+    mode: str = setting(default="fan_in", check=among("fan_in", "fan_out", "fan_avg"))
+    distribution: str = setting(
+        default="truncated_normal",
+        check=among("truncated_normal", "untruncated_normal", "uniform"),
+    )
+
+    def variance(self, n_in: int, n_out: int) -> float:
+        fan = {"fan_in": n_in, "fan_out": n_out, "fan_avg": (n_in + n_out) / 2}[self.mode]
+        return self.scale / fan
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        if self.distribution == "uniform":
+            return _ScaledUniform.draw(self, shape, rng)
+        if self.distribution == "untruncated_normal":
+            return _ScaledNormal.draw(self, shape, rng)
+        drawn = rng.standard_normal(shape)
+        while (beyond := abs(drawn) > 2).any():
+            drawn[beyond] = rng.standard_normal(np.count_nonzero(beyond))
+        return drawn * (math.sqrt(self.variance(*fans(shape))) / _TRUNCATED)
 
 
 class LecunNormal(_ScaledNormal):
@@ -250,7 +302,7 @@ def get(initializer: Any, name: str = "initializer") -> Initializer:
     Traceback (most recent call last):
     ValueError: initializer is 'he', wanted one of 'zeros', 'constant', 'normal', 'uniform', \
 'lecun_normal', 'glorot_normal', 'he_normal', 'lecun_uniform', 'glorot_uniform', 'he_uniform', \
-'orthogonal', 'sparse'
+'variance_scaling', 'orthogonal', 'sparse'
     """
     if isinstance(initializer, Initializer):
         return initializer

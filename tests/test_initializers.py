@@ -17,6 +17,7 @@ from fastnn.initializers import (
     Orthogonal,
     Sparse,
     Uniform,
+    VarianceScaling,
     Zeros,
     default_for,
     fans,
@@ -61,6 +62,26 @@ def test_bounds(name):
     for dtype in ("f4", "f8"):
         largest = abs(draw(name, dtype=dtype)).max()
         assert 0.99 * LIMIT[name] < largest <= LIMIT[name] * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("distribution", ["truncated_normal", "untruncated_normal", "uniform"])
+@pytest.mark.parametrize(("mode", "n"), [("fan_in", 300), ("fan_out", 200), ("fan_avg", 250)])
+def test_variance_scaling(mode, n, distribution):
+    weights = draw(VarianceScaling(0.6, mode, distribution)) * math.sqrt(n / 0.6)
+    assert weights.std() == pytest.approx(1, rel=5 / math.sqrt(2 * weights.size))
+    largest = {"truncated_normal": 2 / 0.87962566, "uniform": math.sqrt(3)}
+    if distribution in largest:
+        assert 0.99 * largest[distribution] < abs(weights).max() <= largest[distribution]
+    else:
+        assert abs(weights).max() > 3.5
+
+
+@pytest.mark.parametrize("name", ["lecun", "glorot", "he"])
+def test_named_initializers_are_variance_scaling(name):
+    scale, mode = {"lecun": (1, "fan_in"), "glorot": (1, "fan_avg"), "he": (2, "fan_in")}[name]
+    for end, distribution in (("normal", "untruncated_normal"), ("uniform", "uniform")):
+        general = draw(VarianceScaling(scale, mode, distribution))
+        np.testing.assert_allclose(draw(f"{name}_{end}"), general, rtol=1e-15)
 
 
 def test_constants():
@@ -185,6 +206,9 @@ def test_bad_names(kind, given, message):
         (lambda: Normal(-1), "stddev is -1, wanted a finite number of at least 0"),
         (lambda: Uniform(math.nan), "limit is nan, wanted a finite number of at least 0"),
         (lambda: Constant(math.inf), "value is inf, wanted a finite number"),
+        (lambda: VarianceScaling(0), "scale is 0, wanted a finite number above 0"),
+        (lambda: VarianceScaling(1, "in"), "mode is 'in', wanted one of 'fan_in', 'fan_out', "),
+        (lambda: VarianceScaling(distribution="normal"), "distribution is 'normal', wanted one of"),
         (lambda: Orthogonal(0), "gain is 0, wanted a finite number above 0"),
         (lambda: Sparse(0), "k is 0, wanted a whole number of at least 1"),
         (lambda: Sparse(stddev=0), "stddev is 0, wanted a finite number above 0"),
