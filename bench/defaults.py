@@ -60,6 +60,7 @@ STARTS = {
 """All uniform, with these variances."""
 QUESTIONS = {
     "start": Question(STARTS, (1, 2, 4, 7, 10)),
+    "start of many layers": Question({**HE, **GLOROT, **SMALL}, (20,)),
     "batch size": Question(
         {str(size): {"batch_size": size} for size in (32, 16, 64, 128, 256)}, of_fit=True
     ),
@@ -69,6 +70,7 @@ QUESTIONS = {
         of_fit=True,
     ),
 }
+# Other activations, each beside what its default was.
 for name in ("leaky_relu", "elu", "gelu", "silu", "mish", "softplus"):
     QUESTIONS[f"start with {name}"] = Question({**HE, **GLOROT, **SMALL}, (2, 4), name)
 for name in ("tanh", "sigmoid"):

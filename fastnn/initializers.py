@@ -302,7 +302,7 @@ def get(initializer: Any, name: str = "initializer") -> Initializer:
     Traceback (most recent call last):
     ValueError: initializer is 'he', wanted one of 'zeros', 'constant', 'normal', 'uniform', \
 'lecun_normal', 'glorot_normal', 'he_normal', 'lecun_uniform', 'glorot_uniform', 'he_uniform', \
-'variance_scaling', 'orthogonal', 'sparse'
+'variance_scaling', 'orthogonal' ... (13 names)
     """
     if isinstance(initializer, Initializer):
         return initializer
@@ -317,8 +317,19 @@ def get(initializer: Any, name: str = "initializer") -> Initializer:
 
 
 def default_for(activation: Any) -> Initializer:
-    """Return the default kernel initializer: He for the ReLU family, Glorot for most others."""
-    return get(activations.get(activation).kernel_initializer)
+    """Return the default kernel initializer: uniform with variance 0.6 / n_in for most activations.
+
+    Of nine starts it had the least error on real tables with ReLU networks of 1 to 10 layers:
+    docs/defaults.md.  He's is right for plain ReLU networks that are much deeper.  SELU has
+    LeCun's normal weights, which its constants were chosen for.
+
+    Examples
+    --------
+    >>> default_for("relu"), default_for("selu")
+    (VarianceScaling(scale=0.6, mode='fan_in', distribution='uniform'), LecunNormal())
+    """
+    own = activations.get(activation).kernel_initializer
+    return get(own) if own else VarianceScaling(0.6, "fan_in", "uniform")
 
 
 def _matrix(shape, name):

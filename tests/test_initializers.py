@@ -9,8 +9,6 @@ import pytest
 from fastnn.initializers import (
     INITIALIZERS,
     Constant,
-    GlorotUniform,
-    HeUniform,
     Initializer,
     LecunNormal,
     Normal,
@@ -167,12 +165,14 @@ def test_a_users_own():
     np.testing.assert_array_equal(draw(Ramp(), (2, 2), dtype="f4"), [[0, 1], [2, 3]])
 
 
-def test_defaults_follow_the_activation():
-    for activation in ("relu", "leaky_relu", "elu", "gelu", "mish", "silu", "softplus"):
-        assert default_for(activation) == HeUniform()
+@pytest.mark.parametrize("activation", [None, "relu", "gelu", "tanh", "softmax"])
+def test_the_default(activation):
+    assert default_for(activation) == VarianceScaling(0.6, "fan_in", "uniform")
+    assert default_for(activation) is not default_for(activation)  # its settings can change
+
+
+def test_selu_has_a_default_of_its_own():
     assert default_for("selu") == LecunNormal()
-    for activation in (None, "linear", "identity", "sigmoid", "tanh", "softmax"):
-        assert default_for(activation) == GlorotUniform()
 
 
 def test_fans():

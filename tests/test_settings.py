@@ -206,10 +206,10 @@ def test_settings_that_go_together_are_checked_together():
 
 
 def test_the_default_start_follows_the_activation():
-    layer = fastnn.Dense(3, "relu")
-    assert layer.kernel_initializer == initializers.HeUniform()
-    layer.set_params(activation="tanh", kernel_initializer=None)
-    assert layer.kernel_initializer == initializers.GlorotUniform()
+    layer = fastnn.Dense(3, "selu")
+    assert layer.kernel_initializer == initializers.LecunNormal()
+    layer.set_params(activation="relu", kernel_initializer=None)
+    assert layer.kernel_initializer == initializers.VarianceScaling(0.6, "fan_in", "uniform")
 
 
 class Base(Configured):
