@@ -15,8 +15,8 @@ from bench.workloads import WORKS
 
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
-    "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation", "defaults",
-    "embeddings",
+    "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
+    "defaults", "embeddings",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -33,7 +33,8 @@ GROWTH = ROOT / "docs" / "growth.svg"
 SCALING = ROOT / "docs" / "scaling.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
 APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
-         "ablation": "ablation.md", "embeddings": "embeddings.md", "defaults": "defaults.md"}  # fmt: skip
+         "ablation": "ablation.md", "defaults": "defaults.md",
+         "embeddings": "embeddings.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
