@@ -258,6 +258,7 @@ class Sigmoid(Activation):
     name = "sigmoid"
     range = (0.0, 1.0)
     saturates = True
+    kernel_initializer = "glorot_uniform"
 
 
 class Tanh(Activation):

@@ -9,6 +9,7 @@ import pytest
 from fastnn.initializers import (
     INITIALIZERS,
     Constant,
+    GlorotUniform,
     Initializer,
     LecunNormal,
     Normal,
@@ -171,8 +172,9 @@ def test_the_default(activation):
     assert default_for(activation) is not default_for(activation)  # its settings can change
 
 
-def test_selu_has_a_default_of_its_own():
+def test_activations_with_a_default_of_their_own():
     assert default_for("selu") == LecunNormal()
+    assert default_for("sigmoid") == GlorotUniform()
 
 
 def test_fans():
