@@ -39,6 +39,7 @@ class Question:
     """Arguments of :func:`network`, or of `fit_many`."""
     depths: tuple[int, ...] = (1, 2, 4)
     activation: str = "relu"
+    optimizer: str = "Adam"
     of_fit: bool = False
     """Whether each choice has a fit of its own, whose time is told."""
 
@@ -60,6 +61,7 @@ STARTS = {
 """All uniform, with these variances."""
 QUESTIONS = {
     "start": Question(STARTS, (1, 2, 4, 7, 10)),
+    "start with SGD": Question(STARTS, (1, 2, 4, 7, 10), optimizer="SGD"),
     "start of many layers": Question({**HE, **SMALL}, (20, 40)),
     "batch size": Question(
         {str(size): {"batch_size": size} for size in (32, 16, 64, 128, 256)}, of_fit=True
@@ -212,7 +214,7 @@ def train(data: tuple, question: Question, depth: int, threads: int) -> dict[str
     results = {}
     for choices, fitting, building in together:
         networks = [
-            network(question.activation, depth, data[-1], seed, **each)
+            network(question, depth, data[-1], seed, **each)
             for each in building
             for seed in range(SEEDS)
         ]
@@ -255,12 +257,14 @@ def fitted(networks: list, data: tuple, threads: int, settings: dict) -> dict[st
     }
 
 
-def network(activation, depth, n_classes, seed, start=None, last=None, epsilon=None):
-    """Return a new network; what is None is fastnn's default."""
+def network(question, depth, n_classes, seed, start=None, last=None, **of_optimizer):
+    """Return a new network; what is not given is fastnn's default."""
     import fastnn
 
-    hidden = [fastnn.Dense(UNITS, activation, kernel_initializer=start) for _ in range(depth)]
-    output = fastnn.Dense(max(n_classes, 1), kernel_initializer=last or start)
-    adam = fastnn.Adam() if epsilon is None else fastnn.Adam(epsilon=epsilon)
+    layers = [
+        fastnn.Dense(UNITS, question.activation, kernel_initializer=start) for _ in range(depth)
+    ]
+    layers.append(fastnn.Dense(max(n_classes, 1), kernel_initializer=last or start))
+    optimizer = getattr(fastnn, question.optimizer)(**of_optimizer)
     loss = "softmax_cross_entropy" if n_classes else "mse"
-    return fastnn.Network([*hidden, output], loss=loss, optimizer=adam, seed=seed)
+    return fastnn.Network(layers, loss=loss, optimizer=optimizer, seed=seed)
