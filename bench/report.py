@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import importlib
 import json
 import sys
 
@@ -15,7 +16,7 @@ from bench.workloads import WORKS
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
-    "embeddings",
+    "defaults", "embeddings",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -32,7 +33,8 @@ GROWTH = ROOT / "docs" / "growth.svg"
 SCALING = ROOT / "docs" / "scaling.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
 APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
-         "ablation": "ablation.md", "embeddings": "embeddings.md"}  # fmt: skip
+         "ablation": "ablation.md", "defaults": "defaults.md",
+         "embeddings": "embeddings.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -335,20 +337,19 @@ def run_tabular(arguments, threads, description) -> None:
         draw_tabular(tabular.summary(entry, "claim"), TABULAR)
 
 
-def run_ablation(arguments, threads, description) -> None:
-    from bench import ablation  # which imports fastnn
-
-    entry = resumed("ablation", arguments, threads, description)
+def run_on_sets(section, arguments, threads, description) -> None:
+    """Run a section that learns the sets for tuning."""
+    module = importlib.import_module(f"bench.{section}")  # which may import fastnn
+    entry = resumed(section, arguments, threads, description)
     if arguments.afresh:
         entry["fits"] = [fit for fit in entry["fits"] if fit["set"] not in arguments.sets]
 
     def save():
         if not arguments.quick:
-            write_apart("ablation", ablation.text(entry), ablation.block(entry))
+            write_apart(section, module.text(entry), module.block(entry))
 
-    ablation.run(entry, arguments.sets, arguments.quick, save)
-    print("\nablation: increase of errors, in %")
-    print(tables.plain(ablation.cells(entry)), flush=True)
+    module.run(entry, arguments.sets, arguments.quick, save)
+    print(f"\n{module.block(entry)}", flush=True)
 
 
 def resumed(section, arguments, threads, description) -> dict:
@@ -421,7 +422,8 @@ def main(argv=None) -> int:
         "estimators": lambda: run_estimators(arguments, threads, description),
         "calls": lambda: run_calls(arguments, description),
         "tabular": lambda: run_tabular(arguments, threads, description),
-        "ablation": lambda: run_ablation(arguments, threads, description),
+        "ablation": lambda: run_on_sets("ablation", arguments, threads, description),
+        "defaults": lambda: run_on_sets("defaults", arguments, threads, description),
         "embeddings": lambda: run_embeddings(arguments, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)

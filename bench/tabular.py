@@ -129,11 +129,11 @@ def _line(fit) -> str:
     return what + f"error {fit['error']:.4f}  {fit['seconds']:8.2f} s"
 
 
-def text(entry, who="contender", names=CONTENDERS) -> str:
+def text(entry, who="contender", names=CONTENDERS, then="split") -> str:
     """Return the entry as JSON with a line for each fit."""
     head = json.dumps({key: value for key, value in entry.items() if key != "fits"}, indent=1)
     places = {name: place for place, name in enumerate([*sets.SETS, *names])}
-    order = sorted(entry["fits"], key=lambda f: (places[f["set"]], places[f[who]], f["split"]))
+    order = sorted(entry["fits"], key=lambda f: (places[f["set"]], places[f[who]], f[then]))
     fits = ",\n".join(f"  {json.dumps(fit)}" for fit in order)
     return f'{head[:-2]},\n "fits": [\n{fits}\n ]\n}}\n'
 

@@ -30,8 +30,9 @@ class Activation(Configured):
         Bounds of the outputs.
     saturates : bool
         Whether the gradient vanishes near both bounds.
-    kernel_initializer : str
-        The default initializer of a layer with this activation.
+    kernel_initializer : str or None
+        The initializer of a layer with this activation, if it wants one of its own; see
+        :func:`fastnn.initializers.default_for`.
 
     Examples
     --------
@@ -46,7 +47,7 @@ class Activation(Configured):
     elementwise = True
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     saturates = False
-    kernel_initializer = "glorot_uniform"
+    kernel_initializer: ClassVar[str | None] = None
 
     @property
     def forward(self) -> Kernel:
@@ -76,7 +77,6 @@ class ReLU(Activation):
 
     name, slope = "relu", 0.0
     range = (0.0, math.inf)
-    kernel_initializer = "he_uniform"
 
 
 class LeakyReLU(Activation):
@@ -105,7 +105,6 @@ class LeakyReLU(Activation):
     """
 
     name = "leaky_relu"
-    kernel_initializer = "he_uniform"
 
     negative_slope: float = setting(default=0.2, check=non_negative_float)
 
@@ -140,7 +139,6 @@ class ELU(Activation):
     """
 
     name = "elu"
-    kernel_initializer = "he_uniform"
 
     alpha: float = setting(default=1.0, check=positive_float)
 
@@ -198,7 +196,6 @@ class GELU(Activation):
 
     name = "gelu"
     range = (-0.171, math.inf)
-    kernel_initializer = "he_uniform"
 
     approximate: bool = setting(default=False, check=boolean)
 
@@ -220,7 +217,6 @@ class Softplus(Activation):
 
     name = "softplus"
     range = (0.0, math.inf)
-    kernel_initializer = "he_uniform"
 
 
 class SiLU(Activation):
@@ -229,7 +225,6 @@ class SiLU(Activation):
     name = "silu"
     aliases = ("swish",)
     range = (-0.279, math.inf)
-    kernel_initializer = "he_uniform"
 
 
 class Mish(Activation):
@@ -248,7 +243,6 @@ class Mish(Activation):
 
     name = "mish"
     range = (-0.309, math.inf)
-    kernel_initializer = "he_uniform"
 
 
 class Exponential(Activation):
@@ -264,6 +258,7 @@ class Sigmoid(Activation):
     name = "sigmoid"
     range = (0.0, 1.0)
     saturates = True
+    kernel_initializer = "glorot_uniform"
 
 
 class Tanh(Activation):
@@ -307,10 +302,10 @@ class Custom(CustomMixin, Activation):
 
     Notes
     -----
-    Rows must not depend on each other, because threads share them.  Layers default to Glorot's
-    initializer.  Every process recompiles the functions.  They must not raise, because an exception
-    cannot leave compiled training.  With ``backend="numpy"`` they run as plain Python.  For memory
-    and pickling see :class:`fastnn.losses.Custom`.
+    Rows must not depend on each other, because threads share them.  Every process recompiles the
+    functions.  They must not raise, because an exception cannot leave compiled training.  With
+    ``backend="numpy"`` they run as plain Python.  For memory and pickling see
+    :class:`fastnn.losses.Custom`.
 
     Examples
     --------

@@ -30,6 +30,7 @@ ROWS = {
             "constant": "Constant",
             "normal": "Normal",
             "uniform": "Uniform",
+            "variance scaling": "VarianceScaling",
             "LeCun, normal": "LecunNormal",
             "LeCun, uniform": "LecunUniform",
             "Glorot, normal": "GlorotNormal",

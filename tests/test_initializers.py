@@ -10,13 +10,13 @@ from fastnn.initializers import (
     INITIALIZERS,
     Constant,
     GlorotUniform,
-    HeUniform,
     Initializer,
     LecunNormal,
     Normal,
     Orthogonal,
     Sparse,
     Uniform,
+    VarianceScaling,
     Zeros,
     default_for,
     fans,
@@ -61,6 +61,26 @@ def test_bounds(name):
     for dtype in ("f4", "f8"):
         largest = abs(draw(name, dtype=dtype)).max()
         assert 0.99 * LIMIT[name] < largest <= LIMIT[name] * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("distribution", ["truncated_normal", "untruncated_normal", "uniform"])
+@pytest.mark.parametrize(("mode", "n"), [("fan_in", 300), ("fan_out", 200), ("fan_avg", 250)])
+def test_variance_scaling(mode, n, distribution):
+    weights = draw(VarianceScaling(0.6, mode, distribution)) * math.sqrt(n / 0.6)
+    assert weights.std() == pytest.approx(1, rel=5 / math.sqrt(2 * weights.size))
+    largest = {"truncated_normal": 2 / 0.87962566, "uniform": math.sqrt(3)}
+    if distribution in largest:
+        assert 0.99 * largest[distribution] < abs(weights).max() <= largest[distribution]
+    else:
+        assert abs(weights).max() > 3.5
+
+
+@pytest.mark.parametrize("name", ["lecun", "glorot", "he"])
+def test_named_initializers_are_variance_scaling(name):
+    scale, mode = {"lecun": (1, "fan_in"), "glorot": (1, "fan_avg"), "he": (2, "fan_in")}[name]
+    for end, distribution in (("normal", "untruncated_normal"), ("uniform", "uniform")):
+        general = draw(VarianceScaling(scale, mode, distribution))
+        np.testing.assert_allclose(draw(f"{name}_{end}"), general, rtol=1e-15)
 
 
 def test_constants():
@@ -146,12 +166,15 @@ def test_a_users_own():
     np.testing.assert_array_equal(draw(Ramp(), (2, 2), dtype="f4"), [[0, 1], [2, 3]])
 
 
-def test_defaults_follow_the_activation():
-    for activation in ("relu", "leaky_relu", "elu", "gelu", "mish", "silu", "softplus"):
-        assert default_for(activation) == HeUniform()
+@pytest.mark.parametrize("activation", [None, "relu", "gelu", "tanh", "softmax"])
+def test_the_default(activation):
+    assert default_for(activation) == VarianceScaling(0.6, "fan_in", "uniform")
+    assert default_for(activation) is not default_for(activation)  # its settings can change
+
+
+def test_activations_with_a_default_of_their_own():
     assert default_for("selu") == LecunNormal()
-    for activation in (None, "linear", "identity", "sigmoid", "tanh", "softmax"):
-        assert default_for(activation) == GlorotUniform()
+    assert default_for("sigmoid") == GlorotUniform()
 
 
 def test_fans():
@@ -185,6 +208,9 @@ def test_bad_names(kind, given, message):
         (lambda: Normal(-1), "stddev is -1, wanted a finite number of at least 0"),
         (lambda: Uniform(math.nan), "limit is nan, wanted a finite number of at least 0"),
         (lambda: Constant(math.inf), "value is inf, wanted a finite number"),
+        (lambda: VarianceScaling(0), "scale is 0, wanted a finite number above 0"),
+        (lambda: VarianceScaling(1, "in"), "mode is 'in', wanted one of 'fan_in', 'fan_out', "),
+        (lambda: VarianceScaling(distribution="normal"), "distribution is 'normal', wanted one of"),
         (lambda: Orthogonal(0), "gain is 0, wanted a finite number above 0"),
         (lambda: Sparse(0), "k is 0, wanted a whole number of at least 1"),
         (lambda: Sparse(stddev=0), "stddev is 0, wanted a finite number above 0"),

@@ -40,9 +40,9 @@ class Activation(Layer):
     """Apply an activation as a separate layer: ``f(x)``.
 
     Use it to put another layer between a :class:`Dense` and its activation:
-    ``Dense(64), BatchNormalization(), Activation("relu")``, as is usual in Keras.  A `Dense` picks
-    its default initializer by its own activation only, so if a ReLU follows in a separate layer,
-    set ``kernel_initializer="he_uniform"``.
+    ``Dense(64), BatchNormalization(), Activation("relu")``, as is usual in Keras.  A `Dense`
+    picks its default initializer by its own activation only, so if a SELU follows in a separate
+    layer, set ``kernel_initializer="lecun_normal"``.
 
     Parameters
     ----------

@@ -48,7 +48,8 @@ class Dense(Layer, KernelFactors):
         :mod:`fastnn.activations`, such as ``ELU(0.5)`` or ``Custom`` with your own functions.
     use_bias : bool
     kernel_initializer : str or Initializer or None
-        Initial W.  None means He's for the ReLU family, LeCun's for SELU, Glorot's for the rest.
+        Initial W.  None means uniform with variance 0.6 / n_inputs, Glorot's for sigmoid, and
+        LeCun's for SELU; see :func:`fastnn.initializers.default_for`.
     bias_initializer : str or Initializer
     kernel_regularizer, bias_regularizer : str or Regularizer or None
         Penalties: "l1", "l2", "l1l2", "lq", "group_l1", or objects with settings.

@@ -24,9 +24,6 @@ class ParametricActivation(Layer, Factors):
     With "relu" this is PReLU, whose slope below 0 is ``1 - share``.  It starts at 0, as in Keras;
     ``initial_share=0.75`` starts it at PyTorch's 0.25.
 
-    A `Dense` picks its default initializer by its own activation only, so give the one before its
-    own: ``Dense(64, kernel_initializer="he_uniform"), ParametricActivation("mish")``.
-
     Parameters
     ----------
     function : str or fastnn.activations.Activation

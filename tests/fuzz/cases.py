@@ -154,7 +154,7 @@ _constraint = st.sampled_from(["MaxNorm(0.8)", "'unit_norm'", "'non_neg'", "MaxN
 _initializer = st.sampled_from(
     [
         "'zeros'", "'constant'", "'normal'", "'uniform'", "'lecun_normal'", "'lecun_uniform'",
-        "'glorot_normal'", "'he_uniform'", "'orthogonal'", "'sparse'",
+        "'glorot_normal'", "'he_uniform'", "'orthogonal'", "'sparse'", "'variance_scaling'",
     ]
 )  # fmt: skip
 _rate = st.sampled_from(
