@@ -61,7 +61,7 @@ STARTS = {
 """All uniform, with these variances."""
 QUESTIONS = {
     "start": Question(STARTS, (1, 2, 4, 7, 10)),
-    "start with SGD": Question(STARTS, (1, 2, 4, 7, 10), optimizer="SGD"),
+    "start with SGD": Question({**HE, **GLOROT, **SMALL}, (2, 10), optimizer="SGD"),
     "start of many layers": Question({**HE, **SMALL}, (20, 40)),
     "batch size": Question(
         {str(size): {"batch_size": size} for size in (32, 16, 64, 128, 256)}, of_fit=True
