@@ -98,16 +98,20 @@ class _Scaled(Initializer):
     def variance(self, n_in: int, n_out: int) -> float:
         raise NotImplementedError
 
+    def normal(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return rng.normal(0.0, math.sqrt(self.variance(*fans(shape))), shape)
+
+    def uniform(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        limit = math.sqrt(3.0 * self.variance(*fans(shape)))  # uniform: variance is limit^2 / 3
+        return rng.uniform(-limit, limit, shape)
+
 
 class _ScaledNormal(_Scaled):
-    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        return rng.normal(0.0, math.sqrt(self.variance(*fans(shape))), shape)
+    draw = _Scaled.normal
 
 
 class _ScaledUniform(_Scaled):
-    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        limit = math.sqrt(3.0 * self.variance(*fans(shape)))  # uniform: variance is limit^2 / 3
-        return rng.uniform(-limit, limit, shape)
+    draw = _Scaled.uniform
 
 
 class VarianceScaling(_Scaled):
@@ -150,9 +154,9 @@ class VarianceScaling(_Scaled):
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         if self.distribution == "uniform":
-            return _ScaledUniform.draw(self, shape, rng)
+            return self.uniform(shape, rng)
         if self.distribution == "untruncated_normal":
-            return _ScaledNormal.draw(self, shape, rng)
+            return self.normal(shape, rng)
         drawn = rng.standard_normal(shape)
         while (beyond := abs(drawn) > 2).any():
             drawn[beyond] = rng.standard_normal(np.count_nonzero(beyond))
