@@ -216,7 +216,7 @@ class HeNormal(_ScaledNormal):
     """Gaussian with standard deviation sqrt(2 / n_in).
 
     For very deep ReLU networks: the 2 makes up for the half of the inputs that a ReLU sets to zero,
-    so signals keep their size.  With up to XX layers smaller weights do better; see
+    so signals keep their size.  With up to 20 layers smaller weights do no worse; see
     :func:`default_for`.
     Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015.
     """

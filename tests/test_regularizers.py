@@ -192,7 +192,7 @@ def test_the_group_step_is_the_least_point_of_its_definition(per):
 def test_group_l1_removes_whole_units_and_inputs():
     x, y = _data()
     for per, axis in (("unit", 0), ("input", 1)):
-        layers = [Dense(20, "tanh", kernel_regularizer=GroupL1(0.3, per)), Dense(1)]
+        layers = [Dense(20, "tanh", kernel_regularizer=GroupL1(0.5, per)), Dense(1)]
         network = Network(layers, optimizer=SGD(0.02), dtype="float64")
         network.fit(x, y, epochs=200, batch_size=20)
         zero = network.get_weights()[0] == 0
