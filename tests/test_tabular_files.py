@@ -11,6 +11,7 @@ import fastnn
 from fastnn import tabular
 from fastnn.files import storage
 from fastnn.tabular import Recipe, TabularClassifier, TabularRegressor
+from tests.test_forged import drop, put, say
 
 QUICK = Recipe(hidden=(8,), epochs=2, batch_size=32, folds=2, max_categories=3)
 N = 60
@@ -135,26 +136,6 @@ def forged(tmp_path_factory):
         return tabular.load(path)
 
     return load
-
-
-def put(name, value):
-    """Return a change of an array."""
-    return lambda arrays, header: arrays.update({name: value(arrays[name])})
-
-
-def say(*places, value):
-    """Return a change of the header, at nested places."""
-
-    def change(arrays, header):
-        for place in places[:-1]:
-            header = header[place]
-        header[places[-1]] = value
-
-    return change
-
-
-def drop(name):
-    return lambda arrays, header: (arrays if name in arrays else header).pop(name)
 
 
 ENCODING = "encoding.one_hot."
