@@ -235,6 +235,8 @@ def block(entry) -> str:
     ]
     for half, what in FOR.items():
         kinds = [task_of(table) for table in compared(entry, half)]
+        if not kinds:
+            continue
         counts = " and ".join(f"{kinds.count(task)} of {task}" for task in TASKS)
         parts.append(f"Geometric means over the sets {what}, {counts}:")
         parts.append(tables.markdown(summary_cells(entry, half)))
