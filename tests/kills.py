@@ -380,10 +380,12 @@ def kill_fits(rng, count, folder):
         killed = kill(rng, job, seconds)
         left = [name for name in os.listdir(folder) if name != path.name]
         assert len(left) <= 1, f"several temporary files: {left}"
-        if not path.exists():
+        network = fastnn.load(path) if path.exists() else None
+        if network is None or network.epochs_done == done:
+            seconds *= 2  # a fork on a busy machine needs longer than the fit above
+        if network is None:
             assert killed and not done, "the checkpoint is gone"
             continue
-        network = fastnn.load(path)
         assert network.epochs_done >= done, "the checkpoint is an older one"
         hits += network.epochs_done > done
         done = network.epochs_done

@@ -55,7 +55,7 @@ def test_another_signals_handler_may_raise_during_a_fit():
     network.fit(kills.X, kills.Y, **kills.OPTIONS)
 
     def job():
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
         network.fit(kills.X, kills.Y, epochs=10**7, **kills.OPTIONS)
 
     assert isinstance(_handled(signal.SIGALRM, _raise, job), TimeoutError)
