@@ -111,6 +111,44 @@ def test_what_does_not_occur_stays_as_it_is_and_so_does_its_state():
         assert (np.delete(new, 2, 0) != np.delete(old, 2, 0)).all()
 
 
+def _batches(network, x, y):
+    for _ in range(50):
+        network.train_on_batch(x, y)
+
+
+def _watched(network, x, y):
+    network.fit(x, y, epochs=50, batch_size=8, callbacks=[lambda epoch, logs: None])
+
+
+def _unwatched(network, x, y):
+    network.fit(x, y, epochs=50, batch_size=8)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("way", [_batches, _watched, _unwatched])
+def test_a_large_table_goes_back_as_a_small_one_does(way, backend):
+    # Of the large one, only rows that occur are kept to go back to.
+    x, y = _data()
+    x[::7, 0] = -1
+    found = []
+    for count in (CATEGORIES, 1000):
+        layers, optimizer = [Embedding(count, UNITS, columns=[0]), Dense(1)], SGD(1.0, 0.9)
+        network = Network(layers, optimizer=optimizer, seed=0, backend=backend, dtype="float64")
+        network.build(3)
+        table = np.random.default_rng(1).standard_normal((count, UNITS))
+        network.set_weights([table, np.ones((2 + UNITS, 1)), [0]])
+        with pytest.raises(FloatingPointError):
+            way(network, x, y)
+        after, *others = network.get_weights()
+        assert np.array_equal(after[CATEGORIES:], table[CATEGORIES:])
+        state = network.model.parameters[0][0].state["velocity"][:CATEGORIES]
+        found.append((after[:CATEGORIES], state, *others, network.model.updates))
+    small, large = found
+    assert large[-1] > 1 and np.isfinite(large[0]).all()
+    for before, after in zip(small, large, strict=True):
+        assert np.array_equal(before, after)
+
+
 def test_an_unknown_category_is_zeros_and_trains_nothing():
     network = Network([Embedding(CATEGORIES, UNITS), Dense(1)], optimizer="adam")
     network.build(1)

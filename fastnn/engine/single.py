@@ -6,7 +6,7 @@ from numba import types
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.magnitude import magnitude
 from fastnn.engine.native import matrix, move, vector
-from fastnn.engine.program import Program, addresses, aligned_copy
+from fastnn.engine.program import Program, addresses, aligned
 from fastnn.engine.worker import COLUMNS, work
 from fastnn.kernels.jit import njit
 
@@ -38,6 +38,9 @@ class Single:
         of the same layout as these x and y.  But labels are always read from this y.
     classes : int
         How many classes labels tell, or 0 if y has numbers.
+    touched : list, optional
+        For each of `arrays`, its rows that a run can change, as an int64 array where -1 is no row,
+        or None for all.  The caller may write other rows into it before a run.
 
     Attributes
     ----------
@@ -56,13 +59,22 @@ class Single:
         arrays: list[np.ndarray],
         rows: tuple[np.ndarray, np.ndarray] | None = None,
         classes: int = 0,
+        touched: list[np.ndarray | None] | None = None,
     ):
         table, self.n_rows = program.table, n_rows
         self.clock = program.clocks[0]
         self.limits, self.sizes = np.full((2, 2 + len(arrays)), -1)
         self.sums = np.zeros((EPOCHS, 2))
-        saved = [aligned_copy(array) for array in arrays]
-        begins = addresses(arrays), addresses(saved), np.array([array.nbytes for array in arrays])
+        all_rows = np.zeros(1, np.int64)  # a whole array is one row
+        pairs = [
+            (array[None], all_rows) if some is None else (array, some)
+            for array, some in zip(arrays, touched or [None] * len(arrays), strict=True)
+        ]
+        saved = [aligned((len(some), *array.shape[1:]), array.dtype) for array, some in pairs]
+        places = addresses(arrays), addresses(saved), addresses([some for _, some in pairs])
+        lengths = np.array([len(some) for _, some in pairs], np.int64)
+        n_bytes = np.array([array[:1].nbytes for array, _ in pairs], np.int64)
+        changed = np.stack([*places, lengths, n_bytes])
         pointers, y, sizes = np.empty((3, 0), np.int64), self.sums, (0, 0)
         if rows is not None:
             pointers, y = table.pointers(1 if classes else 2), rows[1]
@@ -70,11 +82,11 @@ class Single:
         stamps = np.zeros(EPOCHS + 1, np.int64)
         loss, sums = program.loss[0], self.sums
         ran = table.steps, table.forward, self.clock, program.shared, loss, sums, stamps
-        found = [*ran, table.integers, pointers, np.stack(begins), self.limits, self.sizes]
+        found = [*ran, table.integers, pointers, changed, self.limits, self.sizes]
         numbers = program.dtype.itemsize, n_rows, program.batch_size, *sizes, classes
         counts = len(table.steps), len(table.forward), pointers.shape[1], len(arrays)
         self.frame = np.array([*numbers, y.ctypes.data, *counts, *addresses(found)], np.int64)
-        self._kept = found, saved, program, y  # to which the frame points
+        self._kept = found, pairs, saved, program, y  # to which the frame points
 
 
 _ITEM, _ROWS, _BATCH, _X_SIZE, _Y_SIZE, _CLASSES, _LABELS = range(7)
@@ -118,16 +130,18 @@ def _train(x, y, epochs, frame):
     for each in range(frame[_N_POINTERS]):
         place = vector(frame[_INTEGERS] + 8 * pointers[0, each], 1, types.int64)
         place[0] = pointers[2, each] + (y if pointers[1, each] else x)
-    arrays = matrix(frame[_ARRAYS], 3, count, types.int64)
-    for each in range(count):
-        move(arrays[1, each], arrays[0, each], arrays[2, each])
+    changed = _copied(frame, False)
     clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
     number = clock[_UPDATE]
     sums, finite = _run(frame, frame[_STEPS], frame[_N_STEPS], epochs, 0)
     did = DONE if finite else NOTHING
     for each in range(count):
-        items = arrays[2, each] // frame[_ITEM]
-        sizes[2 + each] = magnitude(arrays[0, each], items, single)
+        array, rows, n_bytes = changed[0, each], changed[2, each], changed[4, each]
+        sizes[2 + each] = 0
+        for row in vector(rows, changed[3, each], types.int64):
+            if row >= 0:
+                size = magnitude(array + row * n_bytes, n_bytes // frame[_ITEM], single)
+                sizes[2 + each] = max(sizes[2 + each], size)
     for each in range(2 + count):
         if sizes[each] >= infinity:
             did = NOTHING
@@ -136,6 +150,24 @@ def _train(x, y, epochs, frame):
     if did == NOTHING:
         take_back(number, frame)
     return did, sums[0, 0] / sums[0, 1]
+
+
+@njit
+def _copied(frame, back):
+    """Copy what a run changes, or copy it back.
+
+    Return for each array where it is, where its copy and the numbers of its rows that change are,
+    how many those are, and the bytes of each.
+    """
+    changed = matrix(frame[_ARRAYS], 5, frame[_COUNT], types.int64)
+    for each in range(changed.shape[1]):
+        saved, n_bytes = changed[1, each], changed[4, each]
+        for row in vector(changed[2, each], changed[3, each], types.int64):
+            if row >= 0:
+                own = changed[0, each] + row * n_bytes
+                move(own if back else saved, saved if back else own, n_bytes)
+            saved += n_bytes
+    return changed
 
 
 @njit
@@ -165,9 +197,7 @@ def run(frame):
 @njit
 def take_back(number, frame):
     """Undo a run that began after update `number`."""
-    arrays = matrix(frame[_ARRAYS], 3, frame[_COUNT], types.int64)
-    for each in range(frame[_COUNT]):
-        move(arrays[0, each], arrays[1, each], arrays[2, each])
+    _copied(frame, True)
     vector(frame[_CLOCKS], _CLOCK, types.int64)[_UPDATE] = number
 
 

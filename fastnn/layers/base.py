@@ -211,6 +211,10 @@ class Layer(Configured):
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         raise NotImplementedError
 
+    def rows_read(self, x: np.ndarray) -> np.ndarray:
+        """Return which rows of its sparse parameters the inputs `x` need, -1 for none."""
+        raise NotImplementedError
+
     def updated(self, node: Node) -> list[np.ndarray]:
         """Return the arrays on which an update works, after `backward`."""
         return [each.value for each in node.parameters if each.trained]

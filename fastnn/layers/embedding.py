@@ -42,7 +42,8 @@ class Embedding(Layer):
 
     A batch reads and updates the rows of its own categories only, so it takes the same time and
     memory however many categories there are.  The table and the optimizer's arrays of its size take
-    memory once; each epoch, and each `train_on_batch`, copies them before and checks them after.
+    memory once.  To go back to if training goes wrong, a fit copies the rows that its data can
+    change, or the whole table if the data have more codes than that.
 
     A row's update is that of any other parameter, whichever the optimizer, with the sum of the
     gradients of its occurrences.  A row that does not occur in the batch stays as it is, and so
@@ -117,6 +118,14 @@ class Embedding(Layer):
         table = aligned(shape, dtype)
         table[...] = self.embeddings_initializer(shape, rng, dtype)
         return [Parameter(name, table, sparse=True)]
+
+    def rows_read(self, x: np.ndarray) -> np.ndarray:
+        index, begin = columns.chosen(self.columns, x.shape[1]), self._begins(x.shape[1])
+        codes = x[:, index]
+        with np.errstate(all="ignore"):
+            known = (codes >= 0) & (codes < np.diff(begin)) & (codes == np.floor(codes))
+        rows: np.ndarray = np.where(known, codes, 0).astype(np.int64) + begin[:-1]
+        return np.where(known, rows, -1).reshape(-1)
 
     def forward(self, node: Node) -> None:
         index = columns.chosen(self.columns, node.width)

@@ -58,6 +58,8 @@ def is_finite(model: Model, inputs: float, targets: float, largest: list[float])
             width = layer.units
         elif type(layer) is layers.Dropout:
             size /= 1 - schedules.upper_bound(layer.rate)
+        elif type(layer) is layers.Embedding:
+            size, width = max(size, own[0]), layer.width(width)
         elif type(layer) is layers.Scale:
             size *= own[0]
         elif type(layer) is layers.ParametricActivation and type(layer.function) in _ACTIVATIONS:

@@ -16,7 +16,7 @@ from fastnn.training import attributes, bounds, evaluation, lowering, pool
 from fastnn.training.lowering import Order
 from fastnn.training.model import ROW_FLOPS, Model
 from fastnn.training.planning import Plan, in_batches
-from fastnn.training.recovery import Start, go_back, largest, not_finite
+from fastnn.training.recovery import Reach, Start, go_back, largest, not_finite, reach
 from fastnn.training.short import Short, is_short
 
 _ROWS = 1000
@@ -67,6 +67,7 @@ class _Run:
         """The magnitudes of what updates change, if they are known."""
         self.targets = _targets(model)
         self.kept: pool.Kept
+        self.reach: Reach
         self.program: Program
         self.outputs: list[np.ndarray]
 
@@ -89,7 +90,7 @@ class _Run:
         with uninterrupted():
             self.kept = kept(model, plan)
         self.program, self.outputs = self.kept.program, self.kept.outputs
-        self.short = None
+        self.short, self.reach = None, reach(model, plan.data)
         self.layers = list(model.layers)  # a callback may take some away
         validation = plan.validation
         self.validation = validation and evaluation.Evaluator(model, validation)
@@ -122,7 +123,7 @@ class _Run:
         self.epochs, self.updates = model.epochs, model.updates
         self.program.updates = model.updates  # a callback may have made some
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
-            self.starts = [*self.starts[-1:], Start(model, self.program)]
+            self.starts = [*self.starts[-1:], Start(model, self.program, self.reach)]
         epochs, flops = self.ahead(), 3 * model.flops() + ROW_FLOPS
         self.program.brief = epochs * plan.n_rows * flops < team.BRIEF
         problem = spoilt = None
@@ -143,7 +144,7 @@ class _Run:
                 )
             except BaseException:
                 self.count()
-                if self.starts and not_finite(model, largest(model)):
+                if self.starts and not_finite(model, largest(model, self.reach)):
                     self.go_back()
                 raise
             self.count()
@@ -151,7 +152,7 @@ class _Run:
             if not outcome.finite:
                 problem = self.blame(outcome.clock, self.done + epochs)
             elif self.starts and (self.due() or self.done + epochs == plan.epochs):
-                self.sizes = largest(model)
+                self.sizes = largest(model, self.reach)
                 spoilt = not_finite(model, self.sizes)
             if self.starts and (problem or spoilt):
                 self.go_back()
@@ -178,14 +179,14 @@ class _Run:
         if threads.own_shared() is not None and threads.stopped():
             return False
         if self.short is None:
-            own = single.Single(self.program, n_rows, model.held().arrays)
+            own = single.Single(self.program, n_rows, model.held().arrays, touched=self.reach)
             self.short = Short(model, self.program, own, bounds.magnitudes(self.plan.data))
         started = time.perf_counter()
         with uninterrupted(), model.access.closed():
             if self.short.train(_NONE, _NONE, epochs, epochs) is None:
                 return False
             self.program.updates = model.updates
-            self.starts = [*self.starts[-1:], Start(model, self.program)]
+            self.starts = [*self.starts[-1:], Start(model, self.program, self.reach)]
         seconds, self.sizes = (time.perf_counter() - started) / epochs, self.short.sizes
         penalty = model.penalty()
         for mean in self.short.means[:epochs]:

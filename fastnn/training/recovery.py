@@ -8,28 +8,52 @@ Training is deterministic, so this costs nothing until it is needed.
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastnn.engine import magnitude, team
-from fastnn.engine.program import Program
+from fastnn.engine.program import Program, addresses
 from fastnn.layers.base import Parameter
+from fastnn.training.data import Data
 from fastnn.training.model import Model
+
+Reach = list[np.ndarray | None] | None
+"""Which rows of each array that updates change they can change: None for all rows, or of all
+arrays; -1 is no row."""
 
 
 class Start:
     """Where a run of a program began: a copy of all that updates change."""
 
-    def __init__(self, model: Model, program: Program):
+    def __init__(self, model: Model, program: Program, reach: Reach):
         self.program, self.epoch, self.updates = program, model.epochs, program.updates
+        self.reach = reach
         # A copy of each: one array for all, written for the first time, took twice as long.
-        self._saved = [(array, array.copy()) for *_, array in _changing(model)]
+        self._saved = [(array, rows, array[rows].copy()) for array, rows in _within(model, reach)]
 
     def restore(self) -> None:
         """Put everything back."""
         self.program.updates = self.updates
-        for array, saved in self._saved:
-            array[...] = saved
+        for array, rows, saved in self._saved:
+            array[rows] = saved
+
+
+def rows_read(model: Model, x: np.ndarray) -> np.ndarray:
+    """Return which rows of the first layer's table some inputs need, or -1."""
+    if model.selection is not None:
+        x = x[:, model.selection.index]
+    return model.layers[0].rows_read(x.astype(model.dtype, copy=False))
+
+
+def reach(model: Model, data: Data) -> Reach:
+    """Return what training on some rows can change: little of the first layer's table, if large."""
+    tables = [each for each in model.parameters[0] if each.sparse and not each.regularizer]
+    size = max((len(each.value) for each in tables), default=0)
+    if len(data) >= size or len(read := rows_read(model, data.inputs())) >= size:
+        return None
+    own = set(map(id, tables))
+    return [read if id(parameter) in own else None for _, parameter, *_ in _changing(model)]
 
 
 def not_finite(model: Model, sizes: list[float]) -> str | None:
@@ -50,11 +74,15 @@ def not_finite(model: Model, sizes: list[float]) -> str | None:
     raise AssertionError("one of them is not finite")
 
 
-def largest(model: Model) -> list[float]:
-    """Return the largest magnitude in each of the arrays that updates change."""
+def largest(model: Model, reach: Reach = None) -> list[float]:
+    """Return the largest magnitude in each of the arrays that updates change, where they can."""
     if model.backend == "numpy" or not model.own.holds(model.parameters):  # a callback's, by hand
         return [float(np.abs(array).max()) for *_, array in _changing(model)]
-    return magnitude.largest(model.own.begins, model.own.sizes, model.dtype)
+    if reach is None:
+        return magnitude.largest(model.own.begins, model.own.sizes, model.dtype)
+    arrays = [array[rows] for array, rows in _within(model, reach)]
+    sizes = np.array([array.size for array in arrays])
+    return magnitude.largest(addresses(arrays), sizes, model.dtype)
 
 
 def go_back(model: Model, start: Start, made: int, n_rows: int) -> None:
@@ -76,12 +104,19 @@ def go_back(model: Model, start: Start, made: int, n_rows: int) -> None:
             updates=ahead,
             backend=program.backend,
         )
-        if not_finite(model, largest(model)):
+        if not_finite(model, largest(model, start.reach)):
             made = good + ahead
             start.restore()
         else:
             good += ahead
-            start = Start(model, program)
+            start = Start(model, program, start.reach)
+
+
+def _within(model: Model, reach: Reach) -> Iterable[tuple[np.ndarray, Any]]:
+    """Yield all arrays that updates change, and the index of the rows that they can change."""
+    arrays = [array for *_, array in _changing(model)]
+    for array, rows in zip(arrays, reach or [None] * len(arrays), strict=True):
+        yield array, ... if rows is None else rows[rows >= 0]
 
 
 def _changing(model: Model) -> Iterable[tuple[int, Parameter, str, np.ndarray]]:

@@ -13,6 +13,7 @@ from fastnn.training import attributes, loop, pool
 from fastnn.training.data import Data
 from fastnn.training.model import Model
 from fastnn.training.planning import Plan
+from fastnn.training.recovery import reach, rows_read
 from fastnn.training.short import Short, is_short
 
 _MOST = 4
@@ -104,15 +105,17 @@ def _line(model: Model, plan: Plan) -> "_Line | bool":
         return False
     program.point(rows, model.own.arrays, model.own.begins)
     classes = model.n_outputs if model.loss.target == "class" else 0
-    own = single.Single(program, len(data.x), model.own.arrays, (data.x, data.y), classes)
-    return _Line(model, data, Short(model, program, own))
+    touched = reach(model, data)
+    own = single.Single(program, len(data.x), model.own.arrays, (data.x, data.y), classes, touched)
+    read = next((rows for rows in touched or () if rows is not None), None)
+    return _Line(model, data, Short(model, program, own), read)
 
 
 class _Line:
-    """The runs of one kind of fit."""
+    """The runs of one kind of fit; `read` is where to say which rows of a table a run changes."""
 
-    def __init__(self, model: Model, data: Data, short: Short):
-        self._short = short
+    def __init__(self, model: Model, data: Data, short: Short, read: np.ndarray | None):
+        self._short, self._read = short, read
         self._types, self._shape = (data.x.dtype, data.y.dtype), data.y.shape
         self._flat = data.y.shape[:1] if data.y.shape[1:] == (1,) else data.y.shape
 
@@ -132,6 +135,8 @@ class _Line:
         self, model: Model, X: np.ndarray, y: np.ndarray, counted: int
     ) -> tuple[float, float, float] | None:
         """Train for an epoch; see :meth:`Stepper.epoch`."""
+        if self._read is not None:
+            self._read[:] = rows_read(model, X)
         before = self._short.penalty()
         loss = self._short.train(X, y, 1, counted)
         if loss is None:
