@@ -166,6 +166,15 @@ def test_rows_of_weight_0_do_not_count():
     assert not np.isnan(weighted.oof_prediction_[:100]).any()
 
 
+def test_quantiles_and_constants_are_weighted():
+    x = np.random.default_rng(0).normal(size=(200, 1))
+    rare = np.arange(200) % 10 == 0
+    y, weight = np.where(rare, 10.0, 0.0), np.where(rare, 100.0, 1.0)
+    model = TabularRegressor(QUICK).fit(x, y, weight)
+    assert abs(np.median(model.predict_quantiles(x, [0.5])) - 10) < 2
+    assert model.oof_errors_["mean absolute error"][1] == pytest.approx(10 * 180 / 2180)
+
+
 def test_a_time_limit_is_kept():
     x = np.random.default_rng(0).normal(size=(200, 3))
     endless = Recipe(hidden=(8,), epochs=10**6, folds=3)

@@ -77,6 +77,12 @@ def test_importances_refuse_bad_input(regressor):
         permutation_importance(TabularRegressor(), OTHER, TRUTH)
 
 
+@pytest.mark.parametrize("tool", [tabular.diagnose, permutation_importance])
+def test_tools_are_for_estimators_of_tables(tool):
+    with pytest.raises(TypeError, match="model is 3, wanted a TabularRegressor or TabularClassif"):
+        tool(3, OTHER, TRUTH)
+
+
 def test_errors_stand_beside_those_of_a_constant(regressor, classifier, tmp_path):
     assert list(regressor.oof_errors_) == ["root mean squared error", "mean absolute error"]
     assert list(classifier.oof_errors_) == ["error rate", "log loss"]

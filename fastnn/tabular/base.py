@@ -24,6 +24,13 @@ from fastnn.tabular.members import Members
 from fastnn.tabular.recipe import PRESETS, Recipe
 
 
+def as_model(model: Any) -> "TabularEstimator":
+    """Return a model that a tool of this package was given."""
+    if not isinstance(model, TabularEstimator):
+        raise TypeError(f"model is {model!r}, wanted a TabularRegressor or TabularClassifier")
+    return model
+
+
 class TabularEstimator:
     """Base of the estimators, with scikit-learn's methods.
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from fastnn.diagnosis import Diagnosis, Finding
 from fastnn.inputs.alone import left_alone, tells
 from fastnn.inputs.mixed import Columns, as_columns
-from fastnn.tabular.base import TabularEstimator
+from fastnn.tabular.base import TabularEstimator, as_model
 
 _FEW = 5
 _ALIKE = 0.95
@@ -55,7 +55,7 @@ def diagnose(model: TabularEstimator, X: ArrayLike, y: ArrayLike) -> Diagnosis:
     >>> diagnose(TabularRegressor().fit(x, y), x, y).cause
     'unrelated'
     """
-    target = np.asarray(y)
+    model, target = as_model(model), np.asarray(y)
     columns = as_columns(X)
     error, share = _share(model.errors(X, y)), _share(model.oof_errors_)
     findings = [*_leaks(columns, target, hasattr(model, "classes_"))]

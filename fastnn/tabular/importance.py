@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn.inputs import checks
-from fastnn.tabular.base import TabularEstimator, generator
+from fastnn.tabular.base import TabularEstimator, as_model, generator
 
 _SHOWN = 20
 
@@ -96,6 +96,7 @@ def permutation_importance(
     """
     n_repeats = checks.positive_int(n_repeats, "n_repeats")
     rng = generator(random_state)
+    model = as_model(model)
     x, blocks = model.encoded(X, "permutation_importance"), model.encoding_.blocks()
     truth, weight = model.checked(y, sample_weight, len(x))
     score = model.score_encoded(x, truth, weight)

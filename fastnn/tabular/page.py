@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.files.atomic import whole_file
 from fastnn.inputs.mixed import as_columns
-from fastnn.tabular.base import TabularEstimator
+from fastnn.tabular.base import TabularEstimator, as_model
 from fastnn.tabular.charts import bar, curves, scatter, table
 from fastnn.tabular.diagnosis import diagnose
 from fastnn.tabular.importance import Importances, permutation_importance
@@ -54,7 +54,7 @@ def report(
     ValueError, TypeError, OSError
         For bad input, a model that is not fitted, or a file that cannot be written.
     """
-    content = "".join(_parts(model, X, y)).encode()
+    content = "".join(_parts(as_model(model), X, y)).encode()
     with whole_file(path) as file:
         file.write(content)
 

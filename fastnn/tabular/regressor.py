@@ -112,7 +112,8 @@ class TabularRegressor(TabularEstimator):
         joint = np.tensordot(self._shares, outputs, 1)
         found = self._decode(joint)
         self.oof_score_ = r2(truth, found, sample_weight=own)
-        self._residuals = table - found
+        places = (np.arange(len(found)) + 0.5) / len(found)
+        self._residuals = table - found if own is None else _quantiles(table - found, places, own)
         self.oof_errors_ = self._errors(joint, truth, own)
         self.oof_prediction_ = spread(found[:, 0] if self._vector else found, known, kept)
 
@@ -170,10 +171,22 @@ class TabularRegressor(TabularEstimator):
     ) -> dict[str, tuple[float, float]]:
         found = self._decode(outputs)
         center = np.average(truth, axis=0, weights=weight)
+        middle = _quantiles(truth.reshape(len(truth), -1), [0.5], weight)[0]
         return {
             name: (error(truth, found, weight), error(truth, 0 * truth + constant, weight))
             for name, error, constant in (
                 ("root mean squared error", root_mean_squared_error, center),
-                ("mean absolute error", mean_absolute_error, np.median(truth, axis=0)),
+                ("mean absolute error", mean_absolute_error, middle[0] if self._vector else middle),
             )
         }
+
+
+def _quantiles(table: np.ndarray, places: Any, weight: np.ndarray | None) -> np.ndarray:
+    """Return quantiles of each column, (places, columns)."""
+    if weight is None:
+        return np.quantile(table, places, axis=0)
+    order, found = np.argsort(table, axis=0), []
+    for own, column in zip(order.T, table.T, strict=True):
+        middles = np.cumsum(weight[own]) - weight[own] / 2
+        found.append(np.interp(np.multiply(places, weight.sum()), middles, column[own]))
+    return np.transpose(found)
