@@ -41,7 +41,7 @@ class Recipe:
     embedding_units : int
     epochs, batch_size : int
     least_updates : int
-        For few rows there are more epochs, up to `most_epochs`, until there are so many updates.
+        Where `epochs` make fewer updates there are more epochs, up to `most_epochs`.
     most_epochs : int
     learning_rate : float
         At its highest, for weights of unit variance: divided by the root of a layer's inputs.
@@ -95,7 +95,9 @@ class Recipe:
 
 _KINDS = "periodic", "piecewise"
 PRESETS = {
-    "fast": [Recipe(numbers=each) for each in _KINDS],
+    "fast": [
+        Recipe(numbers=each, epochs=20, least_updates=600, most_epochs=60) for each in _KINDS
+    ],
     "accurate": [
         Recipe(numbers=each, dropout=0.1, least_updates=500, repeats=2) for each in _KINDS
     ],
