@@ -95,9 +95,7 @@ class Recipe:
 
 _KINDS = "periodic", "piecewise"
 PRESETS = {
-    "fast": [
-        Recipe(numbers=each, epochs=20, least_updates=600, most_epochs=60) for each in _KINDS
-    ],
+    "fast": [Recipe(numbers=each, epochs=20, least_updates=600, most_epochs=60) for each in _KINDS],
     "accurate": [
         Recipe(numbers=each, dropout=0.1, least_updates=500, repeats=2) for each in _KINDS
     ],
