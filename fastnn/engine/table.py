@@ -37,7 +37,7 @@ class Table:
     """
 
     def __init__(self, groups: list[tuple[int, Group | None, int]], dtype: np.dtype):
-        compile_gemm(dtype)
+        compile_gemm(dtype.name)
         compile_worker()
         rows: list[tuple[int, ...]] = []
         integers: list[int] = []

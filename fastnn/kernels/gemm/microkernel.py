@@ -29,7 +29,7 @@ from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.structures import GATED, LEAKY, NONE, RELU, offset, unpack
 from fastnn.kernels.gemm.tiles import TILE
-from fastnn.kernels.gemm.vectors import Vectors
+from fastnn.kernels.gemm.vectors import Pairs, Vectors
 from fastnn.kernels.memory import (
     INT64,
     LINE,
@@ -143,7 +143,8 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     for row in range(tile.rows):
         factor = vectors.broadcast(builder.add(bases[row // 3], offsets[row % 3]))
         new += [
-            vectors.fma(factor, vector, old[len(new) + v]) for v, vector in enumerate(b_vectors)
+            vectors.add_product(factor, vector, old[len(new) + v])
+            for v, vector in enumerate(b_vectors)
         ]
     # Unrolling gains nothing (50x200x64: 111.5 GFLOP/s, 111.0 rolled), doubles the code and takes a
     # third longer to compile.
@@ -296,6 +297,34 @@ def dtype_of(epilogue):
     return epilogue.types[epilogue.fields.index("slope")]
 
 
+def _leftmost(vectors, dims, operands):
+    """Build the choice of a width, and its column of C; return how many columns that has."""
+    builder = vectors.builder
+    done, sources = builder.append_basic_block("columns"), []
+    one_row = builder.icmp_signed("==", dims.m, constant(1))
+    for width in (FLAT, *WIDTHS):
+        heights = (1,) if width == FLAT else range(1, MR + 1)
+        columns = constant(width * vectors.lanes)
+        fits = whole = builder.icmp_signed(">=", dims.n, columns)
+        existing = None
+        if width == FLAT:
+            fits = builder.and_(whole, one_row)
+        if width > 1:
+            here, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
+            builder.cbranch(fits, here, narrower)
+            builder.position_at_end(here)
+        else:
+            columns = existing = builder.select(whole, columns, dims.n)
+        _column(vectors, width, existing, heights, dims, operands)
+        sources.append((builder.basic_block, [columns]))
+        builder.branch(done)
+        if width > 1:
+            builder.position_at_end(narrower)
+    builder.position_at_end(done)
+    (columns,) = phis(builder, sources)
+    return columns
+
+
 @intrinsic
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
     """Compute the leftmost columns of C, as many as a tile is wide; return how many.
@@ -306,30 +335,18 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
 
     def codegen(context, builder, signature, args):
         dims, *operands = map(unpack, [builder] * 6, signature.args, args)
-        vectors = Vectors(builder, dtype_of(epilogue))
-        done, sources = builder.append_basic_block("columns"), []
-        one_row = builder.icmp_signed("==", dims.m, constant(1))
-        for width in (FLAT, *WIDTHS):
-            heights = (1,) if width == FLAT else range(1, MR + 1)
-            columns = constant(width * vectors.lanes)
-            fits = whole = builder.icmp_signed(">=", dims.n, columns)
-            existing = None
-            if width == FLAT:
-                fits = builder.and_(whole, one_row)
-            if width > 1:
-                here, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
-                builder.cbranch(fits, here, narrower)
-                builder.position_at_end(here)
-            else:
-                columns = existing = builder.select(whole, columns, dims.n)
-            _column(vectors, width, existing, heights, dims, operands)
-            sources.append((builder.basic_block, [columns]))
-            builder.branch(done)
-            if width > 1:
-                builder.position_at_end(narrower)
-        builder.position_at_end(done)
-        (columns,) = phis(builder, sources)
-        return columns
+        return _leftmost(Vectors(builder, dtype_of(epilogue)), dims, operands)
+
+    return types.int64(dims, a, b, c, epilogue, prefetch), codegen
+
+
+@intrinsic
+def multiply_pairs(_, dims, a, b, c, epilogue, prefetch):
+    """Do the same with matrices of pairs of bfloat16 numbers; k is how many pairs."""
+
+    def codegen(context, builder, signature, args):
+        dims, *operands = map(unpack, [builder] * 6, signature.args, args)
+        return _leftmost(Pairs(builder), dims, operands)
 
     return types.int64(dims, a, b, c, epilogue, prefetch), codegen
 

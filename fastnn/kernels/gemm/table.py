@@ -1,4 +1,4 @@
-"""The compiled products: :func:`loops.gemm` once for each dtype, called by address.
+"""The compiled products: a function for each type of their operands, called by address.
 
 Compiled code finds the address in a table that the linker knows by name, so cached code works in
 any process.  An empty entry calls back into Python, which compiles and fills it.  (If that fails,
@@ -8,36 +8,45 @@ the error is printed as "ignored" and the call raises RuntimeError: look at the 
 import ctypes
 
 import numpy as np
-from numba import from_dtype, types
+from numba import types
 from numba.extending import intrinsic
 
+from fastnn.kernels.gemm.bfloat16 import gemm_bfloat16
 from fastnn.kernels.gemm import loops
-from fastnn.kernels.gemm.structures import DIMS, MATRIX, Epilogue, epilogue_type
+from fastnn.kernels.gemm.structures import DIMS, MATRIX, epilogue_type
 from fastnn.kernels.jit import cfunc
 from fastnn.kernels.numba_internals import CFunc, cgutils, ir, llvm
 
-_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-_NUMBERS = [from_dtype(dtype) for dtype in _DTYPES]
-_table = (ctypes.c_void_p * len(_DTYPES))()
+BFLOAT16 = np.uint32(0)
+"""Stands for an operand of bfloat16 numbers, where a number's type says which product is wanted."""
+_PRODUCTS = {
+    "float32": (types.float32, types.float32, loops.gemm),
+    "float64": (types.float64, types.float64, loops.gemm),
+    "bfloat16": (types.uint32, types.float32, gemm_bfloat16),
+}
+"""By the operands' name: what stands for them, the type of C, and the function."""
+_NAMES, _OPERANDS = list(_PRODUCTS), [operand for operand, _, _ in _PRODUCTS.values()]
+_table = (ctypes.c_void_p * len(_PRODUCTS))()
 _compiled: list[CFunc] = []
 
 
 def _arguments(number):
-    """Return the Numba types of the arguments of gemm, for a dtype."""
+    """Return the Numba types of the arguments of a product, for the dtype of C."""
     return DIMS, MATRIX, MATRIX, MATRIX, epilogue_type(number), types.int64
 
 
-def compile_gemm(dtype: np.dtype) -> None:
-    """Compile the products of a dtype, or load them, before anyone waits for them."""
-    place = _DTYPES.index(np.dtype(dtype))
+def compile_gemm(operands: str) -> None:
+    """Compile the products of such operands, or load them, before anyone waits for them."""
+    place = _NAMES.index(operands)
     if not _table[place]:
-        _compiled.append(cfunc(types.void(*_arguments(_NUMBERS[place])), loops.gemm))
+        _, number, function = _PRODUCTS[operands]
+        _compiled.append(cfunc(types.void(*_arguments(number)), function))
         _table[place] = _compiled[-1].address
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)
 def _fill(place):
-    compile_gemm(_DTYPES[place])
+    compile_gemm(_NAMES[place])
 
 
 llvm.add_symbol("fastnn_gemm_table", ctypes.addressof(_table))
@@ -45,12 +54,13 @@ llvm.add_symbol("fastnn_gemm_fill", ctypes.cast(_fill, ctypes.c_void_p).value)
 
 
 @intrinsic
-def gemm(_, dims, a, b, c, epilogue, prefetch_distance):
-    """Call :func:`loops.gemm` of the dtype of the epilogue's numbers."""
-    number = epilogue.types[Epilogue._fields.index("slope")]
-    place = ir.Constant(ir.IntType(64), _NUMBERS.index(number))
+def gemm(_, operand, dims, a, b, c, epilogue, prefetch_distance):
+    """Call the product of such operands as the number `operand`, or BFLOAT16."""
+    place = ir.Constant(ir.IntType(64), _OPERANDS.index(operand))
+    number = list(_PRODUCTS.values())[_OPERANDS.index(operand)][1]
 
     def codegen(context, builder, signature, args):
+        args = args[1:]
         module = builder.module
         pointer = ir.IntType(8).as_pointer()
         table = cgutils.add_global_variable(module, pointer, "fastnn_gemm_table")
@@ -68,4 +78,4 @@ def gemm(_, dims, a, b, c, epilogue, prefetch_distance):
         builder.call(function, args)
         return context.get_dummy_value()
 
-    return types.void(*_arguments(number)), codegen
+    return types.void(operand, *_arguments(number)), codegen
