@@ -20,7 +20,8 @@ class Table:
     groups : list of (int, Group or None, int)
         The groups of steps in order: phase, group (None stands for the check), and into how many
         parts its work is cut.
-    dtype : dtype
+    products : str
+        The numbers that matrix products multiply.
 
     Attributes
     ----------
@@ -36,8 +37,8 @@ class Table:
         Whether no step calls a user's own function.
     """
 
-    def __init__(self, groups: list[tuple[int, Group | None, int]], dtype: np.dtype):
-        compile_gemm(dtype.name)
+    def __init__(self, groups: list[tuple[int, Group | None, int]], products: str):
+        compile_gemm(products)
         compile_worker()
         rows: list[tuple[int, ...]] = []
         integers: list[int] = []

@@ -5,6 +5,7 @@ Each kernel describes its product, and one routine computes them all: see
 """
 
 from fastnn.kernels.contract import kernel
+from fastnn.kernels.gemm.bfloat16 import BFLOAT16
 from fastnn.kernels.gemm.deep import DEEP, deep_product
 from fastnn.kernels.gemm.loops import KC
 from fastnn.kernels.gemm.structures import (
@@ -19,7 +20,7 @@ from fastnn.kernels.gemm.structures import (
     overwrite,
     transposed,
 )
-from fastnn.kernels.gemm.table import BFLOAT16, compile_gemm, gemm
+from fastnn.kernels.gemm.table import compile_gemm, gemm
 from fastnn.kernels.gemm.transpose import write_transposed
 from fastnn.kernels.jit import inlined
 

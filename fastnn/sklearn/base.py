@@ -22,6 +22,7 @@ from fastnn.sklearn.made import Made
 from fastnn.sklearn.minimizing import Minimizer
 from fastnn.sklearn.rows import Rows, as_weights, dense
 from fastnn.sklearn.watching import Progress, Rules, Watch
+from fastnn.training.attributes import CHECKS, DTYPES
 
 _NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -167,7 +168,9 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
     @property
     def _dtypes(self) -> Any:
         """The types that X may have; others become the first."""
-        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+        if self.dtype is None:
+            return np.float64, np.float32
+        return DTYPES[CHECKS["dtype"](self.dtype, "dtype")][0]
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         return validate_data(
@@ -226,7 +229,7 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
                     setattr(noted, name, getattr(self, f"{name}_"))
             return self.networks_, [noted, *self._others]
         loss, n_outputs = self._loss()
-        size = x.shape[1], n_outputs, x.dtype
+        size = x.shape[1], n_outputs, self.dtype or x.dtype
         members = range(self.n_members)
         networks = [building.network(self, loss, *size, rng) for _ in members]
         return networks, [Progress(*noting) for _ in members]

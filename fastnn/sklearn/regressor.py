@@ -87,7 +87,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_members : int
         Train so many networks from different seeds at once, and average their outputs.
     n_threads : int or None
-    dtype : {"float32", "float64"} or None
+    dtype : {"float32", "float64", "mixed_bfloat16"} or None
         None is that of X.
 
     Attributes

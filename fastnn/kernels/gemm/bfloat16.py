@@ -15,12 +15,14 @@ Bits
     the normal numbers as 0; the engine has others do so too, direct calls do not.)
 """
 
+import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.loops import A_BLOCK_BYTES, B_PANEL_BYTES, KC, MR, NR_BYTES, part_of
-from fastnn.kernels.gemm.microkernel import multiply_column, multiply_pairs
+from fastnn.kernels.gemm.microkernel import multiply_pairs
 from fastnn.kernels.gemm.structures import Dims, Matrix, Prefetch, moved, moved_epilogue, transposed
+from fastnn.kernels.gemm.table import add_product, gemm
 from fastnn.kernels.gemm.tiles import BFLOAT16_PAIRS, TILE
 from fastnn.kernels.gemm.transpose import write_transposed
 from fastnn.kernels.gemm.vectors import Pairs
@@ -29,8 +31,8 @@ from fastnn.kernels.memory import load_element, stack_buffer, store_element
 
 _SIZE = 4
 _LANES = TILE.vector_bytes // _SIZE
-_PAIR, _multiply = (1, multiply_pairs) if BFLOAT16_PAIRS else (2, multiply_column)
-"""How many packed elements a pair is, and what multiplies them."""
+_PAIR = 1 if BFLOAT16_PAIRS else 2
+"""How many packed elements a pair is."""
 _ROOM = 2 * TILE.vector_bytes
 
 
@@ -158,13 +160,18 @@ def gemm_bfloat16(dims, a, b, c, epilogue, prefetch_distance):
                 c_panel, ending = part_of(c, epilogue, ic, jr, pc, pc + kc == k)
                 prefetch = Prefetch(stream, per_term, packed * per_term, tiles, False)
                 stream += tiles * packed * per_term
+                if not BFLOAT16_PAIRS:  # a constant: Numba prunes the other branch
+                    part = Dims(rows, columns, packed)
+                    gemm(one, part, a_block, b_panel, c_panel, ending, 0)
+                    continue
                 j = 0
                 while j < columns:
-                    j += _multiply(
-                        Dims(rows, columns - j, packed),
-                        a_block,
-                        moved(b_panel, 0, j),
-                        moved(c_panel, 0, j),
-                        moved_epilogue(ending, 0, j),
-                        prefetch,
-                    )
+                    part = Dims(rows, columns - j, packed)
+                    b_part, c_part = moved(b_panel, 0, j), moved(c_panel, 0, j)
+                    end = moved_epilogue(ending, 0, j)
+                    j += multiply_pairs(part, a_block, b_part, c_part, end, prefetch)
+
+
+BFLOAT16 = np.uint32(0)
+"""Stands for an operand of :func:`table.gemm` that is rounded to bfloat16."""
+add_product("bfloat16", types.uint32, types.float32, gemm_bfloat16)

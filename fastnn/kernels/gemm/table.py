@@ -6,28 +6,39 @@ the error is printed as "ignored" and the call raises RuntimeError: look at the 
 """
 
 import ctypes
+from collections.abc import Callable
+from typing import NamedTuple
 
-import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn.kernels.gemm.bfloat16 import gemm_bfloat16
 from fastnn.kernels.gemm import loops
 from fastnn.kernels.gemm.structures import DIMS, MATRIX, epilogue_type
 from fastnn.kernels.jit import cfunc
 from fastnn.kernels.numba_internals import CFunc, cgutils, ir, llvm
 
-BFLOAT16 = np.uint32(0)
-"""Stands for an operand of bfloat16 numbers, where a number's type says which product is wanted."""
-_PRODUCTS = {
-    "float32": (types.float32, types.float32, loops.gemm),
-    "float64": (types.float64, types.float64, loops.gemm),
-    "bfloat16": (types.uint32, types.float32, gemm_bfloat16),
-}
-"""By the operands' name: what stands for them, the type of C, and the function."""
-_NAMES, _OPERANDS = list(_PRODUCTS), [operand for operand, _, _ in _PRODUCTS.values()]
-_table = (ctypes.c_void_p * len(_PRODUCTS))()
+
+class _Product(NamedTuple):
+    name: str
+    """What the operands are called."""
+    operand: types.Type
+    """The type of what stands for them."""
+    number: types.Type
+    """The type of C."""
+    function: Callable
+
+
+_products = [
+    _Product("float32", types.float32, types.float32, loops.gemm),
+    _Product("float64", types.float64, types.float64, loops.gemm),
+]
+_table = (ctypes.c_void_p * 3)()
 _compiled: list[CFunc] = []
+
+
+def add_product(name: str, operand: types.Type, number: types.Type, function: Callable) -> None:
+    """Add a product of other operands, for whose type `operand` stands, to the table."""
+    _products.append(_Product(name, operand, number, function))
 
 
 def _arguments(number):
@@ -37,16 +48,17 @@ def _arguments(number):
 
 def compile_gemm(operands: str) -> None:
     """Compile the products of such operands, or load them, before anyone waits for them."""
-    place = _NAMES.index(operands)
+    place = [product.name for product in _products].index(operands)
     if not _table[place]:
-        _, number, function = _PRODUCTS[operands]
-        _compiled.append(cfunc(types.void(*_arguments(number)), function))
+        product = _products[place]
+        signature = types.void(*_arguments(product.number))
+        _compiled.append(cfunc(signature, product.function))
         _table[place] = _compiled[-1].address
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)
 def _fill(place):
-    compile_gemm(_NAMES[place])
+    compile_gemm(_products[place].name)
 
 
 llvm.add_symbol("fastnn_gemm_table", ctypes.addressof(_table))
@@ -55,9 +67,9 @@ llvm.add_symbol("fastnn_gemm_fill", ctypes.cast(_fill, ctypes.c_void_p).value)
 
 @intrinsic
 def gemm(_, operand, dims, a, b, c, epilogue, prefetch_distance):
-    """Call the product of such operands as the number `operand`, or BFLOAT16."""
-    place = ir.Constant(ir.IntType(64), _OPERANDS.index(operand))
-    number = list(_PRODUCTS.values())[_OPERANDS.index(operand)][1]
+    """Call the product whose operands have the type of `operand`, or one that stands for it."""
+    number = [product.operand for product in _products].index(operand)
+    place, number = ir.Constant(ir.IntType(64), number), _products[number].number
 
     def codegen(context, builder, signature, args):
         args = args[1:]
