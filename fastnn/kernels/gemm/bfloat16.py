@@ -19,7 +19,16 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from fastnn.kernels.gemm.loops import A_BLOCK_BYTES, B_PANEL_BYTES, KC, MR, NR_BYTES, part_of
+from fastnn.kernels.gemm.loops import (
+    A_BLOCK_BYTES,
+    B_CACHE_BYTES,
+    B_PANEL_BYTES,
+    KC,
+    MR,
+    NR_BYTES,
+    NR_LINES,
+    part_of,
+)
 from fastnn.kernels.gemm.microkernel import multiply_pairs
 from fastnn.kernels.gemm.structures import Dims, Matrix, Prefetch, moved, moved_epilogue, transposed
 from fastnn.kernels.gemm.table import add_product, gemm
@@ -27,7 +36,7 @@ from fastnn.kernels.gemm.tiles import BFLOAT16_PAIRS, TILE
 from fastnn.kernels.gemm.transpose import write_transposed
 from fastnn.kernels.gemm.vectors import Pairs
 from fastnn.kernels.jit import inlined, njit
-from fastnn.kernels.memory import load_element, stack_buffer, store_element
+from fastnn.kernels.memory import LINE, load_element, stack_buffer, store_element
 
 _SIZE = 4
 _LANES = TILE.vector_bytes // _SIZE
@@ -136,6 +145,15 @@ def _pack_b(terms, n, b, one, buffer, aside):
     return packed
 
 
+@inlined
+def _multiply(dims, a, b, c, epilogue, prefetch):
+    """Compute C of packed operands whose pairs are multiplied by an instruction."""
+    j = 0
+    while j < dims.n:  # once, or at the right edge by narrower tiles
+        part, end = Dims(dims.m, dims.n - j, dims.k), moved_epilogue(epilogue, 0, j)
+        j += multiply_pairs(part, a, moved(b, 0, j), moved(c, 0, j), end, prefetch)
+
+
 def gemm_bfloat16(dims, a, b, c, epilogue, prefetch_distance):
     """Do what :func:`loops.gemm` does, with A and B rounded."""
     m, n, k = dims
@@ -147,6 +165,7 @@ def gemm_bfloat16(dims, a, b, c, epilogue, prefetch_distance):
     per_term = _ceil(m * a.rs, terms) if prefetch_distance != 0 else 0
     most = A_BLOCK_BYTES // _bytes(min(max(k, 1), KC)) // _LANES * _LANES
     mc = max(1, _ceil(m, max(1, _ceil(m, most))))
+    far_b = b.cs == _SIZE and n > nr and min(k, KC) * n * _SIZE > B_CACHE_BYTES
     for pc in range(0, max(k, 1), KC):  # 4th loop; once if k is 0
         kc = min(KC, k - pc)
         packed = _ceil(kc, 2) * _PAIR
@@ -158,18 +177,26 @@ def gemm_bfloat16(dims, a, b, c, epilogue, prefetch_distance):
                 columns = min(nr, n - jr)
                 b_panel = _pack_b(kc, columns, moved(b, pc, jr), one, b_buffer, aside)
                 c_panel, ending = part_of(c, epilogue, ic, jr, pc, pc + kc == k)
-                prefetch = Prefetch(stream, per_term, packed * per_term, tiles, False)
-                stream += tiles * packed * per_term
-                if not BFLOAT16_PAIRS:  # a constant: Numba prunes the other branch
+                if not BFLOAT16_PAIRS:  # a constant: Numba prunes one of the ways
                     part = Dims(rows, columns, packed)
                     gemm(one, part, a_block, b_panel, c_panel, ending, 0)
                     continue
-                j = 0
-                while j < columns:
-                    part = Dims(rows, columns - j, packed)
-                    b_part, c_part = moved(b_panel, 0, j), moved(c_panel, 0, j)
-                    end = moved_epilogue(ending, 0, j)
-                    j += multiply_pairs(part, a_block, b_part, c_part, end, prefetch)
+                # Tiles of the upper half of the rows prefetch the even rows of the next panel of B,
+                # those of the lower half the odd ones (256x3072x1024: 79 GFLOP/s, 75 without).
+                p, j = (pc, jr + nr) if jr + nr < n else (pc + KC, 0)
+                ahead = moved(b, p, j).address
+                half = _ceil(tiles, 2) * MR if far_b and p < k else rows
+                for i in range(0, rows, half):
+                    prefetch = Prefetch(stream, per_term, packed * per_term, tiles, False)
+                    if half < rows:
+                        there = ahead + b.rs * (i > 0)
+                        prefetch = Prefetch(
+                            there, 2 * b.rs, np.int64(LINE), np.int64(NR_LINES), True
+                        )
+                    part = Dims(min(half, rows - i), columns, packed)
+                    a_part, c_part = moved(a_block, i, 0), moved(c_panel, i, 0)
+                    _multiply(part, a_part, b_panel, c_part, moved_epilogue(ending, i, 0), prefetch)
+                stream += tiles * packed * per_term
 
 
 BFLOAT16 = np.uint32(0)

@@ -185,6 +185,4 @@ class Pairs(Vectors):
         """Return z plus the products of the pairs' second numbers and then of their first."""
         kind = ir.VectorType(_BFloat(), 2 * self.lanes)
         pairs = self.builder.bitcast(x, kind), self.builder.bitcast(y, kind)
-        return call_llvm(
-            self.builder, "llvm.x86.avx512bf16.dpbf16ps.512", self.type, z, *pairs
-        )
+        return call_llvm(self.builder, "llvm.x86.avx512bf16.dpbf16ps.512", self.type, z, *pairs)
