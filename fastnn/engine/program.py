@@ -169,7 +169,7 @@ class Program:
         self._groups.append((self._phase + after, Group(steps, parts, self._purpose)))
 
     def _rounding(self, kernel):
-        """Return the kernel that does the same with factors of products rounded, if there is one."""
+        """Return the kernel that does the same with rounded factors, if there is one."""
         rounding = f"{self.products}_{kernel}"
         return rounding if rounding in COMPILED else kernel
 

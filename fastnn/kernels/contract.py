@@ -17,7 +17,8 @@ word per argument:
 ``mn&``    an array that may be the kernel's last argument, which is then written over it
 ``n?``     an array that may also be empty; ``n+`` one that must not be
 ``mn*``    an array of any real dtype; all others share one dtype, float32 or float64
-``n!^``    an array of float64, whatever the dtype of the others; ``n!#`` of int64, ``n'`` of float32
+``n!^``    an array of float64, whatever the dtype of the others
+``n!#``    an array of int64; ``n'`` one of float32
 ``mn=``    an array that must be contiguous, in a strided kernel whose others need not be
 ========== ===================================================================================
 

@@ -54,7 +54,7 @@ DTYPES = {
     "float64": (np.dtype(np.float64), "float64"),
     "mixed_bfloat16": (np.dtype(np.float32), "bfloat16"),
 }
-"""What a network's `dtype` means: that of its arrays, and the numbers that its products multiply."""
+"""What a network's `dtype` means: that of its arrays, and what its matrix products multiply."""
 
 
 def _as_dtype(dtype: Any, name: str) -> str:

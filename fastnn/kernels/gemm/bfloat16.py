@@ -52,7 +52,7 @@ def _ceil(x, y):
 
 @intrinsic(prefer_literal=True)
 def _pack(_, partial, neighbors, first, second, n_first, n_second, target, step):
-    """Round two vectors of float32 numbers, and write the vectors of their pairs `step` bytes apart.
+    """Round two vectors of float32 numbers, and write those of their pairs `step` bytes apart.
 
     With `neighbors` (a literal) 1, the second vector continues the first, and pairs are neighbors;
     with 0 they are numbers at the same places.  With `partial` (a literal) 1 only so many numbers
