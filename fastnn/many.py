@@ -174,7 +174,7 @@ def fit_many(
                 f"X has {n_inputs} columns, but networks[{number}] was built for "
                 f"{network.model.n_features} inputs"
             )
-    kinds = {(model.input_dtype, model.dtype): model for model in models}
+    kinds = {(model.input_dtype, model.policy): model for model in models}
     for model in kinds.values():
         planning.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
     parts = _as_splits(splits, len(found), len(plan.data))

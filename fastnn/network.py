@@ -43,9 +43,7 @@ class Network(attributes.OfNetwork):
     seed : int
         Seeds the starting weights, the order of the rows, and which of them are held out.
     dtype : {"float32", "float64", "mixed_bfloat16"}
-        With "mixed_bfloat16", all arrays, sums and losses are float32, but `Dense` rounds what it
-        multiplies to bfloat16, which has 8 significant bits: standardize inputs.  That is faster
-        where ``python -m fastnn info`` names an instruction, and elsewhere rounds alike.
+        The last is float32, but `Dense` rounds what it multiplies to bfloat16: see the README.
     n_threads : int or None
         Upper limit on threads, which are never more than the cores; None is FASTNN_NUM_THREADS, or
         else the cores this process may use, within other libraries' limits (README, "Threads").

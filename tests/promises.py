@@ -45,8 +45,8 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "sklearn",
         ),
         "Sums over any number of rows are right to rounding": ("sums.py",),
-        "Products of bfloat16 round as they say, with or without an instruction for them, and train "
-        "as accurately": ("bfloat16.py",),
+        "Products of bfloat16 round as they say, with and without an instruction for them, and "
+        "train as accurately": ("bfloat16.py",),
         "Preprocessing and metrics equal scikit-learn's": (
             "preprocessing.py",
             "prepared_network.py",

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,19 @@ def test_accuracy_is_that_of_float32():
         plain, mixed = np.array(scores)
         assert (plain != mixed).all()
         assert abs(mixed.mean() - plain.mean()) < plain.std()
+
+
+@pytest.mark.parametrize("options", [{}, {"preprocessing": "standardize"}, {"dtype": "float32"}])
+def test_a_column_that_bfloat16_holds_roughly_is_told(options):
+    years = np.column_stack([np.linspace(2000, 2024, 60), X[:, 0], np.full(60, 2000.0)])
+    network = _network(**{"optimizer": SGD(1e-9), **options})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        network.fit(years, Y)
+    said = [str(each.message) for each in told]
+    assert len(said) == (not options)
+    for each in said:
+        assert each.startswith("X column 0 has numbers near 2e+03 that differ by at most 2e+01")
 
 
 def test_copies_have_the_dtype(capsys):
