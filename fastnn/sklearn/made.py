@@ -21,6 +21,7 @@ class Made:
 
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
+    dtype: Any
     networks_: list[Network]
     _made_with: dict[str, Any]
     _loss: Any

@@ -49,7 +49,7 @@ def _as_seed(seed: Any, name: str) -> int:
     return seed
 
 
-DTYPES = {
+DTYPES: dict[str, tuple[np.dtype, str]] = {
     "float32": (np.dtype(np.float32), "float32"),
     "float64": (np.dtype(np.float64), "float64"),
     "mixed_bfloat16": (np.dtype(np.float32), "bfloat16"),
