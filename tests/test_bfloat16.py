@@ -48,6 +48,11 @@ def test_factors_are_rounded_to_the_nearest_and_to_even(kernels):
         np.testing.assert_array_equal(out.reshape(1, -1), wanted)
 
 
+def test_a_comparison_uses_the_only_dtype_there_is():
+    found = fastnn.compare_kernel("bfloat16_matmul_tn", shape=(40, 5, 6), dtype="float64")
+    assert found.dtype == "float32" and found.agrees
+
+
 @pytest.fixture(params=NAMES)
 def case(request):
     return NETWORKS[request.param]
