@@ -45,6 +45,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "sklearn",
         ),
         "Sums over any number of rows are right to rounding": ("sums.py",),
+        "Exported models, in ONNX, C and NumPy, predict the same to rounding": ("export",),
         "Preprocessing and metrics equal scikit-learn's": (
             "preprocessing.py",
             "prepared_network.py",
