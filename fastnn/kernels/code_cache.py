@@ -58,6 +58,10 @@ class CodeCache(NoCache):
         name = f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}.nbc"
         return self._directory() / name, key
 
+    def stores(self, sig: Any, target_context: Any) -> bool:
+        """Return whether there is a file of a signature's code."""
+        return self._place(sig, target_context)[0].exists()
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the stored code, or None."""
         path, key = self._place(sig, target_context)

@@ -37,6 +37,7 @@ __all__ = [
     "compile_within",
     "dumps",
     "fastmath_flags",
+    "has_stored",
     "insert",
     "ir",
     "llvm",
@@ -136,6 +137,13 @@ def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -
     if cache is not None:
         set_cache(made, cache)
     return made
+
+
+def has_stored(made: CFunc, cache: Any) -> bool:
+    """Return whether `cache` stores the code of :func:`make_cfunc`'s result."""
+    signature = made._sig  # type: ignore[attr-defined]
+    stores: bool = cache.stores(signature, cpu_target.target_context)
+    return stores
 
 
 def array_view(context, builder, kind, address, shape, strides):

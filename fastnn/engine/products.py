@@ -1,0 +1,47 @@
+"""Matrix products, compiled in another process while this one compiles a network's own steps."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+
+from fastnn.engine import cores
+from fastnn.kernels.gemm.table import compile_gemm, gemm_is_stored
+
+_COMMAND = """
+import gc, sys
+gc.disable()
+sys.path[:] = {path!r}
+from fastnn.kernels.gemm.table import compile_gemm
+compile_gemm({dtype!r})
+"""
+
+
+@contextmanager
+def products(dtype: np.dtype) -> Iterator[None]:
+    """Have them compiled after the block: during it, if they are not stored and a core is free.
+
+    They take a third of a first run, and Numba compiles in one thread at a time.  Whatever goes
+    wrong in the other process, this one compiles what is missing afterwards.
+    """
+    process = None
+    frozen = hasattr(sys, "frozen")  # then the executable is a program, not Python
+    if not gemm_is_stored(dtype) and cores.unused() > 1 and sys.executable and not frozen:
+        command = _COMMAND.format(path=sys.path, dtype=np.dtype(dtype).name)
+        none = subprocess.DEVNULL
+        with suppress(OSError):
+            process = subprocess.Popen(
+                [sys.executable, "-c", command], stdin=none, stdout=none, stderr=none
+            )
+    try:
+        yield
+    except BaseException:
+        if process is not None:
+            process.kill()
+        raise
+    finally:
+        if process is not None:
+            process.wait()
+    compile_gemm(dtype)
