@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastnn.engine.products import products
+from fastnn.engine.ahead import compiled_apart
 from fastnn.engine.steps import Group
-from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, compile_worker
+from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS
 from fastnn.kernels.interrupts import let_interrupt
 
 _ITEM = 8
@@ -37,8 +37,7 @@ class Table:
     """
 
     def __init__(self, groups: list[tuple[int, Group | None, int]], dtype: np.dtype):
-        with products(dtype):
-            compile_worker()
+        with compiled_apart(dtype):
             for step in (step for _, group, _ in groups if group for step in group.steps):
                 let_interrupt()  # compiling all takes seconds
                 step.compiled()

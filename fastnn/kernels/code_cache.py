@@ -58,9 +58,11 @@ class CodeCache(NoCache):
         name = f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}.nbc"
         return self._directory() / name, key
 
-    def stores(self, sig: Any, target_context: Any) -> bool:
-        """Return whether there is a file of a signature's code."""
-        return self._place(sig, target_context)[0].exists()
+    def lacks(self, sig: Any, target_context: Any) -> bool:
+        """Return whether there is no file of a signature's code, but could be one."""
+        path, _ = self._place(sig, target_context)
+        folder = path.parent
+        return not path.exists() and os.access(folder, os.W_OK) and not exposure(folder)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the stored code, or None."""

@@ -37,9 +37,9 @@ __all__ = [
     "compile_within",
     "dumps",
     "fastmath_flags",
-    "has_stored",
     "insert",
     "ir",
+    "lacks",
     "llvm",
     "make_cfunc",
     "packed",
@@ -139,11 +139,11 @@ def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -
     return made
 
 
-def has_stored(made: CFunc, cache: Any) -> bool:
-    """Return whether `cache` stores the code of :func:`make_cfunc`'s result."""
+def lacks(cache: Any, made: CFunc) -> bool:
+    """Return whether `cache` lacks the code of :func:`make_cfunc`'s result, and can store it."""
     signature = made._sig  # type: ignore[attr-defined]
-    stores: bool = cache.stores(signature, cpu_target.target_context)
-    return stores
+    found: bool = cache.lacks(signature, cpu_target.target_context)
+    return found
 
 
 def array_view(context, builder, kind, address, shape, strides):

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from fastnn.kernels.gemm import loops
 from fastnn.kernels.gemm.structures import DIMS, MATRIX, Epilogue, epilogue_type
-from fastnn.kernels.jit import cfunc, is_stored
+from fastnn.kernels.jit import cfunc, is_lacking
 from fastnn.kernels.numba_internals import CFunc, cgutils, ir, llvm
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -35,10 +35,11 @@ def compile_gemm(dtype: np.dtype) -> None:
         _table[place] = _compiled[-1].address
 
 
-def gemm_is_stored(dtype: np.dtype) -> bool:
-    """Return whether :func:`compile_gemm` has nothing to compile."""
+def gemm_is_lacking(dtype: np.dtype) -> bool:
+    """Return whether :func:`compile_gemm` has to compile, and can store, the products."""
     place = _DTYPES.index(np.dtype(dtype))
-    return bool(_table[place]) or is_stored(types.void(*_arguments(_NUMBERS[place])), loops.gemm)
+    signature = types.void(*_arguments(_NUMBERS[place]))
+    return not _table[place] and is_lacking(signature, loops.gemm)
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)

@@ -1,0 +1,54 @@
+"""What every program needs, compiled in another process while this one compiles its steps."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+
+from fastnn.engine import cores
+from fastnn.engine.worker import compile_worker
+from fastnn.kernels.gemm.table import compile_gemm, gemm_is_lacking
+
+_COMMAND = """
+import gc, sys
+gc.disable()
+sys.path[:] = {path!r}
+from fastnn.engine.ahead import compile_common
+compile_common({dtype!r})
+"""
+
+
+def compile_common(dtype: np.dtype | str) -> None:
+    """Compile or load the loop over a program's steps, and the products of a dtype."""
+    compile_gemm(np.dtype(dtype))
+    compile_worker()
+
+
+@contextmanager
+def compiled_apart(dtype: np.dtype) -> Iterator[None]:
+    """Have them compiled while the block runs, if the cache lacks them and a core is free.
+
+    They take half of a first run, and Numba compiles in one thread at a time.  Whatever goes wrong
+    in the other process, this one compiles what is missing afterwards.
+    """
+    process = None
+    frozen = hasattr(sys, "frozen")  # then the executable is a program, not Python
+    if gemm_is_lacking(dtype) and cores.unused() > 1 and sys.executable and not frozen:
+        command = _COMMAND.format(path=sys.path, dtype=np.dtype(dtype).name)
+        none = subprocess.DEVNULL
+        with suppress(OSError):
+            process = subprocess.Popen(
+                [sys.executable, "-c", command], stdin=none, stdout=none, stderr=none
+            )
+    try:
+        yield
+    except BaseException:
+        if process is not None:
+            process.kill()
+        raise
+    finally:
+        if process is not None:
+            process.wait()
+    compile_common(dtype)
