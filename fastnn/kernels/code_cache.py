@@ -61,8 +61,9 @@ class CodeCache(NoCache):
     def lacks(self, sig: Any, target_context: Any) -> bool:
         """Return whether there is no file of a signature's code, but could be one."""
         path, _ = self._place(sig, target_context)
-        folder = path.parent
-        return not path.exists() and os.access(folder, os.W_OK) and not exposure(folder)
+        if path.exists() or exposure(path.parent):
+            return False
+        return os.access(next(each for each in path.parents if each.exists()), os.W_OK)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the stored code, or None."""
