@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.engine import ahead
+from fastnn.engine import products
 from fastnn.kernels import jit
 
 PACKAGE = Path(fastnn.__file__).parent
@@ -112,17 +112,17 @@ def test_a_handler_that_is_not_pythons_stays(monkeypatch):
     [(sys.executable, "raise SystemExit(1)"), ("/nowhere", "pass")],
     ids=["fails", "cannot start"],
 )
-def test_what_is_common_is_compiled_here_if_not_elsewhere(executable, command, monkeypatch):
+def test_products_are_compiled_here_if_not_elsewhere(executable, command, monkeypatch):
     compiled, started = [], []
     popen = subprocess.Popen
-    monkeypatch.setattr(ahead, "gemm_is_lacking", lambda _: True)
-    monkeypatch.setattr(ahead, "compile_common", compiled.append)
-    monkeypatch.setattr(ahead, "_COMMAND", command)
-    monkeypatch.setattr(ahead.cores, "unused", lambda: 2)
-    monkeypatch.setattr(ahead.sys, "executable", executable)
+    monkeypatch.setattr(products, "gemm_is_lacking", lambda _: True)
+    monkeypatch.setattr(products, "compile_gemm", compiled.append)
+    monkeypatch.setattr(products, "_COMMAND", command)
+    monkeypatch.setattr(products.cores, "unused", lambda: 2)
+    monkeypatch.setattr(products.sys, "executable", executable)
     monkeypatch.setattr(
-        ahead.subprocess, "Popen", lambda *args, **how: started.append(1) or popen(*args, **how)
+        products.subprocess, "Popen", lambda *args, **how: started.append(1) or popen(*args, **how)
     )
-    with ahead.compiled_apart(np.float32):
+    with products.compiled_apart(np.float32):
         assert compiled == [] and started == [1]
     assert compiled == [np.float32]

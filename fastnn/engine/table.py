@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastnn.engine.ahead import compiled_apart
+from fastnn.engine.products import compiled_apart
 from fastnn.engine.steps import Group
-from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS
+from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, compile_worker
 from fastnn.kernels.interrupts import let_interrupt
 
 _ITEM = 8
@@ -38,6 +38,7 @@ class Table:
 
     def __init__(self, groups: list[tuple[int, Group | None, int]], dtype: np.dtype):
         with compiled_apart(dtype):
+            compile_worker()
             for step in (step for _, group, _ in groups if group for step in group.steps):
                 let_interrupt()  # compiling all takes seconds
                 step.compiled()

@@ -1,4 +1,4 @@
-"""What every program needs, compiled in another process while this one compiles its steps."""
+"""Matrix products, compiled in another process while this one compiles the rest of a program."""
 
 import subprocess
 import sys
@@ -8,30 +8,23 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from fastnn.engine import cores
-from fastnn.engine.worker import compile_worker
 from fastnn.kernels.gemm.table import compile_gemm, gemm_is_lacking
 
 _COMMAND = """
 import gc, sys
 gc.disable()
 sys.path[:] = {path!r}
-from fastnn.engine.ahead import compile_common
-compile_common({dtype!r})
+from fastnn.kernels.gemm.table import compile_gemm
+compile_gemm({dtype!r})
 """
-
-
-def compile_common(dtype: np.dtype | str) -> None:
-    """Compile or load the loop over a program's steps, and the products of a dtype."""
-    compile_gemm(np.dtype(dtype))
-    compile_worker()
 
 
 @contextmanager
 def compiled_apart(dtype: np.dtype) -> Iterator[None]:
     """Have them compiled while the block runs, if the cache lacks them and a core is free.
 
-    They take half of a first run, and Numba compiles in one thread at a time.  Whatever goes wrong
-    in the other process, this one compiles what is missing afterwards.
+    They take nearly half of a first run, and Numba compiles in one thread at a time.  Whatever goes
+    wrong in the other process, this one compiles what is missing afterwards.
     """
     process = None
     frozen = hasattr(sys, "frozen")  # then the executable is a program, not Python
@@ -51,4 +44,4 @@ def compiled_apart(dtype: np.dtype) -> Iterator[None]:
     finally:
         if process is not None:
             process.wait()
-    compile_common(dtype)
+    compile_gemm(dtype)
