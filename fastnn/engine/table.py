@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastnn.engine.products import compiled_apart
 from fastnn.engine.steps import Group
 from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, compile_worker
-from fastnn.kernels.gemm.table import compile_gemm
 from fastnn.kernels.interrupts import let_interrupt
 
 _ITEM = 8
@@ -38,8 +38,11 @@ class Table:
     """
 
     def __init__(self, groups: list[tuple[int, Group | None, int]], products: str):
-        compile_gemm(products)
-        compile_worker()
+        with compiled_apart(products):
+            compile_worker()
+            for step in (step for _, group, _ in groups if group for step in group.steps):
+                let_interrupt()  # compiling all takes seconds
+                step.compiled()
         rows: list[tuple[int, ...]] = []
         integers: list[int] = []
         floats: list[float] = []
@@ -53,7 +56,6 @@ class Table:
                 leads.append(True)
                 continue
             for step in group.steps:
-                let_interrupt()  # compiling all takes seconds
                 numbers, where = step.numbers, (len(integers), len(floats))
                 for place, array in numbers.pointers:
                     self._places.append(len(integers) + place)

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from fastnn.kernels.gemm import loops
 from fastnn.kernels.gemm.structures import DIMS, MATRIX, epilogue_type
-from fastnn.kernels.jit import cfunc
+from fastnn.kernels.jit import cfunc, is_lacking
 from fastnn.kernels.numba_internals import CFunc, cgutils, ir, llvm
 
 
@@ -48,12 +48,23 @@ def _arguments(number):
 
 def compile_gemm(operands: str) -> None:
     """Compile the products of such operands, or load them, before anyone waits for them."""
-    place = [product.name for product in _products].index(operands)
+    place, signature, function = _named(operands)
     if not _table[place]:
-        product = _products[place]
-        signature = types.void(*_arguments(product.number))
-        _compiled.append(cfunc(signature, product.function))
+        _compiled.append(cfunc(signature, function))
         _table[place] = _compiled[-1].address
+
+
+def gemm_is_lacking(operands: str) -> bool:
+    """Return whether :func:`compile_gemm` has to compile, and can store, the products."""
+    place, signature, function = _named(operands)
+    return not _table[place] and is_lacking(signature, function)
+
+
+def _named(operands):
+    """Return a product's place in the table, signature and function."""
+    place = [product.name for product in _products].index(operands)
+    product = _products[place]
+    return place, types.void(*_arguments(product.number)), product.function
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)
