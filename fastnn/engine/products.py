@@ -19,10 +19,11 @@ compile_gemm({operands!r})
 
 @contextmanager
 def compiled_apart(operands: str) -> Iterator[None]:
-    """Have those of such operands compiled while the block runs, if the cache lacks them and a core is free.
+    """Have those of such operands compiled while the block runs.
 
-    They take nearly half of a first run, and Numba compiles in one thread at a time.  Whatever goes
-    wrong in the other process, this one compiles what is missing afterwards.
+    That needs a cache that lacks them and a core that is free.  They take nearly half of a first
+    run, and Numba compiles in one thread at a time.  Whatever goes wrong in the other process, this
+    one compiles what is missing afterwards.
     """
     process = None
     frozen = hasattr(sys, "frozen")  # then the executable is a program, not Python
