@@ -167,7 +167,9 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
         if turns:
             step = TURNED_BYTES // size
         elif m == 1 and b.cs == size:
-            step = FLAT * TILE.vector_bytes // size
+            # As few panels as there are, of nearly equal width: the narrowest take no less time.
+            vectors = _ceil(n * size, TILE.vector_bytes)
+            step = _ceil(vectors, _ceil(vectors, FLAT)) * TILE.vector_bytes // size
         for ic in range(0, m, mc):  # 3rd loop
             rows = min(mc, m - ic)
             tiles = _ceil(rows, MR)

@@ -63,6 +63,8 @@ class Tile(NamedTuple):
     existing: ir.Value | None
     last: ir.Value | None = None
     """The last row that exists, which stands for those after it (None: all exist)."""
+    starts: list[ir.Value] | None = None
+    """The bytes from the first column to each vector, if they overlap (None: they do not)."""
 
     @property
     def places(self):
@@ -87,12 +89,22 @@ class Tile(NamedTuple):
     def load_one(self, matrix, place):
         """Return one vector of the tile's block of a matrix."""
         row, v = self.places[place]
-        return self.vectors.load(self.row(matrix, row), v, self.lanes(v))
+        return self.load_vector(self.row(matrix, row), v)
+
+    def load_vector(self, row, v):
+        """Return one vector of the tile's part of a row, from its address on."""
+        if self.starts is not None:
+            return self.vectors.load(self.builder.add(row, self.starts[v]))
+        return self.vectors.load(row, v, self.lanes(v))
 
     def store_one(self, value, matrix, place):
         """Write one vector of the tile's block of a matrix."""
         row, v = self.places[place]
-        self.vectors.store(value, self.row(matrix, row), v, self.lanes(v))
+        start = self.row(matrix, row)
+        if self.starts is not None:
+            self.vectors.store(value, self.builder.add(start, self.starts[v]))
+        else:
+            self.vectors.store(value, start, v, self.lanes(v))
 
     def load(self, matrix):
         """Return the tile's block of a matrix."""
@@ -133,7 +145,7 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     bases = [builder.phi(INT64) for _ in starts]
     old = [builder.phi(vectors.type) for _ in zeros]
     row_of_b = builder.add(b.address, builder.mul(p, b_step))
-    b_vectors = [vectors.load(row_of_b, v, tile.existing) for v in range(tile.width)]
+    b_vectors = [tile.load_vector(row_of_b, v) for v in range(tile.width)]
     if packed_b is not None:
         target = builder.add(packed_b, builder.mul(p, constant(tile.width * TILE.vector_bytes)))
         for v, vector in enumerate(b_vectors):
@@ -244,7 +256,15 @@ def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
     finish(tile, _sums(tile, k, a, b, prefetch, packed_b), c, epilogue)
 
 
-def _column(vectors, width, existing, heights, dims, operands):
+def _overlapping(vectors, width, n):
+    """Return the starts of vectors, of which some may be the last one of `n` columns again."""
+    last = vectors.builder.sub(n, constant(vectors.lanes))
+    numbers = (constant(v * vectors.lanes) for v in range(width))
+    size = constant(vectors.align)
+    return [vectors.builder.mul(least(vectors.builder, each, last), size) for each in numbers]
+
+
+def _column(vectors, width, existing, heights, dims, operands, starts=None):
     """Build the 1st loop, over the tiles of a column of C that is `width` vectors wide."""
     builder = vectors.builder
     a, b, c, epilogue, prefetch = operands
@@ -285,7 +305,7 @@ def _column(vectors, width, existing, heights, dims, operands):
             block = builder.append_basic_block(f"tile{height}x{width}")
             switch.add_case(constant(height), block)
             builder.position_at_end(block)
-            tile = Tile(builder, vectors, height, width, existing)
+            tile = Tile(builder, vectors, height, width, existing, starts=starts)
             _micro_kernel(tile, dims.k, a_here, b, here(c), end, own)
             builder.branch(done)
         builder.position_at_end(done)
@@ -300,34 +320,49 @@ def dtype_of(epilogue):
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
     """Compute the leftmost columns of C, as many as a tile is wide; return how many.
 
-    The tile is the widest of the table that fits into n columns, or one masked vector; one row's
-    may have FLAT vectors.
+    The tile is the widest of the table that fits into n columns, or one masked vector.  A tile of
+    one row takes as long as its chain of additions, however wide it is, so it has vectors for all
+    columns, or FLAT of them, which may overlap.
     """
 
     def codegen(context, builder, signature, args):
         dims, *operands = map(unpack, [builder] * 6, signature.args, args)
         vectors = Vectors(builder, dtype_of(epilogue))
         done, sources = builder.append_basic_block("columns"), []
-        one_row = builder.icmp_signed("==", dims.m, constant(1))
-        for width in (FLAT, *WIDTHS):
-            heights = (1,) if width == FLAT else range(1, MR + 1)
-            columns = constant(width * vectors.lanes)
-            fits = whole = builder.icmp_signed(">=", dims.n, columns)
-            existing = None
-            if width == FLAT:
-                fits = builder.and_(whole, one_row)
-            if width > 1:
-                here, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
-                builder.cbranch(fits, here, narrower)
-                builder.position_at_end(here)
-            else:
-                columns = existing = builder.select(whole, columns, dims.n)
-            _column(vectors, width, existing, heights, dims, operands)
+
+        def unless(fits, name):
+            """Build what follows for columns that fit; return where to go on with all others."""
+            here, others = (builder.append_basic_block(each) for each in (name, "others"))
+            builder.cbranch(fits, here, others)
+            builder.position_at_end(here)
+            return others
+
+        def column(width, columns, *how):
+            _column(vectors, width, *how)
             sources.append((builder.basic_block, [columns]))
             builder.branch(done)
+
+        flat = builder.icmp_signed("==", dims.m, constant(1))
+        flat = builder.and_(flat, builder.icmp_signed(">", dims.n, constant(vectors.lanes)))
+        flat = builder.and_(flat, builder.not_(operands[3].accumulate))  # twice where they overlap
+        several = unless(flat, "flat")
+        for width in (*WIDTHS[-2::-1], FLAT):
+            most = constant(width * vectors.lanes)
+            if width < FLAT:
+                wider = unless(builder.icmp_signed("<=", dims.n, most), f"flat{width}")
+            starts = _overlapping(vectors, width, dims.n)
+            column(width, least(builder, most, dims.n), None, (1,), dims, operands, starts)
+            builder.position_at_end(wider if width < FLAT else several)
+        for width in WIDTHS:
+            columns = constant(width * vectors.lanes)
+            whole = builder.icmp_signed(">=", dims.n, columns)
+            existing = None
             if width > 1:
-                builder.position_at_end(narrower)
-        builder.position_at_end(done)
+                narrower = unless(whole, f"width{width}")
+            else:
+                columns = existing = builder.select(whole, columns, dims.n)
+            column(width, columns, existing, range(1, MR + 1), dims, operands)
+            builder.position_at_end(narrower if width > 1 else done)
         (columns,) = phis(builder, sources)
         return columns
 
