@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench import tables
 from bench.measure import REST, alternate
 from bench.peers import PEERS
 from bench.workloads import Work, problem
@@ -89,8 +88,10 @@ def networks(count: int = NETWORKS) -> list[tuple[Work, str]]:
     for _ in range(count):
         loss = str(rng.choice(["mae", "mse", "softmax"]))
         hidden = [between(rng, 4, 512) for _ in range(rng.integers(4))]
-        sizes = (between(rng, 4, 1000), *hidden, int(rng.integers(2, 30)) if loss == "softmax" else 1)
-        optimizer, dtype = str(rng.choice(["sgd", "adam"])), "float64" if rng.random() < 0.25 else "float32"
+        outputs = int(rng.integers(2, 30)) if loss == "softmax" else 1
+        sizes = between(rng, 4, 1000), *hidden, outputs
+        optimizer = str(rng.choice(["sgd", "adam"]))
+        dtype = str(rng.choice(["float32", "float32", "float32", "float64"]))
         batch = between(rng, 1, 512)
         work = Work(sizes, batch, loss, optimizer, 1e-6, batch)
         batches = min(between(rng, 10, _MOST_BATCHES), max(10, int(_EPOCH_FLOPS / work.flops)))

@@ -17,7 +17,7 @@ from fastnn.optimizers.updater import Updater
 from fastnn.training.data import Data
 from fastnn.training.model import Model
 
-_IN_PLACE_BYTES = 2**17
+_IN_PLACE_BYTES = 2**21
 """Bytes up to which a batch of consecutive rows is read in place.  Copying such rows took 6 % of an
 epoch of 200-64-1.  Larger batches come from memory faster if copied in one go."""
 
