@@ -16,7 +16,7 @@ from bench.workloads import WORKS
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
-    "defaults", "embeddings",
+    "defaults", "embeddings", "thin",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -34,7 +34,7 @@ SCALING = ROOT / "docs" / "scaling.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
 APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
          "ablation": "ablation.md", "defaults": "defaults.md",
-         "embeddings": "embeddings.md"}  # fmt: skip
+         "embeddings": "embeddings.md", "thin": "thin.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -295,6 +295,16 @@ def run_calls(arguments, description) -> None:
         write_apart("calls", as_json(entry), calls.block(entry))
 
 
+def run_thin(arguments, threads, description) -> None:
+    from bench import thin
+
+    found = thin.run(threads, arguments.rounds, arguments.quick)
+    entry = {"machine": description, "date": today(), "rounds": arguments.rounds, **found}
+    print(f"\n{thin.block(entry)}", flush=True)
+    if not arguments.quick:
+        write_apart("thin", as_json(entry), thin.block(entry))
+
+
 def run_embeddings(arguments, description) -> None:
     from bench import embeddings
 
@@ -425,6 +435,7 @@ def main(argv=None) -> int:
         "ablation": lambda: run_on_sets("ablation", arguments, threads, description),
         "defaults": lambda: run_on_sets("defaults", arguments, threads, description),
         "embeddings": lambda: run_embeddings(arguments, description),
+        "thin": lambda: run_thin(arguments, threads, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     stored = stored and not set(arguments.only) <= set(APART)

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.measure import REST, alternate
+from bench import tables
+from bench.measure import REST, alternate, in_process
 from bench.peers import PEERS
 from bench.workloads import Work, problem
 
@@ -109,13 +110,88 @@ def fits(trainer) -> Callable[[int], None]:
     return run
 
 
-def main(threads: int, dtype: str, rounds: int, shortest: float, peers: list[str], drawn: int):
+def main(threads: int, rounds: int, shortest: float, drawn: int = 0, count: int = 0, peers=()):
+    """Return :func:`sweep` of `count` networks, or, if that is 0, :func:`beside` the peers."""
+    if count:
+        return sweep(threads, rounds, shortest, count)
+    return beside(threads, rounds, shortest, peers, drawn)
+
+
+def beside(threads, rounds, shortest, peers, drawn):
     """Return an entry for each work, with the seconds per epoch of each contender."""
     rows = []
     for kind, work in works(drawn):
-        data = problem(work, dtype)
+        data = problem(work)
         contenders = {name: fits(PEERS[name].make(data, threads)) for name in peers}
         times = alternate(contenders, rounds, shortest, REST)
         rows.append({"kind": kind, "label": work.label, "batches": work.rows // work.batch})
         rows[-1] |= {name: found["median"] for name, found in times.items()}
     return rows
+
+
+def sweep(threads: int, rounds: int, shortest: float, count: int):
+    """Return an entry for each random network, with the seconds per epoch on one thread and more.
+
+    Both are measured in one process, which may use that many cores.
+    """
+    rows = []
+    for work, dtype in networks(count):
+        data = problem(work, dtype)
+        contenders = {n: fits(PEERS["fastnn"].make(data, n)) for n in (1, threads)}
+        times = alternate(contenders, rounds, shortest)
+        label = f"{work.label}, {dtype}, {work.rows // work.batch} batches"
+        found = {"label": label, "one": times[1]["median"], "more": times[threads]["median"]}
+        rows.append(found)
+    return rows
+
+
+def cells(entry) -> list[list[str]]:
+    """Return the header and a row for each work: microseconds of a batch, and ratios."""
+    peers = [name for name in PEERS if name in entry["runs"][0]["rows"][0]]
+    head = [f"{PEERS[name].name}, {run['threads']}" for run in entry["runs"] for name in peers]
+    ratios = [f"others / fastnn, {run['threads']}" for run in entry["runs"]]
+    found = [["work", *head, *ratios]]
+    for rows in zip(*(run["rows"] for run in entry["runs"]), strict=True):
+        times = [tables.digits(1e6 * row[name] / row["batches"]) for row in rows for name in peers]
+        found.append([rows[0]["label"], *times, *(f"{lead(row):.2f}" for row in rows)])
+    return found
+
+
+def lead(row) -> float:
+    """Return how many times as long as fastnn the fastest other contender takes."""
+    others = [row[name] for name in PEERS if name in row and name != "fastnn"]
+    return min(others, default=math.nan) / row["fastnn"]
+
+
+def sweep_line(rows) -> str:
+    """Return a sentence on more threads than one."""
+    ratios = sorted(row["more"] / row["one"] for row in rows)
+    slower = sum(ratio > SLOWER for ratio in ratios)
+    worst = max(rows, key=lambda row: row["more"] / row["one"])
+    return (
+        f"Of {len(rows)} random networks, {slower} take more than {SLOWER} times as long if two "
+        f"threads are asked for as on one; the longest {ratios[-1]:.2f} times ({worst['label']}), "
+        f"the median {tables.digits(ratios[len(ratios) // 2])} times, the shortest "
+        f"{ratios[0]:.2f} times."
+    )
+
+
+def block(entry) -> str:
+    """Return the generated part of docs/thin.md."""
+    about = f"Microseconds a batch, medians of {entry['rounds']} rounds, {entry['date']}, on"
+    parts = [f"{about} {tables.machine_line(entry['machine'])}", tables.markdown(cells(entry))]
+    return "\n\n".join(parts + [sweep_line(entry["sweep"])] * bool(entry["sweep"]))
+
+
+def run(threads: list[int], rounds: int, quick: bool) -> dict:
+    """Return what all processes measure."""
+    peers = [name for name in ("fastnn", "jax_scan") if PEERS[name].installed]
+    given = {"rounds": rounds, "shortest": 0.02 if quick else 0.1}
+    drawn, count = (1, 6) if quick else (DRAWN, NETWORKS)
+    runs = []
+    for number in threads:
+        rows = in_process("bench.thin", number, peers=peers, drawn=drawn, **given)
+        runs.append({"threads": number, "rows": rows})
+    most = max(threads)
+    swept = in_process("bench.thin", most, count=count, **given) if most > 1 else []
+    return {"runs": runs, "sweep": swept}
