@@ -4,6 +4,7 @@ import os
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import fastnn
@@ -31,6 +32,17 @@ def earned(monkeypatch):
 )
 def test_threads_are_earned_by_work_and_limited(earned, flops, rows, most, threads):
     assert cores.threads_for(flops, rows, most) == threads
+
+
+@pytest.mark.parametrize(("start", "threads"), [(0, 2), (1e6, 1)])
+def test_a_run_must_be_worth_starting_threads(earned, monkeypatch, start, threads):
+    asked, by_work = [], cores.threads_for
+    monkeypatch.setattr(cores, "FLOPS_TO_START", start)
+    monkeypatch.setattr(cores, "FLOPS_PER_TRIED", float("inf"))
+    monkeypatch.setattr(cores, "threads_for", lambda *how: asked.append(by_work(*how)) or 1)
+    x = np.ones((20, 4), np.float32)
+    fastnn.Network([fastnn.Dense(1)]).fit(x, x[:, :1], batch_size=10)
+    assert asked[0] == threads
 
 
 def test_runs_at_the_same_time_divide_the_cores(earned):
