@@ -69,6 +69,22 @@ def test_how_b_is_stored_does_not_change_the_bits(dtype):
 
 
 @each_dtype
+def test_one_row_has_the_bits_of_several_wherever_b_begins(dtype):
+    rng, lanes = np.random.default_rng(0), TILE.vector_bytes // np.dtype(dtype).itemsize
+    flat = 2 * TILE.widths[0] * lanes
+    for k in (1, 8, 21, loops.KC + 3):
+        for n in (lanes + 1, flat - 1, flat + 1, 2 * flat, 2 * flat + 3):
+            for start in (0, 1, lanes - 1):
+                b = normal(rng, dtype, k * n + lanes)[start : start + k * n].reshape(k, n)
+                a, two = normal(rng, dtype, 2, k), np.empty((2, n), dtype)
+                COMPILED["matmul_nn"](a, b, two)
+                room = np.full(n + 2, 3, dtype)
+                COMPILED["matmul_nn"](a[:1], b, room[1:-1].reshape(1, n))
+                assert room[1:-1].tobytes() == two[0].tobytes(), (k, n, start)
+                assert room[0] == room[-1] == 3
+
+
+@each_dtype
 def test_inner_products_have_the_bits_of_each_alone(dtype):
     rng, lanes = np.random.default_rng(0), TILE.vector_bytes // np.dtype(dtype).itemsize
     most = dot.INNER_MOST_M

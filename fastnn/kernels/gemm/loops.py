@@ -158,8 +158,8 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     mc = max(1, _ceil(m, blocks))
     may_turn = m <= MR and b.rs == size and b.cs != size and a.cs == size
     may_turn = may_turn and not epilogue.accumulate  # repeated rows would be added twice
-    sweeps = m == 1 and b.cs == size and FLAT * TILE.vector_bytes < n * size <= B_PANEL_BYTES
-    sweeps = sweeps and not epilogue.accumulate
+    wide = FLAT * TILE.vector_bytes < n * size <= B_PANEL_BYTES - TILE.vector_bytes
+    sweeps = m == 1 and b.cs == size and wide and not epilogue.accumulate
     backwards = epilogue.accumulate and k <= BACKWARDS_MOST_K
     stream, terms = plan.stream, k * _ceil(m, MR) * _ceil(n, nr)
     per_term = _ceil(plan.stream_bytes, max(terms, 1))

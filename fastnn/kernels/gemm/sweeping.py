@@ -20,30 +20,51 @@ _ROWS = 8
 
 
 class _Sweep:
-    """Builds loops over the vectors of C, whose sums are at an address."""
+    """Builds loops over the vectors of C, whose sums are in a buffer.
 
-    def __init__(self, builder, dims, a, b, sums, dtype):
-        self.builder, self.dims, self.a, self.b, self.sums = builder, dims, a, b, sums
+    If B's rows begin in the middle of a vector, so do the vectors: a load from two cache lines
+    takes as long as two loads.
+    """
+
+    def __init__(self, builder, dims, a, b, buffer, dtype):
+        self.builder, self.dims, self.a, self.b = builder, dims, a, b
         self.vectors = Vectors(builder, dtype)
-        lanes = constant(self.vectors.lanes)
-        self.whole, self.rest = builder.udiv(dims.n, lanes), builder.urem(dims.n, lanes)
+        width, lanes = constant(TILE.vector_bytes), constant(self.vectors.lanes)
+        before = builder.urem(b.address, width)
+        begins = builder.icmp_unsigned("==", builder.urem(b.rs, width), constant(0))
+        self.sums = builder.add(buffer, builder.select(begins, before, constant(0)))
+        head = builder.udiv(builder.sub(width, before), constant(self.vectors.align))
+        head = least(builder, builder.urem(head, lanes), dims.n)
+        self.head = builder.select(begins, head, constant(0))
+        left = builder.sub(dims.n, self.head)
+        self.whole, self.tail = builder.udiv(left, lanes), builder.urem(left, lanes)
 
     def each(self, build):
-        """Build ``build(v, existing)`` for every vector."""
-        builder = self.builder
+        """Build ``build(column, existing)`` for every vector."""
+        builder, lanes = self.builder, constant(self.vectors.lanes)
+
+        def after(vectors):
+            return builder.add(self.head, builder.mul(vectors, lanes))
+
         with cgutils.for_range(builder, self.whole) as loop:
             keep_rolled(builder)
-            build(loop.index, None)
-        with builder.if_then(builder.icmp_unsigned("!=", self.rest, constant(0))):
-            build(self.whole, self.rest)
+            build(after(loop.index), None)
+        # Masked stores delay loads of what follows in memory, so the first columns come last.
+        for column, existing in ((after(self.whole), self.tail), (constant(0), self.head)):
+            with builder.if_then(builder.icmp_unsigned("!=", existing, constant(0))):
+                build(column, existing)
 
-    def at(self, address, v):
-        """Return the address of a vector of a row."""
-        return self.builder.add(address, self.builder.mul(v, constant(TILE.vector_bytes)))
+    def at(self, address, column):
+        """Return the address of a column of a row."""
+        return self.builder.add(address, self.builder.mul(column, constant(self.vectors.align)))
 
     def start(self):
         """Build sums of 0."""
-        self.each(lambda v, _: self.vectors.store(self.vectors.zero, self.at(self.sums, v)))
+
+        def build(column, existing):
+            self.vectors.store(self.vectors.zero, self.at(self.sums, column), 0, existing)
+
+        self.each(build)
 
     def add(self, first, count):
         """Build the addition of the terms of some rows of B."""
@@ -54,12 +75,12 @@ class _Sweep:
         ]
         rows = [offset(self.builder, self.b, place, constant(0)).address for place in places]
 
-        def build(v, existing):
-            total = self.vectors.load(self.at(self.sums, v))
+        def build(column, existing):
+            total = self.vectors.load(self.at(self.sums, column), 0, existing)
             for factor, row in zip(factors, rows, strict=True):
-                terms = self.vectors.load(self.at(row, v), 0, existing)
+                terms = self.vectors.load(self.at(row, column), 0, existing)
                 total = self.vectors.fma(factor, terms, total)
-            self.vectors.store(total, self.at(self.sums, v))
+            self.vectors.store(total, self.at(self.sums, column), 0, existing)
 
         self.each(build)
 
@@ -70,7 +91,7 @@ class _Sweep:
         with cgutils.for_range(builder, count) as loop:
             column = builder.mul(loop.index, lanes)
             existing = least(builder, lanes, builder.sub(self.dims.n, column))
-            total = self.vectors.load(self.at(self.sums, loop.index))
+            total = self.vectors.load(self.at(self.sums, column), 0, existing)
 
             def here(matrix):
                 return offset(builder, matrix, constant(0), column)
@@ -80,10 +101,10 @@ class _Sweep:
 
 
 @intrinsic
-def multiply_sweeping(_, dims, a, b, c, epilogue, sums):
+def multiply_sweeping(_, dims, a, b, c, epilogue, buffer):
     """Compute C of one row; rows of B are contiguous.
 
-    `sums` is the address of a buffer for a row of C, in whole vectors.
+    `buffer` is the address, that of a vector, of a buffer for a row of C and another vector.
     """
 
     def codegen(context, caller, signature, args):
@@ -93,8 +114,8 @@ def multiply_sweeping(_, dims, a, b, c, epilogue, sums):
         function.attributes.add("noinline")
         caller.call(function, args)
         builder = ir.IRBuilder(function.append_basic_block())
-        dims, a, b, c, end, sums = map(unpack, [builder] * 6, signature.args, function.args)
-        sweep = _Sweep(builder, dims, a, b, sums, dtype_of(epilogue))
+        dims, a, b, c, end, buffer = map(unpack, [builder] * 6, signature.args, function.args)
+        sweep = _Sweep(builder, dims, a, b, buffer, dtype_of(epilogue))
         sweep.start()
         rows = constant(_ROWS)
         many = builder.mul(builder.udiv(dims.k, rows), rows)
@@ -106,4 +127,4 @@ def multiply_sweeping(_, dims, a, b, c, epilogue, sums):
         builder.ret_void()
         return context.get_dummy_value()
 
-    return types.void(dims, a, b, c, epilogue, sums), codegen
+    return types.void(dims, a, b, c, epilogue, types.int64), codegen
