@@ -320,9 +320,10 @@ def dtype_of(epilogue):
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
     """Compute the leftmost columns of C, as many as a tile is wide; return how many.
 
-    The tile is the widest of the table that fits into n columns, or one masked vector.  A tile of
-    one row takes as long as its chain of additions, however wide it is, so it has vectors for all
-    columns, or FLAT of them, which may overlap.
+    The tile is the widest of the table that fits into n columns, or one masked vector.  Vectors may
+    overlap where nothing is accumulated: two at the right edge, instead of one and a masked one,
+    and those of one row, up to FLAT, because that takes as long as its chain of additions, however
+    many there are.
     """
 
     def codegen(context, builder, signature, args):
@@ -342,11 +343,12 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
             sources.append((builder.basic_block, [columns]))
             builder.branch(done)
 
-        flat = builder.icmp_signed("==", dims.m, constant(1))
-        flat = builder.and_(flat, builder.icmp_signed(">", dims.n, constant(vectors.lanes)))
-        flat = builder.and_(flat, builder.not_(operands[3].accumulate))  # twice where they overlap
-        several = unless(flat, "flat")
-        for width in (*WIDTHS[-2::-1], FLAT):
+        once = builder.not_(operands[3].accumulate)  # what overlaps would be added twice
+        edge = 2 if 2 in WIDTHS[1:] else 1
+        beyond = builder.icmp_signed(">", dims.n, constant(edge * vectors.lanes))
+        one_row = builder.icmp_signed("==", dims.m, constant(1))
+        several = unless(builder.and_(builder.and_(one_row, beyond), once), "flat")
+        for width in (*(each for each in WIDTHS[-2::-1] if each > edge), FLAT):
             most = constant(width * vectors.lanes)
             if width < FLAT:
                 wider = unless(builder.icmp_signed("<=", dims.n, most), f"flat{width}")
@@ -356,12 +358,16 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
         for width in WIDTHS:
             columns = constant(width * vectors.lanes)
             whole = builder.icmp_signed(">=", dims.n, columns)
-            existing = None
+            existing = starts = None
+            if width == edge == 2:
+                more = builder.icmp_signed(">", dims.n, constant(vectors.lanes))
+                whole = builder.or_(whole, builder.and_(more, once))
+                starts, columns = _overlapping(vectors, 2, dims.n), least(builder, columns, dims.n)
             if width > 1:
                 narrower = unless(whole, f"width{width}")
             else:
                 columns = existing = builder.select(whole, columns, dims.n)
-            column(width, columns, existing, range(1, MR + 1), dims, operands)
+            column(width, columns, existing, range(1, MR + 1), dims, operands, starts)
             builder.position_at_end(narrower if width > 1 else done)
         (columns,) = phis(builder, sources)
         return columns
