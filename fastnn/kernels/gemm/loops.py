@@ -35,7 +35,6 @@ import numpy as np
 from fastnn.kernels.gemm.dot import DOTS, dots
 from fastnn.kernels.gemm.microkernel import (
     BACKWARDS_MOST_K,
-    FLAT,
     multiply_and_pack,
     multiply_column,
 )
@@ -158,7 +157,7 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     mc = max(1, _ceil(m, blocks))
     may_turn = m <= MR and b.rs == size and b.cs != size and a.cs == size
     may_turn = may_turn and not epilogue.accumulate  # repeated rows would be added twice
-    wide = FLAT * TILE.vector_bytes < n * size <= B_PANEL_BYTES - TILE.vector_bytes
+    wide = NR_BYTES < n * size <= B_PANEL_BYTES - TILE.vector_bytes
     sweeps = m == 1 and b.cs == size and wide and not epilogue.accumulate
     backwards = epilogue.accumulate and k <= BACKWARDS_MOST_K
     stream, terms = plan.stream, k * _ceil(m, MR) * _ceil(n, nr)
@@ -169,8 +168,8 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
         step = nr
         if turns:
             step = TURNED_BYTES // size
-        elif m == 1 and b.cs == size:
-            step = n if sweeps else FLAT * TILE.vector_bytes // size
+        elif sweeps:
+            step = n
         for ic in range(0, m, mc):  # 3rd loop
             rows = min(mc, m - ic)
             tiles = _ceil(rows, MR)

@@ -46,8 +46,6 @@ BACKWARDS_MOST_K = 32
 """Updates of so few terms, which are bound by memory, run from the end of the weights to their
 beginning: there the next forward pass begins, and finds them cached (200-64-1 in batches of 1: 1.49
 us a batch, not 2.15)."""
-FLAT = 2 * WIDTHS[0]
-"""Vectors of a tile of one row, whose speed is that of reading B: long stretches are faster."""
 
 
 class Tile(NamedTuple):
@@ -322,8 +320,7 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
 
     The tile is the widest of the table that fits into n columns, or one masked vector.  Vectors may
     overlap where nothing is accumulated: two at the right edge, instead of one and a masked one,
-    and those of one row, up to FLAT, because that takes as long as its chain of additions, however
-    many there are.
+    and all of one row, which takes as long as its chain of additions, however many there are.
     """
 
     def codegen(context, builder, signature, args):
@@ -347,14 +344,11 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
         edge = 2 if 2 in WIDTHS[1:] else 1
         beyond = builder.icmp_signed(">", dims.n, constant(edge * vectors.lanes))
         one_row = builder.icmp_signed("==", dims.m, constant(1))
-        several = unless(builder.and_(builder.and_(one_row, beyond), once), "flat")
-        for width in (*(each for each in WIDTHS[-2::-1] if each > edge), FLAT):
-            most = constant(width * vectors.lanes)
-            if width < FLAT:
-                wider = unless(builder.icmp_signed("<=", dims.n, most), f"flat{width}")
-            starts = _overlapping(vectors, width, dims.n)
-            column(width, least(builder, most, dims.n), None, (1,), dims, operands, starts)
-            builder.position_at_end(wider if width < FLAT else several)
+        several = unless(builder.and_(builder.and_(one_row, beyond), once), "row")
+        most = constant(WIDTHS[0] * vectors.lanes)
+        starts = _overlapping(vectors, WIDTHS[0], dims.n)
+        column(WIDTHS[0], least(builder, most, dims.n), None, (1,), dims, operands, starts)
+        builder.position_at_end(several)
         for width in WIDTHS:
             columns = constant(width * vectors.lanes)
             whole = builder.icmp_signed(">=", dims.n, columns)
