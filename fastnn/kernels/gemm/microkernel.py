@@ -7,9 +7,9 @@ Operands
     A has any strides: its elements are broadcast.  The rows of B, C, the addend and the gate are
     contiguous, any stride apart, and need no alignment.  The addend may be C itself.
 Edges
-    There is a micro-kernel for every m up to MR and every width in the table of tiles.  Those of one
-    vector use masked loads and stores, and those of which more columns are computed than exist let
-    their last vectors overlap: they touch nothing beyond column n.
+    There is a micro-kernel for every m up to MR and every width in the table of tiles.  That of one
+    vector uses masked loads and stores; of wider ones the last vectors may overlap.  Nothing beyond
+    column n is touched.
 Order
     Every element is summed from 0 in the order of k, by one fused multiply-add per term.  The
     addend comes last: a sum that started from it would be rounded to the addend's precision at
