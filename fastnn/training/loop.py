@@ -309,9 +309,9 @@ def _threads(model: Model, plan: Plan) -> tuple[int, int]:
     """Return how many threads are sure to pay, and how many to try."""
     rows, flops = plan.batch_size or len(plan.data), 3 * model.flops()
     together = 1 if plan.validation or model.metrics else plan.epochs
-    run = max(1, flops * plan.n_rows * together)
-    share = run / (run + cores.FLOPS_TO_START)
-    return model.threads(rows, flops * share), model.threads(rows, flops, cores.FLOPS_PER_TRIED)
+    starts = flops * plan.n_rows * together >= cores.FLOPS_TO_START
+    sure = model.threads(rows, flops) if starts else 1
+    return sure, model.threads(rows, flops, cores.FLOPS_PER_TRIED)
 
 
 def _targets(model: Model) -> tuple[str, int]:

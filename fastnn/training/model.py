@@ -421,7 +421,7 @@ class Model:
             return data
         return replace(data, x=chain.transform(data.inputs(), self.dtype), rows=None)
 
-    def threads(self, rows: int, flops: float, worth: float | None = None) -> int:
+    def threads(self, rows: int, flops: int, worth: float | None = None) -> int:
         """Return the number of threads for batches of `rows` rows with `flops` operations each."""
         if self.backend == "numpy":
             return 1
