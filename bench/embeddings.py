@@ -8,7 +8,7 @@ import numpy as np
 
 import fastnn
 from bench import tables
-from bench.measure import alternate
+from bench.measure import alternate, in_process
 from fastnn.tabular.encoding import Encoding
 
 CATEGORIES = (10, 1_000, 100_000, 1_000_000)
@@ -139,3 +139,8 @@ def block(entry) -> str:
         about, tables.markdown(cells(entry)), "Encoding a frame of one column of texts:",
         tables.markdown(encoding_cells(entry)),
     ])  # fmt: skip
+
+
+def run(threads: list[int], rounds: int, quick: bool) -> dict:
+    """Return what a process of one thread measures."""
+    return in_process("bench.embeddings", 1, rounds=rounds, shortest=0.02 if quick else 0.1)

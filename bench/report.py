@@ -16,7 +16,7 @@ from bench.workloads import WORKS
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
-    "defaults", "embeddings",
+    "defaults", "embeddings", "thin",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -34,7 +34,7 @@ SCALING = ROOT / "docs" / "scaling.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
 APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
          "ablation": "ablation.md", "defaults": "defaults.md",
-         "embeddings": "embeddings.md"}  # fmt: skip
+         "embeddings": "embeddings.md", "thin": "thin.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -295,16 +295,14 @@ def run_calls(arguments, description) -> None:
         write_apart("calls", as_json(entry), calls.block(entry))
 
 
-def run_embeddings(arguments, description) -> None:
-    from bench import embeddings
-
-    shortest = 0.02 if arguments.quick else 0.1
-    found = in_process("bench.embeddings", 1, rounds=arguments.rounds, shortest=shortest)
+def run_whole(section, arguments, threads, description) -> None:
+    """Run a section whose module measures everything and says what it looks like."""
+    module = importlib.import_module(f"bench.{section}")  # which may import fastnn
+    found = module.run(threads, arguments.rounds, arguments.quick)
     entry = {"machine": description, "date": today(), "rounds": arguments.rounds, **found}
-    for cells in (embeddings.cells(entry), embeddings.encoding_cells(entry)):
-        print(f"\n{tables.plain(cells)}", flush=True)
+    print(f"\n{module.block(entry)}", flush=True)
     if not arguments.quick:
-        write_apart("embeddings", as_json(entry), embeddings.block(entry))
+        write_apart(section, as_json(entry), module.block(entry))
 
 
 def run_tabular(arguments, threads, description) -> None:
@@ -424,7 +422,8 @@ def main(argv=None) -> int:
         "tabular": lambda: run_tabular(arguments, threads, description),
         "ablation": lambda: run_on_sets("ablation", arguments, threads, description),
         "defaults": lambda: run_on_sets("defaults", arguments, threads, description),
-        "embeddings": lambda: run_embeddings(arguments, description),
+        "embeddings": lambda: run_whole("embeddings", arguments, threads, description),
+        "thin": lambda: run_whole("thin", arguments, threads, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     stored = stored and not set(arguments.only) <= set(APART)

@@ -36,4 +36,5 @@ def _threads_however_small_the_work(monkeypatch):
 
     monkeypatch.setattr(cores, "threads_for", threads_for)
     monkeypatch.setattr(cores, "FLOPS_PER_TRIED", float("inf"))
+    monkeypatch.setattr(cores, "FLOPS_TO_START", 0)
     monkeypatch.setattr(cores, "LEAST_LIMIT", 16)  # threads, on however few cores

@@ -4,6 +4,7 @@ import os
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import fastnn
@@ -31,6 +32,16 @@ def earned(monkeypatch):
 )
 def test_threads_are_earned_by_work_and_limited(earned, flops, rows, most, threads):
     assert cores.threads_for(flops, rows, most) == threads
+
+
+@pytest.mark.parametrize(("start", "asked"), [(480, [2]), (481, [])])
+def test_a_run_must_be_worth_starting_threads(earned, monkeypatch, start, asked):
+    found, by_work = [], cores.threads_for
+    monkeypatch.setattr(cores, "FLOPS_TO_START", start)
+    monkeypatch.setattr(cores, "threads_for", lambda *how: found.append(by_work(*how)) or 1)
+    x = np.ones((20, 4), np.float32)
+    fastnn.Network([fastnn.Dense(1)]).fit(x, x[:, :1], batch_size=10)
+    assert found[:1] == asked
 
 
 def test_runs_at_the_same_time_divide_the_cores(earned):

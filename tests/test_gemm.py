@@ -10,7 +10,7 @@ import pytest
 from numba.core.errors import TypingError
 
 from fastnn.kernels import COMPILED
-from fastnn.kernels.gemm import loops
+from fastnn.kernels.gemm import dot, loops
 from fastnn.kernels.gemm.microkernel import multiply_column
 from fastnn.kernels.gemm.structures import Dims, Prefetch, matrix, moved, overwrite
 from fastnn.kernels.gemm.tiles import TILE
@@ -64,8 +64,43 @@ def test_how_b_is_stored_does_not_change_the_bits(dtype):
             for m in range(1, len(a) + 1):
                 by_rows, other = np.empty((m, n), dtype), np.empty((m, n), dtype)
                 COMPILED["matmul_nn"](a[:m], b, by_rows)
-                COMPILED["matmul_nt"](a[:m], by_columns, other)
+                COMPILED["matmul_nn"](a[:m], by_columns.T, other)
                 assert by_rows.tobytes() == other.tobytes(), (m, n, k)
+
+
+@each_dtype
+def test_one_row_has_the_bits_of_several_wherever_b_begins(dtype):
+    rng, lanes = np.random.default_rng(0), TILE.vector_bytes // np.dtype(dtype).itemsize
+    flat = 2 * TILE.widths[0] * lanes
+    for k in (1, 8, 21, loops.KC + 3):
+        for n in (lanes + 1, flat - 1, flat + 1, 2 * flat, 2 * flat + 3):
+            for start in (0, 1, lanes - 1):
+                b = normal(rng, dtype, k * n + lanes)[start : start + k * n].reshape(k, n)
+                a, two = normal(rng, dtype, 2, k), np.empty((2, n), dtype)
+                COMPILED["matmul_nn"](a, b, two)
+                room = np.full(n + 2, 3, dtype)
+                COMPILED["matmul_nn"](a[:1], b, room[1:-1].reshape(1, n))
+                assert room[1:-1].tobytes() == two[0].tobytes(), (k, n, start)
+                assert room[0] == room[-1] == 3
+
+
+@each_dtype
+def test_inner_products_have_the_bits_of_each_alone(dtype):
+    rng, lanes = np.random.default_rng(0), TILE.vector_bytes // np.dtype(dtype).itemsize
+    most = dot.INNER_MOST_M
+    for k in (8 * lanes, 8 * lanes + 3):
+        a, b = normal(rng, dtype, most, k), normal(rng, dtype, 4 * lanes + 1, k)
+        alone = np.empty((most, len(b)), dtype)
+        for i in range(most):
+            for j in range(len(b)):
+                COMPILED["matmul_nt"](a[i : i + 1], b[j : j + 1], alone[i : i + 1, j : j + 1])
+        np.testing.assert_allclose(alone, a @ b.T, atol=k * np.finfo(dtype).eps * 4)
+        for m in range(1, most + 1):
+            for n in (1, 3, 4, 7, 8, 9, len(b)):
+                room = np.full(m * n + 2 * lanes, 3, dtype)
+                COMPILED["matmul_nt"](a[:m], b[:n], room[lanes:-lanes].reshape(m, n))
+                assert room[lanes:-lanes].tobytes() == alone[:m, :n].tobytes(), (m, n, k)
+                assert (room[[*range(lanes), *range(-lanes, 0)]] == 3).all()
 
 
 @pytest.mark.parametrize("name", ["matmul_nn", "matmul_tn_add"])

@@ -62,7 +62,7 @@ def test_the_same_bits_however_the_columns_are_cut(name, parts, dtype):
         assert cut.tobytes() == whole.tobytes(), (m, k, n)
 
 
-@pytest.mark.parametrize(("m", "k", "n"), [(40, 9, 70), (70, 9, 40), (3, 300, 1)])
+@pytest.mark.parametrize(("m", "k", "n"), [(40, 9, 70), (70, 9, 40), (3, 300, 1), (20, 300, 9)])
 @pytest.mark.parametrize("name", ["nn", "tn", "nt", "tn_add", "dense"])
 def test_threads_share_a_product_by_its_longer_axis(name, m, k, n):
     rng = np.random.default_rng(4)

@@ -119,6 +119,9 @@ FLOPS_PER_TRIED = 1e6
 """Between this many operations, for which another thread may pay off on some machines ..."""
 FLOPS_PER_CERTAIN = 1e7
 """... and this many, a trial decides (:mod:`fastnn.engine.team`)."""
+FLOPS_TO_START = 5e8
+"""Operations of a run, some 5 ms, for which it pays to start threads: with fewer, one call of
+compiled code on one thread has not much more to do."""
 
 LEAST_LIMIT = 1
 """A limit up to this is kept even with fewer cores, where results of many threads are compared."""

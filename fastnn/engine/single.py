@@ -19,6 +19,9 @@ EPOCHS = 32
 _N_THREADS, _FIRST, _UPDATE = int(Clock.N_THREADS), int(Clock.FIRST), int(Clock.UPDATE)
 _TOTAL_ROWS, _BATCHES, _CLOCK = int(Clock.TOTAL_ROWS), int(Clock.BATCHES), len(Clock)
 _STOP, _NOT_FINITE, _SHARED = int(Shared.STOP), int(Shared.NOT_FINITE), int(Shared.SIZE)
+_LOOKED_AT = 2**18
+"""Bytes of rows in order that are looked at before the batches that they are in: a second-level
+cache has them when these are fetched."""
 _INFINITY = np.int64(0x7F800000), np.int64(0x7FF0000000000000)
 """The bits of infinity in float32 and float64."""
 
@@ -41,6 +44,8 @@ class Single:
     touched : list, optional
         For each of `arrays`, its rows that a run can change, as an int64 array where -1 is no row,
         or None for all.  The caller may write other rows into it before a run.
+    in_order : bool
+        Whether batches are consecutive rows of x.
 
     Attributes
     ----------
@@ -60,6 +65,7 @@ class Single:
         rows: tuple[np.ndarray, np.ndarray] | None = None,
         classes: int = 0,
         touched: list[np.ndarray | None] | None = None,
+        in_order: bool = False,
     ):
         table, self.n_rows = program.table, n_rows
         self.clock = program.clocks[0]
@@ -76,23 +82,27 @@ class Single:
         n_bytes = np.array([array[:1].nbytes for array, _ in pairs], np.int64)
         changed = np.stack([*places, lengths, n_bytes])
         pointers, y, sizes = np.empty((3, 0), np.int64), self.sums, (0, 0)
+        together = n_rows
         if rows is not None:
             pointers, y = table.pointers(1 if classes else 2), rows[1]
             sizes = rows[0].size, y.size
+            if in_order:
+                size = program.batch_size
+                together = size * max(1, _LOOKED_AT // (size * rows[0].strides[0]))
         stamps = np.zeros(EPOCHS + 1, np.int64)
         loss, sums = program.loss[0], self.sums
         ran = table.steps, table.forward, self.clock, program.shared, loss, sums, stamps
         found = [*ran, table.integers, pointers, changed, self.limits, self.sizes]
-        numbers = program.dtype.itemsize, n_rows, program.batch_size, *sizes, classes
+        numbers = program.dtype.itemsize, n_rows, program.batch_size, *sizes, classes, together
         counts = len(table.steps), len(table.forward), pointers.shape[1], len(arrays)
         self.frame = np.array([*numbers, y.ctypes.data, *counts, *addresses(found)], np.int64)
         self._kept = found, pairs, saved, program, y  # to which the frame points
 
 
-_ITEM, _ROWS, _BATCH, _X_SIZE, _Y_SIZE, _CLASSES, _LABELS = range(7)
-_N_STEPS, _N_FORWARD, _N_POINTERS, _COUNT = range(7, 11)
-_STEPS, _FORWARD, _CLOCKS, _SHARES, _LOSS, _SUMS, _STAMPS = range(11, 18)
-_INTEGERS, _POINTERS, _ARRAYS, _LIMITS, _SIZES = range(18, 23)
+_ITEM, _ROWS, _BATCH, _X_SIZE, _Y_SIZE, _CLASSES, _TOGETHER, _LABELS = range(8)
+_N_STEPS, _N_FORWARD, _N_POINTERS, _COUNT = range(8, 12)
+_STEPS, _FORWARD, _CLOCKS, _SHARES, _LOSS, _SUMS, _STAMPS = range(12, 19)
+_INTEGERS, _POINTERS, _ARRAYS, _LIMITS, _SIZES = range(19, 24)
 """The layout of a frame."""
 
 
@@ -116,7 +126,7 @@ def _train(x, y, epochs, frame):
     limits = vector(frame[_LIMITS], 2 + count, types.int64)
     sizes = vector(frame[_SIZES], 2 + count, types.int64)
     infinity = _INFINITY[0] if single else _INFINITY[1]
-    sizes[0], sizes[1] = magnitude(x, frame[_X_SIZE], single), 0
+    sizes[0], sizes[1] = 0, 0
     if frame[_CLASSES] == 0:
         sizes[1] = magnitude(y, frame[_Y_SIZE], single)
     else:  # copied, because the caller's may change any time, and steps index with them
@@ -124,7 +134,7 @@ def _train(x, y, epochs, frame):
         for label in vector(frame[_LABELS], frame[_ROWS], types.int64):
             if label < 0 or label >= frame[_CLASSES]:
                 return NOTHING, 0.0
-    if max(sizes[0], sizes[1]) >= infinity:
+    if sizes[1] >= infinity:
         return NOTHING, 0.0
     pointers = matrix(frame[_POINTERS], 3, frame[_N_POINTERS], types.int64)
     for each in range(frame[_N_POINTERS]):
@@ -132,9 +142,16 @@ def _train(x, y, epochs, frame):
         place[0] = pointers[2, each] + (y if pointers[1, each] else x)
     changed = _copied(frame, False)
     clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
-    number = clock[_UPDATE]
-    sums, finite = _run(frame, frame[_STEPS], frame[_N_STEPS], epochs, 0)
-    did = DONE if finite else NOTHING
+    number, n_rows, together = clock[_UPDATE], frame[_ROWS], frame[_TOGETHER]
+    sums, did, width = _sums(frame, epochs), DONE, frame[_X_SIZE] // max(n_rows, 1)
+    for first in range(0, n_rows, together):
+        items, begin = width * min(together, n_rows - first), width * first * frame[_ITEM]
+        sizes[0] = max(sizes[0], magnitude(x + begin, items, single))
+        batches = together // frame[_BATCH] if first + together < n_rows else -1
+        clock[_FIRST], clock[_BATCHES] = first, batches
+        if sizes[0] >= infinity or not _run(frame, frame[_STEPS], frame[_N_STEPS], sums, 0):
+            did = NOTHING
+            break
     for each in range(count):
         array, rows, n_bytes = changed[0, each], changed[2, each], changed[4, each]
         sizes[2 + each] = 0
@@ -171,27 +188,40 @@ def _copied(frame, back):
 
 
 @njit
-def _run(frame, steps, n_steps, epochs, stop):
+def _sums(frame, epochs):
+    """Return where to add up the losses of some epochs, set to 0."""
+    sums = matrix(frame[_SUMS], epochs, 2, types.float64)
+    sums[:] = 0.0
+    return sums
+
+
+@njit
+def _run(frame, steps, n_steps, sums, stop):
+    """Run the clock's batches of the epochs of `sums`; return whether all losses were finite."""
     clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
     shared = vector(frame[_SHARES], _SHARED, types.int64)
     loss = vector(frame[_LOSS], 2, types.float64)
-    sums = matrix(frame[_SUMS], epochs, 2, types.float64)
-    stamps = vector(frame[_STAMPS], epochs + 1, types.int64)
+    stamps = vector(frame[_STAMPS], len(sums) + 1, types.int64)
     shared[:] = 0
     shared[_STOP] = stop
-    if not stop:
-        sums[:] = 0.0
-    clock[_N_THREADS], clock[_BATCHES] = 1, -1
-    clock[_FIRST], clock[_TOTAL_ROWS] = 0, frame[_ROWS]
+    clock[_N_THREADS], clock[_TOTAL_ROWS] = 1, frame[_ROWS]
     table = matrix(steps, n_steps, COLUMNS, types.int64)
     work(table, clock, shared, loss, sums, stamps, frame[_BATCH], None)
-    return sums, shared[_NOT_FINITE] == 0
+    return shared[_NOT_FINITE] == 0
+
+
+@njit
+def _from_start(frame, steps, n_steps, sums, stop):
+    """Run all batches."""
+    clock = vector(frame[_CLOCKS], _CLOCK, types.int64)
+    clock[_FIRST], clock[_BATCHES] = 0, -1
+    return _run(frame, steps, n_steps, sums, stop)
 
 
 @njit
 def run(frame):
     """Run an epoch of the program's own rows; return whether its loss was finite."""
-    return _run(frame, frame[_STEPS], frame[_N_STEPS], 1, 0)[1]
+    return _from_start(frame, frame[_STEPS], frame[_N_STEPS], _sums(frame, 1), 0)
 
 
 @njit
@@ -204,6 +234,7 @@ def take_back(number, frame):
 @njit
 def look(frame):
     """Compute the loss of the next batch; return its sum and that of the weights."""
-    _run(frame, frame[_FORWARD], frame[_N_FORWARD], 1, 1)
+    sums = matrix(frame[_SUMS], 1, 2, types.float64)
+    _from_start(frame, frame[_FORWARD], frame[_N_FORWARD], sums, 1)
     loss = vector(frame[_LOSS], 2, types.float64)
     return loss[0], loss[1]

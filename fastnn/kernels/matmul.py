@@ -7,6 +7,7 @@ Each kernel describes its product, and one routine computes them all: see
 from fastnn.kernels.contract import kernel
 from fastnn.kernels.gemm.bfloat16 import BFLOAT16
 from fastnn.kernels.gemm.deep import DEEP, deep_product
+from fastnn.kernels.gemm.dot import inner_products, suits_inner_products
 from fastnn.kernels.gemm.loops import KC
 from fastnn.kernels.gemm.structures import (
     GATED,
@@ -142,6 +143,12 @@ def matmul_tn(a, b, out):
 def matmul_nt(a, b, out):
     """Write ``out = a @ b.T`` for `a` (m, k), `b` (n, k), `out` (m, n).
 
+    Notes
+    -----
+    For up to 16 rows of `a`, unless k is small beside their number, the elements are inner
+    products, whose terms are added in another order than those of more rows.
+    ``matmul_nn(a, b.T, out)`` adds them in one order, whatever the number of rows.
+
     Examples
     --------
     >>> import numpy as np
@@ -153,8 +160,11 @@ def matmul_nt(a, b, out):
     """
     one = out.dtype.type(1)
     dims = Dims(a.shape[0], out.shape[1], a.shape[1])
-    right = transposed(matrix(b, one))
-    _product(one, dims, matrix(a, one), right, matrix(out, one), one)
+    left, right = matrix(a, one), transposed(matrix(b, one))
+    if dims.k <= DEEP and suits_inner_products(dims, left, right, one):
+        inner_products(one, dims, left, right, matrix(out, one))
+    else:
+        _product(one, dims, left, right, matrix(out, one), one)
 
 
 @kernel("km kn - mn~", strided=True, prepare=prepare)

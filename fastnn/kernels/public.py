@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.kernels.contract import Argument, Contract
+from fastnn.kernels.gemm.dot import INNER_MOST_M
 from fastnn.kernels.helpers import hand_out, task
 from fastnn.kernels.jit import defined, njit
 from fastnn.kernels.memory import address_of
@@ -220,7 +221,9 @@ class Kernel:
         body = self._cut_call("m")
         if self._contract.strided:
             # Each thread packs the other factor, which is smaller if threads share the longer axis.
-            longer = f"if {self._length('n')} > {self._length('m')}:\n"
+            # No part may have so few rows that its bits are those of inner products.
+            m, n = self._length("m"), self._length("n")
+            longer = f"if {n} > {m} or {m} // parts <= {INNER_MOST_M}:\n"
             body = f"{longer}{indent(self._cut_call('n'), '    ')}else:\n{indent(body, '    ')}"
         return self._compile(
             f"def {self.__name__}_part(part, parts, {names}):\n{indent(body, '    ')}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations, initializers
-from fastnn.engine.arguments import FlatPart, High, Low, Whole
+from fastnn.engine.arguments import FlatPart, High, Low, Strided, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
 from fastnn.formulas import Formula
@@ -180,12 +180,13 @@ class HierarchicalSoftmax(Layer, KernelFactors):
         if node.fused:  # the loss works on the inputs directly
             node.y = node.x
             return
-        kernel, bias = (Whole(parameter.value) for parameter in node.parameters)
+        kernel, bias = (parameter.value for parameter in node.parameters)
         z = node.program.buffer(self.n_classes - 1)
         y = node.output(self.n_classes)
-        node.program.add("matmul_nt", node.x.rows, kernel, z.rows)
+        # Not matmul_nt, whose bits depend on how many rows a thread has.
+        node.program.add("matmul_nn", node.x.rows, Strided(kernel.T), z.rows)
         order = Whole(self._tree.first), Whole(self._tree.second)
-        node.program.add("tree_probabilities", bias, *order, z.rows, y.rows)
+        node.program.add("tree_probabilities", Whole(bias), *order, z.rows, y.rows)
 
     def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
         z = x.dot(own["kernel"].T, own["bias"])

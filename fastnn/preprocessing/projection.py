@@ -144,7 +144,7 @@ class PCA(Transformer):
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.mean_
         out = np.empty((len(block), len(self.components_)))
-        COMPILED["matmul_nt"](block, self.components_, out)
+        COMPILED["matmul_nn"](block, self.components_.T, out)
         return out
 
     def _backward(self, block: np.ndarray) -> np.ndarray:

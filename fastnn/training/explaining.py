@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,8 @@ def explain(model: Model, X: Any, y: Any, *, measure: Any, **options: Any) -> Ex
         raise ValueError("measure times compiled steps, which backend 'numpy' does not run")
     model = copy.deepcopy(model)
     plan = planning.adapt(model, planning.make_plan(model, X, y, **options))
-    plan = planning.begin(model, plan)
+    # A long fit's program: a short one may have fewer threads.
+    plan = replace(planning.begin(model, plan), epochs=team.WORTH_A_TRIAL)
     program, _ = loop.lowered(model, plan)
     layers = [repr(layer) for layer in model.layers]
     if not measure:

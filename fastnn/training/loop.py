@@ -308,7 +308,13 @@ def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
 def _threads(model: Model, plan: Plan) -> tuple[int, int]:
     """Return how many threads are sure to pay, and how many to try."""
     rows, flops = plan.batch_size or len(plan.data), 3 * model.flops()
-    return model.threads(rows, flops), model.threads(rows, flops, cores.FLOPS_PER_TRIED)
+    together = 1 if plan.validation or model.metrics else plan.epochs
+    sure = tried = 1
+    if flops * plan.n_rows * together >= cores.FLOPS_TO_START:
+        sure = model.threads(rows, flops)
+    if -(-plan.n_rows // rows) * together >= team.WORTH_A_TRIAL:
+        tried = model.threads(rows, flops, cores.FLOPS_PER_TRIED)
+    return sure, tried
 
 
 def _targets(model: Model) -> tuple[str, int]:

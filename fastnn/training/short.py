@@ -11,8 +11,8 @@ from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import bounds
 from fastnn.training.model import ROW_FLOPS, Model
 
-_MOST_FLOPS = 1e8
-"""Operations of a run, some milliseconds, for whose end other threads and Ctrl-C may wait."""
+_MOST_FLOPS = 1e9
+"""Operations of a run, 10 to 50 ms, for whose end other threads and Ctrl-C may wait."""
 _WIDER = 4.0
 """Limits are so many times the magnitudes for which the loss was last shown to be finite."""
 _EPOCH, _UPDATE = int(Clock.EPOCH), int(Clock.UPDATE)

@@ -106,7 +106,8 @@ def _line(model: Model, plan: Plan) -> "_Line | bool":
     program.point(rows, model.own.arrays, model.own.begins)
     classes = model.n_outputs if model.loss.target == "class" else 0
     touched = reach(model, data)
-    own = single.Single(program, len(data.x), model.own.arrays, (data.x, data.y), classes, touched)
+    given = (data.x, data.y), classes, touched, not plan.shuffle
+    own = single.Single(program, len(data.x), model.own.arrays, *given)
     read = next((rows for rows in touched or () if rows is not None), None)
     return _Line(model, data, Short(model, program, own), read)
 

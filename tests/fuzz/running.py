@@ -24,15 +24,18 @@ REFUSED = ValueError, TypeError
 @contextlib.contextmanager
 def threads_however_small_the_work() -> Iterator[None]:
     """Let a given `n_threads` be what it says; see tests/conftest.py."""
-    by_work, tried, least = cores.threads_for, cores.FLOPS_PER_TRIED, cores.LEAST_LIMIT
+    names = "threads_for", "FLOPS_PER_TRIED", "FLOPS_TO_START", "LEAST_LIMIT"
+    before = {name: getattr(cores, name) for name in names}
+    by_work = cores.threads_for
     cores.threads_for = lambda flops, rows, most=None, worth=None: by_work(
         flops, rows, most, 1 if most is not None and worth is None else worth
     )
-    cores.FLOPS_PER_TRIED, cores.LEAST_LIMIT = float("inf"), 16
+    cores.FLOPS_PER_TRIED, cores.FLOPS_TO_START, cores.LEAST_LIMIT = float("inf"), 0, 16
     try:
         yield
     finally:
-        cores.threads_for, cores.FLOPS_PER_TRIED, cores.LEAST_LIMIT = by_work, tried, least
+        for name, value in before.items():
+            setattr(cores, name, value)
 
 
 @contextlib.contextmanager

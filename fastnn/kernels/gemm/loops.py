@@ -12,7 +12,7 @@ loop  step     over  what the loops inside it reuse
                      is stored by columns and large.
 2nd   NR       n     A panel of B, kc x nr, in the first-level cache.  ``_pack_b`` copies it if its
                      rows are not contiguous; a far one is packed by the first tile that reads it.
-                     With few rows of A, nothing is packed: see ``turning``.
+                     With few rows of A, nothing is packed: see ``turning`` and ``sweeping``.
 1st   MR       m     A tile of C, mr x nr, in registers: :func:`microkernel.multiply_column`.
 --    1        k     The micro-kernel: one column of A times one row of B.
 ====  =======  ====  =============================================================================
@@ -35,7 +35,6 @@ import numpy as np
 from fastnn.kernels.gemm.dot import DOTS, dots
 from fastnn.kernels.gemm.microkernel import (
     BACKWARDS_MOST_K,
-    FLAT,
     multiply_and_pack,
     multiply_column,
 )
@@ -53,6 +52,7 @@ from fastnn.kernels.gemm.structures import (
     overwrite,
     transposed,
 )
+from fastnn.kernels.gemm.sweeping import multiply_sweeping
 from fastnn.kernels.gemm.tiles import TILE
 from fastnn.kernels.gemm.transpose import store_transposed, write_transposed
 from fastnn.kernels.gemm.turning import TURNED_BYTES, multiply_turning
@@ -176,6 +176,8 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
     mc = max(1, _ceil(m, blocks))
     may_turn = m <= MR and b.rs == size and b.cs != size and a.cs == size
     may_turn = may_turn and not epilogue.accumulate  # repeated rows would be added twice
+    wide = NR_BYTES < n * size <= B_PANEL_BYTES - TILE.vector_bytes
+    sweeps = m == 1 and b.cs == size and wide and not epilogue.accumulate
     backwards = epilogue.accumulate and k <= BACKWARDS_MOST_K
     stream, terms = plan.stream, k * _ceil(m, MR) * _ceil(n, nr)
     per_term = _ceil(plan.stream_bytes, max(terms, 1))
@@ -185,8 +187,8 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
         step = nr
         if turns:
             step = TURNED_BYTES // size
-        elif m == 1 and b.cs == size:
-            step = FLAT * TILE.vector_bytes // size
+        elif sweeps:
+            step = n
         for ic in range(0, m, mc):  # 3rd loop
             rows = min(mc, m - ic)
             tiles = _ceil(rows, MR)
@@ -211,6 +213,9 @@ def _macro_kernel(dims, a, b, c, epilogue, plan):
                     if p < k:
                         there = moved(b, p, j).address
                         prefetch = Prefetch(there, b.rs, np.int64(LINE), np.int64(NR_LINES), True)
+                if sweeps:
+                    multiply_sweeping(part, a_block, b_panel, c_panel, ending, plan.packed_b)
+                    continue
                 if turns:
                     multiply_turning(part, a_block, b_panel, c_panel, ending, plan.packed_b)
                     continue

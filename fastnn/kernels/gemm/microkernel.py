@@ -7,9 +7,9 @@ Operands
     A has any strides: its elements are broadcast.  The rows of B, C, the addend and the gate are
     contiguous, any stride apart, and need no alignment.  The addend may be C itself.
 Edges
-    There is a micro-kernel for every m up to MR and every width in the table of tiles, and a wider
-    one for one row.  Those of one vector use masked loads and stores: they touch nothing beyond
-    column n.
+    There is a micro-kernel for every m up to MR and every width in the table of tiles.  That of one
+    vector uses masked loads and stores; of wider ones the last vectors may overlap.  Nothing beyond
+    column n is touched.
 Order
     Every element is summed from 0 in the order of k, by one fused multiply-add per term.  The
     addend comes last: a sum that started from it would be rounded to the addend's precision at
@@ -46,8 +46,6 @@ BACKWARDS_MOST_K = 32
 """Updates of so few terms, which are bound by memory, run from the end of the weights to their
 beginning: there the next forward pass begins, and finds them cached (200-64-1 in batches of 1: 1.49
 us a batch, not 2.15)."""
-FLAT = 2 * WIDTHS[0]
-"""Vectors of a tile of one row, whose speed is that of reading B: long stretches are faster."""
 
 
 class Tile(NamedTuple):
@@ -63,6 +61,8 @@ class Tile(NamedTuple):
     existing: ir.Value | None
     last: ir.Value | None = None
     """The last row that exists, which stands for those after it (None: all exist)."""
+    starts: list[ir.Value] | None = None
+    """The bytes from the first column to each vector, if they overlap (None: they do not)."""
 
     @property
     def places(self):
@@ -87,12 +87,22 @@ class Tile(NamedTuple):
     def load_one(self, matrix, place):
         """Return one vector of the tile's block of a matrix."""
         row, v = self.places[place]
-        return self.vectors.load(self.row(matrix, row), v, self.lanes(v))
+        return self.load_vector(self.row(matrix, row), v)
+
+    def load_vector(self, row, v):
+        """Return one vector of the tile's part of a row, from its address on."""
+        if self.starts is not None:
+            return self.vectors.load(self.builder.add(row, self.starts[v]))
+        return self.vectors.load(row, v, self.lanes(v))
 
     def store_one(self, value, matrix, place):
         """Write one vector of the tile's block of a matrix."""
         row, v = self.places[place]
-        self.vectors.store(value, self.row(matrix, row), v, self.lanes(v))
+        start = self.row(matrix, row)
+        if self.starts is not None:
+            self.vectors.store(value, self.builder.add(start, self.starts[v]))
+        else:
+            self.vectors.store(value, start, v, self.lanes(v))
 
     def load(self, matrix):
         """Return the tile's block of a matrix."""
@@ -133,7 +143,7 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     bases = [builder.phi(INT64) for _ in starts]
     old = [builder.phi(vectors.type) for _ in zeros]
     row_of_b = builder.add(b.address, builder.mul(p, b_step))
-    b_vectors = [vectors.load(row_of_b, v, tile.existing) for v in range(tile.width)]
+    b_vectors = [tile.load_vector(row_of_b, v) for v in range(tile.width)]
     if packed_b is not None:
         target = builder.add(packed_b, builder.mul(p, constant(tile.width * TILE.vector_bytes)))
         for v, vector in enumerate(b_vectors):
@@ -245,7 +255,15 @@ def _micro_kernel(tile, k, a, b, c, epilogue, prefetch, packed_b=None):
     finish(tile, _sums(tile, k, a, b, prefetch, packed_b), c, epilogue)
 
 
-def _column(vectors, width, existing, heights, dims, operands):
+def _overlapping(vectors, width, n):
+    """Return the starts of vectors, of which some may be the last one of `n` columns again."""
+    last = vectors.builder.sub(n, constant(vectors.lanes))
+    numbers = (constant(v * vectors.lanes) for v in range(width))
+    size = constant(vectors.align)
+    return [vectors.builder.mul(least(vectors.builder, each, last), size) for each in numbers]
+
+
+def _column(vectors, width, existing, heights, dims, operands, starts=None):
     """Build the 1st loop, over the tiles of a column of C that is `width` vectors wide."""
     builder = vectors.builder
     a, b, c, epilogue, prefetch = operands
@@ -286,7 +304,7 @@ def _column(vectors, width, existing, heights, dims, operands):
             block = builder.append_basic_block(f"tile{height}x{width}")
             switch.add_case(constant(height), block)
             builder.position_at_end(block)
-            tile = Tile(builder, vectors, height, width, existing)
+            tile = Tile(builder, vectors, height, width, existing, starts=starts)
             _micro_kernel(tile, dims.k, a_here, b, here(c), end, own)
             builder.branch(done)
         builder.position_at_end(done)
@@ -301,26 +319,42 @@ def _leftmost(vectors, dims, operands):
     """Build the choice of a width, and its column of C; return how many columns that has."""
     builder = vectors.builder
     done, sources = builder.append_basic_block("columns"), []
-    one_row = builder.icmp_signed("==", dims.m, constant(1))
-    for width in (FLAT, *WIDTHS):
-        heights = (1,) if width == FLAT else range(1, MR + 1)
-        columns = constant(width * vectors.lanes)
-        fits = whole = builder.icmp_signed(">=", dims.n, columns)
-        existing = None
-        if width == FLAT:
-            fits = builder.and_(whole, one_row)
-        if width > 1:
-            here, narrower = (builder.append_basic_block(f"width{width}") for _ in range(2))
-            builder.cbranch(fits, here, narrower)
-            builder.position_at_end(here)
-        else:
-            columns = existing = builder.select(whole, columns, dims.n)
-        _column(vectors, width, existing, heights, dims, operands)
+
+    def unless(fits, name):
+        """Build what follows for columns that fit; return where to go on with all others."""
+        here, others = (builder.append_basic_block(each) for each in (name, "others"))
+        builder.cbranch(fits, here, others)
+        builder.position_at_end(here)
+        return others
+
+    def column(width, columns, *how):
+        _column(vectors, width, *how)
         sources.append((builder.basic_block, [columns]))
         builder.branch(done)
+
+    once = builder.not_(operands[3].accumulate)  # what overlaps would be added twice
+    edge = 2 if 2 in WIDTHS[1:] else 1
+    beyond = builder.icmp_signed(">", dims.n, constant(edge * vectors.lanes))
+    one_row = builder.icmp_signed("==", dims.m, constant(1))
+    several = unless(builder.and_(builder.and_(one_row, beyond), once), "row")
+    most = constant(WIDTHS[0] * vectors.lanes)
+    starts = _overlapping(vectors, WIDTHS[0], dims.n)
+    column(WIDTHS[0], least(builder, most, dims.n), None, (1,), dims, operands, starts)
+    builder.position_at_end(several)
+    for width in WIDTHS:
+        columns = constant(width * vectors.lanes)
+        whole = builder.icmp_signed(">=", dims.n, columns)
+        existing = starts = None
+        if width == edge == 2:
+            more = builder.icmp_signed(">", dims.n, constant(vectors.lanes))
+            whole = builder.or_(whole, builder.and_(more, once))
+            starts, columns = _overlapping(vectors, 2, dims.n), least(builder, columns, dims.n)
         if width > 1:
-            builder.position_at_end(narrower)
-    builder.position_at_end(done)
+            narrower = unless(whole, f"width{width}")
+        else:
+            columns = existing = builder.select(whole, columns, dims.n)
+        column(width, columns, existing, range(1, MR + 1), dims, operands, starts)
+        builder.position_at_end(narrower if width > 1 else done)
     (columns,) = phis(builder, sources)
     return columns
 
@@ -329,8 +363,9 @@ def _leftmost(vectors, dims, operands):
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
     """Compute the leftmost columns of C, as many as a tile is wide; return how many.
 
-    The tile is the widest of the table that fits into n columns, or one masked vector; one row's
-    may have FLAT vectors.
+    The tile is the widest of the table that fits into n columns, or one masked vector.  Vectors may
+    overlap where nothing is accumulated: two at the right edge, instead of one and a masked one,
+    and all of one row, which takes as long as its chain of additions, however many there are.
     """
 
     def codegen(context, builder, signature, args):
