@@ -133,6 +133,7 @@ _LATER = {
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
+    "export": (),
     "pretraining": ("initialize_from_data", "pretrain"),
 }  # fmt: skip
 

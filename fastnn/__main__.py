@@ -35,6 +35,14 @@ The table needs the columns of the training table, in any order. It is read with
 that the training table was read with, unless they are given again. Without a header, its
 columns are those of the training table in the same order, with or without the target.
 """
+EXPORT_EXAMPLES = """examples:
+  python -m fastnn export houses.fastnn --to onnx
+  python -m fastnn export houses.fastnn --to c --name price --output price.c
+  python -m fastnn export houses.fastnn --to python --output price.py
+
+The file takes the columns of the training table: numbers, with NaN for a missing one, dates as
+days since 1970, and texts, where an empty one is missing. ONNX wants the package onnx.
+"""
 EXPLAIN_EXAMPLES = """examples:
   python -m fastnn explain 200-64-1
   python -m fastnn explain 784-512-256-10 --batch-size 128 --optimizer sgd --threads 1
@@ -251,6 +259,20 @@ def parser() -> argparse.ArgumentParser:
         help="add bounds between which this share of the true numbers lies, such as 0.9",
     )
 
+    export = command(
+        "export", "write a model as ONNX, as C or as Python that needs NumPy only", EXPORT_EXAMPLES
+    )
+    export.add_argument("model", metavar="MODEL", help="a file that train or save wrote")
+    export.add_argument(
+        "--to", required=True, choices=["onnx", "c", "python"], help="what to write"
+    )
+    export.add_argument(
+        "--output", metavar="FILE", help="default: the model's name, with .onnx, .c or .py"
+    )
+    export.add_argument("--name", help="what the function of C is called (default: predict)")
+    export.add_argument("--int8", action="store_true", help="round weights to 8 bits, in C")
+    export.add_argument("--force", action="store_true", help="replace an existing file")
+
     explain = command(
         "explain", "show what a batch of training does, step by step, and time it", EXPLAIN_EXAMPLES
     )
@@ -328,6 +350,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from fastnn.cli.table import predict
 
             predict(arguments)
+        case "export":
+            from fastnn.cli.exporting import export
+
+            export(arguments)
         case "explain":
             from fastnn.cli.explain import explain
 

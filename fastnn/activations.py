@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, non_negative_float, positive_float
 from fastnn.inputs.custom import CustomMixin, activation_kernels, n_arguments
 from fastnn.inputs.settings import Configured, look_up, setting, table
@@ -63,6 +64,22 @@ class Activation(Configured):
     def arguments(self) -> tuple[float, ...]:
         """The kernels' own arguments: the settings, in order."""
         return tuple(self.settings().values())
+
+    def formula(self, x: Formula) -> Formula:
+        """Return what it computes of `x`, for others to compute elsewhere.
+
+        Raises
+        ------
+        ValueError
+            If only a kernel can say it.
+        """
+        if self.slope == 1:
+            return x
+        if self.slope == 0:
+            return x.maximum(0)
+        if self.slope is None:
+            raise ValueError(f"activation {self.name!r} has no formula, only a kernel")
+        return (x > 0).where(x, x * self.slope)
 
 
 class Linear(Activation):
@@ -147,6 +164,9 @@ class ELU(Activation):
         """Bounds of the outputs."""
         return -self.alpha, math.inf
 
+    def formula(self, x: Formula) -> Formula:
+        return (x > 0).where(x, (x.minimum(0).exp() - 1) * self.alpha)
+
 
 class SELU(Activation):
     """``f(t) = 1.0507 * (t if t > 0 else 1.6733 * (exp(t) - 1))``, as in Keras and PyTorch.
@@ -168,6 +188,10 @@ class SELU(Activation):
     name = "selu"
     range = (-1.7581, math.inf)
     kernel_initializer = "lecun_normal"
+
+    def formula(self, x: Formula) -> Formula:
+        scale, alpha = 1.0507009873554805, 1.6732632423543772
+        return (x > 0).where(x * scale, (x.minimum(0).exp() - 1) * (scale * alpha))
 
 
 class GELU(Activation):
@@ -211,12 +235,20 @@ class GELU(Activation):
     def arguments(self):
         return ()
 
+    def formula(self, x: Formula) -> Formula:
+        if self.approximate:
+            return x * ((x + x * x * x * 0.044715) * math.sqrt(8 / math.pi)).sigmoid()
+        return x * ((x * math.sqrt(0.5)).erf() + 1) * 0.5
+
 
 class Softplus(Activation):
     """``f(t) = log(1 + exp(t))``, as in Keras, and in PyTorch with ``beta=1``."""
 
     name = "softplus"
     range = (0.0, math.inf)
+
+    def formula(self, x: Formula) -> Formula:
+        return x.softplus()
 
 
 class SiLU(Activation):
@@ -225,6 +257,9 @@ class SiLU(Activation):
     name = "silu"
     aliases = ("swish",)
     range = (-0.279, math.inf)
+
+    def formula(self, x: Formula) -> Formula:
+        return x * x.sigmoid()
 
 
 class Mish(Activation):
@@ -244,12 +279,18 @@ class Mish(Activation):
     name = "mish"
     range = (-0.309, math.inf)
 
+    def formula(self, x: Formula) -> Formula:
+        return x * x.softplus().tanh()
+
 
 class Exponential(Activation):
     """``f(t) = exp(t)``.  Use it in the last layer with a Poisson or Gamma loss, for means."""
 
     name = "exponential"
     range = (0.0, math.inf)
+
+    def formula(self, x: Formula) -> Formula:
+        return x.exp()
 
 
 class Sigmoid(Activation):
@@ -260,6 +301,9 @@ class Sigmoid(Activation):
     saturates = True
     kernel_initializer = "glorot_uniform"
 
+    def formula(self, x: Formula) -> Formula:
+        return x.sigmoid()
+
 
 class Tanh(Activation):
     """The hyperbolic tangent."""
@@ -268,12 +312,18 @@ class Tanh(Activation):
     range = (-1.0, 1.0)
     saturates = True
 
+    def formula(self, x: Formula) -> Formula:
+        return x.tanh()
+
 
 class Softmax(Activation):
     """``f(t)_j = exp(t_j) / sum_k exp(t_k)`` over the units of the layer."""
 
     name, elementwise = "softmax", False
     range = (0.0, 1.0)
+
+    def formula(self, x: Formula) -> Formula:
+        return x.softmax()
 
 
 class Custom(CustomMixin, Activation):

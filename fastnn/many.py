@@ -149,11 +149,12 @@ def fit_many(
     if n_threads is not None:
         n_threads = checks.positive_int(n_threads, "n_threads")
     # What float32 can hold, float64 can too: checking for one network covers all.
-    strictest = min(found, key=lambda each: each.model.input_dtype.itemsize + each.dtype.itemsize)
+    models = [network.model for network in found]
+    strictest = min(models, key=lambda each: each.input_dtype.itemsize + each.dtype.itemsize)
     if splits is not None and (validation_data is not None or validation_split):
         raise ValueError("splits and rows for validation were both given, wanted one of them")
     plan = planning.make_plan(
-        strictest.model,
+        strictest,
         X,
         y,
         epochs=epochs,
@@ -173,7 +174,7 @@ def fit_many(
                 f"X has {n_inputs} columns, but networks[{number}] was built for "
                 f"{network.model.n_features} inputs"
             )
-    kinds = {(network.model.input_dtype, network.dtype): network.model for network in found}
+    kinds = {(model.input_dtype, model.policy): model for model in models}
     for model in kinds.values():
         planning.warn_of_lost_digits(model, plan.data, X, y, stacklevel=2)
     parts = _as_splits(splits, len(found), len(plan.data))

@@ -42,7 +42,8 @@ class Network(attributes.OfNetwork):
         Penalties for every layer without its own; ``L2(0)`` exempts a layer.
     seed : int
         Seeds the starting weights, the order of the rows, and which of them are held out.
-    dtype : {"float32", "float64"}
+    dtype : {"float32", "float64", "mixed_bfloat16"}
+        The last is float32, but `Dense` rounds what it multiplies to bfloat16: see the README.
     n_threads : int or None
         Upper limit on threads, which are never more than the cores; None is FASTNN_NUM_THREADS, or
         else the cores this process may use, within other libraries' limits (README, "Threads").

@@ -208,10 +208,10 @@ def _begun(network: Network, X: ArrayLike) -> np.ndarray:
             chain = Chain(chain.steps).fit(rows)  # other networks may have the unfitted one
             chain.names_ = names
             network.preprocessing = chain
-        rows = chain.transform(rows, network.dtype)
+        rows = chain.transform(rows, network.model.dtype)
     network.build(np.shape(rows)[1])
     network.model.names = names
-    return np.asarray(rows, network.dtype)
+    return np.asarray(rows, network.model.dtype)
 
 
 def _check_network(network: Any) -> None:

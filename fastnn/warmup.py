@@ -26,6 +26,7 @@ from fastnn.layers import (
 )
 from fastnn.network import Network
 from fastnn.preprocessing import PCA
+from fastnn.training.attributes import DTYPES
 
 
 def warmup() -> None:
@@ -49,12 +50,15 @@ def _call(job: Callable[[str, np.ndarray], None], dtype: str) -> None:
 
 
 def _common(dtype: str, x: np.ndarray) -> None:
-    network = Network([Dense(2, "relu"), Dense(2)], dtype=dtype)
-    network.fit(x, x[:, :2], sample_weight=np.ones(4))
-    for _ in range(3):
-        network.train_on_batch(x, x[:, :2])
-    network.evaluate(x, x[:, :2])
-    network.predict(x)
+    for name, (kind, _) in DTYPES.items():
+        if kind != dtype:
+            continue
+        network = Network([Dense(2, "relu"), Dense(2)], dtype=name)
+        network.fit(x, x[:, :2], sample_weight=np.ones(4))
+        for _ in range(3):
+            network.train_on_batch(x, x[:, :2])
+        network.evaluate(x, x[:, :2])
+        network.predict(x)
 
 
 def _losses(dtype: str, x: np.ndarray) -> None:

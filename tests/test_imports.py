@@ -18,13 +18,14 @@ OPTIONAL = {"fastnn.tables": {"polars"}, "fastnn.sklearn": {"sklearn"}}
 
 FLOORS = (
     ("kernels", "reference"),
-    ("engine",),
+    ("engine", "formulas"),
     ("activations", "callbacks", "constraints", "datasets", "initializers", "inputs", "layers",
      "losses", "metrics", "optimizers", "preprocessing", "regularizers", "schedules", "tables"),
     ("training", "files"),
     ("network",),
     ("comparison", "many", "pretraining", "diagnosis", "warmup"),
     ("sklearn", "tabular"),
+    ("export",),
     ("__init__",),
     ("cli", "__main__"),
 )  # fmt: skip
@@ -115,7 +116,8 @@ def test_no_modules_import_each_other_in_a_circle():
 @pytest.mark.parametrize(
     "package",
     ["fastnn", *(f"fastnn.{name}" for name in (
-        "callbacks", "comparison", "diagnosis", "layers", "losses", "optimizers", "preprocessing",
+        "callbacks", "comparison", "diagnosis", "export", "layers", "losses",
+        "optimizers", "preprocessing",
     ))],
 )  # fmt: skip
 def test_packages_export_what_they_import(package):

@@ -4,6 +4,8 @@ import importlib.util
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numba
 import pytest
 
 import fastnn
+from fastnn.engine import products
 from fastnn.kernels import jit
 
 PACKAGE = Path(fastnn.__file__).parent
@@ -101,3 +104,24 @@ def test_a_handler_that_is_not_pythons_stays(monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("changed"))
     with jit.uninterrupted():
         pass
+
+
+@pytest.mark.parametrize(
+    ("executable", "command"),
+    [(sys.executable, "raise SystemExit(1)"), ("/nowhere", "pass")],
+    ids=["fails", "cannot start"],
+)
+def test_products_are_compiled_here_if_not_elsewhere(executable, command, monkeypatch):
+    compiled, started = [], []
+    popen = subprocess.Popen
+    monkeypatch.setattr(products, "gemm_is_lacking", lambda _: True)
+    monkeypatch.setattr(products, "compile_gemm", compiled.append)
+    monkeypatch.setattr(products, "_COMMAND", command)
+    monkeypatch.setattr(products.cores, "unused", lambda: 2)
+    monkeypatch.setattr(products.sys, "executable", executable)
+    monkeypatch.setattr(
+        products.subprocess, "Popen", lambda *args, **how: started.append(1) or popen(*args, **how)
+    )
+    with products.compiled_apart("float32"):
+        assert compiled == [] and started == [1]
+    assert compiled == ["float32"]

@@ -85,6 +85,15 @@ def started(how):
     return made.get_weights()
 
 
+def exported(folder):
+    layers = [fastnn.BatchNormalization(epsilon=TINY), fastnn.Dense(2)]
+    given = fastnn.Network(layers)
+    given.build(2)
+    fastnn.export.c(given, folder / "a.c", int8=True)
+    fastnn.export.python(given, folder / "a.py")
+    return [(folder / name).read_text() for name in ("a.c", "a.py")]
+
+
 def twins():
     rng = np.random.default_rng(0)
     for case in CASES:
@@ -114,6 +123,7 @@ ENTRIES = {
     "evaluate": lambda _: network(metrics=["rmse"]).evaluate(X, Y, WEIGHT),
     "set_weights, compact": lambda _: set_to_tiny(),
     "explain": lambda _: str(network().explain(X, Y)),
+    "export": exported,
     "save, load": restored,
     "pretrain": lambda _: started(fastnn.pretrain),
     "initialize_from_data": lambda _: started(fastnn.initialize_from_data),

@@ -4,12 +4,15 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 import fastnn
 from fastnn import losses, optimizers
 from fastnn.cli.report import speed_report
+from fastnn.formulas import Formula, Formulas
 from fastnn.inputs.targets import KINDS
+from fastnn.training import describing
 
 if TYPE_CHECKING:
     from fastnn.tables import Reading, Table
@@ -152,6 +155,18 @@ class Loaded:
         if not fits or bool(encoder.classes) != (model.loss.target == "class"):
             raise ValueError("its description of the table is not for this network")
         self.network = network
+
+    def formulas(self) -> Formulas:
+        """Return what it computes of a table's columns, for :mod:`fastnn.export`."""
+        pairs = [column.formula() for column in self.table.columns]
+        x = Formula.concatenate([encoded for _, encoded in pairs]).cast(np.float32)
+        found, classes = describing.formula(self.network.model, x), self.table.classes
+        if classes:
+            outputs = {"label": found.argmax().labels(np.array(classes)), "probabilities": found}
+        else:
+            outputs = {"predictions": found.cast(np.float64) * self.table.scale + self.table.mean}
+        text = f"a network that predicts {self.table.target!r}"
+        return Formulas([source for source, _ in pairs], outputs, text)
 
     def check(self, arguments: Namespace) -> None:
         """Raise ValueError for options that are for other models."""

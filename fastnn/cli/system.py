@@ -26,7 +26,7 @@ def warmup() -> None:
 
 def info() -> None:
     """Print versions, processor, cores and cache."""
-    from fastnn.kernels.gemm.tiles import TILE
+    from fastnn.kernels.gemm.tiles import BFLOAT16_PAIRS, TILE
     from fastnn.kernels.numba_internals import llvm
 
     rows = [("fastnn", fastnn.__version__), ("Python", platform.python_version())]
@@ -35,6 +35,7 @@ def info() -> None:
     rows += [
         ("processor", f"{_processor()} ({llvm.get_host_cpu_name()})"),
         ("instruction set", TILE.name),
+        ("bfloat16", "AVX512-BF16" if BFLOAT16_PAIRS else "rounded, multiplied as float32"),
         ("cores allowed", f"{cores.available()} of {os.cpu_count()}"),
         ("threads", str(cores.usable())),
         ("cache", str(cache_directory())),

@@ -104,7 +104,7 @@ def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]
     if chain is not None:
         if not chain.fitted:
             chain = Chain(chain.steps).fit(x, planning.targets_of(network.model, chain, data.y))
-        x = chain.transform(x, network.dtype)
+        x = chain.transform(x, network.model.dtype)
     if network.built and len(network.inputs_) < x.shape[1]:  # made by compact
         x = x[:, network.inputs_]
     return x, data.y

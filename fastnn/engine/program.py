@@ -14,6 +14,7 @@ from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
 from fastnn.engine.steps import BATCH, EVERY, Group, Purpose, Step
 from fastnn.engine.table import Table
+from fastnn.kernels import COMPILED
 from fastnn.kernels.interrupts import let_interrupt
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ def _plain(argument):
 class Program:
     """Buffers and steps for batches of up to `batch_size` rows, for up to `n_threads` threads."""
 
-    def __init__(self, dtype, batch_size: int, n_threads: int):
+    def __init__(self, dtype, batch_size: int, n_threads: int, products: str = ""):
         self.dtype, self.batch_size, self.n_threads = np.dtype(dtype), batch_size, n_threads
+        self.products = products or self.dtype.name
+        """The numbers that matrix products multiply, after which kernels may be called."""
         self.threads = n_threads
         """How many threads actually run it; the results do not depend on this."""
         self.on_trial = False
@@ -160,8 +163,15 @@ class Program:
             place = calls.index(MEET)
             self.add_group(calls[place + 1 :], extent, parts=parts, after=after + 1)
             calls = calls[:place]
-        steps = [Step(kernel, tuple(map(_plain, args)), extent) for kernel, args in calls]
+        steps = [
+            Step(self._rounding(kernel), tuple(map(_plain, args)), extent) for kernel, args in calls
+        ]
         self._groups.append((self._phase + after, Group(steps, parts, self._purpose)))
+
+    def _rounding(self, kernel):
+        """Return the kernel that does the same with rounded factors, if there is one."""
+        rounding = f"{self.products}_{kernel}"
+        return rounding if rounding in COMPILED else kernel
 
     def add_check(self, row_loss=None, weight=None) -> None:
         """End the run here if the batch's loss is not finite, or if the run was told to stop.
@@ -188,7 +198,7 @@ class Program:
                 (phase, group, (group.parts or self._pieces(group)) if group else 0)
                 for phase, group in self.groups
             ]
-            return Table(groups, self.dtype)
+            return Table(groups, self.products)
 
     def loosen(self, rows: Sequence[np.ndarray], parameters: Sequence[np.ndarray]) -> None:
         """Let go of arrays that are not the program's own, until :meth:`point` gives it others.

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastnn.engine.products import compiled_apart
 from fastnn.engine.steps import Group
 from fastnn.engine.worker import ADDRESS, FLOATS, INTEGERS, compile_worker
-from fastnn.kernels.gemm.table import compile_gemm
 from fastnn.kernels.interrupts import let_interrupt
 
 _ITEM = 8
@@ -20,7 +20,8 @@ class Table:
     groups : list of (int, Group or None, int)
         The groups of steps in order: phase, group (None stands for the check), and into how many
         parts its work is cut.
-    dtype : dtype
+    products : str
+        The numbers that matrix products multiply.
 
     Attributes
     ----------
@@ -36,9 +37,12 @@ class Table:
         Whether no step calls a user's own function.
     """
 
-    def __init__(self, groups: list[tuple[int, Group | None, int]], dtype: np.dtype):
-        compile_gemm(dtype)
-        compile_worker()
+    def __init__(self, groups: list[tuple[int, Group | None, int]], products: str):
+        with compiled_apart(products):
+            compile_worker()
+            for step in (step for _, group, _ in groups if group for step in group.steps):
+                let_interrupt()  # compiling all takes seconds
+                step.compiled()
         rows: list[tuple[int, ...]] = []
         integers: list[int] = []
         floats: list[float] = []
@@ -52,7 +56,6 @@ class Table:
                 leads.append(True)
                 continue
             for step in group.steps:
-                let_interrupt()  # compiling all takes seconds
                 numbers, where = step.numbers, (len(integers), len(floats))
                 for place, array in numbers.pointers:
                     self._places.append(len(integers) + place)

@@ -78,7 +78,7 @@ def _header(model: Model, extra: dict[str, Any]) -> dict[str, Any]:
         "optimizer": model.optimizer.to_config(),
         **penalties,
         "seed": model.seed,
-        "dtype": model.dtype.name,
+        "dtype": model.policy,
         "n_threads": model.n_threads,
         "backend": model.backend,
         "metrics": [metric.name for metric in model.metrics if metric.builtin],

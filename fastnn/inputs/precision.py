@@ -14,6 +14,9 @@ _UNITS = 8
 shares, which should all be 1, lie up to five apart."""
 _SHARE = 1e-3
 """A type lacks digits if it moves values by more than this share of a column's range."""
+_BFLOAT16_SHARE = 2.0**-4
+"""bfloat16, whose numbers lie up to 2**-7 apart, holds few numbers of a range that is a smaller
+share of the largest."""
 _FIRST_ROWS = 32
 
 
@@ -75,7 +78,7 @@ def warn_of_lost_digits(
     if array.dtype == dtype or array.dtype.itemsize < dtype.itemsize:
         return
     with np.errstate(all="ignore"):
-        for column in _suspects(array, dtype):
+        for column in _suspects(array, 2 * float(np.finfo(dtype).eps) / _SHARE):
             moved, low, high = _moved(array[:, column], dtype)
             spread = float(high.item() - low.item())
             if moved <= _SHARE * spread:
@@ -85,24 +88,43 @@ def warn_of_lost_digits(
                 remedy = ", or use dtype='float64'"
                 if name == "X":
                     remedy += " or preprocessing='standardize', which computes in float64"
-            _, _, where = describe_place((0, int(column)), data).partition(", ")
-            size = _largest(low, high)
             warnings.warn(
-                f"{name} {where} has numbers near {size:.2g} that differ by at most {spread:.1g}, "
-                f"and {dtype} moves them by up to {moved:.1g}: subtract a constant first{remedy}",
+                f"{name} {_told(data, column, low, high)}, and {dtype} moves them by up to "
+                f"{moved:.1g}: subtract a constant first{remedy}",
                 UserWarning,
                 stacklevel=stacklevel + 1,
             )
 
 
-def _suspects(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return the columns whose range is so small beside their numbers that digits may be lost.
+def warn_of_rounded_inputs(array: Any, data: Any, stacklevel: int) -> None:
+    """Warn if bfloat16 holds only a few of the numbers in a column of X; see above."""
+    with np.errstate(all="ignore"):
+        for column in _suspects(array, _BFLOAT16_SHARE):
+            values = array[:, column]
+            warnings.warn(
+                f"X {_told(data, column, values.min(), values.max())}, and dtype 'mixed_bfloat16' "
+                "rounds them to 8 bits: use preprocessing='standardize'",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
+
+
+def _told(data: Any, column: int, low: Any, high: Any) -> str:
+    """Return what is said of a column with numbers from `low` to `high`."""
+    _, _, where = describe_place((0, int(column)), data).partition(", ")
+    spread = float(high.item() - low.item())
+    size = _largest(low, high)
+    return f"{where} has numbers near {size:.2g} that differ by at most {spread:.1g}"
+
+
+def _suspects(array: np.ndarray, share: float) -> np.ndarray:
+    """Return the columns whose range is less than this share of their largest number.
 
     A few rows acquit nearly all columns: further rows only add to the range, and the largest number
     grows by no more than the range does.
     """
     some = array[:_FIRST_ROWS]
-    narrow = _is_narrow(np.minimum.reduce(some), np.maximum.reduce(some), dtype)
+    narrow = _is_narrow(np.minimum.reduce(some), np.maximum.reduce(some), share)
     suspects = narrow.nonzero()[0]
     if not len(suspects):
         return suspects
@@ -110,11 +132,10 @@ def _suspects(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     for _, block in blocks(array):
         some = block[:, suspects]
         low, high = np.minimum(low, some.min(axis=0)), np.maximum(high, some.max(axis=0))
-    return suspects[_is_narrow(low, high, dtype) & ~is_constant(low, high, array.dtype)]
+    return suspects[_is_narrow(low, high, share) & ~is_constant(low, high, array.dtype)]
 
 
-def _is_narrow(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    share = 2 * float(np.finfo(dtype).eps) / _SHARE
+def _is_narrow(low: np.ndarray, high: np.ndarray, share: float) -> np.ndarray:
     return share * _largest(low, high) > np.subtract(high, low, dtype=np.float64)
 
 

@@ -58,6 +58,13 @@ class CodeCache(NoCache):
         name = f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}.nbc"
         return self._directory() / name, key
 
+    def lacks(self, sig: Any, target_context: Any) -> bool:
+        """Return whether there is no file of a signature's code, but could be one."""
+        path, _ = self._place(sig, target_context)
+        if path.exists() or exposure(path.parent):
+            return False
+        return os.access(next(each for each in path.parents if each.exists()), os.W_OK)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the stored code, or None."""
         path, key = self._place(sig, target_context)

@@ -17,7 +17,8 @@ word per argument:
 ``mn&``    an array that may be the kernel's last argument, which is then written over it
 ``n?``     an array that may also be empty; ``n+`` one that must not be
 ``mn*``    an array of any real dtype; all others share one dtype, float32 or float64
-``n!^``    an array of float64, whatever the dtype of the others; ``n!#`` of int64
+``n!^``    an array of float64, whatever the dtype of the others
+``n!#``    an array of int64; ``n'`` one of float32
 ``mn=``    an array that must be contiguous, in a strided kernel whose others need not be
 ========== ===================================================================================
 
@@ -35,8 +36,9 @@ from fastnn.kernels.jit import njit
 _LENGTH = r"\w|\(\w+(?:\+\w+)?\)"
 _WORD = re.compile(
     rf"(?P<number>-(inf)?|\+0?|%|#[01]?)(?P<place>@?)|(?P<axes>({_LENGTH})+)(<(?P<below>{_LENGTH}))?"
-    r"(?P<marks>[!~&?+*^#=]*)"
+    r"(?P<marks>[!~&?+*^#'=]*)"
 )
+_DTYPES = {"^": "float64", "#": "int64", "'": "float32"}
 _LEAST, _LARGEST = 2.0**-126, 2.0**128 - 2.0**104
 """The range of normal float32 numbers."""
 _RANGES = {
@@ -104,7 +106,7 @@ class Argument:
         self.optional, self.filled = "?" in marks, "+" in marks
         self.any_dtype = "*" in marks
         self.overlaid = "&" in marks
-        self.dtype = "float64" if "^" in marks else "int64" if "#" in marks else ""
+        self.dtype = next((_DTYPES[mark] for mark in marks if mark in _DTYPES), "")
         self.strided = (strided or self.any_dtype) and not self.written and "=" not in marks
 
     @property

@@ -30,7 +30,7 @@ import numba
 
 from fastnn.kernels.code_cache import CodeCache
 from fastnn.kernels.interrupts import uninterrupted
-from fastnn.kernels.numba_internals import compile_within, make_cfunc, set_cache
+from fastnn.kernels.numba_internals import compile_within, lacks, make_cfunc, set_cache
 
 REASSOCIATE = frozenset({"reassoc", "nsz", "contract"})
 """Fast-math flags for a loop that is one sum: reorder and contract freely, but keep NaN and inf."""
@@ -137,3 +137,9 @@ def cfunc(signature, function, *, fastmath=frozenset(), cached=True):
     with uninterrupted():
         compiled.compile()
     return compiled
+
+
+def is_lacking(signature, function):
+    """Return whether the cache lacks what :func:`cfunc` would compile, and can store it."""
+    cache = CodeCache(function, cache_directory)
+    return lacks(cache, make_cfunc(function, signature, cache))

@@ -5,6 +5,7 @@ Each kernel describes its product, and one routine computes them all: see
 """
 
 from fastnn.kernels.contract import kernel
+from fastnn.kernels.gemm.bfloat16 import BFLOAT16
 from fastnn.kernels.gemm.deep import DEEP, deep_product
 from fastnn.kernels.gemm.dot import inner_products, suits_inner_products
 from fastnn.kernels.gemm.loops import KC
@@ -27,15 +28,64 @@ from fastnn.kernels.jit import inlined
 
 def prepare(*arguments):
     """Compile the product for a call of a kernel whose last argument is an array."""
-    compile_gemm(arguments[-1].dtype)
+    compile_gemm(arguments[-1].dtype.name)
+
+
+def prepare_bfloat16(*_):
+    """Compile the product for a call of a kernel that rounds its factors to bfloat16."""
+    compile_gemm("bfloat16")
+
+
+# What follows takes the operand of `gemm` first: a number of the arrays' dtype, or BFLOAT16.
 
 
 @inlined
-def _product(dims, a, b, c, one):
+def _product(operand, dims, a, b, c, one):
     if dims.k > DEEP:
-        deep_product(dims, a, b, c, False, one)
+        deep_product(operand, dims, a, b, c, False, one)
     else:
-        gemm(dims, a, b, c, overwrite(one), 0)
+        gemm(operand, dims, a, b, c, overwrite(one), 0)
+
+
+@inlined
+def _matmul_tn(operand, a, b, out):
+    one = out.dtype.type(1)
+    dims = Dims(a.shape[1], out.shape[1], a.shape[0])
+    left = transposed(matrix(a, one))
+    _product(operand, dims, left, matrix(b, one), matrix(out, one), one)
+
+
+@inlined
+def _matmul_tn_add(operand, a, b, scale, out):
+    one, factor = out.dtype.type(1), out.dtype.type(scale)
+    dims = Dims(a.shape[1], out.shape[1], a.shape[0])
+    left = transposed(matrix(a, one))
+    add = Epilogue(False, NOWHERE, NONE, one, NOWHERE, True, factor)
+    if factor != 0 and dims.k <= KC:
+        gemm(operand, dims, left, matrix(b, one), matrix(out, one), add, 0)
+    elif factor != 0:
+        deep_product(operand, dims, left, matrix(b, one), matrix(out, one), True, factor)
+
+
+@inlined
+def _dense_forward(operand, x, w, b, slope, prefetch_distance, out):
+    one, slope = out.dtype.type(1), out.dtype.type(slope)
+    activation = NONE if slope == 1 else RELU if slope == 0 else LEAKY
+    bias = matrix(b, one)
+    end = Epilogue(b.size > 0, bias, activation, slope, NOWHERE, False, one)
+    dims = Dims(x.shape[0], out.shape[1], x.shape[1])
+    left, right = matrix(x, one), matrix(w, one)
+    gemm(operand, dims, left, right, matrix(out, one), end, prefetch_distance)
+
+
+@inlined
+def _dense_backward(operand, dz, w, x, slope, out):
+    one, slope = out.dtype.type(1), out.dtype.type(slope)
+    activation = NONE if slope == 1 else GATED
+    end = Epilogue(False, NOWHERE, activation, slope, matrix(x, one), False, one)
+    dims = Dims(dz.shape[0], out.shape[1], dz.shape[1])
+    right = transposed(matrix(w, one))
+    gemm(operand, dims, matrix(dz, one), right, matrix(out, one), end, 0)
 
 
 @kernel("mk kn mn!", strided=True, prepare=prepare)
@@ -68,7 +118,7 @@ def matmul_nn(a, b, out):
     """
     one = out.dtype.type(1)
     dims = Dims(a.shape[0], out.shape[1], a.shape[1])
-    _product(dims, matrix(a, one), matrix(b, one), matrix(out, one), one)
+    _product(one, dims, matrix(a, one), matrix(b, one), matrix(out, one), one)
 
 
 @kernel("km kn mn!", strided=True, prepare=prepare)
@@ -86,10 +136,7 @@ def matmul_tn(a, b, out):
     >>> out
     array([[11.]])
     """
-    one = out.dtype.type(1)
-    dims = Dims(a.shape[1], out.shape[1], a.shape[0])
-    left = transposed(matrix(a, one))
-    _product(dims, left, matrix(b, one), matrix(out, one), one)
+    _matmul_tn(out.dtype.type(1), a, b, out)
 
 
 @kernel("mk nk mn!", strided=True, prepare=prepare)
@@ -117,7 +164,7 @@ def matmul_nt(a, b, out):
     if dims.k <= DEEP and suits_inner_products(dims, left, right, one):
         inner_products(one, dims, left, right, matrix(out, one))
     else:
-        _product(dims, left, right, matrix(out, one), one)
+        _product(one, dims, left, right, matrix(out, one), one)
 
 
 @kernel("km kn - mn~", strided=True, prepare=prepare)
@@ -143,14 +190,7 @@ def matmul_tn_add(a, b, scale, out):
     >>> weights
     array([[0.]])
     """
-    one, factor = out.dtype.type(1), out.dtype.type(scale)
-    dims = Dims(a.shape[1], out.shape[1], a.shape[0])
-    left = transposed(matrix(a, one))
-    add = Epilogue(False, NOWHERE, NONE, one, NOWHERE, True, factor)
-    if factor != 0 and dims.k <= KC:
-        gemm(dims, left, matrix(b, one), matrix(out, one), add, 0)
-    elif factor != 0:
-        deep_product(dims, left, matrix(b, one), matrix(out, one), True, factor)
+    _matmul_tn_add(out.dtype.type(1), a, b, scale, out)
 
 
 @kernel("mk kn n? - #0 mn!", strided=True, prepare=prepare)
@@ -180,12 +220,7 @@ def dense_forward(x, w, b, slope, prefetch_distance, out):
     >>> out
     array([[3., 0.]])
     """
-    one, slope = out.dtype.type(1), out.dtype.type(slope)
-    activation = NONE if slope == 1 else RELU if slope == 0 else LEAKY
-    bias = matrix(b, one)
-    end = Epilogue(b.size > 0, bias, activation, slope, NOWHERE, False, one)
-    dims = Dims(x.shape[0], out.shape[1], x.shape[1])
-    gemm(dims, matrix(x, one), matrix(w, one), matrix(out, one), end, prefetch_distance)
+    _dense_forward(out.dtype.type(1), x, w, b, slope, prefetch_distance, out)
 
 
 @kernel("mk nk mn= - mn!", strided=True, prepare=prepare)
@@ -213,11 +248,45 @@ def dense_backward(dz, w, x, slope, out):
     >>> out
     array([[3., 0.]])
     """
-    one, slope = out.dtype.type(1), out.dtype.type(slope)
-    activation = NONE if slope == 1 else GATED
-    end = Epilogue(False, NOWHERE, activation, slope, matrix(x, one), False, one)
-    dims = Dims(dz.shape[0], out.shape[1], dz.shape[1])
-    gemm(dims, matrix(dz, one), transposed(matrix(w, one)), matrix(out, one), end, 0)
+    _dense_backward(out.dtype.type(1), dz, w, x, slope, out)
+
+
+# The same with factors rounded to bfloat16, for networks of dtype "mixed_bfloat16".
+
+
+@kernel("km' kn' mn'!", strided=True, prepare=prepare_bfloat16)
+def bfloat16_matmul_tn(a, b, out):
+    """Write ``out = a.T @ b`` with `a` and `b` rounded to bfloat16, and sums in float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> a, out = np.array([[1 + 1 / 128, 1 + 1 / 512]], np.float32), np.empty((2, 1), np.float32)
+    >>> kernels.bfloat16_matmul_tn(a, np.ones((1, 1), np.float32), out)
+    >>> out
+    array([[1.0078125],
+           [1.       ]], dtype=float32)
+    """
+    _matmul_tn(BFLOAT16, a, b, out)
+
+
+@kernel("km' kn' - mn'~", strided=True, prepare=prepare_bfloat16)
+def bfloat16_matmul_tn_add(a, b, scale, out):
+    """Add ``scale * (a.T @ b)`` to `out`, with `a` and `b` rounded: see :func:`matmul_tn_add`."""
+    _matmul_tn_add(BFLOAT16, a, b, scale, out)
+
+
+@kernel("mk' kn' n'? - #0 mn'!", strided=True, prepare=prepare_bfloat16)
+def bfloat16_dense_forward(x, w, b, slope, prefetch_distance, out):
+    """Write ``out = f(x @ w + b)`` with `x` and `w` rounded: see :func:`dense_forward`."""
+    _dense_forward(BFLOAT16, x, w, b, slope, prefetch_distance, out)
+
+
+@kernel("mk' nk' mn'= - mn'!", strided=True, prepare=prepare_bfloat16)
+def bfloat16_dense_backward(dz, w, x, slope, out):
+    """Write ``out = (dz @ w.T) * f'(x)`` with `dz` and `w` rounded: see :func:`dense_backward`."""
+    _dense_backward(BFLOAT16, dz, w, x, slope, out)
 
 
 @kernel("mn nm!")

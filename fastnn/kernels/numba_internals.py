@@ -39,6 +39,7 @@ __all__ = [
     "fastmath_flags",
     "insert",
     "ir",
+    "lacks",
     "llvm",
     "make_cfunc",
     "packed",
@@ -136,6 +137,13 @@ def make_cfunc(function: Callable, signature: Any, cache: Any, **options: Any) -
     if cache is not None:
         set_cache(made, cache)
     return made
+
+
+def lacks(cache: Any, made: CFunc) -> bool:
+    """Return whether `cache` lacks the code of :func:`make_cfunc`'s result, and can store it."""
+    signature = made._sig  # type: ignore[attr-defined]
+    found: bool = cache.lacks(signature, cpu_target.target_context)
+    return found
 
 
 def array_view(context, builder, kind, address, shape, strides):

@@ -1,10 +1,14 @@
 """The activation layer, and backpropagation through any activation."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from fastnn import activations
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import Program
+from fastnn.formulas import Formula
 from fastnn.inputs.settings import setting
 from fastnn.layers.base import Layer, Node
 
@@ -77,6 +81,9 @@ class Activation(Layer):
             return
         node.slope = 1.0 if slope is None else slope
         apply(self.activation, node.program, node.x, node.output(node.width))
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        return self.activation.formula(x)
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         return through(self.activation, node, node.x, dy) if inputs else dy

@@ -1,5 +1,6 @@
 """The layer protocol: layers, their parameters, and their nodes in a program."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastnn.engine.arguments import Arg, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program, aligned, aligned_copy
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import non_negative_float
 from fastnn.inputs.settings import Configured, optional, setting
 from fastnn.layers import penalties
@@ -224,6 +226,16 @@ class Layer(Configured):
 
     def check(self, last: bool, loss: Loss, penalty: Regularizer | None) -> None:
         """Raise ValueError if the layer cannot be in this place or with this loss and penalty."""
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        """Return what it predicts of inputs, with its parameters by name, to compute elsewhere.
+
+        Raises
+        ------
+        ValueError
+            If only kernels can say it.
+        """
+        raise ValueError(f"{self!r} has no formula, only kernels")
 
     def loss_forward(self, node: Node, loss: Loss, target: Buffer, row_loss: Buffer) -> None:
         """Add the step that computes the rows' losses, after the last layer's `forward`."""

@@ -8,6 +8,7 @@ import numpy as np
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import non_negative_int
 from fastnn.layers.base import Node, Parameter
 from fastnn.layers.penalties import Call
@@ -44,6 +45,12 @@ def append(node: Node, passed: np.ndarray, mapped: Buffer) -> None:
     index = Whole(passed)
     y = node.output(len(passed) + mapped.width)
     node.program.add("append_columns", node.x.rows, index, mapped.rows, y.rows)
+
+
+def appended(x: Formula, index: np.ndarray, mapped: Formula) -> Formula:
+    """Return the formula of the columns to pass on, then `mapped`, which came of those chosen."""
+    passed = np.setdiff1d(np.arange(x.width), index)
+    return Formula.concatenate([x.columns(passed), mapped]) if len(passed) else mapped
 
 
 def split(node: Node, passed: np.ndarray, mapped: Buffer, dy: Buffer) -> tuple[Buffer, Buffer]:

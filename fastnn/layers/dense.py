@@ -1,5 +1,6 @@
 """The fully-connected layer, and the steps it adds to a program."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from fastnn import activations, constraints, initializers, regularizers
 from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, PartColumns, Strided, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import LONG, Program, aligned
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, fraction, positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.kernels.gemm.loops import MR, NR_BYTES
@@ -149,6 +151,9 @@ class Dense(Layer, KernelFactors):
             node.program.add("dense_forward", node.x.rows, Whole(w), Whole(b), *how, z.rows)
         if not in_product:
             node.program.add(self.activation.forward, z.rows, *self.activation.arguments, y.rows)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        return self.activation.formula(x.dot(own["kernel"], own.get("bias", 0)))
 
     def _updates_in_product(self, node: Node) -> bool:
         """Return whether the matrix product adds the gradient to W as it computes it."""

@@ -1,12 +1,16 @@
 """Dropout: drop random units or inputs during training."""
 
+from collections.abc import Mapping
 from functools import partial
+
+import numpy as np
 
 from fastnn import schedules
 from fastnn.engine.arguments import Low, Number
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import Program
 from fastnn.engine.steps import BATCH
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import fraction
 from fastnn.inputs.settings import among, setting
 from fastnn.layers.base import Layer, Node
@@ -88,6 +92,11 @@ class Dropout(Layer):
             node.program.add("dropout_mean", self.rate, node.x.rows, y.rows)
         else:
             node.pass_on()
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        if self.scaling == "inverted" or isinstance(self.rate, Schedule):
+            return x
+        return x * (1 - self.rate)
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         if not inputs or not self.rate:

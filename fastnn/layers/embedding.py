@@ -1,5 +1,6 @@
 """Embeddings of categories."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from fastnn import initializers
 from fastnn.engine.arguments import FlatPart, High, Low, Part, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import columns
@@ -136,6 +138,14 @@ class Embedding(Layer):
         table = Whole(node.parameters[0].value)
         node.program.add("embedding_forward", node.x.rows, *codes, table, embedded.rows)
         columns.append(node, passed, embedded)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        index, begin = columns.chosen(self.columns, x.width), self._begins(x.width)
+        codes = x.columns(index).cast(np.float64)  # which holds the number of any row
+        row = (codes < np.diff(begin)).where(codes + (begin[:-1] + 1), 0.0)
+        row = codes.floor().equals(codes).where((codes > -0.5).where(row, 0.0), 0.0)
+        table = np.pad(own["embeddings"], ((1, 0), (0, 0)))  # 0 for the unknown
+        return columns.appended(x, index, row.lookup(table))
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         program, kept, value = node.program, node.kept, node.parameters[0].value

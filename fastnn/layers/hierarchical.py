@@ -1,5 +1,7 @@
 """Hierarchical softmax: an output layer for very many classes."""
 
+import functools
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,7 @@ from fastnn import activations, initializers
 from fastnn.engine.arguments import FlatPart, High, Low, Strided, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned
+from fastnn.formulas import Formula
 from fastnn.inputs.arrays import as_numbers, by_label
 from fastnn.inputs.checks import listed, positive_int
 from fastnn.inputs.settings import optional, setting
@@ -184,6 +187,19 @@ class HierarchicalSoftmax(Layer, KernelFactors):
         node.program.add("matmul_nn", node.x.rows, Strided(kernel.T), z.rows)
         order = Whole(self._tree.first), Whole(self._tree.second)
         node.program.add("tree_probabilities", Whole(bias), *order, z.rows, y.rows)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        z = x.dot(own["kernel"].T, own["bias"])
+        branches = Formula.concatenate([z.sigmoid(), (-z).sigmoid()])
+        tree, nodes = self._tree, self.n_classes - 1
+        item, parts = np.arange(self.n_classes), []
+        for depth in range(int(tree.depth.max())):
+            there, node = depth < tree.depth, tree.parent[item]
+            branch = node + np.where(tree.side[item] > 0, 0, nodes)
+            # Up the paths of all classes at once; above the root's, there is only 1.
+            parts.append(branches.columns(np.where(there, branch, 0)).maximum(1.0 - there))
+            item = np.where(depth + 1 < tree.depth, self.n_classes + node, 0)
+        return functools.reduce(operator.mul, parts)
 
     def loss_forward(self, node: Node, loss: Loss, target: Buffer, row_loss: Buffer) -> None:
         program, dtype = node.program, node.program.dtype

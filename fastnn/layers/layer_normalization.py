@@ -1,10 +1,13 @@
 """Layer normalization."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned, aligned_copy
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, positive_float
 from fastnn.inputs.settings import setting
 from fastnn.layers.base import Factors, Layer, Node, Parameter
@@ -81,6 +84,13 @@ class LayerNormalization(Layer, Factors):
         given = node.x.rows, self.epsilon, gamma, beta
         y = node.output(width)
         program.add("layer_norm_forward", *given, mean.rows, inverse.rows, y.rows)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        away = x - x.mean()
+        scaled = away / ((away * away).mean() + self.epsilon).sqrt()
+        if self.scale:
+            scaled = scaled * own["gamma"]
+        return scaled + own["beta"] if self.center else scaled
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         node.kept["dy"] = dy

@@ -1,5 +1,6 @@
 """Batch normalization."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import aligned, aligned_copy
 from fastnn.engine.steps import EVERY
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, fraction, positive_float
 from fastnn.inputs.settings import setting
 from fastnn.layers.base import Factors, Layer, Node, Parameter
@@ -99,6 +101,11 @@ class BatchNormalization(Layer, Factors):
             statistics = Whole(own["moving_mean"]), inverse
         y = node.output(node.width)
         node.program.add("batch_norm_forward", node.x.rows, *statistics, gamma, beta, y.rows)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        inverse = 1 / np.sqrt(own["moving_variance"].astype(np.float64) + self.epsilon)
+        scaled = (x - own["moving_mean"]) * (inverse * own.get("gamma", 1))
+        return scaled + own["beta"] if self.center else scaled
 
     def _batch_statistics(self, node: Node) -> tuple[Arg, Arg]:
         """Add the steps that compute the batch's mean and inverse deviation; return both."""

@@ -1,5 +1,6 @@
 """The layer of activations with a trainable number for each unit."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from fastnn import activations
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned, aligned_copy
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import finite_float
 from fastnn.inputs.settings import setting
 from fastnn.layers.activation import apply, apply_gradient
@@ -84,6 +86,9 @@ class ParametricActivation(Layer, Factors):
         share = Whole(node.parameters[0].value)
         y = node.output(node.width)
         node.program.add("blend_units", node.x.rows, f.rows, share, y.rows)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        return x + (self.function.formula(x) - x) * own["share"]
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         node.kept["dy"] = dy

@@ -1,6 +1,7 @@
 """Periodic embeddings of numbers."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned, aligned_copy
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import columns
@@ -100,6 +102,13 @@ class PeriodicEmbedding(Layer):
         given = node.x.rows, index, *(Whole(each.value) for each in node.parameters)
         program.add("periodic_forward", *given, h.rows, embedded.rows)
         columns.append(node, passed, embedded)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        index = np.repeat(columns.chosen(self.columns, x.width), self.n_frequencies)
+        phases = own["phases"] * x.dtype.type(0.5 / math.pi)
+        turns = x.columns(index) * own["frequencies"].ravel() + phases.ravel()
+        h = ((0.25 - abs(turns - turns.round())) * (2 * math.pi)).sin()
+        return Formula.concatenate([x, h.blocks(own["kernel"], own["bias"])])
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         program, kept = node.program, node.kept

@@ -1,6 +1,7 @@
 """Piecewise-linear embeddings of numbers."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 from fastnn.engine.arguments import Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned_copy
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import as_inputs, listed, positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import columns
@@ -151,6 +153,13 @@ class PiecewiseLinearEmbedding(Layer):
         given = node.x.rows, Whole(index), start, *rest, Whole(kernel.value), Whole(bias.value)
         program.add("piecewise_forward", *given, h.rows, embedded.rows)
         columns.append(node, passed, embedded)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        index = columns.chosen(self.columns, x.width)
+        start, inverse, low, high = (each.array.ravel() for each in self._clipping(x.dtype))
+        h = (x.columns(np.repeat(index, self._bins)) - start) * inverse
+        embedded = h.maximum(low).minimum(high).blocks(own["kernel"], own["bias"])
+        return columns.appended(x, index, embedded)
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         kept, kernel = node.kept, Whole(node.parameters[0].value)

@@ -1,10 +1,13 @@
 """The scaling layer."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.program import aligned, aligned_copy
+from fastnn.formulas import Formula
 from fastnn.layers.base import Factors, Layer, Node, Parameter
 from fastnn.optimizers.updater import Updater
 
@@ -51,6 +54,9 @@ class Scale(Layer, Factors):
         y = node.output(node.width)
         scale = Whole(node.parameters[0].value)
         node.program.add("scale_units", node.x.rows, scale, y.rows)
+
+    def formula(self, x: Formula, own: Mapping[str, np.ndarray]) -> Formula:
+        return x * own["scale"]
 
     def backward(self, node: Node, dy: Buffer, inputs: bool) -> Buffer:
         node.kept["dy"] = dy

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from fastnn.formulas import Formula
 from fastnn.inputs.arrays import as_numbers
 from fastnn.inputs.checks import (
     as_inputs,
@@ -125,6 +126,13 @@ class OneHot(Encoder):
 
     def _category_width(self, count: int) -> int:
         return count if self._one_each(count) else 1
+
+    def _encoded(self, codes: Formula, count: int, place: int) -> Formula:
+        if self._one_each(count):
+            return codes.equals(np.arange(1.0, count + 1)).where(1.0, 0.0, codes.dtype)
+        if self._coded(count):
+            return super()._encoded(codes, count, place)
+        return codes.lookup(np.array([[0.0], [-1.0], [1.0]]))
 
     def _encode(self, codes: np.ndarray, count: int, place: int) -> np.ndarray:
         if self._one_each(count):
@@ -248,6 +256,10 @@ class TargetMean(Encoder):
         """Return where in `means_` each column's begin."""
         sizes = np.where(self.kinds_ == CATEGORY, self.counts_ + 1, 0)
         return np.cumsum(sizes) - sizes
+
+    def _encoded(self, codes: Formula, count: int, place: int) -> Formula:
+        start = self._starts()[place]
+        return codes.lookup(self.means_[start : start + count + 1])
 
     def _encode(self, codes: np.ndarray, count: int, place: int) -> np.ndarray:
         return self.means_[self._starts()[place] + codes.astype(np.int64)]

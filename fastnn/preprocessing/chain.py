@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import as_inputs, positive_int
 from fastnn.inputs.precision import rounding
 from fastnn.inputs.settings import look_up, setting, table
@@ -123,6 +124,27 @@ class Chain(Transformer):
     def _numbers(self, rows: Any) -> np.ndarray:
         first = self.steps_[0]
         return first._numbers(rows) if isinstance(first, Encoder) else rows
+
+    def formulas(self, labels: Sequence[Any] | None) -> tuple[list[Formula], Formula]:
+        """Return inputs, and what `transform` makes of them; see `Encoder.formula_of_columns`.
+
+        Raises
+        ------
+        ValueError
+            For a step of another library.
+        """
+        self._check_fitted("export")
+        first, *others = self.steps_
+        if isinstance(first, Encoder) and type(first) in TABLE.values():
+            inputs, x = first.formula_of_columns(labels)
+        else:
+            x = Formula.numbers("X", self.n_features_in_, np.float64)
+            inputs, others = [x], self.steps_
+        for step in others:
+            if type(step) not in TABLE.values():  # a subclass may compute anything
+                raise ValueError(f"preprocessing has a {type(step).__name__}, which has no formula")
+            x = step.formula(x)
+        return inputs, x
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         steps = self.steps_

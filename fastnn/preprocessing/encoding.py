@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import (
     as_inputs,
     listed,
@@ -142,6 +143,10 @@ class Encoder(Transformer):
     def _category_width(self, count: int) -> int:
         return 1
 
+    def _encoded(self, codes: Formula, count: int, place: int) -> Formula:
+        """Return the formula of `_encode`."""
+        return codes - 1
+
     def _encode(self, codes: np.ndarray, count: int, place: int) -> np.ndarray:
         """Return columns for places among `count` categories: from 1, or 0 for the unknown."""
         return codes[:, None] - 1
@@ -191,6 +196,27 @@ class Encoder(Transformer):
 
     def _numbers(self, rows: Columns) -> np.ndarray:
         return _numbers(rows, self.kinds_, self.categories_)
+
+    def formula_of_columns(self, labels: Sequence[Any] | None) -> tuple[list[Formula], Formula]:
+        """Return inputs, one for each column of X, and what `transform` makes of them.
+
+        Dates come in as days since 1970, and categories as texts.  If all columns are numbers
+        without `labels`, there is one input of all.
+        """
+        if labels is None and (self.kinds_ == _NUMBER).all():
+            x = Formula.numbers("X", self.n_features_in_, np.float64)
+            return [x], x
+        inputs, parts = [], []
+        for place, (kind, count, width) in enumerate(self._columns()):
+            name = f"x{place}" if labels is None else str(labels[place])
+            if kind == CATEGORY:
+                inputs.append(Formula.texts(name))
+                codes = codes_of(inputs[-1], self.categories_[place] or [])
+                parts += [self._encoded(codes, count, place)] if width else []
+            else:
+                inputs.append(Formula.numbers(name, 1, np.float64))
+                parts.append(_parts_of_date(inputs[-1]) if kind == _DATE else inputs[-1])
+        return inputs, Formula.concatenate(parts)
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         done = []
@@ -324,3 +350,39 @@ def _parts(days: np.ndarray) -> np.ndarray:
         (present - whole) * 24,
     ]
     return np.where(np.isnan(days)[:, None], np.nan, np.column_stack(parts))
+
+
+def codes_of(text: Formula, categories: Sequence[str]) -> Formula:
+    """Return the formula of a text's place among categories, from 1, or 0 if it is not there.
+
+    Booleans of tables are "true" and "false"; others write them "True" and "TRUE".
+    """
+    if not {*categories} <= {"true", "false"}:
+        return text.codes(categories)
+    every = [spell(each) for spell in (str, str.title, str.upper) for each in categories]
+    places = [0, *[*range(1, 1 + len(categories))] * 3]
+    return text.codes(every).lookup(np.array(places, np.float64)[:, None])
+
+
+def _parts_of_date(days: Formula) -> Formula:
+    """Return the formula of `_parts`.
+
+    Notes
+    -----
+    Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", 2013: years begin in March.
+    """
+    whole = days.floor()
+    day = whole + 719468  # since March 1 of the year 0
+    era = (day / 146097).floor()
+    day = day - era * 146097
+    leaps = (day / 1460).floor() - (day / 36524).floor() + (day / 146096).floor()
+    year = ((day - leaps) / 365).floor()
+    day = day - (year * 365 + (year / 4).floor() - (year / 100).floor())
+    month = ((day * 5 + 2) / 153).floor()
+    of_month = day - ((month * 153 + 2) / 5).floor() + 1
+    late = month > 9.5
+    month = late.where(month - 9, month + 3)
+    year = year + era * 400 + late.where(1.0, 0.0, days.dtype)
+    weekday = whole + 3 - ((whole + 3) / 7).floor() * 7
+    hour = (days - whole) * 24
+    return Formula.concatenate([days, year, month, of_month, weekday, hour])

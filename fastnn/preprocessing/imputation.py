@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, finite_float
 from fastnn.inputs.settings import setting
 from fastnn.preprocessing.scaling import present
@@ -80,6 +81,13 @@ class Impute(Transformer):
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         moved = np.broadcast_to(rounding, self.n_features_in_)
         return np.append(moved, np.zeros(len(self._flagged())))
+
+    def formula(self, x: Formula) -> Formula:
+        absent, flagged = x.isnan(), self._flagged()
+        filled = absent.where(self.fill_, x)
+        if not len(flagged):
+            return filled
+        return Formula.concatenate([filled, x.columns(flagged).isnan().where(1.0, 0.0, x.dtype)])
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         absent = np.isnan(block)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels import COMPILED
@@ -136,6 +137,9 @@ class PCA(Transformer):
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return np.full(len(self.components_), np.linalg.norm(rounding))
 
+    def formula(self, x: Formula) -> Formula:
+        return (x - self.mean_).dot(self.components_.T)
+
     # Use the engine's product, not NumPy's, so that a row's bits do not depend on other rows.
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.mean_
@@ -193,6 +197,9 @@ class Whiten(PCA, _Bounded):
 
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return super().carry(rounding) / np.sqrt(self.explained_variance_ + self.eps)
+
+    def formula(self, x: Formula) -> Formula:
+        return super().formula(x) / np.sqrt(self.explained_variance_ + self.eps)
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         scores = super()._forward(block)

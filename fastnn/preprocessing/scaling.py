@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, finite_float, non_negative_int
 from fastnn.inputs.precision import is_constant
 from fastnn.inputs.settings import setting
@@ -81,6 +82,9 @@ class Center(Transformer):
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return rounding
 
+    def formula(self, x: Formula) -> Formula:
+        return x - self.mean_
+
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.mean_
         return block
@@ -137,6 +141,9 @@ class Standardize(Transformer):
 
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return rounding / self.scale_
+
+    def formula(self, x: Formula) -> Formula:
+        return (x - self.mean_) / self.scale_
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.mean_
@@ -217,6 +224,9 @@ class MinMax(Transformer):
 
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return rounding * self.scale_
+
+    def formula(self, x: Formula) -> Formula:
+        return (x - self.data_min_) * self.scale_ + self.offset_
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
         block -= self.data_min_
@@ -305,6 +315,16 @@ class RobustScale(Transformer):
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return rounding / np.where(self.scale_ > 0, self.scale_, np.inf)
 
+    def formula(self, x: Formula) -> Formula:
+        z = (x - self.median_) * (self.scale_ > 0) / _divisors(self.scale_)
+        if self.smooth_clip:
+            clipped = z.maximum(-_FAR).minimum(_FAR)
+            z = clipped / ((clipped / _CLIP) * (clipped / _CLIP) + 1).sqrt()
+        if not self.leave:
+            return z
+        left = np.isin(np.arange(x.width), self.leave)
+        return Formula.constant(left, bool).where(x, z)
+
     def _forward(self, block: np.ndarray) -> np.ndarray:
         left = block[:, self.leave]
         block -= self.median_
@@ -329,6 +349,7 @@ class RobustScale(Transformer):
 
 _CLIP = 3.0
 _FARTHEST = 1e300
+_FAR = 1e150  # whose square is a number, and which ends up at the same place
 _NEARLY_ONE = float(np.nextafter(1.0, 0.0))
 
 

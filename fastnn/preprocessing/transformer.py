@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import as_inputs, blocks, positive_int
 from fastnn.inputs.columns import Names
 from fastnn.inputs.settings import Stateful, setting
@@ -155,6 +156,10 @@ class Transformer(Stateful):
 
     def _backward(self, block: np.ndarray) -> np.ndarray:
         """Reverse `_forward` for a block of float64 rows, which may be overwritten."""
+        raise NotImplementedError
+
+    def formula(self, x: Formula) -> Formula:
+        """Return what `transform` makes of `x`, in float64, for others to compute elsewhere."""
         raise NotImplementedError
 
     def carry(self, rounding: np.ndarray) -> np.ndarray:

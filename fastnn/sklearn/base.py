@@ -1,6 +1,8 @@
 """What the classifier and the regressor have in common: fit, continue, and show the weights."""
 
 import copy
+import functools
+import operator
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn.formulas import Formula, Formulas
 from fastnn.inputs import checks
 from fastnn.many import FitManyError, fit_many
 from fastnn.network import Network
@@ -22,6 +25,8 @@ from fastnn.sklearn.made import Made
 from fastnn.sklearn.minimizing import Minimizer
 from fastnn.sklearn.rows import Rows, as_weights, dense
 from fastnn.sklearn.watching import Progress, Rules, Watch
+from fastnn.training import describing
+from fastnn.training.attributes import CHECKS, DTYPES
 
 _NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -167,7 +172,9 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
     @property
     def _dtypes(self) -> Any:
         """The types that X may have; others become the first."""
-        return (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype)
+        if self.dtype is None:
+            return np.float64, np.float32
+        return DTYPES[CHECKS["dtype"](self.dtype, "dtype")][0]
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         return validate_data(
@@ -226,7 +233,7 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
                     setattr(noted, name, getattr(self, f"{name}_"))
             return self.networks_, [noted, *self._others]
         loss, n_outputs = self._loss()
-        size = x.shape[1], n_outputs, x.dtype
+        size = x.shape[1], n_outputs, self.dtype or x.dtype
         members = range(self.n_members)
         networks = [building.network(self, loss, *size, rng) for _ in members]
         return networks, [Progress(*noting) for _ in members]
@@ -387,6 +394,22 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
         self.settle()
         found = [network.predict(dense(X)) for network in self.networks_]
         return found[0] if len(found) == 1 else np.mean(found, axis=0)
+
+    def formulas(self) -> Formulas:
+        """Return what it computes of a row, for :mod:`fastnn.export`."""
+        check_is_fitted(self)
+        self.settle()
+        model = self.networks_[0].model
+        x = Formula.numbers("X", self.n_features_in_, model.dtype)
+        found = [describing.formula(network.model, x) for network in self.networks_]
+        mean = functools.reduce(operator.add, found)
+        mean = mean / len(found) if len(found) > 1 else mean
+        text = f"a {type(self).__name__} of {len(found)} networks, {model.dtype}"
+        return Formulas([x], self._answers(mean), text)
+
+    @abstractmethod
+    def _answers(self, outputs: Formula) -> dict[str, Formula]:
+        """Return what is to be exported, from the formula of the networks' mean outputs."""
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import (
 )
 
 from fastnn import losses
+from fastnn.formulas import Formula
 from fastnn.inputs import checks
 from fastnn.sklearn import observers
 from fastnn.sklearn.base import BaseMLP, steps
@@ -245,6 +246,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(decided))
         return self.classes_[decided if self._exclusive else decided[:, 0].astype(int)]
+
+    def _answers(self, outputs: Formula) -> dict[str, Formula]:
+        classes = np.arange(2) if self.multilabel_ else self.classes_
+        if self._exclusive:
+            label = outputs.argmax()
+        else:
+            signs = self._chosen is not None and self._chosen.target == "sign"
+            label = (outputs > (0 if signs else 0.5)).where(1.0, 0.0, outputs.dtype)
+        if len(classes) == 1:
+            classes = np.repeat(classes, 2)
+        answers = {"label": label.labels(classes)}
+        if not self.probabilistic:
+            return answers | {"scores": outputs}
+        if not self._exclusive:
+            small = np.finfo(outputs.dtype)
+            outputs = outputs.maximum(small.tiny).minimum(1 - small.epsneg)
+            if outputs.width == 1:
+                outputs = Formula.concatenate([1 - outputs, outputs])
+        return answers | {"probabilities": outputs}
 
     @available_if(lambda estimator: estimator.probabilistic)
     def predict_proba(self, X):

@@ -21,6 +21,7 @@ class Made:
 
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
+    dtype: Any
     networks_: list[Network]
     _made_with: dict[str, Any]
     _loss: Any
@@ -51,7 +52,7 @@ class Made:
         if not hasattr(self, "networks_"):
             self._made_with = self._structure()
             (loss, n_outputs), rng = self._loss(), check_random_state(0)
-            size = len(self.coefs_[0]), n_outputs, self.coefs_[0].dtype
+            size = len(self.coefs_[0]), n_outputs, self.dtype or self.coefs_[0].dtype
             self.networks_ = [building.network(self, loss, *size, rng)]
         self._sync()
 

@@ -1,16 +1,19 @@
 """The regressor."""
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin, clone
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from fastnn import losses
+from fastnn.formulas import Formula
 from fastnn.inputs import checks
 from fastnn.network import Network
 from fastnn.preprocessing import BinnedTarget
@@ -87,7 +90,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_members : int
         Train so many networks from different seeds at once, and average their outputs.
     n_threads : int or None
-    dtype : {"float32", "float64"} or None
+    dtype : {"float32", "float64", "mixed_bfloat16"} or None
         None is that of X.
 
     Attributes
@@ -274,6 +277,35 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return self._back(blocks[:, 0])
         away = np.abs(np.array(self._trained) - 0.5)
         return self._back(blocks[:, np.isclose(away, away.min())].mean(axis=1))
+
+    def _answers(self, outputs: Formula) -> dict[str, Formula]:
+        if self._bins is not None:
+            wide = outputs.cast(np.float64)
+            shares = wide / (wide.mean() * wide.width)
+            return {"predictions": self._back_formula(shares.dot(self._bins.mean_[:, None]))}
+        away = np.abs(np.array(self._trained or [0.5]) - 0.5)
+        chosen = np.isclose(away, away.min()).nonzero()[0].tolist()
+        blocks = np.arange(outputs.width).reshape(-1, self.n_targets_)
+        parts = [outputs.columns(blocks[place]) for place in chosen]
+        found = functools.reduce(operator.add, parts)
+        found = found / len(parts) if len(parts) > 1 else found
+        return {"predictions": self._back_formula(found)}
+
+    def _back_formula(self, y: Formula) -> Formula:
+        """Return the formula of `_back`."""
+        given = self._transformer
+        for step in reversed(given) if isinstance(given, Pipeline) else [given]:
+            if isinstance(step, FunctionTransformer) and step.inverse_func is np.exp:
+                y = y.exp()
+            elif type(step) is StandardScaler:
+                y = y if step.scale_ is None else y * step.scale_
+                y = y + step.mean_ if step.with_mean else y
+            elif step is not None:
+                raise ValueError(
+                    f"cannot export target_transform {self.target_transform!r}: "
+                    f"{type(step).__name__} has no formula"
+                )
+        return y
 
     def _score_of(self, outputs: np.ndarray, rows: Rows) -> float:
         if not np.isfinite(outputs).all():

@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, finite_float, non_negative_float
 from fastnn.inputs.precision import is_constant
+from fastnn.preprocessing.encoding import codes_of
 from fastnn.tables.doubts import advice, numbers_note, only_note, refuse_mixture, texts_note
 from fastnn.tables.reading import number_like, with_unit
 from fastnn.tables.table import Column
@@ -64,6 +66,14 @@ class NumericColumn:
             inputs.append(values.is_null().to_numpy())
         return np.column_stack(inputs)
 
+    def formula(self) -> tuple[Formula, Formula]:
+        """Return an input, where NaN is missing, and what `encode` makes of it."""
+        x = Formula.numbers(self.name, 1, np.float64)
+        value = (x.isnan().where(self.median, x) - self.mean) * bool(self.scale)
+        parts = [value / (self.scale or 1.0)]
+        parts += [x.isnan().where(1.0, 0.0, np.float64)] * self.flag_missing
+        return x, Formula.concatenate(parts)
+
 
 @dataclass(frozen=True)
 class CategoryColumn:
@@ -109,6 +119,17 @@ class CategoryColumn:
         if self.flag_missing:
             inputs[column.values.is_null().to_numpy(), -1] = 1
         return inputs
+
+    def formula(self) -> tuple[Formula, Formula]:
+        """Return an input, where an empty text is missing, and what `encode` makes of it."""
+        x = Formula.texts(self.name)
+        count = len(self.names())
+        encoded = codes_of(x, self.categories).equals(np.arange(1.0, count + 1))
+        parts = encoded.where(1.0, 0.0, np.float64)
+        if self.flag_missing and "" not in self.categories:
+            last = np.eye(count)[-1]
+            parts = x.codes([""]) * last + parts
+        return x, parts
 
 
 def as_numbers(column: Column) -> pl.Series:

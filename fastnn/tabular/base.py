@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores
 from fastnn.files.modelfile import check_nothing_is_left, naming
+from fastnn.formulas import Formula, Formulas
 from fastnn.inputs import checks
 from fastnn.inputs.mixed import as_columns
 from fastnn.inputs.settings import optional
@@ -335,6 +336,18 @@ class TabularEstimator:
                 f"{self.n_features_in_} features as input"
             )
         return self._encoding.transform(columns)
+
+    def formulas(self) -> Formulas:
+        """Return what it computes of a row, for :mod:`fastnn.export`."""
+        self._fitted("export")
+        inputs, x = self._encoding.formulas()
+        outputs = self._answers(self._members.formula(x, self._shares))
+        text = f"a {type(self).__name__} of {len(self.networks_)} networks"
+        return Formulas(inputs, outputs, text)
+
+    def _answers(self, outputs: Formula) -> dict[str, Formula]:
+        """Return what is to be exported, from the formula of the networks' joint outputs."""
+        raise NotImplementedError
 
     def errors(
         self, X: ArrayLike, y: Any, sample_weight: Any = None

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn.formulas import Formula
 from fastnn.losses import SoftmaxCrossEntropy
 from fastnn.metrics import accuracy, log_loss
 from fastnn.tabular.base import TabularEstimator, spread
@@ -129,6 +130,10 @@ class TabularClassifier(TabularEstimator):
         rows that networks had not seen most likely (temperature scaling of each).
         """
         return softmax(self._outputs(X, "predict_proba"))
+
+    def _answers(self, outputs: Formula) -> dict[str, Formula]:
+        found = outputs.softmax()
+        return {"label": found.argmax().labels(self.classes_), "probabilities": found}
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable classes, (n,)."""

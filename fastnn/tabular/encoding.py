@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastnn.formulas import Formula
 from fastnn.inputs.columns import Names
 from fastnn.inputs.settings import look_up
 from fastnn.preprocessing import Impute, OneHot, RobustScale
@@ -64,6 +65,13 @@ class Encoding:
         """Return other rows encoded."""
         self.names.agreed(X, owner="model")
         return self.rest.transform(self.one_hot.transform(X)).astype(np.float32)
+
+    def formulas(self) -> tuple[list[Formula], Formula]:
+        """Return inputs, and what `transform` makes of them."""
+        inputs, x = self.one_hot.formula_of_columns(self.names.x)
+        for step in self.rest.steps_:
+            x = step.formula(x)
+        return inputs, x.cast(np.float32)
 
     def blocks(self) -> list[np.ndarray]:
         """Return for each column of X which columns encode it."""

@@ -1,5 +1,7 @@
 """The members of an ensemble: their rows, their training, and what they predict."""
 
+import functools
+import operator
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from fastnn.callbacks import Callback, EarlyStopping, History, Logs
+from fastnn.formulas import Formula
 from fastnn.many import fit_many
 from fastnn.network import Network
 from fastnn.pretraining import initialize_from_data
 from fastnn.tabular.encoding import Encoding
 from fastnn.tabular.recipe import Recipe, network
+from fastnn.training import describing
 
 Split = tuple[np.ndarray, np.ndarray]
 _FEWEST_EPOCHS = 8
@@ -160,6 +164,16 @@ class Members:
             count[kind, held] += 1
         known = np.asarray(count.all(axis=0))
         return total[:, known] / count[:, known, None], known
+
+    def formula(self, x: Formula, shares: np.ndarray) -> Formula:
+        """Return the formula of `outputs`."""
+        factor = shares[self.kinds] / np.bincount(self.kinds)[self.kinds]
+        parts = [
+            describing.formula(member.model, x).cast(np.float64) * own
+            for member, own in zip(self.networks, factor, strict=True)
+            if own
+        ]
+        return functools.reduce(operator.add, parts)
 
     def outputs(self, x: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """Return the sum of the kinds' mean outputs, each times its share."""

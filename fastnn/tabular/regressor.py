@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn.formulas import Formula
 from fastnn.inputs import checks
 from fastnn.inputs.arrays import as_array, as_numbers
 from fastnn.inputs.precision import is_constant
@@ -135,6 +136,10 @@ class TabularRegressor(TabularEstimator):
 
     def _decode(self, outputs: np.ndarray) -> np.ndarray:
         return np.clip(outputs * self._scale + self._mean, self._low, self._high)
+
+    def _answers(self, outputs: Formula) -> dict[str, Formula]:
+        found = outputs * self._scale + self._mean
+        return {"predictions": found.maximum(self._low).minimum(self._high)}
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return predictions, (n,) or (n, n_targets), within the range of the training targets."""

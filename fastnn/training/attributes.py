@@ -49,12 +49,20 @@ def _as_seed(seed: Any, name: str) -> int:
     return seed
 
 
-def _as_dtype(dtype: Any, name: str) -> np.dtype:
+DTYPES: dict[str, tuple[np.dtype, str]] = {
+    "float32": (np.dtype(np.float32), "float32"),
+    "float64": (np.dtype(np.float64), "float64"),
+    "mixed_bfloat16": (np.dtype(np.float32), "bfloat16"),
+}
+"""What a network's `dtype` means: that of its arrays, and what its matrix products multiply."""
+
+
+def _as_dtype(dtype: Any, name: str) -> str:
     given = dtype
     if dtype is not None:  # which NumPy takes for float64
         with contextlib.suppress(TypeError):
             given = np.dtype(dtype).name
-    return np.dtype(checks.one_of(given, name, ("float32", "float64")))
+    return str(checks.one_of(given, name, tuple(DTYPES)))
 
 
 _DEEPEST = 200
@@ -113,7 +121,6 @@ class OfNetwork:
     kernel_regularizer: Regularizer | None = _attribute("kernel_regularizer")
     bias_regularizer: Regularizer | None = _attribute("bias_regularizer")
     seed: int = _attribute("seed")
-    dtype: np.dtype = _attribute("dtype")
     n_threads: int | None = _attribute("n_threads")
     backend: str = _attribute("backend")
     metrics: list[Metric] = _attribute("metrics")
@@ -121,6 +128,16 @@ class OfNetwork:
     stop_training: bool = _attribute("stop_training")
     extra: dict[str, Any] = _attribute("extra")
     feature_names_in_: np.ndarray = _attribute("feature_names_in_")
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the parameters, or "mixed_bfloat16"."""
+        dtype = self.model.dtype
+        return dtype if self.model.policy == dtype.name else self.model.policy
+
+    @dtype.setter
+    def dtype(self, dtype: Any) -> None:
+        self.model.dtype = dtype
 
     @property
     def built(self) -> bool:
@@ -170,9 +187,9 @@ def assign(model: Any, name: str, value: Any) -> None:
     """Set an attribute to a checked value, or raise and change nothing."""
     kept = dict(vars(model))
     value = CHECKS[name](value, name)
-    if name == "dtype" and model.built and value != model.dtype:
+    if name == "dtype" and model.built and value != model.policy:
         raise ValueError(
-            f"dtype is {value}, but the network was built with {model.dtype}: make another "
+            f"dtype is {value}, but the network was built with {model.policy}: make another "
             "Network and give it the weights, or reset this one"
         )
     if name == "preprocessing" and model.access.version % 2:
@@ -209,7 +226,7 @@ class Settled:
 
 def _seen(model: Any) -> list[Any]:
     """Return the objects in which a model can change, other than by a new revision."""
-    found = [*_parts(model), *model.metrics, model.dtype, model.made_from]
+    found = [*_parts(model), *model.metrics, model.policy, model.made_from]
     for layer in model.parameters:
         for each in layer:
             found += each, each.regularizer, each.constraint
@@ -357,7 +374,12 @@ def _check_rates(model: Any) -> None:
 
 
 def _check_searched(model: Any) -> None:
-    """Refuse penalties and constraints that act after an update: a line search would miss them."""
+    """Refuse what a line search would miss: penalties and constraints after an update, rounding."""
+    if model.products != model.dtype.name:
+        raise ValueError(
+            f"optimizer is {model.optimizer}, whose line search wants dtype 'float32' or "
+            f"'float64', got {model.policy!r}"
+        )
     for number, layer in enumerate(model.layers):
         for name in ("kernel", "bias"):
             penalty, constraint = _penalties(model, layer, name)

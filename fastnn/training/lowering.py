@@ -126,7 +126,7 @@ def training(
     model: Model, optimizer: Optimizer, data: Data, order: Order, batch_size: int, n_threads: int
 ) -> tuple[Program, list[np.ndarray]]:
     """Return the program of a training epoch, and the buffers of the layers' outputs."""
-    program = Program(model.dtype, batch_size, n_threads)
+    program = Program(model.dtype, batch_size, n_threads, model.products)
     x, target, weight = _fetch(program, model, data, order, per_thread=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.begin("loss")
@@ -159,7 +159,7 @@ def evaluation(
     model: Model, data: Data, row_loss: np.ndarray, batch_size: int, n_threads: int
 ) -> Program:
     """Return the program that writes the loss of each row to `row_loss`."""
-    program = Program(model.dtype, batch_size, n_threads)
+    program = Program(model.dtype, batch_size, n_threads, model.products)
     x, target, _ = _fetch(program, model, replace(data, weight=None), Order(), per_thread=False)
     node = _forward(program, model, x)[-1]
     program.begin("loss")
@@ -174,7 +174,7 @@ def prediction(model: Model, batch_size: int) -> Program:
     A number that is not finite ends the run.  Checking the rows also brings them into the cache for
     the first layer.
     """
-    program = Program(model.dtype, batch_size, 1)
+    program = Program(model.dtype, batch_size, 1, model.products)
     x = Stretch(np.empty((0, model.n_inputs), model.dtype), Clock.INPUT)
     out = Stretch(np.empty((0, model.n_outputs), model.dtype), Clock.OUTPUT)
     program.begin("fetch")

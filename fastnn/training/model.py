@@ -129,12 +129,31 @@ class Model:
     kernel_regularizer: Regularizer | None
     bias_regularizer: Regularizer | None
     seed: int
-    dtype: np.dtype
     n_threads: int | None
     backend: str
     metrics: list[Metric]
     preprocessing: Chain | None
     extra: dict[str, Any]
+
+    @property
+    def policy(self) -> str:
+        """The caller's `dtype`, a name."""
+        name: str = vars(self)["dtype"]
+        return name
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of parameters, their state, activations and losses."""
+        return attributes.DTYPES[self.policy][0]
+
+    @dtype.setter
+    def dtype(self, given: Any) -> None:
+        attributes.assign(self, "dtype", given)
+
+    @property
+    def products(self) -> str:
+        """The numbers that the matrix products of dense layers multiply."""
+        return attributes.DTYPES[self.policy][1]
 
     @property
     def optimizer(self) -> Optimizer:

@@ -10,6 +10,7 @@ import numpy as np
 from fastnn.engine import cores
 from fastnn.inputs import checks, precision
 from fastnn.kernels.interrupts import uninterrupted
+from fastnn.layers import Dense
 from fastnn.preprocessing.chain import Chain
 from fastnn.training.data import Data
 from fastnn.training.model import Model
@@ -183,5 +184,8 @@ def warn_of_lost_digits(model: Model, data: Data, X: Any, y: Any, stacklevel: in
         return
     level = stacklevel + 1
     precision.warn_of_lost_digits(data.x, X, "X", model.input_dtype, level)
+    rounds = model.products == "bfloat16" and isinstance(model.layers[0], Dense)
+    if rounds and model.preprocessing is None:
+        precision.warn_of_rounded_inputs(data.x, X, level)
     if data.y.ndim == 2:
         precision.warn_of_lost_digits(data.y, y, "y", model.dtype, level)

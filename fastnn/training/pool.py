@@ -95,7 +95,7 @@ def _kind(model: Model) -> tuple[Any, ...]:
     parameters = tuple(
         (each.name, each.trained, each.value.shape, *each.state) for each in model.all_parameters()
     )
-    return model.backend, model.dtype, model.seed, parameters, *attributes.settings(model)
+    return model.backend, model.policy, model.seed, parameters, *attributes.settings(model)
 
 
 def _layout(array: np.ndarray) -> tuple[Any, ...]:

@@ -107,7 +107,7 @@ class Predictor:
         return (
             model.layers == self._layers
             and model.parameters is self._parameters
-            and model.dtype is self._model.dtype
+            and model.policy == self._model.policy
             and model.backend == self._backend
         )
 

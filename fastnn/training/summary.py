@@ -77,4 +77,4 @@ def _total(model: Model) -> str:
     total = sum(parameter.value.size for parameter in parameters)
     fixed = sum(parameter.value.size for parameter in parameters if not parameter.trained)
     count = f"{total:,} parameters" + (f" ({fixed:,} not trained)" if fixed else "")
-    return f"{count}, {model.dtype.name}, loss {model.loss.name}, {model.optimizer}"
+    return f"{count}, {model.policy}, loss {model.loss.name}, {model.optimizer}"

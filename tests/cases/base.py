@@ -139,6 +139,7 @@ class Case:
         if argument.scalar:
             return length(draw, lengths) if isinstance(draw, str) else draw
         shape = [length_of(axis, lengths) for axis in argument.axes]
+        dtype = argument.dtype or dtype
         if draw is not None:
             return draw(rng, dtype, *shape)
         if argument.below:

@@ -9,5 +9,9 @@ CASES = (
     case("matmul_tn_add", terms="k", scale=-0.3),
     case("dense_forward", terms="k", slope=0.0, prefetch_distance="m"),
     case("dense_backward", terms="k", slope=0.1),
+    case("bfloat16_matmul_tn", terms="k"),
+    case("bfloat16_matmul_tn_add", terms="k", scale=-0.3),
+    case("bfloat16_dense_forward", terms="k", slope=0.0, prefetch_distance="m"),
+    case("bfloat16_dense_backward", terms="k", slope=0.1),
     case("transpose", tolerance="exact"),
 )

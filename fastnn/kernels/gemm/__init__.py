@@ -9,6 +9,7 @@
 ``dot``            a product with one column
 ``turning``        few rows with a B that is stored by columns
 ``loops``          the macro-kernel: five loops, block sizes, packing.  Start reading here.
+``bfloat16``       products of factors that are rounded to bfloat16 as they are packed
 ``table``          compiled once for each dtype, called by address
 =================  =============================================================================
 

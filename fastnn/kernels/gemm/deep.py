@@ -23,8 +23,11 @@ _BYTES = 8 * _ELEMENTS
 
 
 @njit
-def deep_product(dims, a, b, c, accumulate, scale):
-    """C = A B, or C += scale * A B, rounded once; rows of C are contiguous."""
+def deep_product(operand, dims, a, b, c, accumulate, scale):
+    """C = A B, or C += scale * A B, rounded once; rows of C are contiguous.
+
+    `operand` is what :func:`table.gemm` takes.
+    """
     m, n, k = dims
     one, size = type(scale)(1), size_of(scale)
     sums, totals = stack_buffer(_BYTES), stack_buffer(_BYTES)
@@ -37,7 +40,8 @@ def deep_product(dims, a, b, c, accumulate, scale):
             block = Matrix(sums, columns * size, size)
             for p in range(0, k, DEEP):
                 part = Dims(rows, columns, min(DEEP, k - p))
-                gemm(part, moved(a, i, p), moved(b, p, j), block, overwrite(one), 0)
+                left, right = moved(a, i, p), moved(b, p, j)
+                gemm(operand, part, left, right, block, overwrite(one), 0)
                 if k > DEEP:
                     for place in range(rows * columns):
                         before = total[place] if p > 0 else 0.0

@@ -29,7 +29,7 @@ from numba.extending import intrinsic
 
 from fastnn.kernels.gemm.structures import GATED, LEAKY, NONE, RELU, offset, unpack
 from fastnn.kernels.gemm.tiles import TILE
-from fastnn.kernels.gemm.vectors import Vectors
+from fastnn.kernels.gemm.vectors import Pairs, Vectors
 from fastnn.kernels.memory import (
     INT64,
     LINE,
@@ -153,7 +153,8 @@ def _sums(tile, k, a, b, prefetch, packed_b):
     for row in range(tile.rows):
         factor = vectors.broadcast(builder.add(bases[row // 3], offsets[row % 3]))
         new += [
-            vectors.fma(factor, vector, old[len(new) + v]) for v, vector in enumerate(b_vectors)
+            vectors.add_product(factor, vector, old[len(new) + v])
+            for v, vector in enumerate(b_vectors)
         ]
     # Unrolling gains nothing (50x200x64: 111.5 GFLOP/s, 111.0 rolled), doubles the code and takes a
     # third longer to compile.
@@ -314,6 +315,50 @@ def dtype_of(epilogue):
     return epilogue.types[epilogue.fields.index("slope")]
 
 
+def _leftmost(vectors, dims, operands):
+    """Build the choice of a width, and its column of C; return how many columns that has."""
+    builder = vectors.builder
+    done, sources = builder.append_basic_block("columns"), []
+
+    def unless(fits, name):
+        """Build what follows for columns that fit; return where to go on with all others."""
+        here, others = (builder.append_basic_block(each) for each in (name, "others"))
+        builder.cbranch(fits, here, others)
+        builder.position_at_end(here)
+        return others
+
+    def column(width, columns, *how):
+        _column(vectors, width, *how)
+        sources.append((builder.basic_block, [columns]))
+        builder.branch(done)
+
+    once = builder.not_(operands[3].accumulate)  # what overlaps would be added twice
+    edge = 2 if 2 in WIDTHS[1:] else 1
+    beyond = builder.icmp_signed(">", dims.n, constant(edge * vectors.lanes))
+    one_row = builder.icmp_signed("==", dims.m, constant(1))
+    several = unless(builder.and_(builder.and_(one_row, beyond), once), "row")
+    most = constant(WIDTHS[0] * vectors.lanes)
+    starts = _overlapping(vectors, WIDTHS[0], dims.n)
+    column(WIDTHS[0], least(builder, most, dims.n), None, (1,), dims, operands, starts)
+    builder.position_at_end(several)
+    for width in WIDTHS:
+        columns = constant(width * vectors.lanes)
+        whole = builder.icmp_signed(">=", dims.n, columns)
+        existing = starts = None
+        if width == edge == 2:
+            more = builder.icmp_signed(">", dims.n, constant(vectors.lanes))
+            whole = builder.or_(whole, builder.and_(more, once))
+            starts, columns = _overlapping(vectors, 2, dims.n), least(builder, columns, dims.n)
+        if width > 1:
+            narrower = unless(whole, f"width{width}")
+        else:
+            columns = existing = builder.select(whole, columns, dims.n)
+        column(width, columns, existing, range(1, MR + 1), dims, operands, starts)
+        builder.position_at_end(narrower if width > 1 else done)
+    (columns,) = phis(builder, sources)
+    return columns
+
+
 @intrinsic
 def multiply_column(_, dims, a, b, c, epilogue, prefetch):
     """Compute the leftmost columns of C, as many as a tile is wide; return how many.
@@ -325,46 +370,18 @@ def multiply_column(_, dims, a, b, c, epilogue, prefetch):
 
     def codegen(context, builder, signature, args):
         dims, *operands = map(unpack, [builder] * 6, signature.args, args)
-        vectors = Vectors(builder, dtype_of(epilogue))
-        done, sources = builder.append_basic_block("columns"), []
+        return _leftmost(Vectors(builder, dtype_of(epilogue)), dims, operands)
 
-        def unless(fits, name):
-            """Build what follows for columns that fit; return where to go on with all others."""
-            here, others = (builder.append_basic_block(each) for each in (name, "others"))
-            builder.cbranch(fits, here, others)
-            builder.position_at_end(here)
-            return others
+    return types.int64(dims, a, b, c, epilogue, prefetch), codegen
 
-        def column(width, columns, *how):
-            _column(vectors, width, *how)
-            sources.append((builder.basic_block, [columns]))
-            builder.branch(done)
 
-        once = builder.not_(operands[3].accumulate)  # what overlaps would be added twice
-        edge = 2 if 2 in WIDTHS[1:] else 1
-        beyond = builder.icmp_signed(">", dims.n, constant(edge * vectors.lanes))
-        one_row = builder.icmp_signed("==", dims.m, constant(1))
-        several = unless(builder.and_(builder.and_(one_row, beyond), once), "row")
-        most = constant(WIDTHS[0] * vectors.lanes)
-        starts = _overlapping(vectors, WIDTHS[0], dims.n)
-        column(WIDTHS[0], least(builder, most, dims.n), None, (1,), dims, operands, starts)
-        builder.position_at_end(several)
-        for width in WIDTHS:
-            columns = constant(width * vectors.lanes)
-            whole = builder.icmp_signed(">=", dims.n, columns)
-            existing = starts = None
-            if width == edge == 2:
-                more = builder.icmp_signed(">", dims.n, constant(vectors.lanes))
-                whole = builder.or_(whole, builder.and_(more, once))
-                starts, columns = _overlapping(vectors, 2, dims.n), least(builder, columns, dims.n)
-            if width > 1:
-                narrower = unless(whole, f"width{width}")
-            else:
-                columns = existing = builder.select(whole, columns, dims.n)
-            column(width, columns, existing, range(1, MR + 1), dims, operands, starts)
-            builder.position_at_end(narrower if width > 1 else done)
-        (columns,) = phis(builder, sources)
-        return columns
+@intrinsic
+def multiply_pairs(_, dims, a, b, c, epilogue, prefetch):
+    """Do the same with matrices of pairs of bfloat16 numbers; k is how many pairs."""
+
+    def codegen(context, builder, signature, args):
+        dims, *operands = map(unpack, [builder] * 6, signature.args, args)
+        return _leftmost(Pairs(builder), dims, operands)
 
     return types.int64(dims, a, b, c, epilogue, prefetch), codegen
 

@@ -34,3 +34,7 @@ TILE = next((shape for it, shape in _SHAPES if it in _FEATURES), _GENERIC)
 SPLIT_STORES = TILE.vector_bytes == 64 and _CPU == "znver4"
 """Whether vectors are stored in halves.  A Zen 4 cannot multiply while it stores 64 bytes at once:
 24 vectors take 37 cycles, their halves 17."""
+_SLOW_PAIRS = ("sapphirerapids", "emeraldrapids")
+"""Where AVX512-BF16 has half the speed of float32 (87 GFLOP/s and 175)."""
+BFLOAT16_PAIRS = "+avx512bf16" in _FEATURES and TILE.vector_bytes == 64 and _CPU not in _SLOW_PAIRS
+"""Whether pairs of bfloat16 numbers are multiplied by an instruction of their own."""

@@ -2,7 +2,7 @@
 
 from numba import types
 
-from fastnn.kernels.gemm.tiles import SPLIT_STORES, TILE
+from fastnn.kernels.gemm.tiles import BFLOAT16_PAIRS, SPLIT_STORES, TILE
 from fastnn.kernels.memory import INT32, INT64, call_llvm, constant, store_volatile
 from fastnn.kernels.numba_internals import ir
 
@@ -43,6 +43,10 @@ class Vectors:
     def fma(self, x, y, z):
         """Return x * y + z, rounded once."""
         return call_llvm(self.builder, f"llvm.fma.{self.suffix}", self.type, x, y, z)
+
+    def add_product(self, x, y, z):
+        """Return z plus the product of two operands of a matrix product."""
+        return self.fma(x, y, z)
 
     def shuffle(self, x, y, order):
         """Return those lanes of x and y, which are numbered one after the other."""
@@ -113,3 +117,72 @@ class Vectors:
         counted = [constant(lane) for lane in range(self.lanes)]
         numbers = ir.Constant(ir.VectorType(INT64, self.lanes), counted)
         return self.builder.icmp_unsigned("<", numbers, self.splat(existing))
+
+
+class _BFloat(ir.Type):
+    """LLVM's bfloat, which llvmlite does not have."""
+
+    def _to_string(self):
+        return "bfloat"
+
+    def __eq__(self, other):
+        return isinstance(other, _BFloat)
+
+    def __hash__(self):
+        return hash(_BFloat)
+
+
+class Pairs(Vectors):
+    """Vectors of float32, and operands that are pairs of bfloat16 numbers.
+
+    If the processor multiplies those, a pair is as large as a float32, and its first number is the
+    lower half.  If not, they are float32 numbers, the second before the first.
+    """
+
+    def __init__(self, builder):
+        super().__init__(builder, types.float32)
+        self.bits = ir.VectorType(INT32, self.lanes)
+
+    def _number(self, bits):
+        return ir.Constant(self.bits, [ir.Constant(INT32, bits)] * self.lanes)
+
+    def _rounded(self, x):
+        """Return the bits of float32 numbers after rounding them to bfloat16."""
+        builder = self.builder
+        if BFLOAT16_PAIRS:
+            kind = ir.VectorType(_BFloat(), self.lanes)
+            halves = call_llvm(builder, "llvm.x86.avx512bf16.cvtneps2bf16.512", kind, x)
+            halves = builder.bitcast(halves, ir.VectorType(ir.IntType(16), self.lanes))
+            return builder.shl(builder.zext(halves, self.bits), self._number(16))
+        bits = builder.bitcast(x, self.bits)
+        magnitude = builder.and_(bits, self._number(0x7FFFFFFF))
+        odd = builder.and_(builder.lshr(bits, self._number(16)), self._number(1))
+        near = builder.add(bits, builder.add(odd, self._number(0x7FFF)))
+        nan = builder.icmp_unsigned(">", magnitude, self._number(0x7F800000))
+        near = builder.select(nan, builder.or_(bits, self._number(0x400000)), near)
+        tiny = builder.icmp_unsigned("<", magnitude, self._number(0x800000))
+        near = builder.select(tiny, builder.and_(bits, self._number(0x80000000)), near)
+        return builder.and_(near, self._number(0xFFFF0000))
+
+    def of_rows(self, first, second):
+        """Return the vectors of pairs of the numbers at the same places of two vectors, rounded."""
+        first, second = self._rounded(first), self._rounded(second)
+        found = [second, first]
+        if BFLOAT16_PAIRS:
+            found = [self.builder.or_(self.builder.lshr(first, self._number(16)), second)]
+        return [self.builder.bitcast(each, self.type) for each in found]
+
+    def of_neighbors(self, x, y):
+        """Return the vectors of pairs of neighbors in two vectors, rounded."""
+        if BFLOAT16_PAIRS:
+            numbers = range(2 * self.lanes)
+            return self.of_rows(*(self.shuffle(x, y, numbers[place::2]) for place in range(2)))
+        swapped = [place ^ 1 for place in range(self.lanes)]
+        rounded = (self.builder.bitcast(self._rounded(each), self.type) for each in (x, y))
+        return [self.take(each, swapped) for each in rounded]
+
+    def add_product(self, x, y, z):
+        """Return z plus the products of the pairs' second numbers and then of their first."""
+        kind = ir.VectorType(_BFloat(), 2 * self.lanes)
+        pairs = self.builder.bitcast(x, kind), self.builder.bitcast(y, kind)
+        return call_llvm(self.builder, "llvm.x86.avx512bf16.dpbf16ps.512", self.type, z, *pairs)
