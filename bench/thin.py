@@ -180,7 +180,9 @@ def block(entry) -> str:
     """Return the generated part of docs/thin.md."""
     about = f"Microseconds a batch, medians of {entry['rounds']} rounds, {entry['date']}, on"
     parts = [f"{about} {tables.machine_line(entry['machine'])}", tables.markdown(cells(entry))]
-    return "\n\n".join(parts + [sweep_line(entry["sweep"])] * bool(entry["sweep"]))
+    if entry["sweep"]:
+        parts.append(sweep_line(entry["sweep"]))
+    return "\n\n".join(parts)
 
 
 def run(threads: list[int], rounds: int, quick: bool) -> dict:
