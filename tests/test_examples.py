@@ -13,6 +13,7 @@ NEEDS = {"estimators": ["sklearn"], "pruned_search": ["sklearn", "optuna"]}
 EXAMPLES = sorted(p for p in (ROOT / "examples").glob("*.py") if p.name != "pictures.py")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("script", EXAMPLES, ids=[script.stem for script in EXAMPLES])
 def test_example_runs(script, tmp_path):
     for name in NEEDS.get(script.stem, ()):

@@ -122,7 +122,8 @@ def test_the_heap_stays_as_it_is_while_epochs_run(monkeypatch):
     team.run(program, n_rows=ROWS, epochs=10 * EPOCHS, watch=watch)
     epochs, bytes_used = seen[1:looks].T  # at the first look the thread is still starting
     assert looks >= 3 and epochs[-1] - epochs[0] >= EPOCHS
-    assert np.ptp(bytes_used) < 2000  # a number kept an epoch would be four times as much
+    # A number kept an epoch would be four times as much.  In between others may need some.
+    assert bytes_used[-1] - bytes_used[0] < 2000
 
 
 def test_a_watched_fit_does_not_grow():

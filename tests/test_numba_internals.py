@@ -40,6 +40,7 @@ CALLED = {
     "numba.core.cgutils:add_global_variable": "module ty name",
     "numba.core.cgutils:alloca_once_value": "builder value",
     "numba.core.cgutils:for_range": "builder count",
+    "numba.core.cgutils:for_range_slice": "builder start stop step intp",
     "numba.core.cgutils:get_or_insert_function": "module fnty name",
     "numba.core.cgutils:raw_memcpy": "builder dst src count itemsize",
     "numba.core.cgutils:unpack_tuple": "builder tup count",

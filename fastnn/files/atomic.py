@@ -151,11 +151,10 @@ def _sweep(folder: str, stem: str) -> None:
     A living writer holds a lock, which the system releases when a process ends, however it ends.
     """
     pattern = re.compile(re.escape(f".{stem}") + _TEMPORARY.pattern)
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        left = [entry.path for entry in entries if pattern.fullmatch(entry.name)]
-        for path in left:
+    with contextlib.suppress(OSError):
+        for name in filter(pattern.fullmatch, os.listdir(folder)):
             with contextlib.suppress(OSError):  # alive, or another sweep was faster
-                _remove_abandoned(path)
+                _remove_abandoned(os.path.join(folder, name))
 
 
 def _remove_abandoned(path: str) -> None:
