@@ -44,6 +44,7 @@ def refused(capsys, *argv):
     return line.removeprefix("fastnn: error: ")
 
 
+@pytest.mark.long
 def test_demo_beats_the_constants_and_stays_narrow(capsys):
     assert main(["demo"]) == 0
     text = capsys.readouterr().out

@@ -21,7 +21,7 @@ from tests.fuzz.__main__ import hunt
 from tests.fuzz.cases import Case
 from tests.fuzz.properties import check, properties
 
-SECONDS = 5
+SECONDS = 3
 HERE = os.getpid()
 CASE = Case(
     layers="[Dense(5, 'relu'), Dense(1)]",

@@ -282,6 +282,7 @@ print((out == 9).all(), trained() == trained(n_threads=1))
 
 
 @needs_fork
+@pytest.mark.long
 def test_large_kernels_in_eight_threads_and_in_a_fork():
     printed = _run(
         """
@@ -347,6 +348,7 @@ print(len(recorder.buffer))
     assert _listing(tmp_path) == before
 
 
+@pytest.mark.long
 def test_a_warm_cache_that_cannot_be_written(tmp_path):
     # To the superuser no directory is read-only, so the process itself refuses to write there.
     _run("trained()")

@@ -41,7 +41,7 @@ def _stored(network, path):
     return path.read_bytes()
 
 
-@each_dtype
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 def test_the_same_bits_on_any_number_of_threads(case, dtype):
     first = [array.tobytes() for array in _results(case, dtype=dtype, n_threads=1)]
     for n_threads in (2, 3, 5):

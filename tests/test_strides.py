@@ -29,7 +29,16 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__
 @pytest.mark.parametrize(
     ("layout", "dtype"), [*((each, np.float32) for each in LAYOUTS), ("backward", np.float64)]
 )
-@pytest.mark.parametrize("name", ["matmul_nn", "matmul_tn", "matmul_nt", "matmul_tn_add"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "matmul_nn",
+        *(
+            pytest.param(f"matmul_{form}", marks=pytest.mark.long)
+            for form in ("tn", "nt", "tn_add")
+        ),
+    ],
+)
 def test_a_product_of_views_is_that_of_their_copies(name, layout, dtype):
     case = BY_NAME[name]
     for shape in SHAPES:
