@@ -31,12 +31,10 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__
 )
 @pytest.mark.parametrize(
     "name",
-    [
-        "matmul_nn",
-        *(
-            pytest.param(f"matmul_{form}", marks=pytest.mark.long)
-            for form in ("tn", "nt", "tn_add")
-        ),
+    ["matmul_nn"]
+    + [
+        pytest.param(each, marks=pytest.mark.long)
+        for each in ("matmul_tn", "matmul_nt", "matmul_tn_add")
     ],
 )
 def test_a_product_of_views_is_that_of_their_copies(name, layout, dtype):
