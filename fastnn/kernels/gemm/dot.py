@@ -102,7 +102,7 @@ class _Inner:
     def build(self):
         """Build everything."""
         registers, least_columns = TILE.mr * TILE.widths[0], self.group
-        most, wide = registers // least_columns, registers // (2 * least_columns)
+        most, wide = (max(1, registers // (n * least_columns)) for n in (1, 2))
         lowest = min(wide + 1, (most + 1) // 2)
         # Few rows are few chains of sums, so they take twice as many columns.
         few = self.builder.icmp_signed("<=", self.dims.m, constant(wide))
