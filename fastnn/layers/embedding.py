@@ -45,7 +45,7 @@ class Embedding(Layer):
     A batch reads and updates the rows of its own categories only, so it takes the same time and
     memory however many categories there are.  The table and the optimizer's arrays of its size take
     memory once.  To go back to if training goes wrong, a fit copies the rows that its data can
-    change, or the whole table if the data have more codes than that.
+    change, or the whole table if that takes no longer: if it is less than eight times as long.
 
     A row's update is that of any other parameter, whichever the optimizer, with the sum of the
     gradients of its occurrences.  A row that does not occur in the batch stays as it is, and so

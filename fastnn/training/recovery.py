@@ -21,6 +21,8 @@ from fastnn.training.model import Model
 Reach = list[np.ndarray | None] | None
 """Which rows of each array that updates change they can change: None for all rows, or of all
 arrays; -1 is no row."""
+_IN_ORDER = 8
+"""So many rows in order are copied in the time of one that is picked."""
 
 
 class Start:
@@ -50,7 +52,8 @@ def reach(model: Model, data: Data) -> Reach:
     """Return what training on some rows can change: little of the first layer's table, if large."""
     tables = [each for each in model.parameters[0] if each.sparse and not each.regularizer]
     size = max((len(each.value) for each in tables), default=0)
-    if len(data) >= size or len(read := rows_read(model, data.inputs())) >= size:
+    most = size // _IN_ORDER
+    if len(data) >= most or len(read := rows_read(model, data.inputs())) >= most:
         return None
     own = set(map(id, tables))
     return [read if id(parameter) in own else None for _, parameter, *_ in _changing(model)]
