@@ -32,7 +32,10 @@ class Start:
         self.program, self.epoch, self.updates = program, model.epochs, program.updates
         self.reach = reach
         # A copy of each: one array for all, written for the first time, took twice as long.
-        self._saved = [(array, rows, array[rows].copy()) for array, rows in _within(model, reach)]
+        self._saved = [
+            (array, rows, array.copy() if rows is ... else array[rows])  # which copies too
+            for array, rows in _within(model, reach)
+        ]
 
     def restore(self) -> None:
         """Put everything back."""
