@@ -40,9 +40,11 @@ class Table:
     def __init__(self, groups: list[tuple[int, Group | None, int]], products: str):
         with compiled_apart(products):
             compile_worker()
+            compiled = []
             for step in (step for _, group, _ in groups if group for step in group.steps):
                 let_interrupt()  # compiling all takes seconds
-                step.compiled()
+                compiled.append(step.compiled().address)
+        codes = iter(compiled)
         rows: list[tuple[int, ...]] = []
         integers: list[int] = []
         floats: list[float] = []
@@ -62,7 +64,7 @@ class Table:
                     self.arrays.append(array)
                 integers += numbers.integers
                 floats += numbers.floats
-                rows.append((step.compiled().address, *where, phase, len(group.steps), parts))
+                rows.append((next(codes), *where, phase, len(group.steps), parts))
                 leads.append(group.leads_to_loss)
                 self.cached &= isinstance(step.kernel, str)
         self.integers, self._floats = np.array(integers, np.int64), np.array(floats, np.float64)
