@@ -16,7 +16,7 @@ from bench.workloads import WORKS
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
-    "defaults", "embeddings", "thin",
+    "defaults", "embeddings", "thin", "bfloat16",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -34,7 +34,8 @@ SCALING = ROOT / "docs" / "scaling.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
 APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
          "ablation": "ablation.md", "defaults": "defaults.md",
-         "embeddings": "embeddings.md", "thin": "thin.md"}  # fmt: skip
+         "embeddings": "embeddings.md", "thin": "thin.md",
+         "bfloat16": "bfloat16.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -424,6 +425,7 @@ def main(argv=None) -> int:
         "defaults": lambda: run_on_sets("defaults", arguments, threads, description),
         "embeddings": lambda: run_whole("embeddings", arguments, threads, description),
         "thin": lambda: run_whole("thin", arguments, threads, description),
+        "bfloat16": lambda: run_whole("bfloat16", arguments, threads, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     stored = stored and not set(arguments.only) <= set(APART)

@@ -13,6 +13,10 @@ def make(problem, threads):
     return FastnnTrainer(problem, threads)
 
 
+def make_mixed(problem, threads):
+    return FastnnTrainer(problem, threads, "mixed_bfloat16")
+
+
 def predictor(problem, threads):
     return FastnnTrainer(problem, threads).network.predict
 
@@ -20,7 +24,7 @@ def predictor(problem, threads):
 class FastnnTrainer:
     shuffle = False
 
-    def __init__(self, problem, threads):
+    def __init__(self, problem, threads, dtype=None):
         work = problem.work
         self.problem = problem
         last = "softmax" if work.loss == "softmax" else None
@@ -29,7 +33,7 @@ class FastnnTrainer:
             + [fastnn.Dense(work.sizes[-1], activation=last)],
             loss=LOSSES[work.loss],
             optimizer=OPTIMIZERS[work.optimizer](learning_rate=work.learning_rate),
-            dtype=str(problem.dtype),
+            dtype=dtype or str(problem.dtype),
             n_threads=threads,
         )
         self.network.build(work.sizes[0])

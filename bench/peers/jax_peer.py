@@ -16,6 +16,10 @@ def make_scan(problem, threads):
     return ScanTrainer(problem)
 
 
+def make_rounded_scan(problem, threads):
+    return ScanTrainer(problem, rounded)
+
+
 def predictor(problem, threads):
     if problem.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
@@ -23,22 +27,27 @@ def predictor(problem, threads):
     return lambda x: np.asarray(jitted(parameters, x))
 
 
-def forward(parameters, x):
+def forward(parameters, x, product=jnp.matmul):
     for i in range(0, len(parameters) - 2, 2):
-        x = jax.nn.relu(x @ parameters[i] + parameters[i + 1])
-    return x @ parameters[-2] + parameters[-1]
+        x = jax.nn.relu(product(x, parameters[i]) + parameters[i + 1])
+    return product(x, parameters[-2]) + parameters[-1]
 
 
-def mae(parameters, x, y):
-    return jnp.abs(forward(parameters, x) - y).sum(axis=1).mean()
+def rounded(a, b):
+    """Return the product of factors rounded to bfloat16, with sums in float32."""
+    a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
+    return jnp.matmul(a, b, preferred_element_type=jnp.float32)
 
 
-def mse(parameters, x, y):
-    return jnp.square(forward(parameters, x) - y).sum(axis=1).mean()
+def mae(prediction, y):
+    return jnp.abs(prediction - y).sum(axis=1).mean()
 
 
-def softmax(parameters, x, y):
-    logits = forward(parameters, x)
+def mse(prediction, y):
+    return jnp.square(prediction - y).sum(axis=1).mean()
+
+
+def softmax(logits, y):
     picked = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
     return (jax.nn.logsumexp(logits, axis=1) - picked).mean()
 
@@ -66,7 +75,7 @@ LOSSES = {"mae": mae, "mse": mse, "softmax": softmax}
 
 
 class _Trainer:
-    def __init__(self, problem):
+    def __init__(self, problem, product=jnp.matmul):
         if problem.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
         work = problem.work
@@ -79,7 +88,8 @@ class _Trainer:
             zeros = [jnp.zeros_like(p) for p in parameters]
             state = (jnp.zeros((), problem.dtype), zeros, [jnp.copy(z) for z in zeros])
         self.carry = (parameters, state)
-        gradient = jax.grad(LOSSES[work.loss])
+        row_loss = LOSSES[work.loss]
+        gradient = jax.grad(lambda w, x, y: row_loss(forward(w, x, product), y))
         update = partial({"sgd": sgd, "adam": adam}[work.optimizer], work.learning_rate)
 
         def step(carry, batch):
@@ -107,8 +117,8 @@ class StepTrainer(_Trainer):
 
 
 class ScanTrainer(_Trainer):
-    def __init__(self, problem):
-        super().__init__(problem)
+    def __init__(self, problem, product=jnp.matmul):
+        super().__init__(problem, product)
         self.jitted = jax.jit(
             lambda carry, data: jax.lax.scan(self.step, carry, data)[0], donate_argnums=0
         )

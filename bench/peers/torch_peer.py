@@ -15,6 +15,18 @@ def make(problem, threads):
     return TorchTrainer(problem)
 
 
+def make_autocast(problem, threads):
+    trainer = make(problem, threads)
+    model = trainer.forward
+
+    def forward(x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return model(x).to(x.dtype)
+
+    trainer.forward = forward
+    return trainer
+
+
 def predictor(problem, threads):
     model = make(problem, threads).model
 
@@ -37,7 +49,7 @@ class TorchTrainer:
                 layer.weight.copy_(torch.from_numpy(W.T))
                 layer.bias.copy_(torch.from_numpy(b))
             layers += [layer, torch.nn.ReLU()]
-        self.model = torch.nn.Sequential(*layers[:-1])
+        self.forward = self.model = torch.nn.Sequential(*layers[:-1])
         self.loss = LOSSES[work.loss]()
         self.optimizer = OPTIMIZERS[work.optimizer](
             self.model.parameters(), lr=work.learning_rate, fused=work.optimizer == "adam"
@@ -48,7 +60,7 @@ class TorchTrainer:
         for _ in range(epochs):
             for begin in range(0, self.work.rows, batch):
                 self.optimizer.zero_grad()
-                prediction = self.model(X[begin : begin + batch])
+                prediction = self.forward(X[begin : begin + batch])
                 self.loss(prediction, y[begin : begin + batch]).backward()
                 self.optimizer.step()
 
