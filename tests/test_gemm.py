@@ -103,6 +103,18 @@ def test_inner_products_have_the_bits_of_each_alone(dtype):
                 assert (room[[*range(lanes), *range(-lanes, 0)]] == 3).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("m", "n"), [(1, 65), (5, 107), (3, 513)])
+def test_an_update_of_one_term_has_the_bits_of_one_with_a_term_of_zeros(m, n, dtype):
+    rng = np.random.default_rng(0)
+    a, b, old = (rng.standard_normal(shape).astype(dtype) for shape in ((1, m), (1, n), (m, n)))
+    a[0, 0], old[0, :3] = 0, -0.0
+    alone, padded = old.copy(), old.copy()
+    COMPILED["matmul_tn_add"](a, b, -0.1, alone)
+    COMPILED["matmul_tn_add"](np.vstack([a, 0 * a]), np.vstack([b, 0 * b]), -0.1, padded)
+    assert alone.tobytes() == padded.tobytes()
+
+
 @pytest.mark.parametrize("name", ["matmul_nn", "matmul_tn_add"])
 def test_operands_of_two_dtypes_do_not_compile(name):
     a, out = np.ones((2, 2)), np.ones((2, 2), np.float32)

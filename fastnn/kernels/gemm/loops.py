@@ -59,6 +59,7 @@ from fastnn.kernels.gemm.turning import TURNED_BYTES, multiply_turning
 from fastnn.kernels.jit import inlined, njit
 from fastnn.kernels.memory import (
     LINE,
+    elements_at,
     fma,
     load_element,
     size_of,
@@ -283,6 +284,23 @@ def _matvec(m, k, a, b, c, epilogue):
         store_element(total, there.address)
 
 
+@njit(cached=False)
+def _add_outer(m, n, a, b, c, epilogue):
+    """Add one column of A times one row of B to C, whose rows and that of B are contiguous.
+
+    Wide rows are faster from end to end than tile by tile (325x107: 2.5 us, 3.5 in tiles; 500x512:
+    14 and 18), narrow ones are not.  Like all updates of few terms, it runs from the end of C.
+    """
+    one, scale = epilogue.slope, epilogue.scale
+    zero, terms = one - one, elements_at(one, b.address)
+    for row in range(m):
+        i = m - 1 - row
+        factor = load_element(one, a.address + i * a.rs)
+        sums = elements_at(one, c.address + i * c.rs)
+        for j in range(n):
+            sums[j] = fma(scale, fma(factor, terms[j], zero), sums[j])
+
+
 def gemm(dims, a, b, c, epilogue, prefetch_distance):
     """C = f(A B), or C += scale * f(A B), with the epilogue's f.
 
@@ -294,6 +312,9 @@ def gemm(dims, a, b, c, epilogue, prefetch_distance):
     one, size = type(slope)(1), size_of(slope)
     if n == 1 and a.cs == size and b.rs == size:
         _matvec(m, k, a, b, c, epilogue)
+        return
+    if k == 1 and n * size > NR_BYTES and epilogue.accumulate and b.cs == size:
+        _add_outer(m, n, a, b, c, epilogue)
         return
     # C is narrower than a vector and A is stored by columns: compute C.T, along those columns, if
     # it lies in memory as C does or has many terms.
