@@ -15,6 +15,7 @@ import sys, time, json
 started = float(sys.argv[1])
 begun = time.time()
 import fastnn
+fastnn.Network, fastnn.Dense  # which loads what they need, Numba too
 imported = time.time()
 import numpy as np
 sizes, batch, loss, optimizer = json.loads(sys.argv[2])

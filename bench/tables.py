@@ -449,9 +449,9 @@ def render(results) -> str:
             for what in ("import", "warm", "cold")
         }
         parts.append(
-            f"A new process has imported fastnn after {slowest['import']:.2f} s and finished its "
-            f"first epoch after {slowest['warm']:.2f} s, or {slowest['cold']:.1f} s if nothing is "
-            "compiled yet."
+            f"A new process has loaded fastnn and Numba after {slowest['import']:.2f} s and "
+            f"finished its first epoch after {slowest['warm']:.2f} s, or {slowest['cold']:.1f} s "
+            "if nothing is compiled yet."
         )
     if entry := results.get("memory"):
         line = memory_line(entry)

@@ -1,12 +1,20 @@
-"""fastnn: neural networks on CPUs, compiled by Numba."""
+"""fastnn: neural networks on CPUs, compiled by Numba.
+
+Importing it loads no more than this file.  A name is loaded when it is first used, with what it
+needs: Numba and all kernels for most.
+"""
 
 import sys
+import warnings
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from fastnn.engine.garbage import uncollected
 
-with uncollected():
+if TYPE_CHECKING:
     from fastnn.callbacks import (
         Callback,
         EarlyStopping,
@@ -14,7 +22,17 @@ with uncollected():
         ModelCheckpoint,
         ReduceLROnPlateau,
     )
+    from fastnn.comparison import compare_kernel
     from fastnn.constraints import MaxNorm, NonNeg, UnitNorm
+    from fastnn.diagnosis import (
+        WatchUnits,
+        check_gradients,
+        check_units,
+        diagnose,
+        lr_range_test,
+        overfit_small,
+        sweep,
+    )
     from fastnn.layers import (
         Activation,
         BatchNormalization,
@@ -42,6 +60,7 @@ with uncollected():
         RMSprop,
         Rprop,
     )
+    from fastnn.pretraining import initialize_from_data, pretrain
     from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
     from fastnn.schedules import (
         CosineDecay,
@@ -52,19 +71,6 @@ with uncollected():
         Schedule,
         WarmUp,
     )
-
-if TYPE_CHECKING:
-    from fastnn.comparison import compare_kernel
-    from fastnn.diagnosis import (
-        WatchUnits,
-        check_gradients,
-        check_units,
-        diagnose,
-        lr_range_test,
-        overfit_small,
-        sweep,
-    )
-    from fastnn.pretraining import initialize_from_data, pretrain
 
 __version__ = "0.1.0"
 
@@ -126,20 +132,34 @@ __all__ = [
     "sweep",
 ]
 
-# Names that training does not need; they are imported on first use.
-_LATER = {
+_NAMES = {
+    "callbacks": ("Callback", "EarlyStopping", "History", "ModelCheckpoint", "ReduceLROnPlateau"),
     "comparison": ("compare_kernel",),
+    "constraints": ("MaxNorm", "NonNeg", "UnitNorm"),
     "diagnosis": (
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
-    "export": (),
+    "layers": (
+        "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "HierarchicalSoftmax",
+        "LayerNormalization", "ParametricActivation", "PeriodicEmbedding",
+        "PiecewiseLinearEmbedding", "Scale",
+    ),
+    "many": ("FitManyError", "fit_many"),
+    "network": ("Network", "load"),
+    "optimizers": (
+        "GD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop", "Rprop",
+    ),
     "pretraining": ("initialize_from_data", "pretrain"),
+    "regularizers": ("L1", "L1L2", "L2", "GroupL1", "Lq"),
+    "schedules": (
+        "CosLog", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "OneCycle", "Schedule",
+        "WarmUp",
+    ),
 }  # fmt: skip
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+"""Where each of our names is."""
 
-
-# The old names of modules that moved into folders.  Importing them still works and returns the same
-# module, so every class exists only once.
 _MOVED = {
     "callbacks": ("monitors",),
     "files": ("modelfile", "storage"),
@@ -151,19 +171,40 @@ _MOVED = {
 }  # fmt: skip
 _RENAMED = {"families": "inputs.settings", "parts": "layers.base"}
 _RENAMED |= {name: f"{folder}.{name}" for folder, names in _MOVED.items() for name in names}
-for _old, _new in _RENAMED.items():
-    sys.modules[f"{__name__}.{_old}"] = import_module(f"{__name__}.{_new}")
+"""Where modules are that moved into folders, by their old names."""
+_RENAMED_UNTIL = "0.3"
 
+
+class _Moved(MetaPathFinder, Loader):
+    """Finds modules by their old names: the very modules, so every class exists only once."""
+
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
+        package, _dot, old = fullname.partition(".")
+        return ModuleSpec(fullname, self) if package == __name__ and old in _RENAMED else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        old = module.__name__
+        new = f"{__name__}.{_RENAMED[old.partition('.')[2]]}"
+        text = f"{old} is now {new}, and its old name ends with fastnn {_RENAMED_UNTIL}"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        sys.modules[old] = import_module(new)
+
+
+sys.meta_path.append(_Moved())
 
 if not TYPE_CHECKING:  # which would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
-        if name in _RENAMED:
-            return sys.modules[f"{__name__}.{name}"]
-        for module, names in _LATER.items():
-            if name == module or name in names:
-                found = import_module(f"{__name__}.{module}")
-                return found if name == module else getattr(found, name)
+        module = f"{__name__}.{_HOMES.get(name, name)}"
+        try:
+            if not name.startswith("_"):
+                with uncollected():
+                    found = import_module(module)
+                globals()[name] = getattr(found, name) if name in _HOMES else found
+                return globals()[name]
+        except ModuleNotFoundError as error:
+            if error.name != module:  # it is there, and lacks another
+                raise
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -185,6 +185,34 @@ def test_scores_of_numbers_are_refused(tmp_path):
         fastnn.export.python(network([Dense(4)]), tmp_path / "a.py", output="logits")
 
 
+WIDE_AND_DEEP = [784, 512, 256, 10], [5000, 64, 1], [20, *[32] * 20, 1]
+
+
+def check_wide(sizes, dtype, folder):
+    hidden = [Dense(units, "relu") for units in sizes[1:-1]]
+    model = Network([*hidden, Dense(sizes[-1])], dtype=dtype, backend="numpy")
+    model.build(sizes[0])
+    x = np.random.default_rng(0).normal(size=(4, sizes[0])).astype(dtype)
+    (path,) = exported.exported(model, folder, "c").values()
+    found, _ = of_c(exported.library(folder, path).predict, x, sizes[-1], dtype)
+    assert close(found, model.predict(x), dtype)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+def test_c_sums_wide_inputs_in_blocks(tmp_path):
+    check_wide([5000, 4, 1], "float32", tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "sizes", [[784, 512, 256, 10], [5000, 64, 1], [20, *[32] * 20, 1]], ids=str
+)
+def test_c_of_wide_and_deep_networks(sizes, dtype, tmp_path):
+    check_wide(sizes, dtype, tmp_path)
+
+
 def test_int8_is_close_and_small(tmp_path):
     model, x = network([Dense(64, "relu")]), exported.rows("float32", 50)
     texts = []

@@ -201,32 +201,82 @@ def test_the_reference_knows_numpy_only(path):
         ), f"{module_name(path)} imports {target}"
 
 
-def test_importing_fastnn_imports_no_optional_library():
-    program = "import sys, fastnn; print(*{name.split('.')[0] for name in sys.modules})"
+def test_importing_fastnn_imports_no_other_library():
+    program = (
+        "import sys, fastnn; print(*sys.modules); fastnn.Network; fastnn.Dense; print(*sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+    first, used = (
+        {name.split(".")[0] for name in line.split()} for line in result.stdout.split("\n")[:2]
+    )
+    assert not {"numpy", "numba", "llvmlite"} & first
     # Not scipy: Numba itself looks at it wherever it is installed.
     peers = {"torch", "jax", "sklearn", "pandas", "polars", "matplotlib", "safetensors"}
-    assert not peers & set(result.stdout.split())
+    assert "numba" in used and not peers & used
+
+
+def test_every_name_of_the_package_is_found_where_type_checkers_are_told():
+    tree = ast.parse(Path(fastnn.__file__).read_text(encoding="utf-8"))
+    told = [
+        (alias.name, node.module)
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert sorted(name for name, _ in told) == sorted(fastnn.__all__)
+    for name, module in told:
+        assert getattr(fastnn, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match="module 'fastnn' has no attribute 'Dens'"):
+        fastnn.Dens  # noqa: B018
+
+
+@pytest.mark.long
+def test_every_module_can_be_the_first_that_is_imported():
+    # In forks of a process that has imported what they need.  A package comes before its modules.
+    program = """
+import os, sys, numpy, numba
+for name in sys.argv[1:]:
+    if not os.fork():
+        try:
+            __import__(name)
+        except BaseException as error:
+            print(name, repr(error), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    modules = sorted(name for name in MODULES if name.count(".") == 1)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, *modules], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 OLD_PATHS = (
-    "arrays", "callbacks", "checks", "class_trees", "compacting", "custom", "dropout",
-    "evaluation", "families", "fitting", "hierarchical", "layers", "lowering", "modelfile",
-    "monitors", "normalization", "parts", "penalties", "prediction", "storage", "summary", "warmup",
+    "arrays", "checks", "class_trees", "compacting", "custom", "dropout", "evaluation", "families",
+    "fitting", "hierarchical", "lowering", "modelfile", "monitors", "normalization", "parts",
+    "penalties", "prediction", "storage", "summary",
 )  # fmt: skip
 """Where modules were before they moved into folders."""
 
 
 @pytest.mark.parametrize("name", OLD_PATHS)
-def test_old_import_paths_go_on_working(name):
-    module = importlib.import_module(f"fastnn.{name}")
+def test_old_import_paths_go_on_working_until_they_end(name):
+    old = f"fastnn.{name}"
+    sys.modules.pop(old, None)
+    with pytest.warns(DeprecationWarning, match=rf"{old} is now fastnn\.\w+\.\w+, and") as warned:
+        module = importlib.import_module(old)
     assert getattr(fastnn, name) is module
     assert sys.modules[module.__name__] is module  # the very module, not a second copy of it
+    assert module.__spec__.name == module.__name__
+    end = str(warned[0].message).split("ends with fastnn ")[1]
+    assert [*map(int, fastnn.__version__.split(".")[:2])] < [*map(int, end.split("."))]
 
 
-def test_old_import_paths_have_the_same_classes():
-    from fastnn.dropout import Dropout
-    from fastnn.monitors import EarlyStopping
-
-    assert Dropout is fastnn.Dropout and EarlyStopping is fastnn.EarlyStopping
+def test_who_imports_an_old_path_is_told():
+    sys.modules.pop("fastnn.dropout", None)
+    with pytest.warns(DeprecationWarning) as warned:
+        from fastnn.dropout import Dropout
+    assert Dropout is fastnn.Dropout and warned[0].filename == __file__

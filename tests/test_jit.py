@@ -70,7 +70,7 @@ def test_other_settings_of_numba_have_a_cache_of_their_own(name, monkeypatch):
 
 
 def test_without_the_compiler_there_is_one_clear_error(monkeypatch):
-    # Which importing fastnn raises, where its first kernel is made.
+    # Which the first name of fastnn that needs kernels raises, where the first of them is made.
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     for make in (jit.njit, jit.inlined):
         with pytest.raises(RuntimeError, match="NUMBA_DISABLE_JIT is set.*unset it"):

@@ -17,11 +17,10 @@ from fastnn import (
     Schedule,
     WarmUp,
     fit_many,
-    lowering,
     schedules,
 )  # fmt: skip
 from fastnn.engine import single
-from fastnn.training import bounds
+from fastnn.training import bounds, lowering
 from fastnn.training.lowering import Data, Order
 from fastnn.training.recovery import largest
 
