@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         overfit_small,
         sweep,
     )
+    from fastnn.importing import from_keras, from_onnx, from_torch
     from fastnn.pretraining import initialize_from_data, pretrain
 
 __version__ = "0.1.0"
@@ -118,6 +119,9 @@ __all__ = [
     "compare_kernel",
     "diagnose",
     "fit_many",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "initialize_from_data",
     "load",
     "lr_range_test",
@@ -134,6 +138,7 @@ _LATER = {
         "overfit_small", "sweep",
     ),
     "export": (),
+    "importing": ("from_keras", "from_onnx", "from_torch"),
     "pretraining": ("initialize_from_data", "pretrain"),
 }  # fmt: skip
 
