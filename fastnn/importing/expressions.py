@@ -95,6 +95,7 @@ class Algebra:
             (multiply(X, curve), activations.GELU(approximate=True)),
             (self.apply("softplus", X), activations.Softplus()),
             (self.apply("log", add(number(1), power)), activations.Softplus()),
+            (self._torch_softplus(), activations.Softplus()),
             (
                 multiply(X, self.apply("tanh", self.apply("softplus", X))),
                 activations.Mish(),
@@ -105,6 +106,11 @@ class Algebra:
             if written(pattern) == written(given):
                 return found
         return self._with_setting(given)
+
+    def _torch_softplus(self) -> Sum:
+        """Return what leaves out less than 2.1e-9 above a threshold of 20."""
+        beyond = self.apply("greater", add(X, number(-20)))
+        return self.apply("where", beyond, X, self.apply("softplus", X))
 
     def _with_setting(self, given: Sum) -> activations.Activation | None:
         """Return a leaky ReLU or ELU, whose number may be any."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from fastnn.importing import keras_training
 from fastnn.importing.chain import Chain, refuse
 from fastnn.importing.keras_layers import add, is_keras
@@ -13,6 +15,7 @@ _QUIET = {"mask": None, "training": None}
 """What a layer may be called with beside its input."""
 
 
+@np.errstate(all="ignore")
 def from_keras(model: Any, *, loss: str | Loss | None = None, optimizer: Any = None) -> Network:
     """Return a network with the layers and weights of a Keras model, and what it was compiled with.
 

@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+import numpy as np
+
 from fastnn.importing.chain import Chain, refuse
 from fastnn.importing.onnx_graph import Graph, loaded
 from fastnn.importing.onnx_layers import Reader
@@ -10,6 +12,7 @@ from fastnn.losses import Loss
 from fastnn.network import Network
 
 
+@np.errstate(all="ignore")
 def from_onnx(
     model: str | os.PathLike[str] | bytes | Any,
     *,
@@ -63,9 +66,10 @@ def from_onnx(
     graph = Graph(loaded(model), output)
     chain = Chain()
     reader = Reader(chain, graph.opset)
-    for number, (begin, segment) in enumerate(graph.segments()):
-        if number == 0 and graph.rank not in (None, 2) and segment[0].kind != "Flatten":
-            refuse("model", f"its input has {graph.rank} dimensions, wanted rows of numbers")
-        reader.add(begin, segment)
+    segments = list(graph.segments())
+    if graph.rank not in (None, 2) and segments[0][1][0].kind != "Flatten":
+        refuse("model", f"its input has {graph.rank} dimensions, wanted rows of numbers")
+    while segments:
+        segments = segments[reader.add(segments) :]
     reader.finish()
     return chain.network("model", loss, optimizer)

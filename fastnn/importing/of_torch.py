@@ -14,6 +14,7 @@ from fastnn.losses import Loss
 from fastnn.network import Network
 
 
+@np.errstate(all="ignore")
 def from_torch(
     module: Any,
     *,

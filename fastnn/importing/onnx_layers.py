@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from fastnn import activations
-from fastnn.importing import expressions
 from fastnn.importing.chain import Chain, refuse
 from fastnn.importing.expressions import Algebra, Sum
+from fastnn.importing.onnx_expressions import expression, told
 from fastnn.importing.onnx_graph import Step, defaults
 from fastnn.layers import (
     BatchNormalization,
@@ -19,6 +19,9 @@ from fastnn.layers import (
 )
 
 _FOLDING = BatchNormalization, LayerNormalization
+_MOST_SEGMENTS = 8
+"""Which one layer is made of at most: layer normalization takes six."""
+_NO_LAYER = "fastnn has no layer that computes this"
 _SELU = {"alpha": 1.6732632, "gamma": 1.0507009}
 
 
@@ -35,15 +38,28 @@ class Reader:
         self._shift, self._divisor = np.zeros(1), np.ones(1)
         self._waits: str | None = None
 
-    def add(self, begin: str, segment: list[Step]) -> None:
-        """Add the nodes between two values that everything goes through."""
-        step = segment[0]
-        if len(segment) == 1 and step.data == [begin]:
+    def add(self, segments: list[tuple[str, list[Step]]]) -> int:
+        """Add the nodes of the first segments that are a layer; return how many they are.
+
+        A segment is the nodes between two values that everything goes through.
+        """
+        begin, (step, *others) = segments[0]
+        if not others and step.data == [begin]:
             convert = _TABLE.get(step.kind)
             if convert is not None:
                 convert(self, step)
-                return
-        self._add_expression(begin, segment)
+                return 1
+        steps: list[Step] = []
+        for count, (_, segment) in enumerate(segments[:_MOST_SEGMENTS], 1):
+            steps += segment
+            algebra = Algebra()
+            found = expression(algebra, begin, steps)
+            if isinstance(found, str):  # no longer segment will do
+                first = told(segments[0][1])
+                refuse(first, found if count == 1 else _NO_LAYER)
+            if self._add_expression(algebra, found, steps):
+                return count
+        refuse(told(segments[0][1]), _NO_LAYER)
 
     def finish(self) -> None:
         """Note that no layer follows."""
@@ -103,133 +119,25 @@ class Reader:
             self.chain.standardize(self._waits, self._shift, self._divisor)
             self._shift, self._divisor, self._waits = np.zeros(1), np.ones(1), None
 
-    def _add_expression(self, begin: str, segment: list[Step]) -> None:
-        """Add what several nodes compute of one value, if it is one layer."""
-        algebra, values = Algebra(), {begin: expressions.X}
-        names = ", ".join(dict.fromkeys(each.kind for each in segment))
-        last = segment[-1]
-        where = last.where if len(segment) == 1 else f"nodes {segment[0].place} to {last.place} of "
-        where += "" if len(segment) == 1 else f"model, {names}"
-        for step in segment:
-            values[step.output] = _expression(algebra, step, values, where)
-        found = values[last.output]
+    def _add_expression(self, algebra: Algebra, found: Sum, steps: list[Step]) -> bool:
+        """Add the layer that computes an expression; return whether there is one."""
+        last = steps[-1]
         function = algebra.activation(found)
         if function is not None:
-            self.activation(where, function)
-            return
+            self.activation(told(steps), function)
+            return True
         blend, epsilon = algebra.parametric(found), algebra.layer_norm(found)
         if blend is not None:
             function, share = blend
             self.layer(last, ParametricActivation, {"function": function}, [share])
-        elif epsilon is not None and self.chain.width is not None and self.chain.dtype is not None:
-            width, dtype = self.chain.width, self.chain.dtype
-            start = [np.ones(width, dtype), np.zeros(width, dtype)]
+            return True
+        if epsilon is not None and self.chain.width is not None and self.chain.dtype is not None:
+            start = [np.full(self.chain.width, number, self.chain.dtype) for number in (1, 0)]
+            if self.chain.dtype == np.float32:
+                epsilon = _short(epsilon)
             self.layer(last, LayerNormalization, {"epsilon": epsilon}, start)
-        else:
-            refuse(where, "fastnn has no layer that computes this")
-
-
-def _expression(algebra: Algebra, step: Step, values: dict[str, Sum], where: str) -> Sum:
-    """Return what a node makes of expressions."""
-    given: list[Sum] = []
-    for place, name in enumerate(step.inputs):
-        array = step.constants.get(place)
-        if array is None:
-            if name not in values:
-                refuse(where, f"{step.kind} reads {name!r}")
-            given.append(values[name])
-        elif array.dtype.kind != "f" and step.kind not in ("Pow", "ReduceMean"):
-            refuse(where, f"{step.kind} has {array.dtype} constants")
-        elif array.size == 1:
-            given.append(expressions.number(float(array.reshape(-1)[0])))
-        elif step.kind == "MatMul" and place == 1:
-            given.append({})
-        elif array.size == array.shape[-1]:
-            given.append(algebra.vector(array.reshape(-1)))
-        else:
-            refuse(where, f"{step.kind} has constants of shape {array.shape}")
-    make = _EXPRESSIONS.get(step.kind)
-    found = None if make is None else make(algebra, step, given)
-    if found is None:
-        refuse(where, f"fastnn has nothing for {step.kind} there")
-    return found
-
-
-Expression = Callable[[Algebra, Step, list[Sum]], Sum | None]
-
-
-def _function(name: str) -> Expression:
-    return lambda algebra, step, given: algebra.apply(name, given[0])
-
-
-def _extreme(algebra: Algebra, step: Step, given: list[Sum]) -> Sum | None:
-    """Return the larger or smaller of an expression and 0."""
-    if len(given) != 2 or {} not in given:
-        return None
-    other = given[0] or given[1]
-    return algebra.apply("relu", other) if step.kind == "Max" else algebra.minimum0(other)
-
-
-def _power(algebra: Algebra, step: Step, given: list[Sum]) -> Sum | None:
-    exponent = given[1].get((), 0.0)
-    if exponent not in (2, 3):
-        return None
-    square = expressions.multiply(given[0], given[0])
-    return square if exponent == 2 else expressions.multiply(square, given[0])
-
-
-def _divided(algebra: Algebra, step: Step, given: list[Sum]) -> Sum | None:
-    one, two = given
-    if set(two) == {()}:
-        return expressions.multiply(one, expressions.number(1 / two[()]))
-    return expressions.multiply(one, algebra.apply("inverse", two)) if two else None
-
-
-def _mean_of_rows(algebra: Algebra, step: Step, given: list[Sum]) -> Sum | None:
-    axes = step.attributes.get("axes")
-    if 1 in step.constants:
-        axes = step.constants[1].tolist()
-    if axes not in ([-1], [1]) or step.attributes.get("keepdims", 1) != 1:
-        return None
-    return algebra.apply("mean", given[0])
-
-
-def _mean_by_product(algebra: Algebra, step: Step, given: list[Sum]) -> Sum | None:
-    """Return the mean, which a product with a column of 1 / n is."""
-    w = step.constants.get(1)
-    if w is None or w.ndim != 2 or w.shape[1] != 1 or not np.array_equal(w, 0 * w + 1 / len(w)):
-        return None
-    return algebra.apply("mean", given[0])
-
-
-def _compared(algebra: Algebra, step: Step, given: list[Sum]) -> Sum:
-    one, two = given if step.kind == "Greater" else reversed(given)
-    return algebra.apply("greater", expressions.add(one, two, -1.0))
-
-
-_EXPRESSIONS: dict[str, Expression] = {
-    "Add": lambda algebra, step, given: expressions.add(given[0], given[1]),
-    "Sub": lambda algebra, step, given: expressions.add(given[0], given[1], -1.0),
-    "Mul": lambda algebra, step, given: expressions.multiply(given[0], given[1]),
-    "Div": _divided,
-    "Pow": _power,
-    "Max": _extreme,
-    "Min": _extreme,
-    "Greater": _compared,
-    "Less": _compared,
-    "Where": lambda algebra, step, given: algebra.apply("where", *given),
-    "Neg": lambda algebra, step, given: expressions.add({}, given[0], -1.0),
-    "ReduceMean": _mean_of_rows,
-    "MatMul": _mean_by_product,
-    "Identity": lambda algebra, step, given: given[0],
-    **{
-        kind: _function(name or kind.lower())
-        for kind, name in {
-            "Abs": "", "Exp": "", "Log": "", "Tanh": "", "Sigmoid": "", "Erf": "", "Sqrt": "",
-            "Softplus": "", "Relu": "", "Reciprocal": "inverse",
-        }.items()
-    },
-}  # fmt: skip
+            return True
+        return False
 
 
 def _gemm(reader: Reader, step: Step) -> None:
@@ -291,6 +199,15 @@ def _scaler(reader: Reader, step: Step) -> None:
     if not scale.all():
         refuse(step.where, "it multiplies by 0")
     reader.affine(step, offset, 1 / scale)
+
+
+def _linear_regressor(reader: Reader, step: Step) -> None:
+    how = defaults(step, targets=1, intercepts=None, post_transform="NONE")
+    if how["post_transform"] != "NONE":
+        refuse(step.where, f"its post_transform is {how['post_transform']!r}")
+    w = np.array(how["coefficients"], np.float32).reshape(how["targets"], -1).T
+    b = None if how["intercepts"] is None else np.array(how["intercepts"], np.float32)
+    reader.dense(step, w, b)
 
 
 def _cast(reader: Reader, step: Step) -> None:
@@ -396,6 +313,7 @@ _TABLE: dict[str, Callable[[Reader, Step], None]] = {
     "Mul": _affine,
     "Div": _affine,
     "Scaler": _scaler,
+    "LinearRegressor": _linear_regressor,
     "Cast": _cast,
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
