@@ -206,7 +206,17 @@ def test_importing_fastnn_imports_no_optional_library():
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     # Not scipy: Numba itself looks at it wherever it is installed.
-    peers = {"torch", "jax", "sklearn", "pandas", "polars", "matplotlib", "safetensors", "onnx", "keras"}
+    peers = {
+        "torch",
+        "jax",
+        "sklearn",
+        "pandas",
+        "polars",
+        "matplotlib",
+        "safetensors",
+        "onnx",
+        "keras",
+    }
     assert not peers & set(result.stdout.split())
 
 

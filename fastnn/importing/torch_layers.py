@@ -19,6 +19,7 @@ def array(where: str, tensor: Any) -> np.ndarray:
         tensor = tensor.detach().cpu()
         if "bfloat16" in str(tensor.dtype):  # which NumPy does not have
             refuse(where, f"its weights are {tensor.dtype}, wanted float32 or float64")
+        tensor = tensor.numpy()
     return np.array(tensor)
 
 
