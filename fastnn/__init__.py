@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         overfit_small,
         sweep,
     )
+    from fastnn.importing import from_keras, from_onnx, from_torch
     from fastnn.layers import (
         Activation,
         BatchNormalization,
@@ -124,6 +125,9 @@ __all__ = [
     "compare_kernel",
     "diagnose",
     "fit_many",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "initialize_from_data",
     "load",
     "lr_range_test",
@@ -140,6 +144,7 @@ _NAMES = {
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
+    "importing": ("from_keras", "from_onnx", "from_torch"),
     "layers": (
         "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "HierarchicalSoftmax",
         "LayerNormalization", "ParametricActivation", "PeriodicEmbedding",

@@ -25,7 +25,7 @@ FLOORS = (
     ("network",),
     ("comparison", "many", "pretraining", "diagnosis", "warmup"),
     ("sklearn", "tabular"),
-    ("export",),
+    ("export", "importing"),
     ("__init__",),
     ("cli", "__main__"),
 )  # fmt: skip
@@ -116,8 +116,8 @@ def test_no_modules_import_each_other_in_a_circle():
 @pytest.mark.parametrize(
     "package",
     ["fastnn", *(f"fastnn.{name}" for name in (
-        "callbacks", "comparison", "diagnosis", "export", "layers", "losses",
-        "optimizers", "preprocessing",
+        "callbacks", "comparison", "diagnosis", "export", "importing", "layers",
+        "losses", "optimizers", "preprocessing",
     ))],
 )  # fmt: skip
 def test_packages_export_what_they_import(package):
@@ -213,6 +213,7 @@ def test_importing_fastnn_imports_no_other_library():
     assert not {"numpy", "numba", "llvmlite"} & first
     # Not scipy: Numba itself looks at it wherever it is installed.
     peers = {"torch", "jax", "sklearn", "pandas", "polars", "matplotlib", "safetensors"}
+    peers |= {"onnx", "keras"}
     assert "numba" in used and not peers & used
 
 
