@@ -11,6 +11,7 @@ import fastnn
 from fastnn.__main__ import main
 from fastnn.cli.report import classification_report, duration, regression_report
 from fastnn.kernels.jit import cache_directory
+from tests.commands import told
 
 
 @pytest.fixture
@@ -35,11 +36,10 @@ def numbers_after(text, *labels):
     return [float(text.split(label)[1].split()[0].rstrip(";%")) for label in labels]
 
 
-def refused(capsys, *argv):
+def refused(capsys, *argv, status=1):
     """Run a command that fails; return its one line of explanation."""
-    assert main(list(argv)) == 2
-    captured = capsys.readouterr()
-    (line,) = captured.err.splitlines()
+    assert main(list(argv)) == status
+    (line,) = told(capsys.readouterr().err).splitlines()
     assert line.startswith("fastnn: error: ")
     return line.removeprefix("fastnn: error: ")
 
@@ -112,9 +112,11 @@ def test_predict_says_what_does_not_fit(houses, tmp_path, capsys):
     assert message.startswith(
         "texts.csv: column 'size' held numbers in training; line 2 holds 'large'. "
     )
-    message = refused(capsys, "predict", model, houses, "--probabilities")
+    message = refused(capsys, "predict", model, houses, "--probabilities", status=2)
     assert message == f"{model}: predicts numbers; --probabilities is for classes"
-    assert refused(capsys, "predict", houses, houses).startswith(houses)
+    assert refused(capsys, "predict", houses, model, status=2).startswith(
+        f"{houses}: is a table, w"
+    )
     assert refused(capsys, "predict", "no.fastnn", houses) == "no.fastnn: No such file or directory"
 
     (tmp_path / "unseen.csv").write_text("garden,size,city\ntrue,50,Paris\n")
@@ -129,7 +131,7 @@ def test_predict_refuses_a_model_without_a_table(houses, capsys):
     network.build(3)
     network.save("plain.fastnn")
     message = refused(capsys, "predict", "plain.fastnn", houses)
-    assert message == "plain.fastnn: was not written by `python -m fastnn train`"
+    assert message == "plain.fastnn: was not written by `fastnn train`"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,10 @@ def test_predict_refuses_a_model_without_a_table(houses, capsys):
         (["--target", "size"], "houses.csv: target column 'size' has no value in "),
         (["--target", "garden", "--task", "regression"], "houses.csv: regression needs numbers"),
         (["--target", "garden", "--loss", "mae"], "houses.csv: --loss mae is not for classif"),
-        (["--target", "price", "--test-size", "0.999"], "houses.csv: test_size=0.999 leaves 300"),
+        (
+            ["--target", "price", "--test-size", "0.999"],
+            "houses.csv: has 300 rows, of which --test-size 0.999 makes 300",
+        ),
         (["--target", "price", "--output", "a/b"], "a/b: there is no directory a"),
     ],
 )
@@ -176,7 +181,7 @@ def test_usage_errors(capsys, argv, message):
 
 def test_without_a_command_the_help_is_shown(capsys):
     assert main([]) == 2
-    assert "train a network on your own table" in capsys.readouterr().err
+    assert "train a model of your own table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["demo", "train", "predict", "warmup", "info"])
@@ -184,7 +189,7 @@ def test_help(capsys, command):
     with pytest.raises(SystemExit) as exit:
         main([command, "--help"])
     assert exit.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: python -m fastnn {command}")
+    assert capsys.readouterr().out.startswith(f"usage: fastnn {command}")
 
 
 def test_a_loss_that_is_not_finite_is_one_line(houses, capsys):
@@ -255,7 +260,7 @@ def test_bench_outside_a_checkout(monkeypatch, capsys, tmp_path):
 def test_the_module_runs(tmp_path):
     command = [sys.executable, "-m", "fastnn", "predict", "no.fastnn", "no.csv"]
     result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 2
+    assert result.returncode == 1
     assert result.stderr == "fastnn: error: no.fastnn: No such file or directory\n"
 
 

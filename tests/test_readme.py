@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import report
-from fastnn.__main__ import parser
+from fastnn.cli.parser import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
