@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _fail(error, 2)
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return _fail(what or error)
     except (ValueError, FloatingPointError, ImportError, MemoryError) as error:
         return _fail(str(error) or f"{type(error).__name__}")
 

@@ -184,7 +184,7 @@ def _reading(reading: Any) -> Rows:
     told += [f"--delimiter {reading.delimiter!r}"] * bool(reading.delimiter)
     told += ["--no-header"] * (reading.header is False)
     if told:
-        yield "tables read with", " ".join(told)
+        yield "read with", " ".join(told)
 
 
 def _standardized(encoder: Any) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastnn import tabular
 from fastnn.cli.report import classification_report, duration, regression_report
-from fastnn.cli.usage import UsageError
+from fastnn.cli.usage import need
 from fastnn.many import FitManyError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class Trained:
         task: str,
         values: NDArray[Any],
         rows: NDArray[Any],
-        validation: None = None,
     ):
         from fastnn.tables import Selection, refuse_infinite
 
@@ -119,11 +118,15 @@ class Loaded:
 
     def check(self, arguments: Namespace) -> None:
         """Raise UsageError for options that are for other models."""
-        if isinstance(self.model, tabular.TabularRegressor):
-            if arguments.probabilities:
-                raise UsageError("predicts numbers; --probabilities is for classes")
-        elif arguments.interval is not None:
-            raise UsageError("predicts classes; --interval is for numbers")
+        numbers = isinstance(self.model, tabular.TabularRegressor)
+        need(
+            not (numbers and arguments.probabilities),
+            f"{arguments.model}: predicts numbers; --probabilities is for classes",
+        )
+        need(
+            numbers or arguments.interval is None,
+            f"{arguments.model}: predicts classes; --interval is for numbers",
+        )
 
     def columns(self, table: "Table", arguments: Namespace) -> dict[str, NDArray[Any]]:
         """Return the columns to write."""

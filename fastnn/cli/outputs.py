@@ -83,8 +83,14 @@ def output_file(name: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="fastnn-") as folder:
         path = os.path.join(folder, "output")
         yield path
-        with open(path, "rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
+        write_standard(Path(path).read_bytes())
+
+
+def write_standard(content: bytes) -> None:
+    """Write bytes to standard output."""
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
+    sys.stdout.buffer.write(content)
 
 
 def refuse_terminal(name: str, what: str) -> None:
@@ -103,6 +109,7 @@ def naming(path: str) -> Iterator[None]:
     """Prefix messages about a file's contents with its name."""
     try:
         yield
+    except UsageError:
+        raise
     except ValueError as error:
-        kind = UsageError if isinstance(error, UsageError) else ValueError
-        raise kind(f"{shown(path)}: {error}") from None
+        raise ValueError(f"{shown(path)}: {error}") from None

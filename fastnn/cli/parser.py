@@ -71,8 +71,8 @@ The network has ReLU units and learns from random rows. For your own network
 and data, use Network.explain.
 """
 BENCH = """examples:
-  fastnn bench --quick
-  fastnn bench --only training --threads 1
+  python -m fastnn bench --quick
+  python -m fastnn bench --only training --threads 1
 """
 WARMUP = """examples:
   fastnn warmup

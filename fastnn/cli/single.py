@@ -66,7 +66,6 @@ class Trained:
         task: str,
         values: NDArray[Any],
         rows: NDArray[Any],
-        validation: "Table | None" = None,
     ):
         from fastnn.tables import TableEncoder
 
@@ -77,9 +76,9 @@ class Trained:
         classes = set(values) if task == "classification" else set()
         check_loss(loss, target, classes, values, table)
         self.how = _how(own, len(rows))
-        self.validation = self.how.pop("validation")
-        if validation is None and self.validation:
-            rows, held = _split(rows, self.validation, arguments.seed, values, bool(classes))
+        share, held = self.how.pop("validation"), None
+        if isinstance(share, float):
+            rows, held = _split(rows, share, arguments.seed, values, bool(classes))
         text, ignore = ([name.strip() for name in n] for n in (arguments.text, arguments.ignore))
         encoder = scaled_for(loss, TableEncoder.fit(table, target, task, rows, text, ignore))
         self.encoder, self.answers = encoder, Answers(loss, encoder)
@@ -87,12 +86,14 @@ class Trained:
         self.inputs, self.targets = encoder.encode(table), self.answers.targets(table)
         self.used, self.notes = encoder.used, encoder.notes
         self.held_out: tuple[NDArray[Any], NDArray[Any]] | None = None
-        if validation is not None:
-            self.held_out = encoder.encode(validation), self.answers.targets(validation)
-        elif self.validation:
+        if held is not None:
             self.held_out = self.inputs[held], self.targets[held]
         rate = {"learning_rate": own["learning_rate"]} if own["learning_rate"] else {}
         n_outputs = self.answers.n_outputs
+        try:
+            loss.n_targets(n_outputs)
+        except ValueError as error:
+            raise UsageError(f"--loss-option: {error}") from None
         self.network = fastnn.Network(
             [
                 *(fastnn.Dense(units, "relu") for units in own["hidden"]),
@@ -111,6 +112,10 @@ class Trained:
         """How many rows choose the best epoch."""
         return 0 if self.held_out is None else len(self.held_out[0])
 
+    def hold_out(self, table: "Table") -> None:
+        """Let a table choose the best epoch."""
+        self.held_out = self.encoder.encode(table), self.answers.targets(table)
+
     def fit(self) -> None:
         """Train."""
         how = {name: self.how[name] for name in ("epochs", "batch_size")}
@@ -126,7 +131,8 @@ class Trained:
         """Return when the fit ended, why, and which weights it left."""
         done = len(self.history.epoch)
         if self.held_out is None:
-            return f"trained for all {done} epochs"
+            few = f", as {len(self.rows)} rows are too few to hold some out" * self.how["few"]
+            return f"trained for all {done} epochs{few}"
         best, rows = (stop.best_epoch or 0) + 1, f"{self.n_held_out:,} validation rows"
         kept = f"kept the weights of epoch {best}"
         if stop.stopped_epoch is None:
@@ -168,8 +174,9 @@ def _loss(name: str, settings: list[tuple[str, Any]]) -> losses.Loss:
 def _how(own: dict[str, Any], n_rows: int) -> dict[str, Any]:
     """Return how long to train, and what chooses the best epoch."""
     epochs, patience, validation = own["epochs"], own["patience"], own["validation"]
-    how = {"batch_size": own["batch_size"]}
-    if epochs is None and patience is None and validation is None and n_rows < _FEW:
+    few = (epochs, patience, validation) == (None, None, None) and n_rows < _FEW
+    how = {"batch_size": own["batch_size"], "few": few}
+    if few:
         return how | {"epochs": _EPOCHS_OF_FEW, "patience": None, "validation": None}
     if epochs is None:
         patience = patience or PATIENCE
@@ -231,17 +238,20 @@ class Loaded:
     def check(self, arguments: Namespace) -> None:
         """Raise UsageError for options that are for other models."""
         if arguments.probabilities:
-            need(bool(self.table.classes), "predicts numbers; --probabilities is for classes")
+            need(
+                bool(self.table.classes),
+                f"{arguments.model}: predicts numbers; --probabilities is for classes",
+            )
             name = self.answers.loss.name
             need(
                 self.answers.has_probabilities,
-                f"was trained with the loss {name}, which gives no probabilities; "
-                "--probabilities wants softmax_cross_entropy or logistic",
+                f"{arguments.model}: was trained with the loss {name}, which gives no "
+                "probabilities; --probabilities wants softmax_cross_entropy or logistic",
             )
         need(
             arguments.interval is None,
-            "is a single network; --interval is for ensembles that predict numbers "
-            "(or train with --loss quantile --loss-option quantiles=0.05,0.95)",
+            f"{arguments.model}: is a single network; --interval is for ensembles that predict "
+            "numbers (or train with --loss quantile --loss-option quantiles=0.05,0.95)",
         )
 
     def columns(self, table: "Table", arguments: Namespace) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,7 @@ from fastnn.cli.outputs import (
     output_file,
     refuse_terminal,
     shown,
+    write_standard,
 )
 from fastnn.cli.usage import UsageError, need
 from fastnn.datasets import split_rows
@@ -128,9 +129,9 @@ def _trained(
         task, values = read_target(table, target, arguments.task)
         groups = values if task == "classification" else None
         rows, test = _split(len(table), arguments, groups)
-    validation = _validation(arguments, table)
-    with naming(data):
-        model = kind(arguments, table, target, task, values, rows, validation)
+        model = kind(arguments, table, target, task, values, rows)
+    if isinstance(arguments.validation, str):
+        _hold_out(model, arguments, table)
     classes = [] if groups is None else in_order(values)
     line = f"{shown(data)}: {len(table):,} rows; {task} of {target!r} on {_some(model.used)}"
     print(f"{line}, {len(classes)} classes: {_some(classes)}" if classes else line)
@@ -167,16 +168,15 @@ def _split(n_rows: int, arguments: Namespace, groups: Any) -> tuple[Any, Any]:
     return split_rows(n_rows, share, arguments.seed, groups)
 
 
-def _validation(arguments: Namespace, table: "Table") -> "Table | None":
-    """Return the table that chooses the best epoch, if it is one of its own."""
-    name = arguments.validation
-    if not isinstance(name, str):
-        return None
-    reading = table.reading
+def _hold_out(model: Any, arguments: Namespace, table: "Table") -> None:
+    """Let a table of its own choose the best epoch of a network; it is read as the other was."""
+    name, reading = arguments.validation, table.reading
     with input_file(name) as path, naming(name):
-        if not reading.header:
-            return _open(arguments, path, reading, names=[table.names])
-        return _open(arguments, path, replace(reading, header=None), expected=table.names)
+        if reading.header:
+            reading = replace(reading, header=None)  # to be found again
+            model.hold_out(_open(arguments, path, reading, expected=table.names))
+        else:
+            model.hold_out(_open(arguments, path, reading, names=[table.names]))
 
 
 _NOT_OF_TRAINING = "command", "data", "output", "force", "report", "threads"
@@ -214,8 +214,7 @@ def predict(arguments: Namespace) -> None:
         raise UsageError(f"{output}: unknown format, wanted a name that ends in one of {known}")
     check_output(output, [arguments.data, arguments.model], arguments.force)
     model = of_table(arguments.model)
-    with naming(arguments.model):
-        model.check(arguments)
+    model.check(arguments)
     reading = model.reading
     with input_file(arguments.data) as path, naming(arguments.data):
         table = _open(
@@ -238,7 +237,7 @@ def predict(arguments: Namespace) -> None:
         )
     content = table_bytes(frame, form)
     if output == STANDARD:
-        sys.stdout.buffer.write(content)
+        write_standard(content)
     else:
         with whole_file(output) as file:
             file.write(content)

@@ -72,7 +72,7 @@ def open_table(
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"cannot be read as a table: {str(error).splitlines()[0]}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(_not_text(path, error)) from None
+        raise ValueError(_not_text(error)) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"cannot be read as a table: damaged gzip file ({error})") from None
     if frame.is_empty():
@@ -111,10 +111,8 @@ def binary_format(path: str | Path) -> str | None:
     return found or _ENDINGS.get(path.suffix.lower())
 
 
-def _not_text(path: Path, error: UnicodeDecodeError) -> str:
+def _not_text(error: UnicodeDecodeError) -> str:
     """Return what is wrong with a file that is not UTF-8."""
-    if _starts_with(path, b"PK\x03\x04"):
-        return "seems to be a spreadsheet or an archive; save the table as CSV"
     byte = error.object[error.start]
     return (
         f"cannot be read as a table: it is not UTF-8 text, as it holds the byte 0x{byte:02x}; "
@@ -135,6 +133,8 @@ def _read_csv(
     polars fills short lines with nulls and reads unclosed quotes as text, so that the reader is
     Python's, which is slower but exact.
     """
+    if _starts_with(path, b"PK\x03\x04"):
+        raise ValueError("seems to be a spreadsheet or an archive; save the table as CSV")
     with _open(path) as text:
         line = text.readline()
         if not line.strip():

@@ -113,7 +113,7 @@ def unused(frame: pl.DataFrame, reading: Reading) -> tuple[str, ...]:
         text
         for text, value in zip(reading.missing, values, strict=True)
         if not any((column == text).any() for column in texts)
-        and not any((column == value).any() for column in numbers)
+        and (value is None or not any((column == value).any() for column in numbers))
     )
 
 
