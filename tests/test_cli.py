@@ -1,6 +1,9 @@
 """The command line, as a user types it."""
 
 import csv
+import os
+import re
+import shlex
 import subprocess
 import sys
 
@@ -9,6 +12,7 @@ import pytest
 
 import fastnn
 from fastnn.__main__ import main
+from fastnn.cli.parser import COMMANDS, parser
 from fastnn.cli.report import classification_report, duration, regression_report
 from fastnn.kernels.jit import cache_directory
 from tests.commands import told
@@ -179,17 +183,56 @@ def test_usage_errors(capsys, argv, message):
     assert message in capsys.readouterr().err
 
 
+def test_usage_errors_are_one_line_and_name_the_help(capsys):
+    for argv, name in ((["train", "--fly"], "fastnn train"), (["--fly"], "fastnn")):
+        with pytest.raises(SystemExit):
+            main(argv)
+        err = capsys.readouterr().err
+        assert err.startswith("fastnn: error: ") and err.count("\n") == 1
+        assert err.endswith(f"({name} --help lists what there is)\n")
+
+
 def test_without_a_command_the_help_is_shown(capsys):
     assert main([]) == 2
     assert "train a model of your own table" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "predict", "warmup", "info"])
-def test_help(capsys, command):
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_the_screen_and_shows_examples(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    help_of_all = parser()
     with pytest.raises(SystemExit) as exit:
-        main([command, "--help"])
+        help_of_all.parse_args([*([command] if command else []), "--help"])
     assert exit.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: fastnn {command}")
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: fastnn {command or '['}")
+    assert max(map(len, text.splitlines())) <= 80 and text.isascii()
+    examples = re.findall(
+        r"^  (?:.* \| )?(?:python -m )?fastnn (\w+)([^\\\n]*(?:\\\n.*)?)", text, re.MULTILINE
+    )
+    assert {name for name, _ in examples} == {command} or not command
+    for name, rest in examples:  # as a shell reads them
+        arguments = re.split(r" [|>] ", rest.replace("\\\n", ""))[0]
+        if name != "bench":
+            help_of_all.parse_args([name, *shlex.split(arguments)])
+    assert examples
+
+
+def test_version_and_help_load_nothing_that_they_do_not_need(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["--version"])
+    assert exit.value.code == 0 and capsys.readouterr().out == f"fastnn {fastnn.__version__}\n"
+    program = (
+        "import sys, fastnn; before = set(sys.modules); from fastnn.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(*set(sys.modules) - before, file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    added = {
+        name for name in result.stderr.split() if name.startswith(("fastnn", "numpy", "numba"))
+    }
+    assert added == {"fastnn.__main__", *(f"fastnn.cli{n}" for n in ("", ".parser", ".options",
+                                                                     ".usage"))}  # fmt: skip
 
 
 def test_a_loss_that_is_not_finite_is_one_line(houses, capsys):
@@ -264,10 +307,24 @@ def test_the_module_runs(tmp_path):
     assert result.stderr == "fastnn: error: no.fastnn: No such file or directory\n"
 
 
-def test_a_closed_pipe_is_no_traceback():
-    command = f"{sys.executable} -m fastnn info | true"
-    result = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert "Traceback" not in result.stderr
+@pytest.mark.parametrize("command", ["info", "--help"])
+def test_a_closed_pipe_is_quiet(command):
+    argv = [sys.executable, "-m", "fastnn", command]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1 or command == "--help"  # argparse may not notice
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_a_full_disk_is_one_line():
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "fastnn", "info"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 1
+    assert result.stderr == "fastnn: error: No space left on device\n"
 
 
 def test_reports():

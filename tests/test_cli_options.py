@@ -179,7 +179,7 @@ def test_a_single_network_stops_early_and_keeps_the_best(run):
         out,
     )
     stopped, best = map(int, found.groups())
-    assert stopped == best + 15 and fastnn.load("t.fastnn").epochs == stopped
+    assert stopped == best + 15 and fastnn.load("t.fastnn").model.epochs == stopped
     status, out, _ = run.train("price", *how, "--patience", "3")
     assert status == 0 and b"had not improved for 3; kept" in out
 
@@ -352,8 +352,8 @@ def test_info_of_both_kinds(run, models):
         "city 3 categories: Bergen, Oslo, Rome", "read with --missing '?' --decimal ,",
         "loss MAE()", "optimizer Adam, learning rate 0.001", "epochs 1 (2 updates)",
         f"written by fastnn {fastnn.__version__}, the command train",
-        "--decimal , --ignore count", "--hidden none --epochs 1", "48 to train on, 12 to test on",
-        "error test mean absolute error ",
+        "DATA --missing '?' --decimal , --ignore count", "--epochs 1 rows ",
+        "48 to train on, 12 to test on", "error test mean absolute error ",
     ):  # fmt: skip
         assert status == 0 and part in said
     assert max(map(len, out.decode().splitlines())) <= 80

@@ -44,7 +44,7 @@ has a row for each true class, in order, and a column for each predicted one.
 """
 PREDICT = """examples:
   fastnn predict houses.fastnn new-houses.csv
-  fastnn predict houses.fastnn new.csv --keep id --interval 0.9 --output prices.csv
+  fastnn predict houses.fastnn new.csv --keep id --interval 0.9 --output p.csv
   fastnn predict mail.fastnn inbox.csv --probabilities --output answers.parquet
   zcat inbox.csv.gz | fastnn predict mail.fastnn - | head
 
