@@ -11,7 +11,8 @@ from fastnn.cli.parser import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^(?:python -m )?fastnn (.*)$", README, re.MULTILINE)
+(BLOCK,) = re.findall(r"^```\n(fastnn .*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^(?:python -m )?fastnn (.*)$", BLOCK, re.MULTILINE)
 
 
 def subcommands():
