@@ -1,6 +1,9 @@
 """The command line, as a user types it."""
 
 import csv
+import os
+import re
+import shlex
 import subprocess
 import sys
 
@@ -9,8 +12,10 @@ import pytest
 
 import fastnn
 from fastnn.__main__ import main
+from fastnn.cli.parser import COMMANDS, parser
 from fastnn.cli.report import classification_report, duration, regression_report
 from fastnn.kernels.jit import cache_directory
+from tests.commands import told
 
 
 @pytest.fixture
@@ -35,11 +40,10 @@ def numbers_after(text, *labels):
     return [float(text.split(label)[1].split()[0].rstrip(";%")) for label in labels]
 
 
-def refused(capsys, *argv):
+def refused(capsys, *argv, status=1):
     """Run a command that fails; return its one line of explanation."""
-    assert main(list(argv)) == 2
-    captured = capsys.readouterr()
-    (line,) = captured.err.splitlines()
+    assert main(list(argv)) == status
+    (line,) = told(capsys.readouterr().err).splitlines()
     assert line.startswith("fastnn: error: ")
     return line.removeprefix("fastnn: error: ")
 
@@ -112,9 +116,11 @@ def test_predict_says_what_does_not_fit(houses, tmp_path, capsys):
     assert message.startswith(
         "texts.csv: column 'size' held numbers in training; line 2 holds 'large'. "
     )
-    message = refused(capsys, "predict", model, houses, "--probabilities")
+    message = refused(capsys, "predict", model, houses, "--probabilities", status=2)
     assert message == f"{model}: predicts numbers; --probabilities is for classes"
-    assert refused(capsys, "predict", houses, houses).startswith(houses)
+    assert refused(capsys, "predict", houses, model, status=2).startswith(
+        f"{houses}: is a table, w"
+    )
     assert refused(capsys, "predict", "no.fastnn", houses) == "no.fastnn: No such file or directory"
 
     (tmp_path / "unseen.csv").write_text("garden,size,city\ntrue,50,Paris\n")
@@ -129,7 +135,7 @@ def test_predict_refuses_a_model_without_a_table(houses, capsys):
     network.build(3)
     network.save("plain.fastnn")
     message = refused(capsys, "predict", "plain.fastnn", houses)
-    assert message == "plain.fastnn: was not written by `python -m fastnn train`"
+    assert message == "plain.fastnn: was not written by `fastnn train`"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +145,10 @@ def test_predict_refuses_a_model_without_a_table(houses, capsys):
         (["--target", "size"], "houses.csv: target column 'size' has no value in "),
         (["--target", "garden", "--task", "regression"], "houses.csv: regression needs numbers"),
         (["--target", "garden", "--loss", "mae"], "houses.csv: --loss mae is not for classif"),
-        (["--target", "price", "--test-size", "0.999"], "houses.csv: test_size=0.999 leaves 300"),
+        (
+            ["--target", "price", "--test-size", "0.999"],
+            "houses.csv: has 300 rows, of which --test-size 0.999 makes 300",
+        ),
         (["--target", "price", "--output", "a/b"], "a/b: there is no directory a"),
     ],
 )
@@ -174,17 +183,56 @@ def test_usage_errors(capsys, argv, message):
     assert message in capsys.readouterr().err
 
 
+def test_usage_errors_are_one_line_and_name_the_help(capsys):
+    for argv, name in ((["train", "--fly"], "fastnn train"), (["--fly"], "fastnn")):
+        with pytest.raises(SystemExit):
+            main(argv)
+        err = capsys.readouterr().err
+        assert err.startswith("fastnn: error: ") and err.count("\n") == 1
+        assert err.endswith(f"({name} --help lists what there is)\n")
+
+
 def test_without_a_command_the_help_is_shown(capsys):
     assert main([]) == 2
-    assert "train a network on your own table" in capsys.readouterr().err
+    assert "train a model of your own table" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "predict", "warmup", "info"])
-def test_help(capsys, command):
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_the_screen_and_shows_examples(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    help_of_all = parser()
     with pytest.raises(SystemExit) as exit:
-        main([command, "--help"])
+        help_of_all.parse_args([*([command] if command else []), "--help"])
     assert exit.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: python -m fastnn {command}")
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: fastnn {command or '['}")
+    assert max(map(len, text.splitlines())) <= 80 and text.isascii()
+    examples = re.findall(
+        r"^  (?:.* \| )?(?:python -m )?fastnn (\w+)([^\\\n]*(?:\\\n.*)?)", text, re.MULTILINE
+    )
+    assert {name for name, _ in examples} == {command} or not command
+    for name, rest in examples:  # as a shell reads them
+        arguments = re.split(r" [|>] ", rest.replace("\\\n", ""))[0]
+        if name != "bench":
+            help_of_all.parse_args([name, *shlex.split(arguments)])
+    assert examples
+
+
+def test_version_and_help_load_nothing_that_they_do_not_need(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["--version"])
+    assert exit.value.code == 0 and capsys.readouterr().out == f"fastnn {fastnn.__version__}\n"
+    program = (
+        "import sys, fastnn; before = set(sys.modules); from fastnn.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(*set(sys.modules) - before, file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    added = {
+        name for name in result.stderr.split() if name.startswith(("fastnn", "numpy", "numba"))
+    }
+    assert added == {"fastnn.__main__", *(f"fastnn.cli{n}" for n in ("", ".parser", ".options",
+                                                                     ".usage"))}  # fmt: skip
 
 
 def test_a_loss_that_is_not_finite_is_one_line(houses, capsys):
@@ -255,14 +303,28 @@ def test_bench_outside_a_checkout(monkeypatch, capsys, tmp_path):
 def test_the_module_runs(tmp_path):
     command = [sys.executable, "-m", "fastnn", "predict", "no.fastnn", "no.csv"]
     result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 2
+    assert result.returncode == 1
     assert result.stderr == "fastnn: error: no.fastnn: No such file or directory\n"
 
 
-def test_a_closed_pipe_is_no_traceback():
-    command = f"{sys.executable} -m fastnn info | true"
-    result = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert "Traceback" not in result.stderr
+@pytest.mark.parametrize("command", ["info", "--help"])
+def test_a_closed_pipe_is_quiet(command):
+    argv = [sys.executable, "-m", "fastnn", command]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1 or command == "--help"  # argparse may not notice
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_a_full_disk_is_one_line():
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "fastnn", "info"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 1
+    assert result.stderr == "fastnn: error: No space left on device\n"
 
 
 def test_reports():

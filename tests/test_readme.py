@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from bench import report
-from fastnn.__main__ import parser
+from fastnn.cli.parser import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^python -m fastnn (.*)$", README, re.MULTILINE)
+(BLOCK,) = re.findall(r"^```\n(fastnn .*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^(?:python -m )?fastnn (.*)$", BLOCK, re.MULTILINE)
 
 
 def subcommands():
@@ -45,7 +46,7 @@ def test_command_is_understood(line):
 
 
 def test_commands_in_the_text_exist():
-    named = set(re.findall(r"`python -m fastnn (\w+)", README))
+    named = set(re.findall(r"`(?:python -m )?fastnn (\w+)", README))
     named |= set(re.findall(r"^- `(\w+)` \w", README, re.MULTILINE))
     assert named and named <= subcommands()
 

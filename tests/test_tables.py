@@ -77,7 +77,7 @@ def test_parquet_gives_what_csv_gives(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("", "the first line is blank"),
+        ("", "is empty"),
         ("a,b\n", "has no rows"),
         ("\na,b\n1,2\n", "the first line is blank"),
         ("a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, the header has 2"),

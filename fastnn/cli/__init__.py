@@ -1,1 +1,1 @@
-"""The commands of ``python -m fastnn``."""
+"""The commands of ``fastnn``."""

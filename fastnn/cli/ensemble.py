@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from fastnn import tabular
-from fastnn.cli.report import duration
+from fastnn.cli.report import classification_report, duration, regression_report
+from fastnn.cli.usage import need
 from fastnn.many import FitManyError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Trained:
         If the table or the target does not suit it.
     """
 
-    loss = "mse"
+    n_held_out = 0
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Trained:
         text, ignore = ([name.strip() for name in n] for n in (arguments.text, arguments.ignore))
         self.selection = Selection.fit(table, target, values, rows, text, ignore)
         self.used, self.notes = self.selection.used, self.selection.notes
-        self.frame, self.values = self.selection.frame(table), values
+        self.frame, self.values, self.rows = self.selection.frame(table), values, rows
         self.model: tabular.TabularRegressor | tabular.TabularClassifier
         kind = tabular.TabularRegressor if task == "regression" else tabular.TabularClassifier
         preset = arguments.preset or "fast"
@@ -54,8 +55,9 @@ class Trained:
         )
         self.description = f"ensemble, {preset}"
 
-    def fit(self, rows: NDArray[Any]) -> None:
-        """Train on some rows."""
+    def fit(self) -> None:
+        """Train."""
+        rows = self.rows
         began = time.perf_counter()
         try:
             self.model.fit(self.frame[rows], self.values[rows])
@@ -67,18 +69,24 @@ class Trained:
     def speed(self) -> str:
         return f"{len(self.model.networks_)} networks in {duration(self.seconds)}"
 
-    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return predictions for some rows."""
-        return self.model.predict(self.frame[rows])
+    def test(self, rows: NDArray[Any]) -> str:
+        """Return one line on the error on some rows."""
+        values, trained = self.values[rows], self.values[self.rows]
+        predicted = self.model.predict(self.frame[rows])
+        if isinstance(self.model, tabular.TabularRegressor):
+            return regression_report("mse", values, predicted, trained)
+        return classification_report(values, predicted, trained)
 
     def report(self, path: str, rows: NDArray[Any]) -> None:
         """Write a page on the ensemble, with what some rows say of it."""
         tabular.report(self.model, path, self.frame[rows], self.values[rows])
 
-    def save(self, path: str, reading: "Reading") -> None:
-        """Write the ensemble, with how tables are read."""
+    def save(self, path: str, reading: "Reading", training: dict[str, Any]) -> None:
+        """Write the ensemble, with how tables are read and how it was trained."""
         described = self.selection.to_dict() | {"reading": reading.to_dict()}
-        self.model.set_params(verbose=0).save(path, extra={"table": described})
+        self.model.set_params(verbose=0).save(
+            path, extra={"table": described, "training": training}
+        )
 
 
 class Loaded:
@@ -95,7 +103,7 @@ class Loaded:
         from fastnn.tables import Reading, Selection
 
         if "table" not in model.extra_:
-            raise ValueError("was not written by `python -m fastnn train`")
+            raise ValueError("was not written by `fastnn train`")
         try:
             state = dict(model.extra_["table"])
             self.reading = Reading.from_dict(state.pop("reading"))
@@ -109,12 +117,16 @@ class Loaded:
         self.model = model
 
     def check(self, arguments: Namespace) -> None:
-        """Raise ValueError for options that are for other models."""
-        if isinstance(self.model, tabular.TabularRegressor):
-            if arguments.probabilities:
-                raise ValueError("predicts numbers; --probabilities is for classes")
-        elif arguments.interval is not None:
-            raise ValueError("predicts classes; --interval is for numbers")
+        """Raise UsageError for options that are for other models."""
+        numbers = isinstance(self.model, tabular.TabularRegressor)
+        need(
+            not (numbers and arguments.probabilities),
+            f"{arguments.model}: predicts numbers; --probabilities is for classes",
+        )
+        need(
+            numbers or arguments.interval is None,
+            f"{arguments.model}: predicts classes; --interval is for numbers",
+        )
 
     def columns(self, table: "Table", arguments: Namespace) -> dict[str, NDArray[Any]]:
         """Return the columns to write."""

@@ -27,7 +27,9 @@ def explain(arguments: Namespace) -> None:
     if kind.target == "class":
         y = rng.integers(n_outputs, size=arguments.rows)
     else:
-        y = 1 - rng.random((arguments.rows, n_outputs), np.float32)  # above 0, for any loss
+        shape = arguments.rows, network.loss.n_targets(n_outputs)
+        y = 1 - rng.random(shape, np.float32)  # above 0, for any loss
+        y = np.where(y > 0.5, 1, -1) if kind.target == "sign" else y
     explanation = network.explain(
         X,
         y,

@@ -6,11 +6,9 @@ from typing import Any
 
 import fastnn
 import fastnn.export
-from fastnn import tabular
-from fastnn.cli import single
-from fastnn.cli.outputs import check_output
-from fastnn.files import storage
-from fastnn.tabular.file import FORMAT
+from fastnn.cli.models import described, read
+from fastnn.cli.outputs import check_output, naming, output_file, refuse_terminal
+from fastnn.cli.usage import UsageError
 
 _ENDINGS = {"onnx": ".onnx", "c": ".c", "python": ".py"}
 
@@ -21,19 +19,14 @@ def export(arguments: Namespace) -> None:
     options: dict[str, Any] = {"name": arguments.name} if arguments.name else {}
     options |= {"int8": True} if arguments.int8 else {}
     if options and to != "c":
-        raise ValueError(f"--{next(iter(options))} is for --to c")
+        raise UsageError(f"--{next(iter(options))} is for --to c")
     output = arguments.output or f"{Path(path).stem}{_ENDINGS[to]}"
     check_output(output, [path], arguments.force)
-    header = storage.load(path)[1]  # its messages name the file
-    model: Any
-    if header.get("format") == FORMAT:
-        model = tabular.load(path)
-    else:
-        model = fastnn.load(path)
-    try:
+    if to == "onnx":
+        refuse_terminal(output, "a model")
+    model, _ = read(path)
+    with naming(path):
         if isinstance(model, fastnn.Network) and "table" in model.extra:
-            model = single.Loaded(model)
-        getattr(fastnn.export, to)(model, output, **options)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    print(f"wrote {output}")
+            model = described(model)
+        with output_file(output) as written:
+            getattr(fastnn.export, to)(model, written, **options)

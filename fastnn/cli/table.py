@@ -1,54 +1,63 @@
 """``train`` and ``predict``: a model of the user's own table."""
 
+import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastnn
-from fastnn import tabular
 from fastnn.cli import ensemble, single
-from fastnn.cli.outputs import check_output, ending
-from fastnn.cli.report import classification_report, regression_report
+from fastnn.cli.models import of_table
+from fastnn.cli.outputs import (
+    STANDARD,
+    check_output,
+    ending,
+    input_file,
+    naming,
+    output_file,
+    refuse_terminal,
+    shown,
+    write_standard,
+)
+from fastnn.cli.usage import UsageError, need
 from fastnn.datasets import split_rows
-from fastnn.files import storage
 from fastnn.files.atomic import whole_file
-from fastnn.tabular.file import FORMAT
 
 if TYPE_CHECKING:
     from fastnn.tables import Reading, Table
 
 
-@contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Prefix messages about a file's contents with its name."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
 def _note(path: str, notes: list[str]) -> None:
     for note in notes:
-        print(f"fastnn: note: {path}: {note}", file=sys.stderr)
+        print(f"fastnn: note: {shown(path)}: {note}", file=sys.stderr)
 
 
 def _reading(arguments: Namespace, reading: "Reading") -> "Reading":
     """Return how to read the table: as given, unless an option says otherwise."""
-    from fastnn.tables import is_parquet
-
     given = {
         name: value
         for name in ("delimiter", "decimal", "thousands", "header")
         if (value := getattr(arguments, name)) is not None
     }
-    if {"delimiter", "header"} & set(given) and is_parquet(arguments.data):
-        raise ValueError("--delimiter and --header are for CSV, and this is Parquet")
     missing = (*reading.missing, *(text.strip() for text in arguments.missing))
-    return replace(reading, **given, missing=tuple(dict.fromkeys(missing)))
+    try:
+        return replace(reading, **given, missing=tuple(dict.fromkeys(missing)))
+    except ValueError as error:
+        raise UsageError(error) from None
+
+
+def _open(arguments: Namespace, path: str, reading: "Reading", **how: Any) -> "Table":
+    """Read a table, which is not CSV if options for CSV are given."""
+    from fastnn.tables import binary_format, open_table
+
+    if arguments.delimiter is not None or arguments.header is not None:
+        form = binary_format(path)
+        need(form is None, f"--delimiter and --header are for CSV, and this is {form}")
+    return open_table(path, reading, **how)
 
 
 def _read_notes(arguments: Namespace, table: "Table") -> list[str]:
@@ -61,93 +70,174 @@ def _read_notes(arguments: Namespace, table: "Table") -> list[str]:
 
 def train(arguments: Namespace) -> None:
     """Train on a table, test on held-out rows, and write the model."""
-    from fastnn.tables import (  # needs polars
-        FORMATS,
-        Reading,
-        in_order,
-        missing_note,
-        open_table,
-        read_target,
-        target_notes,
-    )
+    from fastnn.tables import Reading
 
-    data, target = arguments.data, arguments.target.strip()
-    with open(data, "rb"):
-        pass  # first of all: its name is also the model's
-    name = Path(data).name
-    output = arguments.output or f"{name.split('.')[0] or name}.fastnn"
-    check_output(output, [data], arguments.force)
-    if ending(output, FORMATS):
-        raise ValueError(f"{output}: is the name of a table, wanted one for a model: .fastnn")
-    page = arguments.report
-    if page is not None:
-        if Path(page).resolve() == Path(output).resolve():
-            raise ValueError(f"{page}: is the model's name, wanted another for the report")
-        check_output(page, [data], arguments.force)
+    output, page = _check_names(arguments)
+    reading = _reading(arguments, Reading())
     kind = single.Trained if single.wanted(arguments) else ensemble.Trained
-    with _naming(data):
-        table = open_table(data, _reading(arguments, Reading()), expected=[target])
-        if not table.reading.header and target.isdecimal():
-            target = f"column_{target}"
-        task, values = read_target(table, target, arguments.task)
-        groups = values if task == "classification" else None
-        train, test = split_rows(len(table), arguments.test_size, arguments.seed, groups)
-        model = kind(arguments, table, target, task, values, train)
-    classes = [] if groups is None else in_order(values)
-    print(f"{data}: {len(table):,} rows; {task} of {target!r} on {_some(model.used)}", end="")
-    print(f", {len(classes)} classes: {_some(classes)}" if classes else "")
-    for line in missing_note(table, model.used):
-        print(line)
-    doubts = target_notes(table.column(target), task, chosen=arguments.task is None)
-    _note(data, [*_read_notes(arguments, table), *doubts, *model.notes])
-
-    print(f"{model.description}; {len(train):,} rows to train on", flush=True)
-    model.fit(train)
-    predicted = model.predict(test)
-    if task == "regression":
-        line = regression_report(model.loss, values[test], predicted, values[train])
-    else:
-        line = classification_report(values[test], predicted, values[train])
-    print(f"{line} ({len(test):,} rows)")
-    print(model.speed)
-    model.save(output, table.reading)
-    print(f"wrote {output}")
+    with ExitStack() as stack:
+        path = stack.enter_context(input_file(arguments.data))
+        if output == STANDARD:  # which then is the model's alone
+            standard = sys.stdout
+            stack.enter_context(redirect_stdout(sys.stderr))
+        model, table, training, test = _trained(kind, arguments, path, reading)
+        if output == STANDARD:
+            stack.enter_context(redirect_stdout(standard))
+        with output_file(output) as written:
+            model.save(written, table.reading, training)
     if page is not None and isinstance(model, ensemble.Trained):
         model.report(page, test)
         print(f"wrote {page}")
 
 
+def _check_names(arguments: Namespace) -> tuple[str, str | None]:
+    """Return the names of the model and its report, after all that can be wrong with them."""
+    from fastnn.tables import FORMATS
+
+    data, page, validation = arguments.data, arguments.report, arguments.validation
+    inputs = [each for each in (data, validation) if isinstance(each, str)]
+    for name in inputs:
+        if name != STANDARD:
+            with open(name, "rb"):
+                pass  # first of all: its name is also the model's
+    need(inputs.count(STANDARD) < 2, "--validation and DATA are both standard input")
+    name = "model" if data == STANDARD else Path(data).name
+    output = arguments.output or f"{name.split('.')[0] or name}.fastnn"
+    refuse_terminal(output, "a model")
+    check_output(output, inputs, arguments.force)
+    if ending(output, FORMATS):
+        raise UsageError(f"{output}: is the name of a table, wanted one for a model: .fastnn")
+    if page is not None:
+        need(page != STANDARD, "--report wants the name of a file")
+        if Path(page).resolve() == Path(output).resolve():
+            raise UsageError(f"{page}: is the model's name, wanted another for the report")
+        check_output(page, inputs, arguments.force)
+    return output, page
+
+
+def _trained(
+    kind: Any, arguments: Namespace, path: str, reading: "Reading"
+) -> tuple[Any, "Table", dict[str, Any], Any]:
+    """Return a trained and tested model, its table, how it was trained, and the test rows."""
+    from fastnn.tables import in_order, missing_note, read_target, target_notes
+
+    data, target = arguments.data, arguments.target.strip()
+    with naming(data):
+        table = _open(arguments, path, reading, expected=[target])
+        if not table.reading.header and target.isdecimal():
+            target = f"column_{target}"
+        task, values = read_target(table, target, arguments.task)
+        groups = values if task == "classification" else None
+        rows, test = _split(len(table), arguments, groups)
+        model = kind(arguments, table, target, task, values, rows)
+    if isinstance(arguments.validation, str):
+        _hold_out(model, arguments, table)
+    classes = [] if groups is None else in_order(values)
+    line = f"{shown(data)}: {len(table):,} rows; {task} of {target!r} on {_some(model.used)}"
+    print(f"{line}, {len(classes)} classes: {_some(classes)}" if classes else line)
+    for line in missing_note(table, model.used):
+        print(line)
+    doubts = target_notes(table.column(target), task, chosen=arguments.task is None)
+    _note(data, [*_read_notes(arguments, table), *doubts, *model.notes])
+
+    held = f", {model.n_held_out:,} to choose the best epoch" if model.n_held_out else ""
+    print(f"{model.description}; {len(model.rows):,} rows to train on{held}", flush=True)
+    with redirect_stdout(sys.stderr):  # for progress
+        model.fit()
+    line = f"{model.test(test)} ({len(test):,} rows)"
+    print(line)
+    print(model.speed)
+    counts = {"train": len(model.rows), "validation": model.n_held_out, "test": len(test)}
+    training = {
+        "version": fastnn.__version__,
+        "options": _options(arguments),
+        "rows": {name: count for name, count in counts.items() if count},
+        "error": line,
+    }
+    return model, table, training, test
+
+
+def _split(n_rows: int, arguments: Namespace, groups: Any) -> tuple[Any, Any]:
+    """Return the rows to train on, and those to test on."""
+    share = arguments.test_size
+    if not 0 < round(share * n_rows) < n_rows:
+        raise ValueError(
+            f"has {n_rows} row{'s' * (n_rows > 1)}, of which --test-size {share:g} makes "
+            f"{round(share * n_rows)} to test on; wanted at least one, and one to train on"
+        )
+    return split_rows(n_rows, share, arguments.seed, groups)
+
+
+def _hold_out(model: Any, arguments: Namespace, table: "Table") -> None:
+    """Let a table of its own choose the best epoch of a network; it is read as the other was."""
+    name, reading = arguments.validation, table.reading
+    with input_file(name) as path, naming(name):
+        if reading.header:
+            reading = replace(reading, header=None)  # to be found again
+            model.hold_out(_open(arguments, path, reading, expected=table.names))
+        else:
+            model.hold_out(_open(arguments, path, reading, names=[table.names]))
+
+
+_NOT_OF_TRAINING = "command", "data", "output", "force", "report", "threads"
+
+
+def _options(arguments: Namespace) -> str:
+    """Return the options that a model was trained with, as they are typed."""
+    shown = []
+    for name, value in vars(arguments).items():
+        option = f"--{name.replace('_', '-')}"
+        if name in _NOT_OF_TRAINING or value in (None, []) or (name, value) == ("test_size", 0.2):
+            continue
+        if name == "header":
+            shown.append(option if value else "--no-header")
+        elif name == "validation" and isinstance(value, str):
+            shown.append(f"{option} FILE")
+        elif name == "hidden":
+            shown.append(f"{option} {','.join(map(str, value)) or 'none'}")
+        elif name == "loss_option":
+            shown += [f"{option} {shlex.quote(f'{key}={each}')}" for key, each in value]
+        elif name != "seed" or value:
+            each = value if isinstance(value, list) else [value]
+            shown += [f"{option} {shlex.quote(str(one))}" for one in each]
+    return " ".join(shown)
+
+
 def predict(arguments: Namespace) -> None:
     """Apply a model to a table; write one line per row, in order."""
-    from fastnn.tables import FORMATS, open_table, table_bytes  # needs polars
+    from fastnn.tables import FORMATS, beside, table_bytes  # needs polars
 
-    output = arguments.output
-    form = ".csv" if output is None else ending(output, FORMATS)
+    output = arguments.output or STANDARD
+    form = ".csv" if output == STANDARD else ending(output, FORMATS)
     if form is None:
         known = ", ".join(FORMATS)
-        raise ValueError(f"{output}: unknown format, wanted a name that ends in one of {known}")
-    if output is not None:
-        check_output(output, [arguments.data, arguments.model], arguments.force)
-    header = storage.load(arguments.model)[1]  # its messages name the file
-    ours = header.get("format") == FORMAT
-    loaded: Any = (tabular.load if ours else fastnn.load)(arguments.model)
-    with _naming(arguments.model):
-        model = ensemble.Loaded(loaded) if ours else single.Loaded(loaded)
-        model.check(arguments)
+        raise UsageError(f"{output}: unknown format, wanted a name that ends in one of {known}")
+    check_output(output, [arguments.data, arguments.model], arguments.force)
+    model = of_table(arguments.model)
+    model.check(arguments)
     reading = model.reading
-    with _naming(arguments.data):
-        table = open_table(
-            arguments.data,
+    with input_file(arguments.data) as path, naming(arguments.data):
+        table = _open(
+            arguments,
+            path,
             # A header that was there is found again; a file that lost it is refused.
             _reading(arguments, replace(reading, header=None) if reading.header else reading),
             expected=model.table.used,
             names=model.table.without_header,
+            keep=[name.strip() for name in arguments.keep],
         )
         columns = model.columns(table, arguments)
+        frame = beside(table.kept, columns)
     _note(arguments.data, [*_read_notes(arguments, table), *model.unseen(table)])
-    content = table_bytes(columns, form)
-    if output is None:
-        sys.stdout.write(content.decode())
+    renamed = [name for name in columns if name in table.kept.columns]
+    for name in renamed:
+        _note(
+            arguments.data,
+            [f"--keep {shlex.quote(name)}: what is predicted is called 'prediction of {name}'"],
+        )
+    content = table_bytes(frame, form)
+    if output == STANDARD:
+        write_standard(content)
     else:
         with whole_file(output) as file:
             file.write(content)

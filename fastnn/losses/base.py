@@ -30,8 +30,6 @@ class Loss(Configured):
         before that activation.
     warning : str or None
         A warning that `fit` gives.
-    on_command_line : bool
-        Whether ``python -m fastnn`` offers it; not inherited.
 
     Examples
     --------
@@ -45,7 +43,6 @@ class Loss(Configured):
     target = "real"
     fused: ClassVar[str | None] = None
     warning: ClassVar[str | None] = None
-    on_command_line = False
 
     @property
     def forward(self) -> Kernel:

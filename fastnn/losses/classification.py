@@ -39,7 +39,6 @@ class SoftmaxCrossEntropy(Loss):
 
     name, target, fused = "softmax_cross_entropy", "class", "softmax"
     aliases = "cross_entropy", "sparse_categorical_crossentropy"
-    on_command_line = True
 
     label_smoothing: float = setting(default=0.0, check=fraction)
 

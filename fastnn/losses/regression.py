@@ -14,7 +14,6 @@ class MSE(Loss):
     """Squared error, ``sum_j (f_j - y_j)**2``, with gradient ``2 (f - y)``."""
 
     name, aliases = "mse", ("mean_squared_error",)
-    on_command_line = True
 
 
 class HalfMSE(Loss):
@@ -27,7 +26,6 @@ class MAE(Loss):
     """Absolute error, ``sum_j |f_j - y_j|``, with gradient ``sign(f - y)``, 0 at 0."""
 
     name, aliases = "mae", ("mean_absolute_error", "absolute_error")
-    on_command_line = True
 
 
 class SignedError(Loss):
@@ -165,7 +163,6 @@ class Poisson(Loss):
     """
 
     name, target, fused = "poisson", "count", "exponential"
-    on_command_line = True
 
     def of_perfect(self, y):
         return float((y - y * np.log(np.where(y > 0, y, 1))).sum(axis=1).mean())
@@ -195,7 +192,6 @@ class Gamma(Loss):
     """
 
     name, target, fused = "gamma", "positive", "exponential"
-    on_command_line = True
 
     def of_perfect(self, y):
         return float((1 + np.log(y)).sum(axis=1).mean())

@@ -32,7 +32,7 @@ class Optimizer(Configured):
     nonnegative : tuple of str
         Names of arrays of :attr:`state` in which no number is below 0, such as sums of squares.
     on_command_line : bool
-        Whether ``python -m fastnn`` offers it; not inherited.
+        Whether ``fastnn train`` offers it; not inherited.
     """
 
     name = ""

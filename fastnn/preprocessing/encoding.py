@@ -16,7 +16,7 @@ from fastnn.inputs.mixed import Columns, as_columns, texts_of
 from fastnn.inputs.settings import optional, setting
 from fastnn.preprocessing.transformer import Transformer
 
-_NUMBER, _DATE, CATEGORY = range(3)
+_NUMBER, DATE, CATEGORY = range(3)
 _DAY = np.timedelta64(1, "D")
 _PARTS = ("days", "year", "month", "day", "weekday", "hour")
 _SHOWN = 5
@@ -80,7 +80,7 @@ class Encoder(Transformer):
         names: list[str] = []
         for place, categories in enumerate(self.categories_):
             label = str(self.names_.x[place] if self.names_.x else f"x{place}")
-            if self.kinds_[place] == _DATE:
+            if self.kinds_[place] == DATE:
                 names += [f"{label}.{part}" for part in _PARTS]
             elif self.kinds_[place] == CATEGORY:
                 names += self._category_names(label, categories or [])
@@ -121,7 +121,7 @@ class Encoder(Transformer):
             if kind == CATEGORY:
                 texts = np.array([None, *(categories[place] or ())], object)
                 out[:, place] = texts[self._decoded(block, count)]
-            elif kind == _DATE:
+            elif kind == DATE:
                 microseconds = np.nan_to_num(block[:, 0] * 864e8).round().astype(np.int64)
                 dates = microseconds.astype("datetime64[us]").astype(object)
                 out[:, place] = dates
@@ -166,7 +166,7 @@ class Encoder(Transformer):
                     f"{rows.called(place)} has categories of {_EXACT:.0f} and more, which float64 "
                     "cannot tell apart, wanted texts"
                 )
-            kind = {"f": _NUMBER, "M": _DATE}.get(column.dtype.kind, CATEGORY)
+            kind = {"f": _NUMBER, "M": DATE}.get(column.dtype.kind, CATEGORY)
             kinds.append(CATEGORY if place in chosen or _absent(column).all() else kind)
             found = _ordered(texts_of(column)) if kinds[-1] == CATEGORY else []
             categories.append(found)
@@ -215,7 +215,7 @@ class Encoder(Transformer):
                 parts += [self._encoded(codes, count, place)] if width else []
             else:
                 inputs.append(Formula.numbers(name, 1, np.float64))
-                parts.append(_parts_of_date(inputs[-1]) if kind == _DATE else inputs[-1])
+                parts.append(_parts_of_date(inputs[-1]) if kind == DATE else inputs[-1])
         return inputs, Formula.concatenate(parts)
 
     def _forward(self, block: np.ndarray) -> np.ndarray:
@@ -225,13 +225,13 @@ class Encoder(Transformer):
             if kind == CATEGORY:
                 done.append(self._encode(column, count, place))
             else:
-                done.append(_parts(column) if kind == _DATE else column[:, None])
+                done.append(_parts(column) if kind == DATE else column[:, None])
         return np.hstack(done)
 
     def _width(self, kind: int, count: int) -> int:
         if kind == CATEGORY:
             return self._category_width(count)
-        return len(_PARTS) if kind == _DATE else 1
+        return len(_PARTS) if kind == DATE else 1
 
     def _columns(self) -> Iterator[tuple[int, int, int]]:
         """Yield each column's kind, number of categories, and width after encoding."""
@@ -288,13 +288,13 @@ def _numbers(
         absent = _absent(column)
         if kind == CATEGORY:
             out[:, place] = _codes(column, absent, categories[place] or [], called)
-        elif column.dtype.kind == ("M" if kind == _DATE else "f"):
-            days = (column - np.datetime64(0, "us")) / _DAY if kind == _DATE else column
+        elif column.dtype.kind == ("M" if kind == DATE else "f"):
+            days = (column - np.datetime64(0, "us")) / _DAY if kind == DATE else column
             out[:, place] = np.where(absent, np.nan, days)
         elif absent.all():
             out[:, place] = np.nan
         else:
-            held = "dates" if kind == _DATE else "numbers"
+            held = "dates" if kind == DATE else "numbers"
             raise _changed(called, held, column, absent)
     return out
 

@@ -14,8 +14,8 @@ except ModuleNotFoundError:
 
 from fastnn.tables.doubts import missing_note, missing_option, target_notes
 from fastnn.tables.encoder import TableEncoder, in_order, read_target, refuse_infinite
-from fastnn.tables.files import is_parquet, open_table, read_table
-from fastnn.tables.output import FORMATS, table_bytes
+from fastnn.tables.files import binary_format, open_table, read_table
+from fastnn.tables.output import FORMATS, beside, table_bytes
 from fastnn.tables.reading import Reading
 from fastnn.tables.selection import Selection
 from fastnn.tables.table import Table
@@ -26,8 +26,9 @@ __all__ = [
     "Selection",
     "Table",
     "TableEncoder",
+    "beside",
+    "binary_format",
     "in_order",
-    "is_parquet",
     "missing_note",
     "missing_option",
     "open_table",

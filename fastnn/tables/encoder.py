@@ -262,7 +262,13 @@ class TableEncoder:
         return inputs
 
     def encode_target(self, frame: pl.DataFrame | Table) -> NDArray[Any]:
-        """Return labels, int64 of shape (n,), or standardized numbers, float32 (n, 1)."""
+        """Return labels, int64 of shape (n,), or standardized numbers, float32 (n, 1).
+
+        Raises
+        ------
+        ValueError
+            If the target column is missing, or holds something else than in training.
+        """
         table = Table.of(frame)
         _, values = read_target(table, self.target, self.task)
         if self.task == "regression":
@@ -271,7 +277,14 @@ class TableEncoder:
             refuse_infinite(target, self.target, table)
             return target[:, None]
         labels = {name: label for label, name in enumerate(self.classes)}
-        return np.array([labels[value] for value in values], np.int64)
+        found = np.array([labels.get(value, -1) for value in values], np.int64)
+        if (found < 0).any():
+            row = int((found < 0).argmax())
+            raise ValueError(
+                f"target column {self.target!r} holds {str(values[row])!r} in {table.place(row)}, "
+                "a class that training rows do not have"
+            )
+        return found
 
     def decode(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return predictions of shape (n,), in the target's units or as class names."""

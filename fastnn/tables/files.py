@@ -1,9 +1,10 @@
-"""Read CSV and Parquet files as tables."""
+"""Read CSV, Parquet and Feather files as tables."""
 
 import csv
 import gzip
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -27,8 +28,9 @@ def open_table(
     reading: Reading,
     expected: Collection[str] = (),
     names: Sequence[Sequence[str]] = (),
+    keep: Sequence[str] = (),
 ) -> Table:
-    """Read a CSV file, which may be compressed with gzip, or a Parquet file.
+    """Read a CSV file, which may be compressed with gzip, or a Parquet or Feather file.
 
     A CSV file must be UTF-8, with as many fields in each line as in the first, which names the
     columns.  Its separator is whichever of comma, semicolon, tab and bar fits.  Its columns come
@@ -46,6 +48,8 @@ def open_table(
     names : sequence of sequences of str
         Names to choose from by their number, for a file without a header.  Otherwise columns are
         called ``column_1``, ``column_2`` and so on.
+    keep : sequence of str
+        Columns to have in `kept` too, by name or, without a header, by number.
 
     Raises
     ------
@@ -59,27 +63,61 @@ def open_table(
         pass  # a file that cannot be opened raises Python's own error
     lines = None
     try:
-        if is_parquet(path):
-            frame = pl.read_parquet(path)
+        if form := binary_format(path):
+            frame = _READERS[form](path)
             header, notes = _names(frame.columns)
             frame.columns = header
         else:
             frame, lines, reading, notes = _read_csv(path, reading, expected, names)
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"cannot be read as a table: {str(error).splitlines()[0]}") from None
-    except UnicodeDecodeError:
-        raise ValueError("cannot be read as a table: it is not UTF-8 text") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(_not_text(error)) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"cannot be read as a table: damaged gzip file ({error})") from None
     if frame.is_empty():
         raise ValueError("has no rows")
     absent = unused(frame, reading)
-    return Table(clean(frame, reading), reading, lines, tuple(notes), absent)
+    cleaned = clean(frame, reading)
+    table = Table(cleaned, reading, lines, tuple(notes), absent)
+    if not keep:
+        return table
+    chosen = [table.column(_numbered(name, table)).name for name in dict.fromkeys(keep)]
+    return replace(table, kept=frame.select(list(dict.fromkeys(chosen))))
 
 
-def is_parquet(path: str | Path) -> bool:
-    """Return whether a file's name or first bytes say that it is Parquet."""
-    return Path(path).suffix.lower() == ".parquet" or _starts_with(Path(path), b"PAR1")
+def _numbered(name: str, table: Table) -> str:
+    """Return the name of a column that may be given by its number, if there is no header."""
+    numbered = name not in table.names and table.reading.header is False and name.isdecimal()
+    return table.names[int(name) - 1] if numbered and 0 < int(name) <= len(table.names) else name
+
+
+def _read_feather(path: Path) -> pl.DataFrame:
+    return pl.read_ipc(path.read_bytes())
+
+
+_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    "Parquet": pl.read_parquet,
+    "Feather": _read_feather,
+}
+_ENDINGS = {".parquet": "Parquet", ".pq": "Parquet", ".feather": "Feather", ".arrow": "Feather"}
+_MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Feather"}
+
+
+def binary_format(path: str | Path) -> str | None:
+    """Return "Parquet" or "Feather", if a file's first bytes or name say so, or None for text."""
+    path = Path(path)
+    found = next((form for magic, form in _MAGIC.items() if _starts_with(path, magic)), None)
+    return found or _ENDINGS.get(path.suffix.lower())
+
+
+def _not_text(error: UnicodeDecodeError) -> str:
+    """Return what is wrong with a file that is not UTF-8."""
+    byte = error.object[error.start]
+    return (
+        f"cannot be read as a table: it is not UTF-8 text, as it holds the byte 0x{byte:02x}; "
+        "iconv -f WINDOWS-1252 -t UTF-8 converts it, if it is from Windows"
+    )
 
 
 def _starts_with(path: Path, magic: bytes) -> bool:
@@ -95,12 +133,17 @@ def _read_csv(
     polars fills short lines with nulls and reads unclosed quotes as text, so that the reader is
     Python's, which is slower but exact.
     """
+    if _starts_with(path, b"PK\x03\x04"):
+        raise ValueError("seems to be a spreadsheet or an archive; save the table as CSV")
     with _open(path) as text:
-        if not text.readline().strip():
-            raise ValueError("the first line is blank, wanted the names of the columns")
+        line = text.readline()
+        if not line.strip():
+            raise ValueError(
+                "the first line is blank, wanted the names of the columns" if line else "is empty"
+            )
     delimiter = reading.delimiter or _delimiter(path)
     records = _records(path, delimiter)
-    line, first = next(records)
+    number, first = next(records)
     if reading.header is None:
         _refuse_numbers(first, expected)
         reading = Reading(**vars(reading) | {"header": True})
@@ -119,8 +162,8 @@ def _read_csv(
         if fits and header != list(fits[0]):
             header = list(fits[0])
             notes = [f"columns without names are taken for {', '.join(map(repr, header))}"]
-        rows, lines = [first], [line]
-    what = "the header" if reading.header else f"line {line}"
+        rows, lines = [first], [number]
+    what = "the header" if reading.header else f"line {number}"
 
     def frame() -> pl.DataFrame:
         columns = zip(*rows, strict=True) if rows else [()] * len(header)
@@ -128,16 +171,16 @@ def _read_csv(
             [pl.Series(n, c, dtype=pl.String) for n, c in zip(header, columns, strict=True)]
         )
 
-    for line, record in records:
+    for number, record in records:
         if len(record) != len(header):
             if len(record) == 1 and not record[0].strip():
                 continue  # a line of blanks
             raise ValueError(
-                f"line {line} has {len(record)} fields, {what} has {len(header)} (separated by "
+                f"line {number} has {len(record)} fields, {what} has {len(header)} (separated by "
                 f"{delimiter!r}; --delimiter changes that)"
             )
         rows.append(record)
-        lines.append(line)
+        lines.append(number)
         if len(rows) == _CHUNK:
             chunks.append(frame())
             rows = []
@@ -175,6 +218,8 @@ def _delimiter(path: Path) -> str:
         if widths[0] > 1:
             fits[mark] = (len(set(widths)) == 1, widths[0])
     likely = [mark for mark, fit in fits.items() if fit == max(fits.values())]
+    if "\t" in fits and ".tsv" in [suffix.lower() for suffix in path.suffixes]:
+        return "\t"
     if len(likely) > 1:
         marks = " or ".join(map(repr, likely))
         raise ValueError(f"fields may be separated by {marks}; give --delimiter")

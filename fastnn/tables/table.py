@@ -47,7 +47,7 @@ class Table:
     """A frame that :func:`clean` has seen, how it was read, and the line of each row, if known.
 
     `notes` say what is worth telling about the reading, and `unused` are those of the texts said to
-    mean a missing value that were not found.
+    mean a missing value that were not found.  `kept` has some columns as they stand in the file.
     """
 
     frame: pl.DataFrame
@@ -55,6 +55,7 @@ class Table:
     lines: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    kept: pl.DataFrame = field(default_factory=pl.DataFrame)
     _columns: dict[str, Column] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -112,7 +113,7 @@ def unused(frame: pl.DataFrame, reading: Reading) -> tuple[str, ...]:
         text
         for text, value in zip(reading.missing, values, strict=True)
         if not any((column == text).any() for column in texts)
-        and not any((column == value).any() for column in numbers)
+        and (value is None or not any((column == value).any() for column in numbers))
     )
 
 
