@@ -79,6 +79,7 @@ ROWS = {
             "multiclass hinge": "MulticlassHinge",
             "multiclass squared hinge": "MulticlassSquaredHinge",
             "softmax cross-entropy, label smoothing": "SoftmaxCrossEntropy",
+            "cross-entropy of probabilities": "ProbabilityCrossEntropy",
             "attribute hinge": "AttributeHinge",
             "attribute logistic": "Logistic",
             "structured hinge": "StructuredHinge",

@@ -88,14 +88,14 @@ class LBFGS(Optimizer):
         return "store_update", ()
 
     @np.errstate(all="ignore")
-    def run(self, program, parameters, penalty, *, epochs=1, access=None, pause=None, **how):
+    def run(self, program, parameters, loss, *, epochs=1, access=None, pause=None, **how):
         """Run iterations; see :meth:`Optimizer.run`."""
         try:
             with _calm():  # importing SciPy adds filters of warnings
                 from scipy.optimize import line_search
         except ImportError as error:
             raise ImportError("LBFGS wants SciPy: pip install scipy") from error
-        objective = Objective(program, parameters, penalty, how)
+        objective = Objective(program, parameters, loss, how)
         pairs = _Pairs(objective.parameters, self.history_size)
         sums, seconds = np.zeros((epochs, 2)), np.zeros(epochs)
         for done in range(epochs):
@@ -165,8 +165,8 @@ def _calm() -> Iterator[None]:
 class Objective:
     """The loss with its penalties, and their gradient, as functions of one vector."""
 
-    def __init__(self, program: Program, parameters: Sequence[Any], penalty, how: dict[str, Any]):
-        self.program, self.penalty, self.how = program, penalty, how
+    def __init__(self, program: Program, parameters: Sequence[Any], loss, how: dict[str, Any]):
+        self.program, self.loss, self.how = program, loss, how
         self.parameters = [each for each in parameters if each.trained]
         self.tracked = [each.value for each in parameters if not each.trained]
         self.moved: list[np.ndarray] = []
@@ -217,7 +217,7 @@ class Objective:
                     array[...] = old
             value = np.inf
             if finite:
-                value = float(self.sums[0] / self.sums[1]) + self.penalty()
+                value = self.loss(*map(float, self.sums))
             gradient = _flat([parameter.state["gradient"] for parameter in self.parameters])
             good = np.isfinite(value) and np.isfinite(gradient).all()
             self.known = x, value if good else np.inf, gradient

@@ -130,7 +130,8 @@ def training(
     x, target, weight = _fetch(program, model, data, order, per_thread=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.begin("loss")
-    program.add("row_scales", Clock.ROWS, weight.rows, scale.rows)
+    rows = 1 if model.loss.sums else Clock.ROWS
+    program.add("row_scales", rows, weight.rows, scale.rows)
     plain = optimizer.plain_descent
     nodes = _forward(program, model, x, seed=order.seed, training=True, plain_descent=plain)
     last = model.layers[-1]
