@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         overfit_small,
         sweep,
     )
+    from fastnn.optimizers.minimizing import minimize
     from fastnn.pretraining import initialize_from_data, pretrain
 
 __version__ = "0.1.0"
@@ -121,6 +122,7 @@ __all__ = [
     "initialize_from_data",
     "load",
     "lr_range_test",
+    "minimize",
     "overfit_small",
     "pretrain",
     "sweep",
@@ -133,8 +135,12 @@ _LATER = {
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
+    "datasets": (),
     "export": (),
+    "flow": (),
+    "optimizers.minimizing": ("minimize",),
     "pretraining": ("initialize_from_data", "pretrain"),
+    "reference": (),
 }  # fmt: skip
 
 

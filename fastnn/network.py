@@ -11,13 +11,14 @@ from fastnn.callbacks import History
 from fastnn.files import modelfile
 from fastnn.layers import Layer
 from fastnn.training import attributes, compacting, evaluation, fitting, fresh, prediction, summary
+from fastnn.training.inspection import Inspected
 from fastnn.training.model import Model
 
 if TYPE_CHECKING:
     from fastnn.training.explaining import Explanation
 
 
-class Network(attributes.OfNetwork):
+class Network(attributes.OfNetwork, Inspected):
     """A fully-connected network.
 
     Methods raise ValueError or TypeError for bad input, and then change nothing.  Those that need
@@ -315,11 +316,10 @@ class Network(attributes.OfNetwork):
         """Return the outputs, (n, n_outputs), in the network's dtype.
 
         One output is (n, 1), whatever `y` was: compare a vector with ``predict(X)[:, 0]``.  No rows
-        have no predictions, (0, n_outputs).
-        If the last layer has softmax or sigmoid, these are probabilities.  If it is linear, they
-        are logits under softmax cross-entropy and the logistic loss, logarithms of means under the
-        Poisson and Gamma losses, and scores under a hinge.  The default `batch_size` suits the
-        cache.
+        have no predictions, (0, n_outputs).  If the last layer has softmax or sigmoid, these are
+        probabilities.  If it is linear, they are logits under softmax cross-entropy and the
+        logistic loss, logarithms of means under the Poisson and Gamma losses, and scores under a
+        hinge.  The default `batch_size` suits the cache.
         """
         return prediction.predict(self.model, X, batch_size)
 

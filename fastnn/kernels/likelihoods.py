@@ -143,8 +143,9 @@ def probability_cross_entropy_forward(prediction, target, row_loss):
     """
     for i in range(prediction.shape[0]):
         row_loss[i] = math.log(prediction[i, target[i]])
+    zero = row_loss.dtype.type(0)
     for i in range(row_loss.shape[0]):
-        row_loss[i] = -row_loss[i]
+        row_loss[i] = zero - row_loss[i]  # and so 0 for certainty, not -0
 
 
 @kernel("mn& m<n m mn!")

@@ -15,7 +15,7 @@ from fastnn.engine.program import Program
 from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels.interrupts import let_interrupt
-from fastnn.optimizers.base import Optimizer
+from fastnn.optimizers.base import Searching
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -30,7 +30,7 @@ def _history_size(given: Any, name: str) -> int:
     return int(given)
 
 
-class LBFGS(Optimizer):
+class LBFGS(Searching):
     """Limited-memory BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search.
 
     An epoch is one iteration.  It finds a direction p from the last `history_size` steps and
@@ -70,32 +70,26 @@ class LBFGS(Optimizer):
     """
 
     name = "lbfgs"
-    full_batch = searches = True
-
     history_size: int = setting(default=10, check=_history_size)
     tolerance: float = setting(default=1e-7, check=positive_float)
-
-    @property
-    def state(self):
-        return {"gradient": 0.0}
 
     @property
     def memory(self):
         """A ring of the steps s and the gradient's changes y; s = 0 marks an empty place."""
         return tuple(f"{letter}{slot}" for slot in range(self.history_size) for letter in "sy")
 
-    def update(self, rate, decay, factors):
-        return "store_update", ()
-
-    @np.errstate(all="ignore")
     def run(self, program, parameters, loss, *, epochs=1, access=None, pause=None, **how):
         """Run iterations; see :meth:`Optimizer.run`."""
+        return self.search(Objective(program, parameters, loss, how), epochs, access, pause)
+
+    @np.errstate(all="ignore")
+    def search(self, objective: "Objective", epochs: int, access=None, pause=None) -> team.Outcome:
+        """Run iterations on an objective, whose parameters have this optimizer's state."""
         try:
             with _calm():  # importing SciPy adds filters of warnings
                 from scipy.optimize import line_search
         except ImportError as error:
             raise ImportError("LBFGS wants SciPy: pip install scipy") from error
-        objective = Objective(program, parameters, loss, how)
         pairs = _Pairs(objective.parameters, self.history_size)
         sums, seconds = np.zeros((epochs, 2)), np.zeros(epochs)
         for done in range(epochs):
@@ -210,7 +204,7 @@ class Objective:
             self.program.updates = self.number
             before = [array.copy() for array in self.tracked]
             try:
-                finite = self._run()
+                finite = self.compute()
                 self.moved = [array.copy() for array in self.tracked]
             finally:
                 for array, old in zip(self.tracked, before, strict=True):
@@ -223,8 +217,11 @@ class Objective:
             self.known = x, value if good else np.inf, gradient
         return self.known[1], self.known[2]
 
-    def _run(self) -> bool:
-        """Run the program once, and return whether its loss is finite."""
+    def compute(self) -> bool:
+        """Set :attr:`sums` and the gradients at the parameters; return whether the loss is finite.
+
+        That takes one run of the program.
+        """
         program, how = self.program, self.how
         if not self.short:
             outcome = team.run(program, epochs=1, **how)

@@ -24,7 +24,7 @@ def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scal
 def probability_cross_entropy_forward(prediction, target, row_loss):
     """Cross-entropy of probabilities with class labels."""
     with np.errstate(divide="ignore", invalid="ignore"):  # infinity and NaN are the answers
-        np.negative(np.log(prediction[np.arange(len(target)), target]), out=row_loss)
+        np.subtract(0, np.log(prediction[np.arange(len(target)), target]), out=row_loss)
 
 
 def probability_cross_entropy_backward(prediction, target, row_scale, d):

@@ -8,11 +8,11 @@ from fastnn.engine import team
 from fastnn.inputs.checks import non_negative_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels.interrupts import let_interrupt
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers.base import Searching
 from fastnn.optimizers.lbfgs import Objective
 
 
-class Minimizer(Optimizer):
+class Minimizer(Searching):
     """Minimize the loss of all rows; one epoch is the whole minimization.
 
     :class:`fastnn.LBFGS` is the optimizer for networks.  This one ends where scikit-learn's
@@ -25,20 +25,12 @@ class Minimizer(Optimizer):
     """
 
     name = "scipy_lbfgsb"
-    full_batch = searches = True
 
     tol: float = setting(default=1e-4, check=non_negative_float)
     max_iter: int = setting(default=200, check=positive_int)
     max_fun: int = setting(default=15000, check=positive_int)
 
     result_: Any = None
-
-    @property
-    def state(self):
-        return {"gradient": 0.0}
-
-    def update(self, rate, decay, factors):
-        return "store_update", ()
 
     @np.errstate(all="ignore")
     def run(self, program, parameters, loss, *, epochs=1, access=None, pause=None, **how):
