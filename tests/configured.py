@@ -68,7 +68,7 @@ WITH = {"nesterov": {"momentum": 0.9}, "frequencies": {"tree": "huffman"}}
 CANDIDATES = (
     0.3, 0.2, 7, True, False, "max", "last", "test", "input", "shrink", "sparse", "l1", "non_neg",
     "softplus", "sum", "fan_avg", "uniform", (0.4, 1.3), ["whiten"], [[0, 2], [5, 0]],
-    [[0, 1], [2, 3]], [4, 3, 2, 1],
+    [[0, 1], [2, 3]], [4, 3, 2, 1], 0,
 )  # fmt: skip
 
 
