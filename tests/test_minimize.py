@@ -18,6 +18,7 @@ from fastnn import (
     Rprop,
 )  # fmt: skip
 
+CURVES = np.array([[1.0, 10.0], [3.0, 0.1]])
 B0 = np.array([[-1.2, 1.0], [0.5, -0.3]])
 
 
@@ -27,7 +28,7 @@ def rosenbrock(b):
 
 
 def bowl(b):
-    return 0.5 * (b**2 * [[1.0, 10.0], [3.0, 0.1]]).sum(), b * [[1.0, 10.0], [3.0, 0.1]]
+    return 0.5 * (b**2 * CURVES).sum(), b * CURVES
 
 
 TORCH = {
@@ -35,7 +36,7 @@ TORCH = {
     "momentum": (SGD(0.05, 0.9), {"lr": 0.05, "momentum": 0.9}),
     "Adam": (Adam(0.1, epsilon=1e-8), {"lr": 0.1, "eps": 1e-8}),
     "AdamW": (AdamW(0.1, 0.1, epsilon=1e-8), {"lr": 0.1, "weight_decay": 0.1, "eps": 1e-8}),
-    "Rprop": (Rprop(), {"lr": 0.0125, "step_sizes": (1e-6, 50)}),
+    "Rprop": (Rprop(), {}),
     "decay": (SGD(ExponentialDecay(0.05, 1, 0.9)), {"lr": 0.05}),
 }
 
@@ -48,14 +49,13 @@ def test_steps_are_those_of_torch(name):
     b = torch.tensor(B0, requires_grad=True)
     kind = {"momentum": "SGD", "decay": "SGD"}.get(name, name)
     if name == "Rprop":
-        settings = {"lr": optimizer.initial_step, "step_sizes": (
-            optimizer.min_step, optimizer.max_step)}  # fmt: skip
+        settings = {"lr": optimizer.initial_step, "step_sizes": optimizer.step_sizes}
     theirs = getattr(torch.optim, kind)([b], **settings)
     schedule = torch.optim.lr_scheduler.ExponentialLR(theirs, 0.9 if name == "decay" else 1.0)
     path = [B0]
     for _ in range(20):
         theirs.zero_grad()
-        (0.5 * (b**2 * torch.tensor([[1.0, 10.0], [3.0, 0.1]])).sum()).backward()
+        (0.5 * (b**2 * torch.tensor(CURVES)).sum()).backward()
         theirs.step()
         schedule.step()
         path.append(b.detach().numpy().copy())
@@ -76,9 +76,10 @@ def test_gradient_descent_by_hand_and_what_is_returned():
 def test_it_ends_where_scipy_ends(gradient):
     optimize = pytest.importorskip("scipy.optimize")
     start = np.array([-1.2, 0.3, 1.0, -0.5])
-    slope = lambda b: np.concatenate([optimize.rosen_der(b.reshape(2, 2)[:, i]) for i in (0, 1)])  # noqa: E731
-    slope = lambda b: np.ravel(np.transpose([  # noqa: E731
-        optimize.rosen_der(pair) for pair in b.reshape(2, 2).T]))  # fmt: skip
+
+    def slope(b):
+        return np.ravel(np.transpose([optimize.rosen_der(pair) for pair in b.reshape(2, 2).T]))
+
     f = (lambda b: (rosenbrock(b), slope(b))) if gradient else rosenbrock
     theirs = optimize.minimize(rosenbrock, start, jac=slope, method="BFGS")
     ours = fastnn.minimize(f, start, LBFGS(), steps=200)
@@ -111,7 +112,7 @@ def test_it_ends_at_the_tolerance_and_keeps_the_callers_arrays():
     start = np.array([1.0, 2.0])
     found = fastnn.minimize(f, start, SGD(0.25), steps=50, tolerance=0.01)
     assert 5 < len(found.path) < 15 and np.abs(found.gradients[-1]).max() <= 0.01
-    assert (start == [1, 2]).all() and (found.path[1] == [0.5, 1.0]).any()
+    assert (start == [1, 2]).all() and found.path[1] == pytest.approx([0.5, 1.0])
 
 
 REFUSED = [
@@ -131,5 +132,5 @@ REFUSED = [
 
 @pytest.mark.parametrize(("given", "options", "error", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_what_is_refused(given, options, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message), np.errstate(over="ignore"):
         fastnn.minimize(*given, **options)

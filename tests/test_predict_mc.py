@@ -24,8 +24,7 @@ def _network(layers=None, **options):
 
 def test_it_is_the_mean_and_spread_of_a_sum_with_terms_dropped():
     """y = sum of 3 x_j dropped with probability 0.4: mean sum x, variance sum x^2 0.4/0.6."""
-    network = _network([Dropout(0.4), Dense(1, kernel_initializer="ones", use_bias=False)]
-                       if False else [Dropout(0.4), Dense(1, use_bias=False)])  # fmt: skip
+    network = _network([Dropout(0.4), Dense(1, use_bias=False)])
     network.set_weights([np.ones((3, 1))])
     mean, std = network.predict_mc(X, passes=4000, seed=5)
     wanted = np.sqrt((X**2).sum(axis=1) * 0.4 / 0.6)

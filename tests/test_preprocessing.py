@@ -128,7 +128,7 @@ def test_formulas():
 def test_covariances_by_the_number_of_rows():
     n = len(WIDE)
     one, rows = PCA().fit(WIDE), PCA(ddof=0).fit(WIDE)
-    np.testing.assert_array_equal(one.components_, rows.components_)
+    np.testing.assert_allclose(one.components_, rows.components_, atol=1e-12)
     values = np.linalg.eigvalsh(np.cov(WIDE.T, ddof=0))[::-1]
     np.testing.assert_allclose(rows.explained_variance_, values, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(rows.explained_variance_ * n / (n - 1), one.explained_variance_)

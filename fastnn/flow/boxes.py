@@ -126,6 +126,7 @@ class LayerBox(Box):
         self.gradients: list[np.ndarray] = []
         self._x = np.empty((0, 0))
 
+    @np.errstate(all="ignore")
     def fprop(self, x: ArrayLike) -> np.ndarray:
         """Return the layer's outputs for the inputs `x`, (n, n_inputs)."""
         rows = np.array(checks.as_inputs(x, None, self._dtype, "x"), self._dtype, order="C")
@@ -138,6 +139,7 @@ class LayerBox(Box):
         self.value, _ = self._run(None)
         return self.value.copy()
 
+    @np.errstate(all="ignore")
     def bprop(self, gradient: ArrayLike) -> np.ndarray:
         """Return the gradient in the inputs from that in the outputs; set :attr:`gradients`."""
         _, dx = self._run(self.given(gradient))
@@ -160,7 +162,6 @@ class LayerBox(Box):
                 each.state = {"gradient": aligned(each.value.shape, each.value.dtype)}
         return built
 
-    @np.errstate(all="ignore")
     def _run(self, dy: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Run forward and, with `dy`, backward; return the outputs and the inputs' gradient."""
         parameters = self._parameters(self._x.shape[1])
@@ -243,6 +244,7 @@ class LossBox(Box):
         self.row_losses = np.empty(0)
         self._data = Data(np.empty((0, 0)), np.empty(0))
 
+    @np.errstate(all="ignore")
     def fprop(
         self, prediction: ArrayLike, target: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
@@ -264,11 +266,11 @@ class LossBox(Box):
         self.value = float(self.loss.reduced(*sums))
         return self.value
 
+    @np.errstate(all="ignore")
     def bprop(self, gradient: float = 1.0) -> np.ndarray:
         """Return the gradient in the predictions from that in the loss, a number."""
         return self._run(self.factor(gradient))
 
-    @np.errstate(all="ignore")
     def _run(self, factor: float | None) -> np.ndarray:
         """Return the rows' losses or, with a factor, the gradient times it."""
         data, n = self._data, len(self._data)
@@ -323,12 +325,14 @@ class PenaltyBox(Box):
         self._kernels = COMPILED if self._backend == "numba" else TWINS
         self._w = np.empty(0)
 
+    @np.errstate(all="ignore")
     def fprop(self, w: ArrayLike) -> float:
         """Return the penalty on `w`, an array of any shape."""
         self._w = np.array(checks.as_weights([w], [np.shape(w)], self._dtype, "w")[0])
         self.value = penalties.value(self.regularizer, self._w, self._kernels)
         return self.value
 
+    @np.errstate(all="ignore")
     def bprop(self, gradient: float = 1.0) -> np.ndarray:
         """Return the gradient in `w` from that in the penalty, a number."""
         factor = self.factor(gradient)

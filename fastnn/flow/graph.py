@@ -75,6 +75,7 @@ class Graph:
         self.boxes: list[Box] = [box for _, box in self._layers]
         self.boxes += [self._loss, *(box for _, box in self._penalties)]
 
+    @np.errstate(all="ignore")
     def fprop(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Call `fprop` of every box; return the training loss with penalties."""
         model = self._model
@@ -88,6 +89,7 @@ class Graph:
         weights = [each.value for each in model.all_parameters()]
         return total + sum(box.fprop(weights[place]) for place, box in self._penalties)
 
+    @np.errstate(all="ignore")
     def bprop(self) -> list[np.ndarray]:
         """Call `bprop` of every box in the reverse order; return the parameters' gradients.
 

@@ -129,12 +129,24 @@ def minimize(
     if not start.size or not np.isfinite(start).all():
         raise ValueError(f"b0 is {b0!r}, wanted finite numbers, at least one")
     function = _Function(f, start.shape)
+    with np.errstate(all="ignore"):
+        return _moved(made, function, start, steps, tolerance)
+
+
+def _moved(
+    optimizer: Optimizer,
+    function: "_Function",
+    start: np.ndarray,
+    steps: int,
+    tolerance: float | None,
+) -> Minimum:
+    """Make the updates; see :func:`minimize`."""
     flat = start.reshape(-1)
     mover: _Searcher | _Updates
-    if isinstance(made, LBFGS):
-        mover = _Searcher(made, function, flat)
+    if isinstance(optimizer, LBFGS):
+        mover = _Searcher(optimizer, function, flat)
     else:
-        mover = _Updates(made, flat)
+        mover = _Updates(optimizer, flat)
     path, values, gradients = [mover.place()], [], []
     for step in range(steps + 1):
         value, gradient = function(path[-1])
@@ -142,7 +154,7 @@ def minimize(
             what = "value" if not np.isfinite(value) else "gradient"
             raise FloatingPointError(
                 f"the {what} of f is not finite after {step} updates, at "
-                f"{path[-1].reshape(start.shape)}: a smaller learning rate may help"
+                f"{path[-1].reshape(start.shape).tolist()}: a smaller learning rate may help"
             )
         values.append(value)
         gradients.append(gradient)
@@ -229,7 +241,6 @@ class _Updates:
     def place(self) -> np.ndarray:
         return self._parameter.value.copy()
 
-    @np.errstate(all="ignore")
     def go_on(self, gradient: np.ndarray) -> bool:
         """Make an update with this gradient; return whether it was made."""
         self._gradient[...] = gradient

@@ -16,6 +16,7 @@ from fastnn.training.model import ROW_FLOPS, Model
 from fastnn.training.planning import Plan, in_batches
 
 
+@np.errstate(all="ignore")
 def gradients(model: Model, X: Any, y: Any, sample_weight: Any, penalties: Any) -> list[np.ndarray]:
     """Return the gradients; :meth:`fastnn.Network.gradients` documents the arguments."""
     model.need_built("gradients")
@@ -40,7 +41,6 @@ def check_penalties(model: Model) -> None:
                 )
 
 
-@np.errstate(all="ignore")
 def _gradients(model: Model, data: Data, penalties: bool) -> list[np.ndarray]:
     twin = model.frozen()  # a step tracks statistics
     optimizer = Searching()

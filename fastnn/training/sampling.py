@@ -17,6 +17,7 @@ _ROWS = 256
 """Rows of a batch.  Masks depend on it, so it depends on nothing."""
 
 
+@np.errstate(all="ignore")
 def predict_mc(model: Model, X: Any, passes: Any, seed: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and spread; :meth:`fastnn.Network.predict_mc` documents the arguments."""
     model.need_built("predict_mc")
@@ -57,7 +58,6 @@ def _with_rates(model: Model) -> Model:
     return part
 
 
-@np.errstate(all="ignore")
 def _sampled(model: Model, x: np.ndarray, passes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     model = _with_rates(model)
     n, batches = len(x), -(-len(x) // _ROWS)
