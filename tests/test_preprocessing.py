@@ -131,7 +131,8 @@ def test_covariances_by_the_number_of_rows():
     np.testing.assert_allclose(one.components_, rows.components_, atol=1e-12)
     values = np.linalg.eigvalsh(np.cov(WIDE.T, ddof=0))[::-1]
     np.testing.assert_allclose(rows.explained_variance_, values, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(rows.explained_variance_ * n / (n - 1), one.explained_variance_)
+    found = rows.explained_variance_ * n / (n - 1)
+    np.testing.assert_allclose(found, one.explained_variance_, rtol=1e-12, atol=1e-12)
     done = Whiten(1e-15, 6, ddof=0).fit_transform(WIDE)  # the seventh column is constant
     np.testing.assert_allclose(np.cov(done.T, ddof=0), np.eye(6), atol=1e-9)
     decomposition = pytest.importorskip("sklearn.decomposition")
