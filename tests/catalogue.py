@@ -166,8 +166,8 @@ ROWS = {
         "a loss's": "fastnn.flow.LossBox",
         "a penalty's": "fastnn.flow.PenaltyBox",
         "minimize any function": "fastnn.minimize",
-        "each kernel, by its name": "fastnn.kernels.matmul_nn",
-        "each kernel's NumPy twin": "fastnn.reference.matmul_nn",
+        "each kernel, by its name": "fastnn.kernels.softmax_forward",
+        "each kernel's NumPy twin": "fastnn.reference.softmax_forward",
         "a kernel against NumPy": "fastnn.compare_kernel",
     },
     "Why a network does not learn": {

@@ -10,7 +10,8 @@ from fastnn.initializers import Initializer
 from fastnn.inputs.settings import Configured, Stateful, subclasses
 from fastnn.layers import Layer
 from fastnn.layers.base import Factors, KernelFactors
-from fastnn.optimizers.base import Descent, Optimizer, Searching
+from fastnn.optimizers.base import Descent, Optimizer
+from fastnn.optimizers.lbfgs import Searching
 from fastnn.preprocessing.encoding import Encoder
 from fastnn.regularizers import Regularizer
 

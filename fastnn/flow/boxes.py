@@ -14,7 +14,7 @@ from fastnn.inputs import checks
 from fastnn.kernels import COMPILED
 from fastnn.layers import Activation, Layer, penalties
 from fastnn.layers.base import Node, Parameter
-from fastnn.optimizers.base import Searching
+from fastnn.optimizers.lbfgs import Searching
 from fastnn.optimizers.updater import Updater
 from fastnn.reference import TWINS
 from fastnn.training import attributes

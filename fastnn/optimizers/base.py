@@ -109,23 +109,6 @@ class Optimizer(Configured):
         return f"{type(self).__name__}({settings})"
 
 
-class Searching(Optimizer):
-    """Base of optimizers that move the parameters themselves.
-
-    A program that is lowered with one writes each parameter's gradient, penalties included, to its
-    state.
-    """
-
-    full_batch = searches = True
-
-    @property
-    def state(self):
-        return {"gradient": 0.0}
-
-    def update(self, rate, decay, factors):
-        return "store_update", ()
-
-
 class Descent(Optimizer):
     """Base of optimizers with a learning rate and optional gradient clipping."""
 

@@ -15,7 +15,7 @@ from fastnn.engine.program import Program
 from fastnn.inputs.checks import positive_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels.interrupts import let_interrupt
-from fastnn.optimizers.base import Searching
+from fastnn.optimizers.base import Optimizer
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -28,6 +28,23 @@ def _history_size(given: Any, name: str) -> int:
     if positive_int(given, name) > _MOST_PAIRS:
         raise ValueError(f"{name} is {given}, wanted at most {_MOST_PAIRS}")
     return int(given)
+
+
+class Searching(Optimizer):
+    """Base of optimizers that move the parameters themselves.
+
+    A program that is lowered with one writes each parameter's gradient, penalties included, to its
+    state.
+    """
+
+    full_batch = searches = True
+
+    @property
+    def state(self):
+        return {"gradient": 0.0}
+
+    def update(self, rate, decay, factors):
+        return "store_update", ()
 
 
 class LBFGS(Searching):

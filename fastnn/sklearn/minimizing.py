@@ -8,8 +8,7 @@ from fastnn.engine import team
 from fastnn.inputs.checks import non_negative_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels.interrupts import let_interrupt
-from fastnn.optimizers.base import Searching
-from fastnn.optimizers.lbfgs import Objective
+from fastnn.optimizers.lbfgs import Objective, Searching
 
 
 class Minimizer(Searching):

@@ -8,7 +8,7 @@ from fastnn.engine import team
 from fastnn.engine.program import aligned
 from fastnn.inputs import checks
 from fastnn.layers import penalties as of_layers
-from fastnn.optimizers.base import Searching
+from fastnn.optimizers.lbfgs import Searching
 from fastnn.training import lowering, prediction
 from fastnn.training.data import Data
 from fastnn.training.lowering import Order
