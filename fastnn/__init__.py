@@ -54,6 +54,10 @@ with uncollected():
     )
 
 if TYPE_CHECKING:
+    from fastnn import datasets as datasets
+    from fastnn import export as export
+    from fastnn import flow as flow
+    from fastnn import reference as reference
     from fastnn.comparison import compare_kernel
     from fastnn.diagnosis import (
         WatchUnits,
