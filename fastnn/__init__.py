@@ -54,10 +54,10 @@ with uncollected():
     )
 
 if TYPE_CHECKING:
-    from fastnn import datasets as datasets
-    from fastnn import export as export
-    from fastnn import flow as flow
-    from fastnn import reference as reference
+    import fastnn.datasets
+    import fastnn.export
+    import fastnn.flow
+    import fastnn.reference  # noqa: F401  (as attributes)
     from fastnn.comparison import compare_kernel
     from fastnn.diagnosis import (
         WatchUnits,
