@@ -26,10 +26,10 @@ def test_it_is_the_mean_and_spread_of_a_sum_with_terms_dropped():
     """y = sum of 3 x_j dropped with probability 0.4: mean sum x, variance sum x^2 0.4/0.6."""
     network = _network([Dropout(0.4), Dense(1, use_bias=False)])
     network.set_weights([np.ones((3, 1))])
-    mean, std = network.predict_mc(X, passes=4000, seed=5)
+    mean, std = network.predict_mc(X, passes=1000, seed=5)
     wanted = np.sqrt((X**2).sum(axis=1) * 0.4 / 0.6)
-    assert np.abs(mean[:, 0] - X.sum(axis=1)).max() < 5 * wanted.max() / np.sqrt(4000)
-    np.testing.assert_allclose(std[:, 0], wanted, rtol=0.1)
+    assert np.abs(mean[:, 0] - X.sum(axis=1)).max() < 5 * wanted.max() / np.sqrt(1000)
+    np.testing.assert_allclose(std[:, 0], wanted, rtol=0.2)
     one, _ = network.predict_mc(X, passes=2)
     errors = (one[:, 0] - X.sum(axis=1)) / wanted
     assert abs(np.corrcoef(errors[:300], errors[300:])[0, 1]) < 0.2  # rows have their own masks
@@ -38,9 +38,9 @@ def test_it_is_the_mean_and_spread_of_a_sum_with_terms_dropped():
 def test_drop_connect_by_hand():
     network = _network([Dense(1, use_bias=False, drop_connect=0.25)])
     network.set_weights([[[1.0], [2.0], [4.0]]])
-    mean, std = network.predict_mc(np.ones((1, 3)), passes=4000)
-    assert mean == pytest.approx(7.0, abs=0.3)
-    assert std == pytest.approx(np.sqrt(21 * 0.25 / 0.75), rel=0.05)
+    mean, std = network.predict_mc(np.ones((1, 3)), passes=1000)
+    assert mean == pytest.approx(7.0, abs=0.45)
+    assert std == pytest.approx(np.sqrt(21 * 0.25 / 0.75), rel=0.15)
 
 
 def test_the_numbers_are_those_of_the_passes():
