@@ -16,7 +16,7 @@ def explain(arguments: Namespace) -> None:
     network = fastnn.Network(
         [
             *(fastnn.Dense(units, "relu") for units in hidden),
-            fastnn.Dense(n_outputs, kind.fused or kind.activation),
+            fastnn.Dense(n_outputs, kind.fused),
         ],
         loss=loss,
         optimizer=arguments.optimizer,
