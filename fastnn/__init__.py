@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 from fastnn.engine.garbage import uncollected
 
 if TYPE_CHECKING:
+    import fastnn.datasets
+    import fastnn.export
+    import fastnn.flow
+    import fastnn.reference  # noqa: F401  (as attributes)
     from fastnn.callbacks import (
         Callback,
         EarlyStopping,
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
         RMSprop,
         Rprop,
     )
+    from fastnn.optimizers.minimizing import minimize
     from fastnn.pretraining import initialize_from_data, pretrain
     from fastnn.regularizers import L1, L1L2, L2, GroupL1, Lq
     from fastnn.schedules import (
@@ -131,6 +136,7 @@ __all__ = [
     "initialize_from_data",
     "load",
     "lr_range_test",
+    "minimize",
     "overfit_small",
     "pretrain",
     "sweep",
@@ -155,6 +161,7 @@ _NAMES = {
     "optimizers": (
         "GD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop", "Rprop",
     ),
+    "optimizers.minimizing": ("minimize",),
     "pretraining": ("initialize_from_data", "pretrain"),
     "regularizers": ("L1", "L1L2", "L2", "GroupL1", "Lq"),
     "schedules": (

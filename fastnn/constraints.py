@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from fastnn.inputs.checks import positive_float
+from fastnn.inputs.checks import boolean, positive_float
 from fastnn.inputs.settings import Configured, look_up, setting, table
 
 
@@ -17,6 +17,8 @@ class Constraint(Configured):
     name = ""
     per = "weight"
     """What is bounded: each "weight", or each "unit", by the norm of its incoming weights."""
+    include_bias = False
+    """Whether that norm includes the unit's bias, which is then scaled too."""
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -44,18 +46,23 @@ class NonNeg(Constraint):
 class MaxNorm(Constraint):
     """Limit the norm of each unit's incoming weights to `max_value`.
 
-    Longer columns of W are scaled down: ``w_j *= min(1, max_value / ||w_j||)``.  The bias does not
-    count.  Usual values are 3 and 4.  Keras adds 1e-7 to the norm that it divides by, and calls
-    this ``axis=0``.
+    Longer columns of W are scaled down: ``w_j *= min(1, max_value / ||w_j||)``.  Usual values are 3
+    and 4.  Keras adds 1e-7 to the norm that it divides by, and calls this ``axis=0``.
+
+    The bias does not count, here and in Keras, so under a rate that is too high it can still grow
+    without bounds.  With `include_bias`, the vector that is bounded is the whole unit's, ``(w_j,
+    b_j)``, and the bias is scaled with the weights.
 
     Parameters
     ----------
     max_value : float
+    include_bias : bool
+        Only for the `kernel_constraint` of a layer with a bias.
 
     Raises
     ------
     ValueError, TypeError
-        If `max_value` is not a number above 0.
+        If `max_value` is not a number above 0, or `include_bias` not a bool.
 
     References
     ----------
@@ -66,12 +73,13 @@ class MaxNorm(Constraint):
     --------
     >>> import fastnn
     >>> fastnn.Dense(64, "relu", kernel_constraint=fastnn.MaxNorm(3)).kernel_constraint
-    MaxNorm(max_value=3.0)
+    MaxNorm(max_value=3.0, include_bias=False)
     """
 
     name, per = "max_norm", "unit"
 
     max_value: float = setting(default=2.0, check=positive_float)
+    include_bias: bool = setting(default=False, check=boolean)
 
     @property
     def bounds(self):
@@ -110,5 +118,8 @@ def get_for_bias(constraint: Any, name: str) -> Constraint | None:
     """Return a constraint like :func:`get`, but refuse constraints on norms."""
     found = get(constraint, name)
     if found is not None and found.per != "weight":
-        raise ValueError(f"{name} is {found}, but a bias has no norms: wanted one on single values")
+        raise ValueError(
+            f"{name} is {found}, but a bias has no norms: wanted one on single values, or "
+            "kernel_constraint=MaxNorm(include_bias=True), which bounds whole units"
+        )
     return found

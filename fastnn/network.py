@@ -11,13 +11,14 @@ from fastnn.callbacks import History
 from fastnn.files import modelfile
 from fastnn.layers import Layer
 from fastnn.training import attributes, compacting, evaluation, fitting, fresh, prediction, summary
+from fastnn.training.inspection import Inspected
 from fastnn.training.model import Model
 
 if TYPE_CHECKING:
     from fastnn.training.explaining import Explanation
 
 
-class Network(attributes.OfNetwork):
+class Network(attributes.OfNetwork, Inspected):
     """A fully-connected network.
 
     Methods raise ValueError or TypeError for bad input, and then change nothing.  Those that need
@@ -32,8 +33,8 @@ class Network(attributes.OfNetwork):
     loss : str or Loss
         A name such as "mse", "mae" or "softmax_cross_entropy", an object such as ``Huber(0.5)``, or
         ``Custom`` with your own functions; see :mod:`fastnn.losses`.  A batch's loss is the mean
-        over its rows.  If the last layer has the loss's own activation (softmax, sigmoid or
-        exponential), the two are fused.
+        over its rows, or their sum.  If the last layer has the loss's own activation (softmax,
+        sigmoid or exponential), the two are fused.
     optimizer : str or Optimizer
         "sgd", "gd", "adagrad", "adadelta", "rmsprop", "rprop", "adam", "adamw", "nadam", "lbfgs",
         or an object such as ``SGD(0.1, momentum=0.9)``.  Its `learning_rate` may be a schedule.
@@ -177,7 +178,7 @@ class Network(attributes.OfNetwork):
             Draw them at random, by the seed: the same at each call.  Each class loses the same
             share, but not its only row.  With False, they are the last rows, as in Keras.
         sample_weight : array-like, (n,), optional
-            Weights of the rows; a common factor cancels.  See :mod:`fastnn.losses`.
+            Weights of the rows; a common factor cancels in a mean.  See :mod:`fastnn.losses`.
         class_weight : dict, array-like or "balanced", optional
             Factors for the training rows' weights, by label: (n_classes,), or a dict or Series such
             as ``{1: 5.0}``, which gives other classes 1.  "balanced" gives all the same total.  For
@@ -189,8 +190,8 @@ class Network(attributes.OfNetwork):
         Returns
         -------
         History
-            An epoch's "loss" is the mean over its batches, each before its update.  Metrics are
-            those of the weights after the epoch.
+            An epoch's "loss" is the mean over its batches, or the sum, each before its update.
+            Metrics are those of the weights after the epoch.
 
         Raises
         ------
@@ -315,11 +316,10 @@ class Network(attributes.OfNetwork):
         """Return the outputs, (n, n_outputs), in the network's dtype.
 
         One output is (n, 1), whatever `y` was: compare a vector with ``predict(X)[:, 0]``.  No rows
-        have no predictions, (0, n_outputs).
-        If the last layer has softmax or sigmoid, these are probabilities.  If it is linear, they
-        are logits under softmax cross-entropy and the logistic loss, logarithms of means under the
-        Poisson and Gamma losses, and scores under a hinge.  The default `batch_size` suits the
-        cache.
+        have no predictions, (0, n_outputs).  If the last layer has softmax or sigmoid, these are
+        probabilities.  If it is linear, they are logits under softmax cross-entropy and the
+        logistic loss, logarithms of means under the Poisson and Gamma losses, and scores under a
+        hinge.  The default `batch_size` suits the cache.
         """
         return prediction.predict(self.model, X, batch_size)
 

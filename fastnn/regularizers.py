@@ -68,6 +68,13 @@ class L1(Regularizer):
     scikit-learn's ``Lasso(alpha)`` halves the mean squared error, so its `alpha` is ``l1 / 2``
     here.
 
+    As a prior: the loss plus this penalty is, up to a constant and a factor, the negative logarithm
+    of the posterior density if every weight has a Laplace density ``exp(-|w| / b) / 2b`` a priori.
+    If a row's loss is its negative log-likelihood and the loss is the mean over n rows, ``l1 =
+    1 / (n b)``; with ``reduction="sum"``, ``l1 = 1 / b``.  Training then finds the maximum a
+    posteriori (MAP).  Where the loss is twice that, such as "mse" for errors of variance 1,
+    so is `l1`.
+
     Parameters
     ----------
     l1 : float
@@ -106,6 +113,13 @@ class L2(Regularizer):
     Keras leaves out the half: its ``L2(c)``, ``c * sum w**2``, is ``L2(2 * c)`` here.  Under plain
     gradient descent, `l2` is PyTorch's `weight_decay`.
 
+    As a prior: the loss plus this penalty is, up to a constant and a factor, the negative logarithm
+    of the posterior density if every weight is Gaussian a priori, with mean 0 and variance s**2.
+    If a row's loss is its negative log-likelihood and the loss is the mean over n rows, ``l2 =
+    1 / (n s**2)``; with ``reduction="sum"``, ``l2 = 1 / s**2``.  Training then finds the maximum a
+    posteriori (MAP).  "half_mse" is that likelihood for errors of variance 1; for errors of
+    variance v, multiply `l2` by v, and under "mse" by 2 v.
+
     Examples
     --------
     >>> import fastnn
@@ -125,6 +139,9 @@ class L1L2(Regularizer):
     """Elastic net: the sum of :class:`L1` and :class:`L2`.
 
     `method` applies to the L1 part; the L2 part always acts through the gradient.
+
+    Texts that write it ``sum strength_1 |w| + strength_2 w**2``, without a half, mean
+    ``L1L2(strength_1, 2 * strength_2)``.
 
     scikit-learn's ``ElasticNet(alpha, l1_ratio)`` halves the mean squared error, so it is
     ``L1L2(2 * alpha * l1_ratio, 2 * alpha * (1 - l1_ratio))`` here.

@@ -64,7 +64,7 @@ def _common(dtype: str, x: np.ndarray) -> None:
 def _losses(dtype: str, x: np.ndarray) -> None:
     for loss in (kind() for kind in dict.fromkeys(losses.TABLE.values())):
         y = [0, 1, 1, 0] if loss.target == "class" else np.ones((4, loss.n_targets(2)))
-        network = Network([Dense(2)], loss=loss, dtype=dtype)
+        network = Network([Dense(2, loss.activation)], loss=loss, dtype=dtype)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # for losses that nobody should use
             network.fit(x, np.asarray(y), sample_weight=np.ones(4))
@@ -97,6 +97,8 @@ def _normalization(dtype: str, x: np.ndarray) -> None:
     network.fit(x, x[:, :2])
     network.evaluate(x, x[:, :2])
     network.predict(x)
+    network.gradients(x, x[:, :2])
+    network.predict_mc(x, passes=2)
     PCA().fit(x).inverse_transform(x)
 
 
@@ -123,6 +125,7 @@ def _penalties(dtype: str, x: np.ndarray) -> None:
     penalties += [kind() for kind in regularizers.TABLE.values()]
     layers = [Dense(4, kernel_regularizer=penalty) for penalty in penalties]
     layers += [Dense(4, kernel_constraint=name) for name in constraints.TABLE]
+    layers.append(Dense(4, kernel_constraint=constraints.MaxNorm(include_bias=True)))
     network = Network([*layers, Dense(2)], dtype=dtype)
     network.fit(x, x[:, :2])
     first, *rest = network.get_weights()

@@ -11,6 +11,7 @@ from fastnn.inputs.settings import Configured, Stateful, subclasses
 from fastnn.layers import Layer
 from fastnn.layers.base import Factors, KernelFactors
 from fastnn.optimizers.base import Descent, Optimizer
+from fastnn.optimizers.lbfgs import Searching
 from fastnn.preprocessing.encoding import Encoder
 from fastnn.regularizers import Regularizer
 
@@ -24,6 +25,7 @@ BASES = {
     fastnn.Schedule,
     Optimizer,
     Descent,
+    Searching,
     Layer,
     Factors,
     KernelFactors,
@@ -66,8 +68,8 @@ WITH = {"nesterov": {"momentum": 0.9}, "frequencies": {"tree": "huffman"}}
 """What a setting wants of others."""
 CANDIDATES = (
     0.3, 0.2, 7, True, False, "max", "last", "test", "input", "shrink", "sparse", "l1", "non_neg",
-    "softplus", "fan_avg", "uniform", (0.4, 1.3), ["whiten"], [[0, 2], [5, 0]],
-    [[0, 1], [2, 3]], [4, 3, 2, 1],
+    "softplus", "sum", "fan_avg", "uniform", (0.4, 1.3), ["whiten"], [[0, 2], [5, 0]],
+    [[0, 1], [2, 3]], [4, 3, 2, 1], 0,
 )  # fmt: skip
 
 

@@ -58,6 +58,6 @@ def descend(optimizer, function, steps, *, backend="numba", every=None):
     places = []
     for _ in range(steps // (every or steps)):
         how = {"n_rows": 1, "epochs": every or steps, "backend": backend}
-        optimizer.run(program, [parameter], lambda: 0.0, **how)
+        optimizer.run(program, [parameter], lambda total, weight: total / weight, **how)
         places.append(w.copy())
     return np.array(places) if every else w

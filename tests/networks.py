@@ -313,6 +313,13 @@ LOSSES = {
         [Dense(9, activations.SiLU()), Dense(4, "softmax")], 4, losses.SoftmaxCrossEntropy(0.1),
         weighted=True,
     ),
+    "probabilities": Case(
+        [Dense(9, "tanh"), Dense(4, "softmax")], 4, "probability_cross_entropy", weighted=True,
+    ),
+    "a sum of losses": Case(
+        [_penalized(9, "tanh"), Dense(2)], 2, losses.HalfMSE(reduction="sum"), SGD(0.002),
+        weighted=True,
+    ),
     "log-cosh, selu, mish": Case(
         [Dense(9, "selu"), Dense(7, "mish"), Dense(2)], 2, "log_cosh", "adam",
     ),
@@ -359,6 +366,12 @@ def _with_penalties() -> dict[str, Case]:
             dict(kernel_constraint=UnitNorm()),
         ),
         "max norm": (dict(kernel_constraint=MaxNorm(0.8)), dict(kernel_constraint=MaxNorm(0.5))),
+        "max norm of whole units": (
+            dict(
+                kernel_constraint=MaxNorm(0.3, include_bias=True), kernel_regularizer=GroupL1(0.01)
+            ),
+            dict(kernel_constraint=MaxNorm(0.2, include_bias=True)),
+        ),
         "non-negative": (
             dict(
                 kernel_constraint=NonNeg(), bias_constraint=NonNeg(), kernel_regularizer=GroupL1()

@@ -29,10 +29,12 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "gradients.py",
             "kernel_gradients.py",
             "diagnosis_gradients.py",
+            "flow.py",
         ),
         "Losses, activations, layers and optimizers equal PyTorch's": (
             "torch",
             "updates.py",
+            "minimize.py",
         ),
         "Exponentials, logarithms and the like are within units in the last place": (
             "elementary.py",
@@ -40,6 +42,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "Random numbers, starting weights and masks have the distributions that they should": (
             "initializers.py",
             "dropout.py",
+            "predict_mc.py",
         ),
         "scikit-learn's own tests of its MLP, and its checks of estimators, pass on ours": (
             "sklearn",
@@ -93,6 +96,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "each class to train on": ("fit.py::test_validation_split", "fit.py::test_each_class"),
         "Weights of rows and classes mean what they say, at any scale and batch size": (
             "weights.py",
+            "reduction.py",
         ),
         "A fit that diverges says so and leaves the last good weights": (
             "recovery.py",

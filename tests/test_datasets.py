@@ -1,6 +1,8 @@
 """The data sets in the package and the split."""
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +37,12 @@ def test_diabetes_is_the_published_one():
     assert features == ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
     assert X[0].tolist() == [59, 2, 32.1, 101, 157, 93.2, 38, 4, 4.8598, 87]
     assert targets == ("progression",) and "2004" in description
+
+
+def test_they_need_no_import_of_their_own():
+    code = "import fastnn; print(len(fastnn.datasets.load_digits().y), fastnn.flow.Graph.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1797 Graph\n"
 
 
 def test_data_sets_equal_scikit_learn_s():

@@ -421,7 +421,7 @@ def test_every_loss_has_its_constant_prediction(loss):
         "sign": np.sign(x[:, :2]),
         "class": (x[:, 0] > 0) * 1,
     }[loss.target]
-    network = Network([Dense(outputs)], loss=loss, optimizer=Adam(0.01))
+    network = Network([Dense(outputs, loss.activation)], loss=loss, optimizer=Adam(0.01))
     assert 0 <= diagnose(network, x, y, epochs=20).share < 10
 
 

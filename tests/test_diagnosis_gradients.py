@@ -50,6 +50,8 @@ def _data(kind="real", columns=OUTPUTS):
 
 
 def _last(loss, activation):
+    if loss.activation is not None:
+        return loss.activation
     return activation if loss.fused in (None, activation) else "linear"
 
 
@@ -145,7 +147,8 @@ def test_every_loss_through_every_activation_and_every_kind_of_layer(loss, kind)
     target = LOSSES[loss].target
     columns = OUTPUTS if target == "class" else LOSSES[loss].n_targets(OUTPUTS)
     for activation in list(ACTIVATIONS)[half::2]:
-        network = Network([*_hidden(activation)[kind], Dense(OUTPUTS)], loss=loss)
+        last = Dense(OUTPUTS, LOSSES[loss].activation)
+        network = Network([*_hidden(activation)[kind], last], loss=loss)
         check = check_gradients(network, *_data(target, columns), parameters=8)
         assert check and check.checked >= 6, (activation, check)
 

@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import GD, SGD, Adam, Dense, Network, check_units, lr_range_test, overfit_small, sweep
+from fastnn import (
+    GD,
+    L2,
+    SGD,
+    Adam,
+    CosineDecay,
+    Dense,
+    Dropout,
+    Network,
+    check_units,
+    lr_range_test,
+    overfit_small,
+    sweep,
+)  # fmt: skip
 from fastnn.activations import LeakyReLU
 from fastnn.diagnosis import RateRange, WatchUnits, check_oscillation
 from fastnn.initializers import Constant, Normal
@@ -187,6 +200,32 @@ def test_a_sweep_agrees_with_fit():
     assert network.evaluate(x[order[:40]], y[order[:40]]) == run.loss
 
 
+def test_a_sweep_over_penalties_dropout_and_hidden_sizes_by_cross_validation():
+    x, y = _data()
+    network = Network([Dense(4, "relu"), Dropout(0.5), Dense(1)], optimizer=SGD(0.05), seed=3)
+    found = sweep(
+        network, x, y, init_scales=[None], learning_rates=[0.05], batch_sizes=[20], epochs=2,
+        kernel_regularizers=[None, L2(0.1), "l1"], dropouts=[0, 0.25], hidden=[(3,), 6], folds=3,
+    )  # fmt: skip
+    assert len(found.runs) == 12 and "kernel regularizer" in repr(found)
+    assert {run.hidden for run in found.runs} == {(3,), (6,)}
+    run = next(
+        run for run in found.runs
+        if (run.kernel_regularizer, run.dropout, run.hidden) == (L2(0.1), 0.25, (6,))
+    )  # fmt: skip
+    parts = np.array_split(np.random.default_rng(3).permutation(len(x)), 3)
+    order, losses = np.concatenate(parts), []
+    for held in parts:
+        twin = Network([Dense(6, "relu"), Dropout(0.25), Dense(1)], optimizer=SGD(0.05), seed=3,
+                       kernel_regularizer=L2(0.1))  # fmt: skip
+        rows = order[~np.isin(order, held)]
+        twin.fit(x[rows], y[rows], epochs=2, batch_size=20)
+        losses.append(((twin.predict(x[held]) - y[held]) ** 2).mean())
+    np.testing.assert_allclose(run.losses, losses, rtol=1e-5)
+    assert run.loss == pytest.approx(np.mean(losses), rel=1e-5)
+    assert network.layers[1].rate == 0.5 and network.layers[0].units == 4
+
+
 def test_optimizers_for_full_batches_get_all_rows():
     x, y = _data()
     found = lr_range_test(_network(optimizer=GD(0.01)), x, y)
@@ -209,8 +248,13 @@ def test_diagnosis_of_a_network_whose_optimizer_has_no_rate(optimizer):
     assert fastnn.diagnose(network, x, permuted, epochs=20).findings
     with pytest.raises(TypeError, match="wanted one whose learning_rate is a number"):
         lr_range_test(network, x, y)
-    with pytest.raises(TypeError, match="wanted ones whose learning_rate is a number"):
-        sweep(network, x, y)
+    found = sweep(
+        network, x, y, optimizers=[optimizer, "gd", SGD(CosineDecay(0.1, 50))], epochs=3,
+        init_scales=[0.1], learning_rates=[0.1, 0.2], batch_sizes=[20],
+    )  # fmt: skip
+    rates = [run.learning_rate for run in found.runs if run.optimizer == optimizer]
+    assert rates == [None] and "learning rate own" in repr(found)
+    assert len(found.runs) == 4
 
 
 def test_pictures(monkeypatch):
@@ -262,7 +306,12 @@ class _NoRate(Optimizer):
         ("sweep", {"batch_sizes": [0]}, ValueError, "batch_sizes is 0"),
         ("sweep", {"optimizers": ["sdg"]}, ValueError, "did you mean 'sgd'"),
         ("sweep", {"optimizers": ["sgd", "sgd"]}, ValueError, "wanted no duplicates"),
-        ("sweep", {"optimizers": [_NoRate()]}, TypeError, "learning_rate is a number"),
+        ("sweep", {"dropouts": [0.5]}, ValueError, "dropouts wants a network with Dropout layers"),
+        ("sweep", {"hidden": [(3, 4)]}, ValueError, "hidden has .3, 4., wanted 1 numbers of units"),
+        ("sweep", {"hidden": [0]}, ValueError, "hidden is 0"),
+        ("sweep", {"kernel_regularizers": ["l3"]}, ValueError, "kernel_regularizers is 'l3'"),
+        ("sweep", {"folds": 1}, ValueError, "folds is 1, wanted at least 2"),
+        ("sweep", {"folds": 2, "validation_split": 0.2}, ValueError, "were both given"),
         ("sweep", {"epochs": 0}, ValueError, "epochs is 0"),
         ("sweep", {"n_jobs": 0}, ValueError, "n_jobs is 0"),
         ("sweep", {"validation_split": 0.001}, ValueError, "leaves none to rank by"),

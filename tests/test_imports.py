@@ -23,7 +23,7 @@ FLOORS = (
      "losses", "metrics", "optimizers", "preprocessing", "regularizers", "schedules", "tables"),
     ("training", "files"),
     ("network",),
-    ("comparison", "many", "pretraining", "diagnosis", "warmup"),
+    ("comparison", "flow", "many", "pretraining", "diagnosis", "warmup"),
     ("sklearn", "tabular"),
     ("export", "importing"),
     ("__init__",),

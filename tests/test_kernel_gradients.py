@@ -24,11 +24,14 @@ LOSSES = [(name, {}) for name in _names("_forward", "row_loss")]
 LOSSES += [("softmax_cross_entropy", {"label_smoothing": 0.0})]
 FLAT = {("softmax", "signed_error")}
 """What has no gradient: the outputs of softmax always add up to 1."""
+POSITIVE = {"exponential", "sigmoid", "softmax", "softplus"}
+OF_POSITIVE = {"probability_cross_entropy"}
 PAIRS = [
     (activation, loss)
     for activation in ACTIVATIONS
     for loss in LOSSES
     if (activation[0], loss[0]) not in FLAT
+    and (loss[0] not in OF_POSITIVE or activation[0] in POSITIVE)
 ]
 PENALTIES = _names("_value", "total")
 

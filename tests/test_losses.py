@@ -79,6 +79,7 @@ BY_HAND = [
     (losses.GaussianNLL(), [1.0, np.log(4)], [3.0], (np.log(4) + 1) / 2, [-0.5, 0.0]),
     (losses.Gamma(), [0.0, np.log(2)], [3.0, 5.0], 3 + np.log(2) + 2.5, [-2.0, -1.5]),
     (losses.Poisson(), [0.0, np.log(2)], [3.0, 5.0], 3 - 5 * np.log(2), [-2.0, -3.0]),
+    (losses.ProbabilityCrossEntropy(), [0.75, 0.25], 1, np.log(4), [0.0, -4.0]),
 ]
 
 
@@ -114,6 +115,8 @@ REFUSED = [
     (lambda: _network("multiclass_hinge", 1), "at least 2, got 1"),
     (lambda: _network("poisson", last="sigmoid"), "with activation 'exponential' or 'linear'"),
     (lambda: _network("gamma", last="softplus"), "with activation 'exponential' or 'linear'"),
+    (lambda: _network("probability_cross_entropy"), "activation 'softmax', got 'linear'"),
+    (lambda: losses.MSE(reduction="none"), "reduction is 'none', wanted one of"),
     (lambda: _network("squared_hinge"), "or 'multiclass_squared_hinge' or"),
     (lambda: activations.Custom(lambda x: x, rectified), "wanted a function compiled by numba.nj"),
     (

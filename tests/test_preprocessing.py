@@ -59,6 +59,7 @@ RECORDED = [
 ALL = [
     Center(),
     Center(per_feature=False),
+    Center(channels=1),
     Standardize(),
     MinMax(),
     MinMax((0, 5)),
@@ -68,6 +69,7 @@ ALL = [
     PCA(),
     PCA(3),
     PCA(0.9),
+    Whiten(n_components=2, ddof=0),
     Whiten(),
     Whiten(0.1, 0.9),
     Chain([Standardize(), PCA(4)]),
@@ -107,6 +109,9 @@ def test_scikit_learn_agrees():
 def test_formulas():
     assert Center(per_feature=False).fit(X).mean_ == pytest.approx(X.mean())
     np.testing.assert_allclose(Center().fit_transform(X), X - X.mean(axis=0), atol=1e-15)
+    pixels = np.repeat(X, 2, axis=1)[:, [0, 2, 4, 1, 3, 5]]  # two pixels of X's three channels
+    centered = Center(channels=3).fit_transform(pixels).reshape(-1, 3)
+    np.testing.assert_allclose(centered, pixels.reshape(-1, 3) - X.mean(axis=0), atol=1e-15)
     white = Whiten().fit(WIDE)
     cov = np.cov(WIDE.T)
     np.testing.assert_allclose(
@@ -117,6 +122,21 @@ def test_formulas():
     done = np.cov(white.transform(WIDE).T)
     spread = white.explained_variance_ / (white.explained_variance_ + 1e-5)
     np.testing.assert_allclose(done, np.diag(spread), atol=1e-9)
+
+
+def test_covariances_by_the_number_of_rows():
+    n, one, rows = len(WIDE), PCA().fit(WIDE), PCA(ddof=0).fit(WIDE)
+    np.testing.assert_allclose(one.components_, rows.components_, atol=1e-12)
+    values = np.linalg.eigvalsh(np.cov(WIDE.T, ddof=0))[::-1]
+    np.testing.assert_allclose(rows.explained_variance_, values, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        rows.explained_variance_ * n / (n - 1), one.explained_variance_, 1e-12, 1e-12
+    )
+    done = Whiten(1e-15, 6, ddof=0).fit_transform(WIDE)  # the seventh column is constant
+    np.testing.assert_allclose(np.cov(done.T, ddof=0), np.eye(6), atol=1e-9)
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    theirs = decomposition.PCA().fit(WIDE).explained_variance_ * (n - 1) / n
+    np.testing.assert_allclose(rows.explained_variance_, theirs, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +299,8 @@ def test_a_chain_fits_copies_and_flattens():
     expected = PCA(2).fit_transform(Standardize().fit_transform(X))
     np.testing.assert_allclose(chain.transform(X), expected, rtol=1e-12)
     assert repr(chain) == (
-        "Chain(steps=[Standardize(), Center(per_feature=True), PCA(n_components=2)])"
+        "Chain(steps=[Standardize(), Center(per_feature=True, channels=None), "
+        "PCA(n_components=2, ddof=1)])"
     )
 
 
@@ -358,6 +379,9 @@ def _fitted(transformer):
             lambda: _fitted(Center()).transform([[1e39, 0, 0]], dtype="float32"),
             "transformed X has inf at row 0, column 0, wanted finite numbers",
         ),
+        (ValueError, lambda: PCA(ddof=2), "ddof is 2, wanted 0 or 1"),
+        (ValueError, lambda: Center(channels=2).fit(X), "X has 3 columns, wanted a multiple of ch"),
+        (ValueError, lambda: Center(False, 3), "channels is 3 and per_feature is False"),
         (ValueError, lambda: PCA(4).fit(X), "n_components is 4, wanted at most 3"),
         (ValueError, lambda: PCA(3).fit(X[:2]), "n_components is 3, wanted at most 2"),
         (ValueError, lambda: PCA(1.5), "n_components is 1.5, wanted a whole number of at least 1"),

@@ -232,6 +232,34 @@ def test_norms_stay_bounded_in_training():
     assert (w2 >= 0).all() and b2 == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_max_norm_of_whole_units(dtype):
+    start = _start().astype(dtype)
+    bias = np.array([5.0, 0.1, -4.0, 0.0], dtype)
+    network = Network([Dense(4, kernel_constraint=MaxNorm(2, include_bias=True))],
+                      optimizer=SGD(0.5), dtype=dtype)  # fmt: skip
+    network.build(len(start))
+    network.set_weights([start, bias])
+    network.fit(np.zeros((4, 5)), np.tile(bias, (4, 1)))  # no gradient: outputs are the biases
+    norms = np.sqrt((start**2).sum(axis=0) + bias**2)
+    factor = np.minimum(1, 2 / np.maximum(norms, 1e-9))
+    eps = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(network.get_weights()[0], start * factor, rtol=eps)
+    np.testing.assert_allclose(network.get_weights()[1], bias * factor, rtol=eps)
+
+
+def test_max_norm_of_whole_units_holds_biases_under_a_rate_that_is_too_high():
+    x, y = _data()
+    bound = MaxNorm(3, include_bias=True)
+    layers = [Dense(9, "relu", kernel_constraint=bound), Dense(1, kernel_constraint=bound)]
+    network = Network(layers, loss="mae", optimizer=SGD(1000.0), n_threads=2)
+    network.fit(x, y, epochs=20, batch_size=10)
+    w1, b1, w2, b2 = network.get_weights()
+    for w, b in ((w1, b1), (w2, b2)):
+        norms = np.sqrt((w**2).sum(axis=0) + b**2)
+        assert (norms <= 3 * (1 + 1e-6)).all() and (norms > 2.9).any()
+
+
 # Keras 3's formulas: MaxNorm w * clip(norm, 0, c) / (1e-7 + norm), UnitNorm w / (1e-7 + norm);
 # torch 2.13: torch.renorm(w, 2, 1, c), which also adds 1e-7.
 def test_max_norm_is_that_of_keras_and_torch():
@@ -319,6 +347,9 @@ def test_penalties_of_the_network():
         (ValueError, "kernel_constraint.*'maxnorm'", lambda: Dense(1, kernel_constraint="maxnorm")),
         (TypeError, "kernel_constraint.*int", lambda: Dense(1, kernel_constraint=3)),
         (ValueError, "bias_constraint.*MaxNorm", lambda: Dense(1, bias_constraint=MaxNorm(3))),
+        (TypeError, "include_bias", lambda: MaxNorm(3, 1)),
+        (ValueError, "use_bias is False",
+         lambda: Dense(1, use_bias=False, kernel_constraint=MaxNorm(3, True))),
         (ValueError, "bias_regularizer.*GroupL1", lambda: Dense(1, bias_regularizer="group_l1")),
         (ValueError, "bias_regularizer.*GroupL1",
          lambda: Network([Dense(1)], bias_regularizer=GroupL1())),

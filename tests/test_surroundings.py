@@ -79,6 +79,17 @@ def lbfgs():
     return made.get_weights()
 
 
+def noisy():
+    made = Network([fastnn.Dropout(0.5), Dense(1)])
+    made.build(2)
+    return made.predict_mc(X, passes=3)
+
+
+def flowing():
+    graph = fastnn.flow.Graph(network())
+    return graph.fprop(X, Y, WEIGHT), graph.bprop()
+
+
 def started(how):
     made = network(built=False)
     how(made, X)
@@ -120,6 +131,10 @@ ENTRIES = {
     "predict in threads": lambda _: network(n_threads=2).predict(X, batch_size=1),
     "predict what float32 cannot hold": lambda _: network().predict([[HUGE, 1]]),
     "layer_outputs": lambda _: network().layer_outputs(X),
+    "gradients": lambda _: network().gradients(X, Y, WEIGHT),
+    "predict_mc": lambda _: noisy(),
+    "minimize": lambda _: fastnn.minimize(lambda b: abs(b).sum(), [TINY, 1.0], "adam").path,
+    "a flow graph": lambda _: flowing(),
     "evaluate": lambda _: network(metrics=["rmse"]).evaluate(X, Y, WEIGHT),
     "set_weights, compact": lambda _: set_to_tiny(),
     "explain": lambda _: str(network().explain(X, Y)),

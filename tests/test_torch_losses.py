@@ -39,6 +39,7 @@ LOSSES = {
         {"label_smoothing": 0.2},
         1,
     ),
+    "probabilities": (losses.ProbabilityCrossEntropy(), LABELS, "nll_loss", {}, 1),
     "hinge": (losses.MulticlassHinge(0.7), LABELS, "multi_margin_loss", {"margin": 0.7}, 3),
     "squared_hinge": (
         losses.MulticlassSquaredHinge(0.7),
@@ -67,6 +68,8 @@ each_kernels = pytest.mark.parametrize("kernels", [COMPILED, TWINS], ids=["compi
 
 
 def _predictions(name):
+    if name == "probabilities":
+        return np.exp(F) / np.exp(F).sum(axis=1, keepdims=True)
     return F[:, :2] if name == "gaussian" else F
 
 
@@ -78,6 +81,8 @@ def _torch_loss(name):
     call = getattr(torch.nn.functional, function)
     if name == "gaussian":
         loss = factor * call(f[:, :1], y, f[:, 1:].exp(), **settings)
+    elif name == "probabilities":
+        loss = call(f.log(), y)
     else:
         loss = factor * call(f, y, **settings)
     loss.backward()

@@ -45,7 +45,7 @@ class Callback:
         return 1
 
     def on_progress(self, epoch: int, rows_done: int, rows_total: int, loss: float) -> None:
-        """Now and then during an epoch; `loss` is the mean so far, or NaN if not yet known."""
+        """Now and then during an epoch; `loss` is that so far, or NaN if not yet known."""
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """After every epoch; `epoch` counts from 0."""

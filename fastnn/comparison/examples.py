@@ -20,6 +20,8 @@ _LENGTHS: Mapping[str, str] = {"last": "n", "n": "m", "batch": "m", "rows": "m"}
 
 _UP_TO_1 = frozenset(("y", "target", "levels", "cost", "weight", "batch_weight", "row_scale"))
 """Arrays of probabilities, weights and the like: numbers from 0 to 1."""
+_OF_PROBABILITIES = "probability_"
+"""How the names of kernels begin whose predictions are such numbers too."""
 _ABOVE_1 = frozenset(
     ("square", "squares", "total", "change", "size", "v", "largest", "variance", "factor")
 )
@@ -76,7 +78,8 @@ def example_arguments(
         sizes = [length_of(axis, lengths) for axis in argument.axes]
         if argument.below:
             return rng.integers(0, length_of(argument.below, lengths), sizes)
-        low = 0 if argument.name in _UP_TO_1 else 1 if argument.name in _ABOVE_1 else -1
+        likely = kernel.__name__.startswith(_OF_PROBABILITIES) and argument.name == "prediction"
+        low = 0 if argument.name in _UP_TO_1 or likely else 1 if argument.name in _ABOVE_1 else -1
         high = 2 if argument.name in _ABOVE_1 else 1
         return rng.uniform(low, high, sizes).astype(argument.dtype or dtype)
 

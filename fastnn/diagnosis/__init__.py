@@ -9,8 +9,9 @@ from fastnn.diagnosis.probes import (
     check_oscillation,
     check_units,
 )
+from fastnn.diagnosis.rates import RateRange, lr_range_test
 from fastnn.diagnosis.report import diagnose
-from fastnn.diagnosis.sweeps import RateRange, Sweep, SweepRun, lr_range_test, sweep
+from fastnn.diagnosis.sweeps import Sweep, SweepRun, sweep
 from fastnn.diagnosis.trials import Small, overfit_small
 
 __all__ = [

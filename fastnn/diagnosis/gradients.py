@@ -235,7 +235,7 @@ class _Probe:
     def _loss(self, weights: list[np.ndarray]) -> float:
         """Return the training loss at these weights."""
         sums = self._run(self._still, weights).sums[0]
-        return float(sums[0] / sums[1]) + self.network.model.penalty()
+        return float(self.network.loss.reduced(*sums)) + self.network.model.penalty()
 
     @functools.cached_property
     def here(self) -> float:

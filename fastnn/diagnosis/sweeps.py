@@ -1,4 +1,4 @@
-"""Search for a learning rate, or for start, rate, batch size and optimizer together."""
+"""Search for start, rate, batch size, optimizer, penalty, dropout and hidden sizes together."""
 
 import itertools
 import math
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnn import optimizers as families
+from fastnn import regularizers
 from fastnn.diagnosis.copies import (
     arrays_of,
     copy_of,
@@ -23,162 +24,15 @@ from fastnn.engine import cores
 from fastnn.initializers import Normal
 from fastnn.inputs import checks
 from fastnn.inputs.extras import pyplot
+from fastnn.layers import Dense, Dropout
 from fastnn.network import Network
 from fastnn.optimizers import Optimizer
+from fastnn.regularizers import Regularizer
 
 _SCALES = tuple(10.0**power for power in range(-6, 0))
 """1e-6 ... 1e-1, for starts and rates."""
-_LOOK_AT = 512
-"""Rows on which to measure the loss."""
-
-
-@dataclass(frozen=True)
-class RateRange:
-    """What :func:`lr_range_test` found.
-
-    Attributes
-    ----------
-    rates, losses : arrays
-        The rates, and the loss after training at each for a while, one rate after the other.  They
-        end where the loss grew without bounds.
-    suggestion : float
-        The rate at which the loss fell fastest; NaN if it never fell.
-    """
-
-    rates: np.ndarray
-    losses: np.ndarray
-    suggestion: float
-
-    def __repr__(self) -> str:
-        span = f"{self.rates[0]:.2g} to {self.rates[-1]:.2g}"
-        return f"RateRange(suggestion {self.suggestion:.2g}, {len(self.rates)} rates from {span})"
-
-    def plot(self, ax: Any = None) -> Any:
-        """Plot loss against rate, with the suggestion; return matplotlib's axes.
-
-        Raises
-        ------
-        ImportError
-            Without matplotlib, which the extra ``plot`` installs.
-        """
-        if ax is None:
-            ax = pyplot().figure().add_subplot()
-        ax.semilogx(self.rates, self.losses)
-        ax.set_xlabel("learning rate")
-        ax.set_ylabel("loss")
-        if math.isfinite(self.suggestion):
-            ax.axvline(self.suggestion, linestyle="--", label=f"{self.suggestion:.2g}")
-            ax.legend()
-        return ax
-
-
-@without_warnings
-def lr_range_test(
-    network: Network,
-    X: ArrayLike,
-    y: ArrayLike,
-    *,
-    lowest: float = 1e-6,
-    highest: float = 10.0,
-    points: int = 50,
-    updates: int = 5,
-    batch_size: int = 32,
-) -> RateRange:
-    """Train a copy at rates that grow from `lowest` to `highest`, and suggest one.
-
-    The copy makes a few updates at each rate in turn, carrying its weights along, and its loss on
-    some rows is recorded.  The loss stays level while the rate is too low, then falls, and finally
-    grows.  The suggestion is the rate at which it falls fastest.
-
-    Parameters
-    ----------
-    network : Network
-        Its optimizer's `learning_rate` must be a number.
-    X, y : array-like
-        As for :meth:`Network.fit`.
-    lowest, highest : float
-        The first and the last rate.
-    points : int
-        How many rates, at least 5.
-    updates : int
-        How many updates to make at each rate.
-    batch_size : int
-        Ignored by optimizers for full batches, which take all rows.
-
-    Returns
-    -------
-    RateRange
-        The rates, losses and suggestion; ``plot()`` draws them.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For bad input.
-
-    References
-    ----------
-    L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3.
-
-    Examples
-    --------
-    >>> import numpy as np, fastnn
-    >>> x = np.linspace(-1, 1, 200)[:, None]
-    >>> network = fastnn.Network([fastnn.Dense(16, "tanh"), fastnn.Dense(1)])
-    >>> found = fastnn.lr_range_test(network, x, np.sin(3 * x))
-    >>> bool(0.001 < found.suggestion < 1)
-    True
-    """
-    x, targets = arrays_of(network, X, y)
-    lowest, highest = (
-        checks.positive_float(lowest, "lowest"),
-        checks.positive_float(highest, "highest"),
-    )
-    if highest <= lowest:
-        raise ValueError(f"highest is {highest}, wanted more than lowest, {lowest}")
-    points = checks.positive_int(points, "points")
-    if points < 5:
-        raise ValueError(f"points is {points}, wanted at least 5")
-    batch_size = min(checks.positive_int(batch_size, "batch_size"), len(x))
-    if rate_of(network.optimizer) is None:
-        raise TypeError(
-            f"network.optimizer is {network.optimizer}, wanted one whose learning_rate is a number"
-        )
-    twin = copy_of(network, x.shape[1])
-    order = np.random.default_rng(network.seed).permutation(len(x))
-    seen = np.sort(order[:_LOOK_AT])
-    updates, epochs = checks.positive_int(updates, "updates"), 1
-    if twin.optimizer.full_batch:
-        batch_size, updates, epochs = len(x), 1, updates
-    chunk = batch_size * updates
-    losses, rates = [twin.evaluate(x[seen], targets[seen])], [lowest]
-    for number, rate in enumerate(np.geomspace(lowest, highest, points)):
-        rows = order.take(np.arange(number * chunk, (number + 1) * chunk), mode="wrap")
-        twin.optimizer = with_rate(twin.optimizer, rate)
-        try:
-            twin.fit(x[rows], targets[rows], epochs=epochs, batch_size=batch_size, shuffle=False)
-        except FloatingPointError:
-            break
-        loss = twin.evaluate(x[seen], targets[seen])
-        if not math.isfinite(loss) or loss > losses[0] + 4 * (losses[0] - min(losses)) + abs(
-            losses[0]
-        ):
-            break
-        rates.append(float(rate))
-        losses.append(loss)
-    found = np.array(rates[1:]), np.array(losses[1:])
-    return RateRange(*found, _suggestion(np.array(rates), np.array(losses)))
-
-
-def _suggestion(rates: np.ndarray, losses: np.ndarray) -> float:
-    """Return the rate in the middle of the steepest fall."""
-    if len(losses) < 4:
-        return math.nan
-    smooth = np.convolve(np.pad(losses, 1, mode="edge"), np.ones(3) / 3, mode="valid")
-    lowest = int(smooth.argmin())
-    if smooth[lowest] > losses[0] - 0.01 * abs(losses[0]):
-        return math.nan
-    falls = np.diff(smooth[: lowest + 1])
-    return float(rates[int(falls.argmin()) + 1])
+_OWN = "own"
+"""An axis that is not swept: what the network has."""
 
 
 @dataclass(frozen=True)
@@ -188,19 +42,43 @@ class SweepRun:
     Attributes
     ----------
     loss : float
-        On the held-out rows; infinite if it grew without bounds.
+        On the held-out rows, without penalties: with folds, the mean of theirs.  Infinite if it
+        grew without bounds.
     init_scale : float or None
         Standard deviation of the starting weights; None is the network's own start.
-    learning_rate : float
+    learning_rate : float or None
+        None is the optimizer's own: a schedule, or it has none.
     batch_size : int
     optimizer : str
+    kernel_regularizer : Regularizer, None or "own"
+        "own" here and below is the network's, where that was not swept.
+    dropout : float or "own"
+    hidden : tuple of int or "own"
+    losses : tuple of float
+        Those of the folds; one without.
     """
 
     loss: float
     init_scale: float | None
-    learning_rate: float
+    learning_rate: float | None
     batch_size: int
     optimizer: str
+    kernel_regularizer: Regularizer | str | None = _OWN
+    dropout: float | str = _OWN
+    hidden: tuple[int, ...] | str = _OWN
+    losses: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        told = [self.optimizer, f"learning rate {_told(self.learning_rate)}"]
+        told += [f"batch size {self.batch_size}", f"init scale {_told(self.init_scale)}"]
+        names = ("kernel_regularizer", "dropout", "hidden")
+        pairs = ((name.replace("_", " "), getattr(self, name)) for name in names)
+        told += [f"{name} {value}" for name, value in pairs if value != _OWN]
+        return f"loss {self.loss:.5g}: {', '.join(told)}"
+
+
+def _told(number: float | None) -> str:
+    return _OWN if number is None else f"{number:g}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,16 +100,12 @@ class Sweep:
 
     def __repr__(self) -> str:
         lines = [f"Sweep of {len(self.runs)} settings, the best:"]
-        for run in self.runs[:5]:
-            start = "own" if run.init_scale is None else f"{run.init_scale:g}"
-            lines.append(
-                f"  loss {run.loss:.5g}: {run.optimizer}, learning rate {run.learning_rate:g}, "
-                f"batch size {run.batch_size}, init scale {start}"
-            )
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {run}" for run in self.runs[:5])])
 
     def plot(self) -> Any:
         """Draw a map of start and rate for every optimizer and batch size; return the figure.
+
+        Each place has the best of its runs, which may differ in other settings.
 
         Raises
         ------
@@ -259,16 +133,15 @@ class Sweep:
 
 
 def _map(ax: Any, runs: list[SweepRun], limits: dict[str, float]) -> Any:
-    """Draw the losses of runs that differ in start and rate only."""
-    rates = sorted({run.learning_rate for run in runs})
+    """Draw the best loss of runs, the best of which come first, for each start and rate."""
+    rates = sorted({run.learning_rate for run in runs}, key=lambda rate: rate or 0.0)
     scales = sorted({run.init_scale for run in runs}, key=lambda scale: scale or 0.0)
     table = np.empty((len(scales), len(rates)))
-    for run in runs:
+    for run in reversed(runs):
         table[scales.index(run.init_scale), rates.index(run.learning_rate)] = run.loss
-    ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], rotation=90)
+    ax.set_xticks(range(len(rates)), [_told(rate) for rate in rates], rotation=90)
     ax.grid(False)
-    names = ["own" if scale is None else f"{scale:g}" for scale in scales]
-    ax.set_yticks(range(len(scales)), names)
+    ax.set_yticks(range(len(scales)), [_told(scale) for scale in scales])
     return ax.imshow(table, origin="lower", aspect="auto", **limits)
 
 
@@ -279,17 +152,21 @@ def sweep(
     y: ArrayLike,
     *,
     init_scales: Sequence[float | None] = _SCALES,
-    learning_rates: Sequence[float] = _SCALES,
+    learning_rates: Sequence[float | None] = _SCALES,
     batch_sizes: Sequence[int] = (10, 50, 200),
     optimizers: Sequence[Any] | None = None,
+    kernel_regularizers: Sequence[Any] | None = None,
+    dropouts: Sequence[float] | None = None,
+    hidden: Sequence[Any] | None = None,
     epochs: int = 10,
-    validation_split: float = 0.2,
+    validation_split: float | None = None,
+    folds: int | None = None,
     n_jobs: int | None = None,
 ) -> Sweep:
-    """Train copies with every combination of start, rate, batch size and optimizer; rank them.
+    """Train copies with every combination of settings; rank them by their loss on other rows.
 
     The copies train concurrently, one per core.  All have the same seed and see the same rows in
-    the same order.
+    the same order.  Losses are compared without penalties.
 
     Parameters
     ----------
@@ -299,14 +176,25 @@ def sweep(
         As for :meth:`Network.fit`.
     init_scales : sequence of float or None
         Standard deviations of normal starting weights; None is the network's own start.
-    learning_rates : sequence of float
+    learning_rates : sequence of float or None
+        None is the optimizer's own.  Optimizers whose rate is a schedule, and Rprop and LBFGS,
+        which have none, take part once, with their own.
     batch_sizes : sequence of int
         Ignored by optimizers for full batches, which take all rows.
     optimizers : sequence of str or Optimizer, optional
         Optimizers to compare, each at all rates; by default the network's own.
+    kernel_regularizers : sequence of str, Regularizer or None, optional
+        Penalties with their strengths, such as ``[None, L2(0.01), L2(0.1), L1(0.01)]``, for the
+        layers that have none of their own; by default the network's.
+    dropouts : sequence of float, optional
+        Rates for all of the network's `Dropout` layers; 0 drops nothing.
+    hidden : sequence of tuple of int, optional
+        Units of the hidden `Dense` layers, a number for each: ``[(32, 16), (64, 32)]``.
     epochs : int
-    validation_split : float in (0, 1)
-        Share of the rows, chosen at random, to hold out and rank the runs by.
+    validation_split : float in (0, 1), optional
+        Share of the rows, chosen at random, to hold out and rank the runs by; by default 0.2.
+    folds : int, optional
+        Instead, cross-validation: hold out each of so many parts of the rows in turn.
     n_jobs : int, optional
         How many copies train at a time; by default as many as there are cores.
 
@@ -318,7 +206,7 @@ def sweep(
     Raises
     ------
     ValueError, TypeError
-        For bad input.
+        For bad input, and settings that do not go together, such as LBFGS and a proximal penalty.
 
     Examples
     --------
@@ -334,33 +222,49 @@ def sweep(
     x, targets = arrays_of(network, X, y)
     epochs = checks.positive_int(epochs, "epochs")
     jobs = cores.usable() if n_jobs is None else checks.positive_int(n_jobs, "n_jobs")
-    train, test = _held_out(len(x), checks.fraction(validation_split, "validation_split"), network)
+    parts = _parts(len(x), validation_split, folds, network)
     kinds = _optimizers([network.optimizer] if optimizers is None else optimizers)
     sizes = [checks.positive_int(n, "batch_sizes") for n in _listed(batch_sizes, "batch_sizes")]
-    axes = [
-        [_scale(scale) for scale in _listed(init_scales, "init_scales")],
-        [
-            checks.positive_float(rate, "learning_rates")
-            for rate in _listed(learning_rates, "learning_rates")
-        ],
+    scales = [_scale(scale) for scale in _listed(init_scales, "init_scales")]
+    rates = [_rate(rate) for rate in _listed(learning_rates, "learning_rates")]
+    others = [
+        _swept(kernel_regularizers, "kernel_regularizers", regularizers.get),
+        _swept(dropouts, "dropouts", _Dropouts(network)),
+        _swept(hidden, "hidden", _Hidden(network)),
     ]
-    grids = [
-        list(itertools.product([kind], [len(train)] if kind[1].full_batch else sizes, *axes))
-        for kind in kinds
-    ]
+    grids = []
+    for kind in kinds:
+        own_sizes = [len(parts[0][0])] if kind[1].full_batch else sizes
+        own_rates = rates if rate_of(kind[1]) is not None else [None]
+        grids.append(list(itertools.product([kind], own_sizes, scales, own_rates, *others)))
 
-    def run(setting):
-        (name, kind), size, scale, rate = setting
-        layers = network.layers
-        if scale is not None:
-            layers = with_settings(layers, kernel_initializer=Normal(scale))
-        twin = copy_of(network, x.shape[1], layers=layers, optimizer=with_rate(kind, rate))
+    def loss(twin: Network, rows: tuple[np.ndarray, np.ndarray], size: int) -> float:
+        train, test = rows
         try:
             twin.fit(x[train], targets[train], epochs=epochs, batch_size=size)
-            loss = twin.evaluate(x[test], targets[test])
+            found = twin.evaluate(x[test], targets[test]) - twin.model.penalty()
         except FloatingPointError:
-            loss = math.inf
-        return SweepRun(loss if math.isfinite(loss) else math.inf, scale, rate, size, name)
+            return math.inf
+        return found if math.isfinite(found) else math.inf
+
+    def run(setting: tuple[Any, ...]) -> SweepRun:
+        (name, kind), size, scale, rate, penalty, dropout, units = setting
+        changes: dict[str, Any] = {} if penalty == _OWN else {"kernel_regularizer": penalty}
+        changes["optimizer"] = kind if rate is None else with_rate(kind, rate)
+        layers = _with_units(network.layers, units)
+        if scale is not None:
+            layers = with_settings(layers, kernel_initializer=Normal(scale))
+        if dropout != _OWN:
+            layers = with_settings(layers, rate=dropout)
+        twins = [copy_of(network, x.shape[1], layers=layers, **changes) for _ in parts]
+        # All rows of a full batch are those of its own fold.
+        full = kind.full_batch
+        losses = tuple(
+            loss(twin, rows, len(rows[0]) if full else size)
+            for twin, rows in zip(twins, parts, strict=True)
+        )
+        mean = float(np.mean(losses))
+        return SweepRun(mean, scale, rate, size, name, penalty, dropout, units, losses)
 
     # The first run of each grid compiles what is needed once, not in every thread.
     runs = [run(grid[0]) for grid in grids]
@@ -375,25 +279,80 @@ def _listed(values: Any, name: str) -> list[Any]:
     return list(values)
 
 
+def _swept(values: Any, name: str, check: Any) -> list[Any]:
+    """Return the checked values of an axis, or only that it is not swept."""
+    return [_OWN] if values is None else [check(each, name) for each in _listed(values, name)]
+
+
 def _scale(scale: Any) -> float | None:
     return None if scale is None else checks.non_negative_float(scale, "init_scales")
 
 
-def _held_out(n: int, share: float, network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and the rows to rank by."""
-    count = int(n * share)
-    if not count:
-        raise ValueError(f"validation_split {share} of {n} rows leaves none to rank by")
+def _rate(rate: Any) -> float | None:
+    return None if rate is None else checks.positive_float(rate, "learning_rates")
+
+
+class _Dropouts:
+    """The check of a rate for all `Dropout` layers."""
+
+    def __init__(self, network: Network):
+        self.any = any(isinstance(layer, Dropout) for layer in network.layers)
+
+    def __call__(self, rate: Any, name: str) -> float:
+        if not self.any:
+            raise ValueError(f"{name} wants a network with Dropout layers, whose rates it sets")
+        return checks.fraction(rate, name)
+
+
+class _Hidden:
+    """The check of the numbers of units of all hidden `Dense` layers."""
+
+    def __init__(self, network: Network):
+        self.count = sum(isinstance(layer, Dense) for layer in network.layers[:-1])
+
+    def __call__(self, units: Any, name: str) -> tuple[int, ...]:
+        given = units if isinstance(units, Sequence | np.ndarray) else (units,)
+        if isinstance(units, str) or len(given) != self.count:
+            raise ValueError(
+                f"{name} has {units!r}, wanted {self.count} numbers of units, one for each Dense "
+                "layer before the last"
+            )
+        return tuple(checks.positive_int(each, name) for each in given)
+
+
+def _with_units(layers: list[Any], units: tuple[int, ...] | str) -> list[Any]:
+    """Return copies of the layers, with other units in the hidden `Dense` ones."""
+    changed = with_settings(layers)
+    if isinstance(units, tuple):
+        hidden = (layer for layer in changed[:-1] if isinstance(layer, Dense))
+        for layer, count in zip(hidden, units, strict=True):
+            layer.units = count
+    return changed
+
+
+def _parts(
+    n: int, share: float | None, folds: int | None, network: Network
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the rows to train on and the rows to rank by, once or for each fold."""
     order = np.random.default_rng(network.seed).permutation(n)
-    return order[count:], order[:count]
+    if folds is not None:
+        if share is not None:
+            raise ValueError("folds and validation_split were both given, wanted one of them")
+        count = checks.positive_int(folds, "folds")
+        if not 2 <= count <= n:
+            raise ValueError(f"folds is {count}, wanted at least 2 and at most the {n} rows")
+        held = np.array_split(order, count)
+        return [(order[~np.isin(order, test)], test) for test in held]
+    share = checks.fraction(0.2 if share is None else share, "validation_split")
+    rows = int(n * share)
+    if not rows:
+        raise ValueError(f"validation_split {share} of {n} rows leaves none to rank by")
+    return [(order[rows:], order[:rows])]
 
 
 def _optimizers(given: Any) -> list[tuple[str, Optimizer]]:
     """Return the optimizers with distinct names."""
     found = [families.get(each) for each in _listed(given, "optimizers")]
-    for each in found:
-        if rate_of(each) is None:
-            raise TypeError(f"optimizers has {each}, wanted ones whose learning_rate is a number")
     names = [type(each).__name__.lower() for each in found]
     if len(set(names)) < len(names):
         names = [repr(each) for each in found]

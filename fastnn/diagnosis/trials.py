@@ -17,7 +17,8 @@ from fastnn.network import Network
 
 def evaluated(network: Network, x: np.ndarray, y: np.ndarray) -> float:
     """Return the loss above that of perfect predictions, without penalties."""
-    loss, perfect = network.evaluate(x, y) - network.model.penalty(), network.loss.of_perfect(y)
+    loss = network.evaluate(x, y) - network.model.penalty()
+    perfect = float(network.loss.reduced(len(y) * network.loss.of_perfect(y), len(y)))
     return max(loss - perfect, 0.0) if perfect else loss  # rounding may go below
 
 
@@ -28,7 +29,7 @@ def constant_loss(
 
     Candidates are the mean, the median and other quantiles, or the class frequencies.
     """
-    layers = [Dense(n_outputs, kernel_initializer=Zeros())]
+    layers = [Dense(n_outputs, network.loss.activation, kernel_initializer=Zeros())]
     constant = Network(layers, loss=network.loss, n_threads=1, backend=network.backend)
     constant.build(1)
 

@@ -114,6 +114,70 @@ def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scal
         d[i, target[i]] = chosen
 
 
+@kernel("mn m<n m!")
+def probability_cross_entropy_forward(prediction, target, row_loss):
+    """Cross-entropy of probabilities: ``row_loss[i] = -log(prediction[i, target[i]])``.
+
+    It is infinite for a probability of 0, and NaN for a number below 0.
+
+    Parameters
+    ----------
+    prediction : (rows, n) array of a float type
+        Probabilities, such as the outputs of softmax.
+    target : (rows,) int64 array
+        Class labels from 0 to n - 1.
+    row_loss : (rows,) array of the float type
+
+    References
+    ----------
+    C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, equation 4.108.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row_loss = np.zeros(2)
+    >>> f = np.array([[0.5, 0.5], [0.0, 1.0]])
+    >>> probability_cross_entropy_forward(f, np.array([0, 1]), row_loss)
+    >>> row_loss.round(4)
+    array([0.6931, 0.    ])
+    """
+    for i in range(prediction.shape[0]):
+        row_loss[i] = math.log(prediction[i, target[i]])
+    zero = row_loss.dtype.type(0)
+    for i in range(row_loss.shape[0]):
+        row_loss[i] = zero - row_loss[i]  # and so 0 for certainty, not -0
+
+
+@kernel("mn& m<n m mn!")
+def probability_cross_entropy_backward(prediction, target, row_scale, d):
+    """Gradient of the cross-entropy of probabilities: ``-row_scale[i] * e(y) / f_y``.
+
+    ``e(y)`` is 1 at the label and 0 elsewhere.
+
+    Parameters
+    ----------
+    prediction, d : (rows, n) arrays of one float type
+    target : (rows,) int64 array
+        Class labels from 0 to n - 1.
+    row_scale : (rows,) array of the float type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> d = np.zeros((1, 2))
+    >>> f = np.array([[0.25, 0.75]])
+    >>> probability_cross_entropy_backward(f, np.array([0]), np.ones(1), d)
+    >>> d
+    array([[-4.,  0.]])
+    """
+    zero = d.dtype.type(0)
+    for i in range(d.shape[0]):
+        label = target[i]
+        chosen = -row_scale[i] / prediction[i, label]
+        for j in range(d.shape[1]):
+            d[i, j] = chosen if j == label else zero
+
+
 @kernel("mn mn m!", fastmath=REASSOCIATE)
 def logistic_forward(prediction, target, row_loss):
     """Cross-entropy of the sigmoid of logits, ``row_loss[i] = sum_j log(1 + e**f) - f * y``.

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from fastnn.kernels.contract import kernel
+from fastnn.kernels.elementary import select
 from fastnn.kernels.jit import REASSOCIATE, inlined, njit
 from fastnn.kernels.memory import stack_buffer
 from fastnn.kernels.rows import columns
@@ -157,6 +158,34 @@ def row_norms(w, before, after):
         if before[i] == np.inf:  # perhaps only its square is too large
             before[i] = norm(row)
         after[i] = before[i]
+
+
+@kernel("m m~ m!")
+def extend_norms(b, before, after):
+    """Write the norms of vectors with one more element: ``sqrt(before**2 + b**2)``, to both.
+
+    Parameters
+    ----------
+    b : (n,) array of a float type
+        One number for each norm, such as the units' biases.
+    before, after : (n,) arrays of the same type
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> before, after = np.array([3.0, 0.0]), np.empty(2)
+    >>> extend_norms(np.array([-4.0, 0.0]), before, after)
+    >>> after
+    array([5., 0.])
+    """
+    zero, one = b.dtype.type(0), b.dtype.type(1)
+    for k in range(b.size):
+        # The larger one is taken out, so that no square overflows.
+        own, rest = abs(b[k]), before[k]
+        larger, smaller = select(own > rest, own, rest), select(own > rest, rest, own)
+        share = smaller / select(larger == zero, one, larger)
+        before[k] = larger * math.sqrt(one + share * share)
+        after[k] = before[k]
 
 
 @kernel("m m~")

@@ -91,10 +91,13 @@ class Parameter:
         after = penalties.after_update(self.regularizer, self.constraint, self.value, rate)
         return [*before, *update, *after]
 
-    def on_columns(self, updater: Updater) -> list[Call]:
-        """Return the calls of penalty and constraint that then work on a share of the columns."""
+    def on_columns(self, updater: Updater, bias: np.ndarray | None = None) -> list[Call]:
+        """Return the calls of penalty and constraint that then work on a share of the columns.
+
+        `bias` is that of the columns' units.
+        """
         rate = updater.rate_of(self)
-        return penalties.on_columns(self.regularizer, self.constraint, self.value, rate)
+        return penalties.on_columns(self.regularizer, self.constraint, self.value, rate, bias)
 
 
 @dataclass

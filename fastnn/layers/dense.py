@@ -73,8 +73,8 @@ class Dense(Layer, KernelFactors):
     Raises
     ------
     ValueError, TypeError
-        For `units` below 1, unknown names, objects of the wrong kind, a share outside [0, 1), or a
-        penalty or constraint on groups for the bias.
+        For `units` below 1, unknown names, objects of the wrong kind, a share outside [0, 1), a
+        penalty or constraint on groups for the bias, or one that includes a bias without any.
 
     References
     ----------
@@ -102,6 +102,9 @@ class Dense(Layer, KernelFactors):
     def check_settings(self) -> None:
         if self.kernel_initializer is None:
             self.kernel_initializer = initializers.default_for(self.activation)
+        constraint = self.kernel_constraint
+        if constraint is not None and constraint.include_bias and not self.use_bias:
+            raise ValueError(f"kernel_constraint is {constraint}, but use_bias is False")
 
     def __repr__(self) -> str:
         dropped = f", drop_connect={self.drop_connect}" if self.drop_connect else ""
@@ -263,7 +266,8 @@ class Dense(Layer, KernelFactors):
                 calls.append(self._drop(node, rows, kept))
             calls += kernel.update(flat, updater)
         copy = program.copy_of(w)
-        on_columns = kernel.on_columns(updater)
+        bias = node.parameters[1].value if self.use_bias else None
+        on_columns = kernel.on_columns(updater, bias)
         if copy is not None and not on_columns:
             calls.append(("transpose", (Part(w), PartColumns(copy))))
         program.add_group(calls, len(w), parts=parts)

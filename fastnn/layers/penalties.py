@@ -56,18 +56,43 @@ def after_update(
 
 
 def on_columns(
-    regularizer: Regularizer | None, constraint: Constraint | None, w: np.ndarray, rate: Any
+    regularizer: Regularizer | None,
+    constraint: Constraint | None,
+    w: np.ndarray,
+    rate: Any,
+    bias: np.ndarray | None = None,
 ) -> list[Call]:
-    """Return the calls that then change a share of the columns of `w`, once all rows are done."""
+    """Return the calls that then change a share of the columns of `w`, once all rows are done.
+
+    A constraint that includes the `bias` changes that as well, after a penalty on the norms of the
+    columns alone.
+    """
+    if constraint is None or not constraint.include_bias:
+        return _scaled(w, regularizer, constraint, rate)
+    calls = _scaled(w, regularizer, None, rate)
+    return calls + _scaled(w, None, constraint, rate, bias)
+
+
+def _scaled(
+    w: np.ndarray,
+    regularizer: Regularizer | None,
+    constraint: Constraint | None,
+    rate: Any,
+    bias: np.ndarray | None = None,
+) -> list[Call]:
+    """Return the calls that scale columns to other norms; each is one longer with a `bias`."""
     before, after = np.empty(w.shape[-1], w.dtype), np.empty(w.shape[-1], w.dtype)
     on_norms = _on("unit", FlatPart(after), regularizer, constraint, rate)
     if not on_norms:
         return []
-    return [
-        ("column_norms", (Whole(w), Low(), High(), Whole(before), Whole(after))),
-        *on_norms,
-        ("norm_ratios", (FlatPart(before), FlatPart(after))),
-        ("scale_columns", (Whole(after), Low(), High(), Whole(w))),
+    calls: list[Call] = [("column_norms", (Whole(w), Low(), High(), Whole(before), Whole(after)))]
+    changed = [w]
+    if bias is not None:
+        calls.append(("extend_norms", (FlatPart(bias), FlatPart(before), FlatPart(after))))
+        changed.append(bias[np.newaxis])
+    calls += [*on_norms, ("norm_ratios", (FlatPart(before), FlatPart(after)))]
+    return calls + [
+        ("scale_columns", (Whole(after), Low(), High(), Whole(array))) for array in changed
     ]
 
 

@@ -11,6 +11,14 @@ there a factor of the weights is a factor of the learning rate.  PyTorch's class
 scikit-learn's `MLPClassifier` divide by the batch's own sum of weights, which is biased: in a batch
 of one row, weights have no effect.  `train_on_batch` and `partial_fit` know no more than the rows
 they get, and take those for the whole set.
+
+With ``reduction="sum"``, a setting of every loss, the loss of rows is ``sum(w * loss)`` instead, as
+in PyTorch and Keras, and so is what `evaluate` returns and the history has for an epoch, before
+the penalties are added once.  Weights are then used as they are, and a factor of theirs matters.
+Under a plain mean, a batch of m rows moves weights by ``rate * mean``, under a sum by ``rate *
+sum``, m times as far: ``SGD(rate)`` with the sum is ``SGD(m * rate)`` with the mean, except in a
+smaller last batch, and a penalty of strength c weighs as much as one of ``c / m`` with the mean.
+The mean does not depend on the size of batches, and is the default.
 """
 
 from typing import Any
@@ -24,6 +32,7 @@ from fastnn.losses.classification import (
     Logistic,
     MulticlassHinge,
     MulticlassSquaredHinge,
+    ProbabilityCrossEntropy,
     SoftmaxCrossEntropy,
     StructuredHinge,
 )
@@ -57,6 +66,7 @@ __all__ = [
     "MulticlassHinge",
     "MulticlassSquaredHinge",
     "Poisson",
+    "ProbabilityCrossEntropy",
     "Quantile",
     "SignedError",
     "SmoothL1",
@@ -82,6 +92,8 @@ class Custom(CustomMixin, Loss):
     name : str, optional
         The name under which :func:`fastnn.load` looks for it in `custom`; by default the name of
         `forward`.
+    reduction : {"mean", "sum"}
+        As in :class:`Loss`.
 
     Raises
     ------
@@ -121,7 +133,16 @@ class Custom(CustomMixin, Loss):
     >>> network = fastnn.Network([fastnn.Dense(1)], loss=loss)
     """
 
-    def __init__(self, forward, backward, target: str = "real", name: str | None = None):
+    def __init__(
+        self,
+        forward,
+        backward,
+        target: str = "real",
+        name: str | None = None,
+        *,
+        reduction: str = "mean",
+    ):
+        self.reduction = reduction
         self.target = checks.one_of(target, "target", ("real", *targets.KINDS, "class"))
         self._adopt(name, (forward, backward), {entry.name for entry in TABLE.values()}, "loss")
         self._compile()

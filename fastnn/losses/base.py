@@ -8,11 +8,17 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.activations import Kernel
 from fastnn.inputs import checks, targets
-from fastnn.inputs.settings import Configured
+from fastnn.inputs.settings import Configured, among, setting
 
 
 class Loss(Configured):
     """Base of losses: the settings, and what training needs to know about the loss.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+        What the loss of many rows is: the mean of theirs, or their sum, as in Keras and PyTorch.
+        See :mod:`fastnn.losses`.  It must be given by name, as to all losses.
 
     Attributes
     ----------
@@ -28,6 +34,8 @@ class Loss(Configured):
     fused : str or None
         The last layer's activation that the loss contains.  The kernels take the layer's output
         before that activation.
+    activation : str or None
+        An activation that the last layer must have, because the loss is of what it returns.
     warning : str or None
         A warning that `fit` gives.
 
@@ -36,12 +44,18 @@ class Loss(Configured):
     >>> from fastnn.losses import get
     >>> get("mae").target
     'real'
+    >>> from fastnn.losses import Huber
+    >>> Huber(0.5, reduction="sum")
+    Huber(delta=0.5, reduction='sum')
     """
+
+    reduction: str = setting(default="mean", check=among("mean", "sum"), kw_only=True)
 
     name = ""
     aliases: ClassVar[tuple[str, ...]] = ()
     target = "real"
     fused: ClassVar[str | None] = None
+    activation: ClassVar[str | None] = None
     warning: ClassVar[str | None] = None
 
     @property
@@ -61,11 +75,27 @@ class Loss(Configured):
 
     def arguments(self, n_outputs: int, dtype: DTypeLike) -> tuple[float | np.ndarray, ...]:
         """Return the kernels' own arguments, numbers and arrays; by default the settings."""
-        return tuple(self.settings().values())
+        return tuple(value for name, value in self.settings().items() if name != "reduction")
+
+    @property
+    def sums(self) -> bool:
+        """Whether the loss of many rows is their sum."""
+        return self.reduction == "sum"
+
+    def reduced(self, total: Any, weight: Any) -> Any:
+        """Return the loss of rows from the sums of their weighted losses and of their weights."""
+        return total if self.sums else total / weight
 
     def of_perfect(self, y: np.ndarray) -> float:
         """Return the mean loss of the best predictions of `y`: 0, if a loss does not say more."""
         return 0.0
+
+    def __repr__(self) -> str:
+        settings = self.settings()
+        if not self.sums:
+            del settings["reduction"]
+        told = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        return f"{type(self).__name__}({told})"
 
     def n_targets(self, n_outputs: int) -> int:
         """Return the number of columns of y for a network with `n_outputs` outputs; 1 for labels.

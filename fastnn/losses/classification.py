@@ -43,6 +43,36 @@ class SoftmaxCrossEntropy(Loss):
     label_smoothing: float = setting(default=0.0, check=fraction)
 
 
+class ProbabilityCrossEntropy(Loss):
+    """``-log f_y`` for labels y and probabilities f, the outputs of a last layer with softmax.
+
+    Its gradient in the probabilities, ``-e(y) / f_y`` with ``e(y)`` 1 at the label and 0 elsewhere,
+    goes back through softmax as a step of its own.  :class:`SoftmaxCrossEntropy` has the same value
+    and does both steps at once, ``f - e(y)``, which is faster and stays finite where `f` rounds to
+    0: train with that one.  This one is for looking at the steps, as :mod:`fastnn.flow` does.
+
+    Notes
+    -----
+    PyTorch's `NLLLoss` wants logarithms of probabilities.  Keras's
+    `SparseCategoricalCrossentropy` is this loss, but replaces probabilities below 1e-7 by 1e-7,
+    and so loses their gradients; here the loss of a probability of 0 is infinite, and training
+    raises FloatingPointError.
+
+    Source: C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> layers = [fastnn.Dense(2, "softmax", kernel_initializer="zeros")]
+    >>> network = fastnn.Network(layers, loss="probability_cross_entropy", dtype="float64")
+    >>> network.build(3)
+    >>> round(network.evaluate(np.eye(3), [0, 1, 1]), 4)  # log(2)
+    0.6931
+    """
+
+    name, target, activation = "probability_cross_entropy", "class", "softmax"
+
+
 class Logistic(Loss):
     """``sum_j log(1 + exp(f_j)) - y_j f_j`` for y from 0 to 1, each column an attribute.
 

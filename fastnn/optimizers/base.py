@@ -90,12 +90,16 @@ class Optimizer(Configured):
         raise NotImplementedError
 
     def run(
-        self, program: Program, parameters: Sequence[Any], penalty: Callable[[], float], **how: Any
+        self,
+        program: Program,
+        parameters: Sequence[Any],
+        loss: Callable[[float, float], float],
+        **how: Any,
     ) -> team.Outcome:
         """Run epochs of a training program; see :func:`fastnn.engine.team.run`.
 
-        Optimizers that move the parameters themselves use `parameters`, and `penalty`, which
-        returns the sum of their penalties.
+        Optimizers that move the parameters themselves use `parameters`, and `loss`, which returns
+        the loss with penalties from the sums of the rows' weighted losses and of their weights.
         """
         return team.run(program, **how)
 

@@ -30,7 +30,24 @@ def _history_size(given: Any, name: str) -> int:
     return int(given)
 
 
-class LBFGS(Optimizer):
+class Searching(Optimizer):
+    """Base of optimizers that move the parameters themselves.
+
+    A program that is lowered with one writes each parameter's gradient, penalties included, to its
+    state.
+    """
+
+    full_batch = searches = True
+
+    @property
+    def state(self):
+        return {"gradient": 0.0}
+
+    def update(self, rate, decay, factors):
+        return "store_update", ()
+
+
+class LBFGS(Searching):
     """Limited-memory BFGS (Liu and Nocedal, 1989) with a strong Wolfe line search.
 
     An epoch is one iteration.  It finds a direction p from the last `history_size` steps and
@@ -70,32 +87,26 @@ class LBFGS(Optimizer):
     """
 
     name = "lbfgs"
-    full_batch = searches = True
-
     history_size: int = setting(default=10, check=_history_size)
     tolerance: float = setting(default=1e-7, check=positive_float)
-
-    @property
-    def state(self):
-        return {"gradient": 0.0}
 
     @property
     def memory(self):
         """A ring of the steps s and the gradient's changes y; s = 0 marks an empty place."""
         return tuple(f"{letter}{slot}" for slot in range(self.history_size) for letter in "sy")
 
-    def update(self, rate, decay, factors):
-        return "store_update", ()
+    def run(self, program, parameters, loss, *, epochs=1, access=None, pause=None, **how):
+        """Run iterations; see :meth:`Optimizer.run`."""
+        return self.search(Objective(program, parameters, loss, how), epochs, access, pause)
 
     @np.errstate(all="ignore")
-    def run(self, program, parameters, penalty, *, epochs=1, access=None, pause=None, **how):
-        """Run iterations; see :meth:`Optimizer.run`."""
+    def search(self, objective: "Objective", epochs: int, access=None, pause=None) -> team.Outcome:
+        """Run iterations on an objective, whose parameters have this optimizer's state."""
         try:
             with _calm():  # importing SciPy adds filters of warnings
                 from scipy.optimize import line_search
         except ImportError as error:
             raise ImportError("LBFGS wants SciPy: pip install scipy") from error
-        objective = Objective(program, parameters, penalty, how)
         pairs = _Pairs(objective.parameters, self.history_size)
         sums, seconds = np.zeros((epochs, 2)), np.zeros(epochs)
         for done in range(epochs):
@@ -165,8 +176,8 @@ def _calm() -> Iterator[None]:
 class Objective:
     """The loss with its penalties, and their gradient, as functions of one vector."""
 
-    def __init__(self, program: Program, parameters: Sequence[Any], penalty, how: dict[str, Any]):
-        self.program, self.penalty, self.how = program, penalty, how
+    def __init__(self, program: Program, parameters: Sequence[Any], loss, how: dict[str, Any]):
+        self.program, self.loss, self.how = program, loss, how
         self.parameters = [each for each in parameters if each.trained]
         self.tracked = [each.value for each in parameters if not each.trained]
         self.moved: list[np.ndarray] = []
@@ -210,21 +221,24 @@ class Objective:
             self.program.updates = self.number
             before = [array.copy() for array in self.tracked]
             try:
-                finite = self._run()
+                finite = self.compute()
                 self.moved = [array.copy() for array in self.tracked]
             finally:
                 for array, old in zip(self.tracked, before, strict=True):
                     array[...] = old
             value = np.inf
             if finite:
-                value = float(self.sums[0] / self.sums[1]) + self.penalty()
+                value = self.loss(*map(float, self.sums))
             gradient = _flat([parameter.state["gradient"] for parameter in self.parameters])
             good = np.isfinite(value) and np.isfinite(gradient).all()
             self.known = x, value if good else np.inf, gradient
         return self.known[1], self.known[2]
 
-    def _run(self) -> bool:
-        """Run the program once, and return whether its loss is finite."""
+    def compute(self) -> bool:
+        """Set :attr:`sums` and the gradients at the parameters; return whether the loss is finite.
+
+        That takes one run of the program.
+        """
         program, how = self.program, self.how
         if not self.short:
             outcome = team.run(program, epochs=1, **how)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.formulas import Formula
-from fastnn.inputs.checks import positive_float, positive_int
+from fastnn.inputs.checks import non_negative_int, positive_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels import COMPILED
 from fastnn.preprocessing.scaling import column_means, column_ranges
@@ -27,12 +27,19 @@ def _as_components(given: Any, name: str) -> int | float | None:
     return positive_int(given, name)
 
 
+def _as_ddof(given: Any, name: str) -> int:
+    found = non_negative_int(given, name)
+    if found > 1:
+        raise ValueError(f"{name} is {found}, wanted 0 or 1")
+    return found
+
+
 class PCA(Transformer):
     """Project rows onto the directions in which the training rows vary most.
 
     ``(x - mean_) @ components_.T``.  The rows of `components_` are the eigenvectors of the training
-    covariance ``(X - mean_).T @ (X - mean_) / (n - 1)`` with the largest eigenvalues, computed by a
-    singular value decomposition.  The entry of largest magnitude in each is positive, as in
+    covariance ``(X - mean_).T @ (X - mean_) / (n - ddof)`` with the largest eigenvalues, computed
+    by a singular value decomposition.  The entry of largest magnitude in each is positive, as in
     scikit-learn.
 
     Parameters
@@ -40,20 +47,24 @@ class PCA(Transformer):
     n_components : int, float or None
         How many components to keep.  A float above 0 and below 1 keeps the fewest that explain more
         than this share of the variance.  None keeps all min(n, n_features).
+    ddof : {0, 1}
+        What the number of rows is lessened by: 1, as in scikit-learn, for an unbiased estimate of
+        the population's covariance, or 0 for that of the rows themselves, as in CS231n's notes.
+        It must be given by name.  The components are the same.
 
     Attributes
     ----------
     mean_ : array, (n_features,)
     components_ : array, (n_components, n_features)
     explained_variance_ : array, (n_components,)
-        The eigenvalues.  CS231n's notes divide by n instead of n - 1.
+        The eigenvalues.
     explained_variance_ratio_ : array, (n_components,)
         Their shares of the sum of all eigenvalues.
 
     Raises
     ------
     ValueError, TypeError
-        If `n_components` is out of range or, in `fit`, above min(n, n_features); see also
+        If `n_components` or `ddof` is out of range or, in `fit`, above min(n, n_features); see also
         :meth:`Transformer.fit` and :meth:`Transformer.transform`.
 
     Notes
@@ -83,6 +94,7 @@ class PCA(Transformer):
     explained_variance_ratio_: np.ndarray = setting(init=False)
 
     n_components: int | float | None = setting(default=None, check=_as_components)
+    ddof: int = setting(default=1, check=_as_ddof, kw_only=True)
 
     @property
     def n_features_out_(self) -> int:
@@ -95,7 +107,7 @@ class PCA(Transformer):
             block -= mean
             covariance += block.T @ block
         not_too_large("the covariance", covariance)
-        covariance /= max(1, len(rows) - 1)
+        covariance /= max(1, len(rows) - self.ddof)
         _, variance, components = np.linalg.svd(covariance, hermitian=True)
         total = variance.sum()
         ratio = variance / total if total > 0 else np.zeros_like(variance)
@@ -174,6 +186,8 @@ class Whiten(PCA, _Bounded):
         amplified.
     n_components : int, float or None
         As in :class:`PCA`.
+    ddof : {0, 1}
+        As in :class:`PCA`: the covariance that becomes the identity is the one that divides so.
 
     Attributes
     ----------

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.formulas import Formula
-from fastnn.inputs.checks import boolean, finite_float, non_negative_int
+from fastnn.inputs.checks import boolean, finite_float, non_negative_int, positive_int
 from fastnn.inputs.precision import is_constant
-from fastnn.inputs.settings import setting
+from fastnn.inputs.settings import optional, setting
 from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
 
 
@@ -43,21 +43,28 @@ class Center(Transformer):
     per_feature : bool
         Subtract each feature's own mean, or else one mean over all features, as is common for
         images.
+    channels : int, optional
+        Instead, one mean for each of so many channels.  The features are those of a pixel after
+        those of another: with 3, red, green, blue, red, green, blue ...
 
     Attributes
     ----------
     mean_ : array, (n_features,), or float
+        With `channels`, a feature's is that of its channel.
 
     Raises
     ------
     ValueError, TypeError
-        See :meth:`Transformer.fit` and :meth:`Transformer.transform`.
+        For `channels` beside ``per_feature=False``, or by which the features cannot be divided; see
+        also :meth:`Transformer.fit` and :meth:`Transformer.transform`.
 
     Examples
     --------
     >>> Center().fit_transform([[1.0, 10.0], [3.0, 20.0]])
     array([[-1., -5.],
            [ 1.,  5.]])
+    >>> Center(channels=2).fit([[1.0, 10.0, 3.0, 20.0]]).mean_
+    array([ 2., 15.,  2., 15.])
     """
 
     name = "center"
@@ -65,9 +72,26 @@ class Center(Transformer):
     mean_: np.ndarray | float = setting(init=False)
 
     per_feature: bool = setting(default=True, check=boolean)
+    channels: int | None = setting(default=None, check=optional(positive_int))
+
+    def check_settings(self) -> None:
+        if self.channels is not None and not self.per_feature:
+            raise ValueError(
+                f"channels is {self.channels} and per_feature is False, wanted one of them"
+            )
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         means = column_means(rows, *column_ranges(rows))
+        if self.channels is not None:
+            if len(means) % self.channels:
+                raise ValueError(
+                    f"X has {len(means)} columns, wanted a multiple of channels, {self.channels}"
+                )
+            pixels = means.reshape(-1, self.channels)
+            mean = pixels.mean(axis=0)
+            not_too_large("the mean", mean)
+            mean = np.clip(mean, pixels.min(axis=0), pixels.max(axis=0))
+            return {"mean_": np.tile(mean, len(pixels))}
         if self.per_feature:
             return {"mean_": means}
         mean = means.mean()

@@ -21,6 +21,21 @@ def softmax_cross_entropy_backward(prediction, target, label_smoothing, row_scal
     np.multiply(error, row_scale[:, np.newaxis], out=d)
 
 
+def probability_cross_entropy_forward(prediction, target, row_loss):
+    """Cross-entropy of probabilities with class labels."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # infinity and NaN are the answers
+        np.subtract(0, np.log(prediction[np.arange(len(target)), target]), out=row_loss)
+
+
+def probability_cross_entropy_backward(prediction, target, row_scale, d):
+    """Gradient of the cross-entropy of probabilities."""
+    rows = np.arange(len(target))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chosen = -row_scale / prediction[rows, target]
+    d[...] = 0
+    d[rows, target] = chosen
+
+
 def logistic_forward(prediction, target, row_loss):
     """Cross-entropy of the sigmoid of logits."""
     np.sum(np.logaddexp(0, prediction) - prediction * target, axis=1, out=row_loss)

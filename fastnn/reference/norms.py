@@ -28,6 +28,15 @@ def row_norms(w, before, after):
     after[...] = before
 
 
+def extend_norms(b, before, after):
+    """Norms of vectors with one more element."""
+    larger, smaller = np.where(np.abs(b) > before, [np.abs(b), before], [before, np.abs(b)])
+    with np.errstate(invalid="ignore"):  # NaN is the answer for two that are infinite
+        share = smaller / np.where(larger == 0, 1, larger)
+    before[...] = larger * np.sqrt(1 + share * share)
+    after[...] = before
+
+
 def norm_ratios(before, after):
     """Factors that turn old norms into changed ones."""
     after /= np.where(before == 0, 1, before)

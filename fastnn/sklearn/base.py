@@ -259,7 +259,7 @@ class BaseMLP(Made, observers.Support, BaseEstimator):
         asked: dict[str, Any],
     ) -> None:
         batch = self._batch(len(rows.x))
-        penalized = rows.mean_weight * batch
+        penalized = 1.0 if networks[0].loss.sums else rows.mean_weight * batch
         for network in networks:
             wanted = building.penalty(self, penalized)
             if network.kernel_regularizer != wanted:

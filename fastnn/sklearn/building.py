@@ -111,7 +111,8 @@ def rate_rule(estimator: Any) -> str:
 def penalty(estimator: Any, rows: float) -> Any:
     """Return the penalty on weights, for batches of so many rows, each times its mean weight.
 
-    scikit-learn divides `alpha` by a batch's sum of weights.
+    scikit-learn divides `alpha` by a batch's sum of weights.  Beside a sum of losses it counts as
+    `rows` 1: it is not divided.
     """
     alpha = checks.non_negative_float(estimator.alpha, "alpha")
     if estimator.kernel_regularizer is None:
@@ -128,7 +129,7 @@ def network(
     estimator: Any, loss: Loss, n_inputs: int, n_outputs: int, dtype: Any, rng: Any
 ) -> Network:
     """Return a new network with scikit-learn's starting weights, drawn in its order."""
-    last = Dense(n_outputs, loss.fused)
+    last = Dense(n_outputs, loss.fused or loss.activation)
     layers = [*hidden(estimator), last]
     weights = None
     if estimator.layers is None:

@@ -8,11 +8,10 @@ from fastnn.engine import team
 from fastnn.inputs.checks import non_negative_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels.interrupts import let_interrupt
-from fastnn.optimizers import Optimizer
-from fastnn.optimizers.lbfgs import Objective
+from fastnn.optimizers.lbfgs import Objective, Searching
 
 
-class Minimizer(Optimizer):
+class Minimizer(Searching):
     """Minimize the loss of all rows; one epoch is the whole minimization.
 
     :class:`fastnn.LBFGS` is the optimizer for networks.  This one ends where scikit-learn's
@@ -25,7 +24,6 @@ class Minimizer(Optimizer):
     """
 
     name = "scipy_lbfgsb"
-    full_batch = searches = True
 
     tol: float = setting(default=1e-4, check=non_negative_float)
     max_iter: int = setting(default=200, check=positive_int)
@@ -33,19 +31,12 @@ class Minimizer(Optimizer):
 
     result_: Any = None
 
-    @property
-    def state(self):
-        return {"gradient": 0.0}
-
-    def update(self, rate, decay, factors):
-        return "store_update", ()
-
     @np.errstate(all="ignore")
-    def run(self, program, parameters, penalty, *, epochs=1, access=None, pause=None, **how):
+    def run(self, program, parameters, loss, *, epochs=1, access=None, pause=None, **how):
         """Run the minimization; see :meth:`Optimizer.run`."""
         from scipy.optimize import minimize
 
-        objective = Objective(program, parameters, penalty, how)
+        objective = Objective(program, parameters, loss, how)
         start, found = objective.begin(), False
         try:
             self.result_ = minimize(
@@ -64,5 +55,5 @@ class Minimizer(Optimizer):
             objective.program.updates = objective.number + 1
             if pause is not None:
                 pause()
-        sums = np.array([[value - penalty(), 1.0]])
+        sums = np.array([[value - loss(0.0, 1.0), 1.0]])  # without penalties
         return team.Outcome(sums, np.zeros(1), bool(np.isfinite(value)), 1, objective.clock)

@@ -45,7 +45,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Any of :mod:`fastnn.optimizers` too: a name, which takes `learning_rate_init`, or an object,
         which is copied.
     alpha : float
-        Strength of the L2 penalty, ``alpha / 2 * sum w**2``, divided by the rows of a batch.
+        Strength of the L2 penalty, ``alpha / 2 * sum w**2``, divided by the rows of a batch,
+        but not beside a loss with ``reduction="sum"``.
     batch_size : int or "auto"
         "auto" is ``min(200, n)``.  "lbfgs" takes all rows.
     learning_rate : {"constant", "invscaling", "adaptive"} or Schedule

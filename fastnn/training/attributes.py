@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastnn import initializers, losses, metrics, optimizers, regularizers
+from fastnn import activations, initializers, losses, metrics, optimizers, regularizers
 from fastnn.inputs import checks
 from fastnn.inputs.settings import near, optional, revision
 from fastnn.layers import Dense, Dropout, HierarchicalSoftmax, Layer, penalties
@@ -251,6 +251,11 @@ def _settle(model: Any) -> None:
         raise ValueError(
             f"loss {model.loss.name!r} wants a last layer with activation {wanted!r} or "
             f"'linear' (then predict gives what {wanted} would be applied to), got {last!r}"
+        )
+    wanted = model.loss.activation
+    if wanted is not None and last != wanted and last in activations.TABLE:
+        raise ValueError(
+            f"loss {model.loss.name!r} wants a last layer with activation {wanted!r}, got {last!r}"
         )
     model.loss.n_targets(model.n_outputs)
     for layer in layers:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.inputs.columns import Names
+from fastnn.losses import Loss
 
 
 @dataclass
@@ -39,15 +40,15 @@ class Data:
         return self.x[rows] if self.rows is None else self.x[self.rows[rows]]
 
     @np.errstate(all="ignore")
-    def weighted(self, factor: np.ndarray | None = None) -> "Data":
+    def weighted(self, loss: Loss, factor: np.ndarray | None = None) -> "Data":
         """Return the rows with weights of mean 1, after multiplying them by `factor` if given.
 
         A common factor of all weights cancels here, in float64: neither very small nor very large
-        weights reach the network's dtype.
+        weights reach the network's dtype.  Not so for a loss that sums: its weights stay.
         """
         # Powers of two are exact, so a product does not depend on how it is divided into factors.
         factors = [
-            np.ldexp(each, -np.frexp(each.max())[1])
+            each if loss.sums else np.ldexp(each, -np.frexp(each.max())[1])
             for each in (self.weight, factor)
             if each is not None
         ]
@@ -58,7 +59,7 @@ class Data:
             raise ValueError(
                 "sample_weight (times class_weight) is 0 for all rows to train on or to validate on"
             )
-        return replace(self, weight=weight / weight.mean())
+        return replace(self, weight=weight if loss.sums else weight / weight.mean())
 
 
 @dataclass

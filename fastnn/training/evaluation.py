@@ -25,7 +25,7 @@ def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any)
     """Return the loss and the metrics; :meth:`fastnn.Network.evaluate` documents the arguments."""
     model.need_built("evaluate")
     return_dict = checks.boolean(return_dict, "return_dict")
-    data = model.check_data(X, y, sample_weight).weighted()
+    data = model.check_data(X, y, sample_weight).weighted(model.loss)
     data = model.prepared(data, model.preprocessing)
     values = prediction.consistent(model, _evaluated, data)
     if return_dict:
@@ -69,7 +69,7 @@ class Evaluator:
         team.run(program, n_rows=self._n, backend=program.backend)
         (COMPILED if program.backend == "numba" else TWINS)["batch_loss"](*self._rows)
         total, weight = self._rows[-1]
-        loss = float(total / weight)
+        loss = float(model.loss.reduced(total, weight))
         return loss + model.penalty() if math.isfinite(loss) else float("nan")
 
     def end(self) -> None:

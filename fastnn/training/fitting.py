@@ -109,7 +109,8 @@ def train_on_batch(model: Model, X: Any, y: Any, sample_weight: Any) -> float:
 
 
 def _train_on_batch(model: Model, data: Data) -> float:
-    plan = begin(model, in_batches(model, Plan(data.weighted(), None, 1, len(data), False)))
+    data = data.weighted(model.loss)
+    plan = begin(model, in_batches(model, Plan(data, None, 1, len(data), False)))
     penalty, epochs = model.penalty(), model.epochs
     history = History()
     try:

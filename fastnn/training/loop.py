@@ -133,7 +133,7 @@ class _Run:
                 outcome = model.optimizer.run(
                     self.program,
                     model.all_parameters(),
-                    model.penalty,
+                    self.loss,
                     n_rows=plan.n_rows,
                     epochs=epochs,
                     first_epoch=model.epochs,
@@ -160,10 +160,10 @@ class _Run:
         if spoilt:
             problem = f"an update in epoch {self.done + epochs} made {spoilt} not finite"
         with np.errstate(all="ignore"):
-            means = outcome.sums[:, 0] / outcome.sums[:, 1]
+            losses = model.loss.reduced(outcome.sums[:, 0], outcome.sums[:, 1])
         penalty = model.penalty() if epochs else 0.0
         for epoch in range(epochs):
-            self.end_epoch(float(means[epoch]) + penalty, float(outcome.seconds[epoch]))
+            self.end_epoch(float(losses[epoch]) + penalty, float(outcome.seconds[epoch]))
         model.stop_training |= outcome.ended
         if problem:
             raise FloatingPointError(f"{problem}. {_ADVICE}")
@@ -189,9 +189,13 @@ class _Run:
             self.starts = [*self.starts[-1:], Start(model, self.program, self.reach)]
         seconds, self.sizes = (time.perf_counter() - started) / epochs, self.short.sizes
         penalty = model.penalty()
-        for mean in self.short.means[:epochs]:
-            self.end_epoch(float(mean) + penalty, seconds)
+        for loss in self.short.losses[:epochs]:
+            self.end_epoch(float(loss) + penalty, seconds)
         return True
+
+    def loss(self, total: float, weight: float) -> float:
+        """Return the loss with penalties from the sums of weighted losses and of weights."""
+        return float(self.model.loss.reduced(total, weight)) + self.model.penalty()
 
     def count(self) -> bool:
         """Count the updates so far, and whole epochs; return whether to go on after this epoch."""
@@ -267,9 +271,10 @@ class _Run:
 
     def watch(self, _: int, rows: int, sums: np.ndarray) -> None:
         """Report the progress within an epoch to the hooks."""
-        mean = float(sums[0, 0]) / float(sums[0, 1]) if sums[0, 1] else float("nan")
+        total, weight = map(float, sums[0])
+        loss = self.model.loss.reduced(total, weight) if weight else float("nan")
         with np.errstate(**self.callers):
-            self.hooks.on_progress(self.done, rows, self.plan.n_rows, mean)
+            self.hooks.on_progress(self.done, rows, self.plan.n_rows, loss)
 
     def end_epoch(self, loss: float, seconds: float) -> None:
         """Evaluate an epoch's weights, and tell the hooks."""

@@ -99,12 +99,13 @@ def _forward(
     x: Buffer,
     *,
     seed: int = 0,
-    training: bool = False,
+    training: bool | list[bool] = False,
     plain_descent: bool = False,
     out: Buffer | None = None,
 ) -> list[Node]:
     """Add the forward pass; return the layers' nodes.
 
+    `training` is for all layers, or for each.
     With `out`, the last activation is applied and the outputs go there.  Otherwise they are what
     the loss wants, which may apply the last activation itself.
     """
@@ -114,7 +115,8 @@ def _forward(
         fused = out is None and model.fuses and number == last
         there = out if number == last else None
         before = nodes[-1] if nodes else None
-        how = training, plain_descent, fused
+        trains = training if isinstance(training, bool) else training[number]
+        how = trains, plain_descent, fused
         program.begin("forward", number)
         nodes.append(Node(program, parameters, x, number, seed, *how, before, there))
         layer.forward(nodes[-1])
@@ -130,7 +132,8 @@ def training(
     x, target, weight = _fetch(program, model, data, order, per_thread=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.begin("loss")
-    program.add("row_scales", Clock.ROWS, weight.rows, scale.rows)
+    rows = 1 if model.loss.sums else Clock.ROWS
+    program.add("row_scales", rows, weight.rows, scale.rows)
     plain = optimizer.plain_descent
     nodes = _forward(program, model, x, seed=order.seed, training=True, plain_descent=plain)
     last = model.layers[-1]
@@ -181,5 +184,23 @@ def prediction(model: Model, batch_size: int) -> Program:
     program.add("flag_not_finite", x.rows, ThreadRow(program.loss))
     here = _selected(program, model, x, per_thread=False)
     _forward(program, model, here, out=out)
+    program.add_check()
+    return program
+
+
+def sampling(
+    model: Model,
+    x: Buffer,
+    out: Buffer,
+    noisy: list[bool],
+    seed: int,
+    batch_size: int,
+    n_threads: int,
+) -> Program:
+    """Return the program that predicts with the noise of training on in some layers."""
+    program = Program(model.dtype, batch_size, n_threads, model.products)
+    program.begin("fetch")
+    x = _selected(program, model, x, per_thread=False)
+    _forward(program, model, x, seed=seed, training=noisy, out=out)
     program.add_check()
     return program

@@ -96,7 +96,8 @@ def divided(model: Model, plan: Plan) -> Plan:
         data, validation = data.part(kept), data.part(held)
     if plan.class_weight is not None:
         factor = model.loss.class_weights(plan.class_weight, data.y, model.n_outputs)
-    data, validation = data.weighted(factor), validation and validation.weighted()
+    data = data.weighted(model.loss, factor)
+    validation = validation and validation.weighted(model.loss)
     return replace(plan, data=data, validation=validation, held_out=0.0, class_weight=None)
 
 

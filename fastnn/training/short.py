@@ -46,11 +46,11 @@ class Short:
         self._penalized = any(each.regularizer for each in model.all_parameters())
 
     @property
-    def means(self) -> np.ndarray:
-        """The mean losses of the last run's epochs."""
+    def losses(self) -> np.ndarray:
+        """The losses of the last run's epochs."""
         with np.errstate(all="ignore"):
-            means: np.ndarray = self._own.sums[:, 0] / self._own.sums[:, 1]
-            return means
+            losses: np.ndarray = self._model.loss.reduced(*self._own.sums.T)
+            return losses
 
     @property
     def sizes(self) -> list[float]:
@@ -85,7 +85,7 @@ class Short:
         if did == single.NOTHING:
             return None
         own["updates"], own["epochs"] = after  # no call, and so no Ctrl-C, before this
-        return loss
+        return float(self._own.sums[0, 0]) if model.loss.sums else loss
 
     @np.errstate(all="ignore")
     def _is_finite(self) -> bool:

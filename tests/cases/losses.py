@@ -46,6 +46,7 @@ CASES = (
     *loss("gaussian_nll"),
     *loss("attribute_hinge", "exact", target=_signs),
     *labeled("softmax_cross_entropy", terms="n", label_smoothing=0.1),
+    *labeled("probability_cross_entropy", "relative", prediction=uniform),
     *labeled("multiclass_hinge", terms="n", margin=0.75),
     *labeled("multiclass_squared_hinge", terms="n", margin=0.75),
     *labeled("structured_hinge", "exact", cost=_costs),

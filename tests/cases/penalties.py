@@ -31,6 +31,7 @@ CASES = (
     case("bound", tolerance="exact", low=-0.5, high=1.0),
     case("column_norms", terms="m", first=0, last="n", float64=True),
     case("row_norms", terms="n", float64=True),
+    case("extend_norms", tolerance="relative", before=uniform),
     case("norm_ratios", tolerance="relative", before=_with_zeros, after=uniform),
     case("scale_columns", tolerance="exact", factor=uniform, first=0, last="n"),
     case("scale_rows", tolerance="exact", factor=uniform),

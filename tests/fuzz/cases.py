@@ -150,7 +150,9 @@ _penalty = st.sampled_from(
     ]
 )  # fmt: skip
 _bias_penalty = _penalty.filter(lambda text: "Group" not in text)
-_constraint = st.sampled_from(["MaxNorm(0.8)", "'unit_norm'", "'non_neg'", "MaxNorm(3)"])
+_constraint = st.sampled_from(
+    ["MaxNorm(0.8)", "MaxNorm(0.8, True)", "'unit_norm'", "'non_neg'", "MaxNorm(3)"]
+)
 _initializer = st.sampled_from(
     [
         "'zeros'", "'constant'", "'normal'", "'uniform'", "'lecun_normal'", "'lecun_uniform'",
@@ -246,6 +248,8 @@ _LOSSES = {
     "'multiclass_hinge'": ((2, 3), None),
     "'multiclass_squared_hinge'": ((2, 3), None),
     "'structured_hinge'": ((2, 3), None),
+    "'probability_cross_entropy'": ((2, 4), ("'softmax'",)),
+    "losses.MSE(reduction='sum')": ((1, 2), None),
     "losses.StructuredHinge([[0, 1, 2], [1, 0, 1], [4, 1, 0]])": ((3,), None),
 }
 
