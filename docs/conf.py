@@ -1,7 +1,9 @@
 """How Sphinx builds the site: ``sphinx-build -W --keep-going docs build/site``."""
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]
@@ -22,7 +24,7 @@ extensions = [
 exclude_patterns = ["extensions", "static"]
 default_role = "py:obj"  # `name` in a docstring is a link if there is such a name, else code
 highlight_language = "none"
-suppress_warnings = ["ref.python", "toc.glob"]  # names in several classes; parts not written
+suppress_warnings = ["ref.python"]  # a name that several classes have
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline"]
 myst_fence_as_directive = ["math"]
@@ -43,3 +45,18 @@ html_math_renderer = "mathml"
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
+
+
+def _only_written(app: Any, page: str, source: list[str]) -> None:
+    """Leave pages of the course that are not there out of the navigation."""
+
+    def kept(entry: re.Match[str]) -> str:
+        return entry[0] if (HERE / f"{entry[1]}.md").exists() else ""
+
+    if page == "index":
+        source[0] = re.sub(r"^(course/[\w-]+)\n", kept, source[0], flags=re.MULTILINE)
+
+
+def setup(app: Any) -> None:
+    """Connect what is no extension."""
+    app.connect("source-read", _only_written)
