@@ -24,6 +24,7 @@ extensions = [
 exclude_patterns = ["extensions", "static"]
 default_role = "py:obj"  # `name` in a docstring is a link if there is such a name, else code
 highlight_language = "none"
+smartquotes = False  # they would change code in types, such as {"real", "count"}
 suppress_warnings = ["ref.python"]  # a name that several classes have
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline"]

@@ -1,7 +1,8 @@
 """The listings of the pages: found, run in order, and their outputs compared.
 
 A block ```` ```python ```` runs in the namespace of those above it on the page.  A block
-```` ```text ```` right below it is what it prints.  Lines ``python -m fastnn ...`` of a block
+```` ```text ```` right below it is what it prints.  A comment ``<!-- run ... -->`` runs as Python
+too: it makes what a page takes as given.  Lines ``python -m fastnn ...`` of a block
 without a language run too, in the order of the page.  ``python -m tests.listings PAGE...`` writes
 the outputs.
 """
@@ -24,6 +25,7 @@ _BLOCK = re.compile(
     r"^```(?P<language>\w*)\n(?P<body>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
+_HIDDEN = re.compile(r"^<!-- run\n(.*?)^-->$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 _TOLERANCE = 0.05
 
@@ -38,7 +40,7 @@ class Listing(NamedTuple):
 
 def listings(page: Path) -> list[Listing]:
     """Return the listings of a page that run."""
-    text = page.read_text(encoding="utf-8")
+    text = _HIDDEN.sub(r"```python\n\1```", page.read_text(encoding="utf-8"))
     found = [Listing(m["language"], m["body"], m["output"]) for m in _BLOCK.finditer(text)]
     return [
         block

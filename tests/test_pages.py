@@ -2,25 +2,36 @@
 
 import importlib.util
 import re
+import shlex
 
 import pytest
 
+from bench import report
+from fastnn.__main__ import parser
 from tests.listings import ROOT, listings, run, same
 
 DOCS = ROOT / "docs"
 PAGES = [DOCS / "index.md", DOCS / "tutorial.md", *sorted((DOCS / "guides").glob("*.md"))]
+OLDER = [DOCS / "export.md", DOCS / "scikit-learn.md"]
+"""Pages with commands for files that are not there, which are only understood."""
 COURSE = sorted((DOCS / "course").glob("*.md"))
 """Experiments, which take longer."""
 NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
+NEEDS |= {"export": ["onnxruntime"], "scikit-learn": ["sklearn"], "tables": ["pandas"]}
+COMMANDS = [
+    (page.stem, line)
+    for page in sorted(DOCS.rglob("*.md"))
+    for line in re.findall(r"^python -m fastnn (.*)$", page.read_text("utf-8"), re.MULTILINE)
+]
 
 
-def check(page, directory, monkeypatch):
-    """Run a page's listings in an empty directory."""
+def check(page, directory, monkeypatch, commands=True):
+    """Run a page's listings in an empty directory, its commands too or only its Python."""
     for name in NEEDS.get(page.stem, ()):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
     monkeypatch.chdir(directory)
-    blocks = listings(page)
+    blocks = [block for block in listings(page) if commands or block.language]
     for block, printed in zip(blocks, run(blocks), strict=True):
         if block.language == "python":
             shown = block.output or ""
@@ -29,7 +40,27 @@ def check(page, directory, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_listings_run(page, tmp_path, monkeypatch):
+    assert listings(page)
     check(page, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("page", OLDER, ids=lambda page: page.stem)
+def test_python_of_older_pages_runs(page, tmp_path, monkeypatch):
+    check(page, tmp_path, monkeypatch, commands=False)
+
+
+@pytest.mark.long
+def test_listings_on_tables_run(tmp_path, monkeypatch):
+    check(DOCS / "tables.md", tmp_path, monkeypatch, commands=False)
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_commands_are_understood(page, line):
+    command, *arguments = shlex.split(line, comments=True)
+    if command == "bench":
+        report.parse(arguments)  # it has its own parser
+    else:
+        parser().parse_args([command, *arguments])
 
 
 @pytest.mark.long
