@@ -14,8 +14,6 @@ DOCS = ROOT / "docs"
 PAGES = [DOCS / "index.md", DOCS / "tutorial.md", *sorted((DOCS / "guides").glob("*.md"))]
 OLDER = [DOCS / "export.md", DOCS / "scikit-learn.md"]
 """Pages with commands for files that are not there, which are only understood."""
-COURSE = sorted((DOCS / "course").glob("*.md"))
-"""Experiments, which take longer."""
 NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
 NEEDS |= {"export": ["onnxruntime"], "scikit-learn": ["sklearn"], "tables": ["pandas"]}
 COMMANDS = [
@@ -61,12 +59,6 @@ def test_commands_are_understood(page, line):
         report.parse(arguments)  # it has its own parser
     else:
         parser().parse_args([command, *arguments])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("page", COURSE, ids=lambda page: page.stem)
-def test_listings_of_the_course_run(page, tmp_path, monkeypatch):
-    check(page, tmp_path, monkeypatch)
 
 
 def test_an_output_that_differs_is_found(tmp_path, monkeypatch):
