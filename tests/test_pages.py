@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import runpy
 import shlex
 
 import pytest
@@ -79,3 +80,23 @@ def test_questions_are_answered_in_two_clicks():
         page, _, anchor = answer.partition("#")
         headings = re.findall(r"^#+ (.*)$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
         assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
+
+
+def test_what_is_wrong_with_a_page_is_found(tmp_path):
+    problems = runpy.run_path(str(DOCS / "extensions" / "links.py"))["problems"]
+    good = '<meta name="viewport"><p id="here"><a href="a.html#here"></a><a href="#here"></a>'
+    (tmp_path / "a.html").write_text(good + '<img src="a.html" alt="it">', encoding="utf-8")
+    assert problems(tmp_path) == []
+    for planted, words in {
+        '<a href="b.html"></a>': "which does not exist",
+        '<a href="#there"></a>': "which has no such place",
+        '<a href="a.html#there"></a>': "which has no such place",
+        '<img src="a.html">': "has no text",
+        '<script src="https://example.org/a.js"></script>': "fetches",
+        f"<!-- {'x' * 1_000_000} -->": "bytes",
+    }.items():
+        (tmp_path / "a.html").write_text(good + planted, encoding="utf-8")
+        (found,) = problems(tmp_path)
+        assert words in found
+    (tmp_path / "a.html").write_text("<p>", encoding="utf-8")
+    assert "viewport" in problems(tmp_path)[0]
