@@ -147,7 +147,11 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "What is written is true": {
-        "Examples in the documentation run": ("readme.py", "examples.py"),
+        "Examples in the documentation and on the site run, and print what it shows": (
+            "readme.py",
+            "examples.py",
+            "pages.py",
+        ),
         "The catalogue, the measurements and this page are up to date": (
             "catalogue.py",
             "readme_numbers.py",

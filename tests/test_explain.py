@@ -18,7 +18,7 @@ from fastnn.engine.steps import Step
 from fastnn.engine.worker import compile_worker, work
 from fastnn.kernels.jit import defined, njit
 from fastnn.training.explaining import Explanation, _times
-from tests.walkthrough import PAGE, explanation, page
+from tests.walkthrough import PAGE, PICTURE, explanation, page, picture
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((60, 20)), RNG.standard_normal((60, 1))
@@ -50,6 +50,7 @@ def state(network):
 
 def test_the_page_shows_the_listing_as_it_is():
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.walkthrough"
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "run python -m tests.walkthrough"
 
 
 def test_the_page_explains_every_kernel_of_the_listing():

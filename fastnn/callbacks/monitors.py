@@ -21,7 +21,7 @@ class Monitor(Stateful, Callback):
     Parameters
     ----------
     monitor : str
-        The entry: "loss", "val_loss", or a metric's name, with or without "val_".
+        The entry: "loss", "val_loss", or a metric's name, with or without ``val_``.
     min_delta : float
         How much better than the best a value must be to count as an improvement.
     mode : {"auto", "min", "max"}
@@ -86,7 +86,7 @@ class EarlyStopping(Monitor):
     Parameters
     ----------
     monitor : str
-        "loss", "val_loss", or a metric's name, with or without "val_".
+        "loss", "val_loss", or a metric's name, with or without ``val_``.
     min_delta : float
         How much better than the best so far a value must be to count as an improvement.
     patience : int or None

@@ -34,10 +34,10 @@ class BinnedTarget(Stateful):
     ----------
     n_bins_ : int
         The actual number of bins, which is the number of units that the last layer needs.
-    edges_ : array, (n_bins_ - 1,)
+    edges_ : array, ``(n_bins_ - 1,)``
         The boundaries: bin k holds ``edges_[k-1] <= y < edges_[k]``.  The first and the last bin
         extend beyond the training values.
-    low_, high_, mean_ : arrays, (n_bins_,)
+    low_, high_, mean_ : arrays, ``(n_bins_,)``
         The smallest, largest and mean training value in each bin.
 
     Notes
@@ -121,7 +121,7 @@ class BinnedTarget(Stateful):
 
         Parameters
         ----------
-        probabilities : array-like, (n, n_bins_)
+        probabilities : array-like, ``(n, n_bins_)``
             The network's predictions.  Each row must be nonnegative and add up to 1.
 
         Raises
@@ -152,9 +152,9 @@ class BinnedTarget(Stateful):
 
         Returns
         -------
-        values : array, (2 * n_bins_,)
+        values : array, ``(2 * n_bins_,)``
             The beginning and end of each bin, in order: `low_` and `high_` alternating.
-        cumulative : array, (n, 2 * n_bins_)
+        cumulative : array, ``(n, 2 * n_bins_)``
             The probability that the target is at most each value.  It is linear in between.
 
         Examples
