@@ -1,7 +1,7 @@
 """What Keras's models are compiled with, as ours."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -53,18 +53,17 @@ def loss(given: Any, compiled: Mapping[str, Any], chain: Chain) -> losses.Loss:
     width = chain.width or 0
     if name == "MeanSquaredError" and width == 2:
         return losses.HalfMSE()  # Keras's mean over the outputs
-    made = {
+    known_as: dict[str, Callable[[], losses.Loss]] = {
         "MeanSquaredError": losses.MSE,
         "MeanAbsoluteError": losses.MAE,
         "LogCosh": losses.LogCosh,
         "Huber": lambda: losses.Huber(float(config["delta"])),
-    }.get(name)
-    if made is None:
+    }
+    if name not in known_as:
         _refuse("loss", given, "fastnn has no such loss")
     if width != 1:
         _refuse("loss", given, f"it is the mean over {width} outputs, fastnn's their sum")
-    found: losses.Loss = made()
-    return found
+    return known_as[name]()
 
 
 def _loss_object(given: Any) -> Any:
