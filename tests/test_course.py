@@ -30,4 +30,3 @@ def test_links_lead_somewhere(page):
 def test_every_page_is_in_the_contents():
     linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (COURSE / "index.md").read_text()))
     assert linked == {page.name for page in PAGES} - {"index.md"}
-
