@@ -143,7 +143,12 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "What is written is true": {
-        "Examples in the documentation run": ("readme.py", "examples.py"),
+        "Examples in the documentation run, and print the numbers that pages say": (
+            "readme.py",
+            "examples.py",
+            "course.py",
+        ),
+        "Each statement of the course has a test or a listing that shows it": ("statements.py",),
         "The catalogue, the measurements and this page are up to date": (
             "catalogue.py",
             "readme_numbers.py",

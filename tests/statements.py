@@ -87,14 +87,17 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "the squared error's steps shrink near the goal",
             "losses.md#the-absolute-error-cannot-stand-still",
         ),
-        ("little noise changes little", "losses.md#noise"),
+        ("little noise changes little", "../experiments.md#signed-absolute-and-squared-error"),
         ("much noise moves the squared error's least point to the mean", "losses.md#noise"),
         ("and the absolute error's to the medians", "losses.md#noise"),
-        ("the squared error is more sensitive to noise", "losses.md#noise"),
+        (
+            "the squared error is more sensitive to noise",
+            "../experiments.md#signed-absolute-and-squared-error",
+        ),
         ("its estimate is the better one, on average", "losses.md#noise"),
         (
             "a smaller rate needs more epochs and moves less",
-            "losses.md#smaller-rates-falling-rates",
+            "../experiments.md#signed-absolute-and-squared-error",
         ),
         ("a rate of initial / (1 + decay t) falls", "losses.md#smaller-rates-falling-rates"),
         ("schedules give the rate of each update", "test_statements.py::test_schedules"),
@@ -285,7 +288,10 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "settings are searched on validation rows",
             "test_diagnosis_tools.py::test_a_sweep_agrees_with_fit",
         ),
-        ("early stopping keeps the best epoch", "backprop.md#choosing-and-stopping"),
+        (
+            "early stopping keeps the best epoch",
+            "../experiments.md#backprop-stopping-halving-pre-training",
+        ),
         ("normalize by training mean and deviation", "practice.md#center-and-scale"),
         (
             "halve the rate when validation stops improving",
