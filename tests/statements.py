@@ -290,7 +290,7 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "early stopping keeps the best epoch",
-            "../experiments.md#backprop-stopping-halving-pre-training",
+            "backprop.md#choosing-and-stopping",
         ),
         ("normalize by training mean and deviation", "practice.md#center-and-scale"),
         (
