@@ -36,7 +36,10 @@ def backprop(args):
     for name, slopes in (("central", central), ("one-sided", forward)):
         errors = np.median(abs(slopes - gradient) / abs(gradient), axis=1)
         best = errors.argmin()
-        print(f"{name} differences agree best at e = {widths[best]:.0e}: {errors[best]:.1e}")
+        print(
+            f"{name} differences agree best at e = {widths[best]:.0e}: "
+            f"about 1e{round(np.log10(errors[best]))}"
+        )
         if figure:
             axes[0].loglog(widths, errors, marker="o", ms=3, label=f"{name} differences")
     if figure:

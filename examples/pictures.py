@@ -26,11 +26,18 @@ _STYLE = {
 }
 
 
-def arguments(text):
-    """Return the command line's arguments: where pictures go, and whether to run a quick trial."""
+def arguments(text, **options):
+    """Return the command line's arguments: where pictures go, and whether to run a quick trial.
+
+    `options` are numbers that the command line may change, with what they are without that.
+    """
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("directory", nargs="?", default="docs/pictures", type=Path)
     parser.add_argument("--quick", action="store_true", help="a few epochs, as a trial run")
+    for name, number in options.items():
+        parser.add_argument(
+            f"--{name}", type=type(number), default=number, help="(default: %(default)s)"
+        )
     return parser.parse_args()
 
 

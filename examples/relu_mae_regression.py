@@ -14,9 +14,40 @@ def make_data(n=2400, seed=0):
     return z * 10 ** rng.uniform(-1, 1, size=200), y
 
 
-def build(rate=0.01, start="normal", preprocessing=None):
+def draw_sweep(found):
+    """Return a figure with the loss of each run in its cell, and a color for its order."""
+    sizes, scales, rates = (
+        sorted({getattr(run, name) for run in found.runs})
+        for name in ("batch_size", "init_scale", "learning_rate")
+    )
+    figure, axes = panels(len(sizes), width=3.1, height=2.6, sharey=True)
+    if figure:
+        finite = [run.loss for run in found.runs if np.isfinite(run.loss)]
+        order = {loss: place for place, loss in enumerate(sorted(finite))}
+        for place, size in zip(axes, sizes, strict=True):
+            table = np.full((len(scales), len(rates)), float(len(order)))
+            for run in found.runs:
+                if run.batch_size == size:
+                    cell = scales.index(run.init_scale), rates.index(run.learning_rate)
+                    table[cell] = order.get(run.loss, len(order))
+                    dark = table[cell] < len(order) / 2
+                    text = f"{run.loss:.2f}" if np.isfinite(run.loss) else "inf"
+                    place.text(
+                        *cell[::-1], text, ha="center", va="center", fontsize=7,
+                        color="w" if dark else "k",
+                    )  # fmt: skip
+            place.imshow(table, origin="lower", aspect="auto", vmin=0, vmax=len(order))
+            place.grid(False)
+            place.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+            place.set_yticks(range(len(scales)), [f"{scale:g}" for scale in scales])
+            place.set(title=f"batches of {size}", xlabel="learning rate")
+        axes[0].set_ylabel("deviation of the start")
+    return figure
+
+
+def build(rate=0.01, start="normal", preprocessing=None, loss="mae"):
     layers = [fastnn.Dense(64, "relu", kernel_initializer=start), fastnn.Dense(1)]
-    settings = {"loss": "mae", "metrics": ["mae"], "preprocessing": preprocessing}
+    settings = {"loss": loss, "metrics": ["mae"], "preprocessing": preprocessing}
     return fastnn.Network(layers, optimizer=fastnn.SGD(rate), **settings)
 
 
@@ -38,6 +69,8 @@ def main():
         epochs=1 if args.quick else 8,
     )
     print(found)
+    still = [r.loss for r in found.runs if r.learning_rate <= 1e-4 and r.init_scale <= 1e-3]
+    print(f"rates up to 0.0001 and starts up to 0.001: losses {min(still):.2f} to {max(still):.2f}")
     best = found.best
     start = fastnn.initializers.Normal(best.init_scale)
     decayed = fastnn.InverseTimeDecay(best.learning_rate, 1, 1 / 1000)
@@ -45,6 +78,12 @@ def main():
         "as it is": (build(), y_train, y_test, 1.0, 32),
         "inputs and target scaled": (
             build(preprocessing="standardize"),
+            *scaled,
+            unit,
+            32,
+        ),
+        "the same, under the squared error": (
+            build(preprocessing="standardize", loss="mse"),
             *scaled,
             unit,
             32,
@@ -78,7 +117,7 @@ def main():
         decimals(axes[0].yaxis)
         axes[0].legend()
         save(figure, args.directory, "relu_mae_regression")
-        save(found.plot(), args.directory, "relu_mae_sweep")
+        save(draw_sweep(found), args.directory, "relu_mae_sweep")
 
 
 if __name__ == "__main__":

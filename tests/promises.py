@@ -151,7 +151,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "readme.py",
             "examples.py",
             "pages.py",
+            "course.py",
         ),
+        "Each statement of the course has a test or a listing that shows it": ("statements.py",),
         "The catalogue, the measurements and this page are up to date": (
             "catalogue.py",
             "readme_numbers.py",
