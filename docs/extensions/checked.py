@@ -15,7 +15,8 @@ from sphinx.util import logging
 LOGGER = logging.getLogger(__name__)
 COMPLETE = (
     "fastnn", "fastnn.callbacks", "fastnn.comparison", "fastnn.datasets", "fastnn.diagnosis",
-    "fastnn.export", "fastnn.layers", "fastnn.losses", "fastnn.optimizers",
+    "fastnn.export", "fastnn.flow", "fastnn.importing", "fastnn.layers", "fastnn.losses",
+    "fastnn.optimizers",
     "fastnn.preprocessing", "fastnn.sklearn", "fastnn.tabular",
 )  # fmt: skip
 """Modules whose public names the reference must have, under whatever module it shows them."""
