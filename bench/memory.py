@@ -31,6 +31,7 @@ def private():
 
 import numpy as np
 import fastnn
+fastnn.Network  # loads Numba and the kernels
 imported = private()
 path, rows, columns, batch = sys.argv[1], *map(int, sys.argv[2:])
 X = np.memmap(path, np.float32, mode="r", shape=(rows, columns))

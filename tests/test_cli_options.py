@@ -87,7 +87,7 @@ FITS = {
               "quantile", "smooth_l1"},
     "share": {"logistic"},
     "big": {"attribute_hinge", "logistic", "multiclass_hinge", "multiclass_squared_hinge",
-            "softmax_cross_entropy", "structured_hinge"},
+            "probability_cross_entropy", "softmax_cross_entropy", "structured_hinge"},
 }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def test_each_loss_predicts_the_target_that_it_fits(run, target, loss, tmp_path)
         ("city", "--loss mae", 1, "is not for classification, as 'city' is one; wanted one of mul"),
         ("city", "--loss logistic", 1, "--loss logistic is for two classes, 'city' has 3; wanted"),
         ("price", "--loss huber --loss-option alpha=3", 2, "the loss huber has delta"),
-        ("price", "--loss mse --loss-option delta=3", 2, "the loss mse has no settings"),
+        ("price", "--loss mse --loss-option delta=3", 2, "the loss mse has reduction"),
         ("price", "--loss huber --loss-option delta=-1", 2, "--loss-option: delta is -1, wanted"),
         ("city", "--loss structured_hinge --loss-option cost=[[0,1],[1,0]]", 2, "for 2 classes"),
     ],

@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from bench import report
-from fastnn.__main__ import parser
+from fastnn.cli.parser import parser
 from tests.listings import ROOT, listings, run, same
 
 DOCS = ROOT / "docs"
@@ -20,7 +20,8 @@ NEEDS |= {"export": ["onnxruntime"], "scikit-learn": ["sklearn"], "tables": ["pa
 COMMANDS = [
     (page.stem, line)
     for page in sorted(DOCS.rglob("*.md"))
-    for line in re.findall(r"^python -m fastnn (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    for block in re.findall(r"^```.*?^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    for line in re.findall(r"^(?:python -m )?fastnn (.*)$", block, re.MULTILINE)
 ]
 
 

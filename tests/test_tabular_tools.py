@@ -1,15 +1,10 @@
 """What the estimators for tables say of themselves: importances, and what is wrong."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-import fastnn
 from fastnn import tabular
 from fastnn.tabular import Recipe, TabularClassifier, TabularRegressor, permutation_importance
-from fastnn.tabular.recipe import PRESETS
 
 pd = pytest.importorskip("pandas")
 
@@ -146,19 +141,3 @@ def test_overfitting_unrelated_targets_and_members_that_diverge():
     assert "diverged" not in causes(model, x[:, :2], x[:, 0])
     model.histories_[1].history["val_loss"] = [100.0] * 30
     assert "diverged" in causes(model, x[:, :2], x[:, 0])
-
-
-def test_the_page_on_tables_runs(regressor, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(PRESETS, "fast", (QUICK,))
-    text = (Path(__file__).parent.parent / "docs" / "tables.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
-    known = {
-        "fastnn": fastnn, "train": FRAME.assign(price=Y), "test": OTHER, "X_train": FRAME,
-        "y_train": Y, "X_test": OTHER, "y_test": TRUTH,
-    }  # fmt: skip
-    for block in blocks:
-        exec(block, known | {"model": regressor})
-    assert capsys.readouterr().out.startswith("0.9")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.html", "prices.fastnn"]

@@ -89,7 +89,8 @@ class Answers:
     @property
     def has_probabilities(self) -> bool:
         """Whether its outputs are probabilities of classes."""
-        return bool(self.encoder.classes) and self.loss.fused in ("softmax", "sigmoid")
+        last = self.loss.last_activation
+        return bool(self.encoder.classes) and last in ("softmax", "sigmoid")
 
     def targets(self, table: "Table") -> NDArray[Any]:
         """Return a table's target as the loss takes it."""

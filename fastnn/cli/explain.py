@@ -16,7 +16,7 @@ def explain(arguments: Namespace) -> None:
     network = fastnn.Network(
         [
             *(fastnn.Dense(units, "relu") for units in hidden),
-            fastnn.Dense(n_outputs, kind.fused),
+            fastnn.Dense(n_outputs, kind.last_activation),
         ],
         loss=loss,
         optimizer=arguments.optimizer,

@@ -97,7 +97,7 @@ class Trained:
         self.network = fastnn.Network(
             [
                 *(fastnn.Dense(units, "relu") for units in own["hidden"]),
-                fastnn.Dense(n_outputs, loss.fused),
+                fastnn.Dense(n_outputs, loss.last_activation),
             ],
             loss=loss,
             optimizer=optimizers.TABLE[own["optimizer"]](**rate),

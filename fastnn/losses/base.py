@@ -69,6 +69,11 @@ class Loss(Configured):
         return f"{self.name}_backward"
 
     @property
+    def last_activation(self) -> str | None:
+        """The activation of a last layer for this loss, if it asks for one."""
+        return self.fused or self.activation
+
+    @property
     def outputs(self) -> int:
         """How many network outputs belong to one target."""
         return 1

@@ -129,7 +129,7 @@ def network(
     estimator: Any, loss: Loss, n_inputs: int, n_outputs: int, dtype: Any, rng: Any
 ) -> Network:
     """Return a new network with scikit-learn's starting weights, drawn in its order."""
-    last = Dense(n_outputs, loss.fused or loss.activation)
+    last = Dense(n_outputs, loss.last_activation)
     layers = [*hidden(estimator), last]
     weights = None
     if estimator.layers is None:
