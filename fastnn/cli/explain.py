@@ -12,7 +12,7 @@ def explain(arguments: Namespace) -> None:
     """Print the program of a ReLU network of the given sizes, trained on random rows."""
     n_inputs, *hidden, n_outputs = arguments.sizes
     loss = arguments.loss or ("mae" if n_outputs == 1 else "softmax_cross_entropy")
-    kind = losses.TABLE[loss]
+    kind = losses.get(loss)
     network = fastnn.Network(
         [
             *(fastnn.Dense(units, "relu") for units in hidden),
