@@ -57,6 +57,10 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "SGD, Rprop, RMSprop and Adadelta go the ways of PyTorch's",
             "test_updates.py::test_the_way_is_pytorchs",
         ),
+        (
+            "settings are searched over optimizers, penalties, dropout and sizes, by cross-validation",
+            "test_diagnosis_tools.py::test_a_sweep_over_penalties_dropout_and_hidden_sizes_by_cross_validation",
+        ),
     ),
     "Signed, absolute and squared losses": (
         ("the signed error sums f - y", "test_losses.py::test_by_hand"),
@@ -102,6 +106,14 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
         ("a rate of initial / (1 + decay t) falls", "losses.md#smaller-rates-falling-rates"),
         ("schedules give the rate of each update", "test_statements.py::test_schedules"),
         ("a batch's loss is a sum, a mean elsewhere", "losses.md#sum-or-mean"),
+        (
+            "a batch's loss may be a sum: the step is that of the mean times its rows",
+            "test_reduction.py::test_it_moves_weights_as_many_times_as_far_as_there_are_rows",
+        ),
+        (
+            "the sum's step by hand",
+            "test_reduction.py::test_a_linear_model_by_hand",
+        ),
     ),
     "Three kinds of L1": (
         ("L1 adds lambda times the sum of |w|", "test_statements.py::test_penalties"),
@@ -184,6 +196,18 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "prediction uses moving averages",
             "test_layers.py::test_moving_averages_follow_the_batches_and_prediction_uses_them",
         ),
+        (
+            "images have one mean for all pixels, or one for each channel",
+            "test_preprocessing.py::test_formulas",
+        ),
+        (
+            "the covariance divides by N or N - 1",
+            "test_preprocessing.py::test_covariances_by_the_number_of_rows",
+        ),
+        (
+            "training, validation and test rows come from one call",
+            "test_datasets.py::test_three_parts_deal_every_row_once_and_keep_rows_together",
+        ),
     ),
     "Practice: penalties and noise": (
         ("L2 adds lambda / 2 times w squared", "test_statements.py::test_penalties"),
@@ -217,6 +241,14 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "biases may be penalized",
             "test_regularizers.py::test_each_form_of_l1_moves_weights_toward_zero",
+        ),
+        (
+            "max-norm may bound a unit with its bias",
+            "test_regularizers.py::test_max_norm_of_whole_units_holds_biases_under_a_rate_that_is_too_high",
+        ),
+        (
+            "noise may be averaged over several passes: mean and spread",
+            "test_predict_mc.py::test_it_is_the_mean_and_spread_of_a_sum_with_terms_dropped",
         ),
     ),
     "Practice: losses": (
@@ -310,6 +342,22 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("a bouncing loss is told", "test_diagnosis_tools.py::test_oscillation"),
         ("some gradients may be wrong all the same", "backprop.md#a-small-set-by-heart"),
+        (
+            "the gradient of a whole network, array by array",
+            "test_flow.py::test_gradients_are_the_boxes_and_what_descent_follows",
+        ),
+        (
+            "each box has fprop and bprop",
+            "test_flow.py::test_the_box_of_every_activation_has_its_derivative",
+        ),
+        (
+            "cross-entropy of probabilities has the gradient -e(y) / f",
+            "test_flow.py::test_backpropagation_of_a_softmax_network_step_by_step",
+        ),
+        (
+            "descent on any function returns its path",
+            "test_minimize.py::test_gradient_descent_by_hand_and_what_is_returned",
+        ),
     ),
 }
 
