@@ -13,10 +13,15 @@ from tests.listings import ROOT, listings, run, same
 
 DOCS = ROOT / "docs"
 PAGES = [DOCS / "index.md", DOCS / "tutorial.md", *sorted((DOCS / "guides").glob("*.md"))]
-OLDER = [DOCS / "export.md", DOCS / "scikit-learn.md"]
+OLDER = [DOCS / "export.md", DOCS / "import.md", DOCS / "scikit-learn.md"]
 """Pages with commands for files that are not there, which are only understood."""
 NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
-NEEDS |= {"export": ["onnxruntime"], "scikit-learn": ["sklearn"], "tables": ["pandas"]}
+NEEDS |= {
+    "export": ["onnxruntime"],
+    "import": ["torch", "keras", "onnx"],
+    "scikit-learn": ["sklearn"],
+    "tables": ["pandas"],
+}
 COMMANDS = [
     (page.stem, line)
     for page in sorted(DOCS.rglob("*.md"))
@@ -31,6 +36,7 @@ def check(page, directory, monkeypatch, commands=True):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
     monkeypatch.chdir(directory)
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     blocks = [block for block in listings(page) if commands or block.language]
     for block, printed in zip(blocks, run(blocks), strict=True):
         if block.language == "python":

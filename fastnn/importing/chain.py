@@ -77,7 +77,7 @@ class Chain:
         for each in weights:
             if each.dtype.name not in _DTYPES:
                 refuse(where, f"its weights are {each.dtype}, wanted float32 or float64")
-            if self.dtype not in (None, each.dtype):
+            if self.dtype is not None and self.dtype != each.dtype:  # float64 equals None
                 refuse(where, f"its weights are {each.dtype}, those before it {self.dtype}")
             self.dtype = each.dtype
         self.pieces.append(Piece(kind, dict(settings), list(weights), where))

@@ -57,13 +57,21 @@ def loss(given: Any, compiled: Mapping[str, Any], chain: Chain) -> losses.Loss:
         "MeanSquaredError": losses.MSE,
         "MeanAbsoluteError": losses.MAE,
         "LogCosh": losses.LogCosh,
-        "Huber": lambda: losses.Huber(float(config["delta"])),
+        "Huber": lambda: losses.Huber(_delta(known, config)),
     }
     if name not in known_as:
         _refuse("loss", given, "fastnn has no such loss")
     if width != 1:
         _refuse("loss", given, f"it is the mean over {width} outputs, fastnn's their sum")
     return known_as[name]()
+
+
+def _delta(known: Any, config: Mapping[str, Any]) -> float:
+    """Return a Huber loss's delta, which the configuration of Keras 3.15's does not have."""
+    delta = config.get("delta", getattr(known, "_fn_kwargs", {}).get("delta"))
+    if delta is None:
+        _refuse("loss", known, "it does not say its delta")
+    return float(delta)
 
 
 def _loss_object(given: Any) -> Any:
@@ -111,7 +119,11 @@ def optimizer(given: Any, chain: Chain) -> optimizers.Optimizer:
     for key, usual in _USUAL.items():
         if config.get(key) not in (usual, 0) and not (decays and key == "weight_decay"):
             _refuse("optimizer", given, f"{key} is {config[key]!r}, which fastnn's does not have")
-    frozen = any(0.0 in piece.settings.values() for piece in chain.pieces)
+    frozen = any(
+        setting.endswith("learning_rate_factor")  # which is only given if it is 0
+        for piece in chain.pieces
+        for setting in piece.settings
+    )
     if config.get("global_clipnorm") and frozen:
         _refuse("optimizer", given, "its global_clipnorm leaves out layers that are not trainable")
     if config.get("weight_decay"):

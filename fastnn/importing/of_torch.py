@@ -109,6 +109,8 @@ def _read_weights(chain: Chain, state: Mapping[Any, Any], hidden: Any, last: Any
         if ranks not in ({"weight": 2}, {"weight": 2, "bias": 1}):
             reason = f"it has {shapes}, wanted those of Linear alone: give the module itself"
             refuse(f"module[{f'{layer}.*'!r}]", reason)
+    if not groups:
+        refuse("module", "it has no layer with weights")
     functions = _functions(hidden, last, len(groups))
     for (layer, found), function in zip(groups.items(), functions, strict=True):
         where = f"module[{f'{layer}.*'!r}]"

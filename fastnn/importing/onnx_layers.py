@@ -253,7 +253,7 @@ def _dropout(reader: Reader, step: Step) -> None:
 def _prelu(reader: Reader, step: Step) -> None:
     width = reader.chain.width
     slope = step.constants.get(1)
-    if slope is None or width is None or slope.size != width:
+    if slope is None or width is None or slope.shape[-1:] != (width,) or slope.size != width:
         refuse(step.where, f"it does not have one slope for each of {width} units")
     share = 1 - slope.reshape(-1)
     reader.layer(step, ParametricActivation, {"function": "relu"}, [share])

@@ -76,17 +76,13 @@ def _batch_norm(chain: Chain, where: str, module: Any) -> None:
         refuse(where, "it predicts with each batch's own statistics: track_running_stats=False")
     if module.momentum is None:
         refuse(where, "its running statistics are plain averages: momentum=None")
-    given = (
-        []
-        if module.weight is None
-        else [array(where, each) for each in (module.weight, module.bias)]
-    )
+    given = [array(where, each) for each in (module.weight, module.bias) if each is not None]
     chain.need_width(where, module.num_features)
     settings = {
         "momentum": 1 - module.momentum,
         "epsilon": module.eps,
-        "center": module.affine,
-        "scale": module.affine,
+        "center": module.bias is not None,
+        "scale": module.weight is not None,
         **_factor(where, weight=module.weight, bias=module.bias),
     }
     tracked = [array(where, module.running_mean), array(where, module.running_var)]
