@@ -17,7 +17,7 @@ def on_a_curve(args):
     """Draw two updates of gradient descent, the paths of three rates, and of three optimizers."""
     found = fastnn.minimize(curve, 3.0, fastnn.SGD(0.5), steps=4)
     line = np.linspace(-3.4, 3.4, 200)
-    figure, axes = panels(4, width=2.8)
+    figure, axes = panels(2, 2, height=2.5)
     for number, update in enumerate((1, 4)):
         passed = found.path[: update + 1]
         height, slope = found.values[update - 1], found.gradients[update - 1]

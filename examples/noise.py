@@ -119,8 +119,8 @@ def with_the_noise_left_on(args):
         if figure:
             place, around = axes[number], (mean - 2 * spread, mean + 2 * spread)
             place.fill_between(line[:, 0], *around, alpha=0.25, label="two deviations", linewidth=0)
-            place.plot(line, mean, label="mean of 1,000 masks")
-            place.plot(line, once, "C1--", linewidth=1, label="predict")
+            place.plot(line, mean, linewidth=3, label="mean of 1,000 masks")
+            place.plot(line, once, "C1--", linewidth=1.2, label="predict")
             place.plot(line, np.sin(2 * line) + line / 2, color="0.6", linestyle=":", label="truth")
             place.plot(x, y, "k.", ms=2)
             place.set(title=activation, xlabel="x", ylim=(-6, 6))
