@@ -1,86 +1,58 @@
 """Backprop box by box, a gradient check that finds a planted error, and small sets by heart.
 
-A network of two inputs, three tanh units and three classes is a chain of boxes.  Each box computes
-its value from its child's (fprop) and the loss's gradient in its child from that in itself (bprop),
-both with fastnn's kernels.
+A network of two inputs, three tanh units and three classes is a chain of boxes of `fastnn.flow`.
+Each box computes its value from its child's (fprop) and the loss's gradient in its child from that
+in itself (bprop), both with the kernels that train.
 """
 
+import math
+
+import numba
 import numpy as np
 from pictures import arguments, panels, save
 
-from fastnn import kernels
+import fastnn
+from fastnn import flow
 
 
-class Affine:
-    """``a = x @ W + b``."""
-
-    def __init__(self, W, b):
-        self.W, self.b = W, b
-
-    def fprop(self, x):
-        self.x, out = x, np.empty((len(x), len(self.b)))
-        kernels.matmul_nn(x, self.W, out)
-        return out + self.b
-
-    def bprop(self, d):
-        self.dW, dx = np.empty_like(self.W), np.empty_like(self.x)
-        kernels.matmul_tn(self.x, d, self.dW)
-        self.db = d.sum(0)
-        kernels.matmul_nt(d, self.W, dx)
-        return dx
+@numba.njit
+def tanh(a):
+    return math.tanh(a)
 
 
-class Elementwise:
-    """An activation, by the names of its kernels."""
-
-    def __init__(self, name, wrong=None):
-        self.forward = getattr(kernels, f"{name}_forward")
-        self.backward = getattr(kernels, f"{wrong or name}_backward")
-
-    def fprop(self, x):
-        self.x, self.y = x, np.empty_like(x)
-        self.forward(x, self.y)
-        return self.y
-
-    def bprop(self, d):
-        dx = np.empty_like(d)
-        self.backward(self.x, self.y, d, dx)
-        return dx
+@numba.njit
+def slope_of_softplus(a, y):
+    return 1 / (1 + math.exp(-a))
 
 
-class Likelihood:
-    """``-log f_y`` of probabilities f and labels y, the mean over rows; its gradient is -e(y)/f."""
-
-    def __init__(self, labels):
-        self.labels = labels
-
-    def fprop(self, f):
-        self.f = f
-        return -np.log(f[np.arange(len(f)), self.labels]).mean()
-
-    def bprop(self):
-        d, rows = np.zeros_like(self.f), np.arange(len(self.f))
-        d[rows, self.labels] = -1 / self.f[rows, self.labels] / len(self.f)
-        return d
+PLANTED = fastnn.activations.Custom(tanh, slope_of_softplus, "planted")
 
 
-def boxes(labels, wrong=None, units=3):
+def start(units):
+    """Return the weights to start from: W1, b1, W2, b2."""
     rng = np.random.default_rng(0)
+    W1, W2 = rng.normal(size=(2, units)), rng.normal(size=(units, 3))
+    return [W1, np.zeros(units), W2, np.zeros(3)]
+
+
+def boxes(activation):
+    """Return the chain, with three hidden units."""
+    weights = start(3)
     return [
-        Affine(rng.normal(size=(2, units)), np.zeros(units)),
-        Elementwise("tanh", wrong),
-        Affine(rng.normal(size=(units, 3)), np.zeros(3)),
-        Elementwise("softmax"),
-        Likelihood(labels),
+        flow.LayerBox(fastnn.Dense(3), weights[:2]),
+        flow.ActivationBox(activation),
+        flow.LayerBox(fastnn.Dense(3), weights[2:]),
+        flow.ActivationBox("softmax"),
+        flow.LossBox("probability_cross_entropy"),
     ]
 
 
-def fprop(chain, x):
+def fprop(chain, x, labels):
     """Return the values of all boxes, the loss last."""
     values = [x]
-    for box in chain:
+    for box in chain[:-1]:
         values.append(box.fprop(values[-1]))
-    return values
+    return [*values, chain[-1].fprop(values[-1], labels)]
 
 
 def bprop(chain):
@@ -93,8 +65,8 @@ def bprop(chain):
 
 def graph(args):
     """Draw the chain for one row, with what each box computes in both directions."""
-    chain = boxes(np.array([2]))
-    values = fprop(chain, np.array([[0.5, -1.0]]))
+    chain = boxes("tanh")
+    values = fprop(chain, np.array([[0.5, -1.0]]), [2])
     gradients = bprop(chain)
     f = values[4]
     print(f"loss {values[-1]:.3f}; softmax and loss together: gradient f - e(y), ", end="")
@@ -121,43 +93,34 @@ def graph(args):
     save(figure, args.directory, "flow_graph")
 
 
-def parameters(chain):
-    """Return each array of parameters with its gradient after a bprop, by name."""
-    first, second = chain[0], chain[2]
-    return {
-        "W1": (first.W, first.dW),
-        "b1": (first.b, first.db),
-        "W2": (second.W, second.dW),
-        "b2": (second.b, second.db),
-    }
-
-
-def errors(chain, x, width=1e-5):
+def errors(chain, x, labels, width=1e-5):
     """Return the relative error of each parameter's gradient against central differences."""
-    fprop(chain, x)
+    fprop(chain, x, labels)
     bprop(chain)
     found = {}
-    for name, (w, dw) in parameters(chain).items():
-        found[name] = []
-        for place in range(w.size):
-            here = w.flat[place]
-            losses = []
-            for moved in (here + width, here - width):
-                w.flat[place] = moved
-                losses.append(fprop(chain, x)[-1])
-            w.flat[place] = here
-            slope = (losses[0] - losses[1]) / (2 * width)
-            size = max(abs(slope), abs(dw.flat[place]), 1e-8)
-            found[name].append(abs(slope - dw.flat[place]) / size)
+    for layer, names in ((chain[0], ("W1", "b1")), (chain[2], ("W2", "b2"))):
+        for number, name in enumerate(names):
+            found[name] = []
+            weights, slopes = layer.weights, layer.gradients[number].ravel()
+            for place, slope in enumerate(slopes):
+                losses = []
+                for moved in (width, -width):
+                    layer.weights = [w.copy() for w in weights]
+                    layer.weights[number].flat[place] += moved
+                    losses.append(fprop(chain, x, labels)[-1])
+                layer.weights = weights
+                wanted = (losses[0] - losses[1]) / (2 * width)
+                size = max(abs(wanted), abs(slope), 1e-8)
+                found[name].append(abs(wanted - slope) / size)
     return found
 
 
 def check(args, x, labels):
-    """Check right gradients, and those those with the slope of softplus for tanh."""
+    """Check right gradients, and those with the slope of softplus for tanh."""
     figure, axes = panels(1, width=5.2)
-    cases = {"right": None, "softplus's slope for tanh's": "softplus"}
-    for number, (name, wrong) in enumerate(cases.items()):
-        found = errors(boxes(labels, wrong), x)
+    cases = {"right": "tanh", "softplus's slope for tanh's": PLANTED}
+    for number, (name, activation) in enumerate(cases.items()):
+        found = errors(boxes(activation), x, labels)
         worst = {each: max(values) for each, values in found.items()}
         right = [each for each in worst if worst[each] < 1e-5]
         print(f"gradient check, {name}: right are {', '.join(right)}; ", end="")
@@ -177,34 +140,34 @@ def check(args, x, labels):
     save(figure, args.directory, "planted_error")
 
 
-def learn(chain, x, updates):
-    losses = []
-    for _ in range(updates):
-        losses.append(fprop(chain, x)[-1])
-        bprop(chain)
-        for w, dw in parameters(chain).values():
-            kernels.sgd_update(0.5, dw.ravel(), w.reshape(-1))
-    return losses
-
-
 def by_heart(args, x, labels):
-    """Memorize ten rows: with right gradients, with wrong ones, and where it cannot be done."""
+    """Memorize ten rows: with right gradients, with wrong ones, and where it cannot be done.
+
+    The chain is a network now, whose training calls the same kernels.
+    """
     updates = 50 if args.quick else 2000
     twice = np.vstack([x[:9], x[:1]])  # the last row is the first again, with another label
     other = np.append(labels[:9], (labels[0] + 1) % 3)
     cases = {
-        "right gradients": (boxes(labels, units=20), x),
-        "softplus's slope for tanh's": (boxes(labels, "softplus", 20), x),
-        "one row twice, with two labels": (boxes(other, units=20), twice),
-        "one hidden unit": (boxes(labels, units=1), x),
+        "right gradients": ("tanh", 20, x, labels),
+        "softplus's slope for tanh's": (PLANTED, 20, x, labels),
+        "one row twice, with two labels": ("tanh", 20, twice, other),
+        "one hidden unit": ("tanh", 1, x, labels),
     }
     figure, axes = panels(1, width=5.2)
-    for name, (chain, rows) in cases.items():
-        losses = learn(chain, rows, updates)
-        right = (fprop(chain, rows)[-2].argmax(1) == chain[-1].labels).sum()
+    for name, (activation, units, rows, classes) in cases.items():
+        layers = [fastnn.Dense(units, activation), fastnn.Dense(3, "softmax")]
+        network = fastnn.Network(
+            layers, loss="softmax_cross_entropy", optimizer=fastnn.GD(0.5), dtype="float64"
+        )
+        network.build(2)
+        network.set_weights(start(units))
+        losses = network.fit(rows, classes, epochs=updates).history["loss"]
+        losses.append(network.evaluate(rows, classes))
+        right = (network.predict(rows).argmax(1) == classes).sum()
         print(f"ten rows, {name}: loss {losses[0]:.2f} -> {losses[-1]:.3f}, {right} labels right")
         if figure:
-            axes[0].semilogy(range(0, updates, 10), losses[::10], label=name)
+            axes[0].semilogy(range(0, updates, 10), losses[:-1:10], label=name)
     least = 2 * np.log(2) / 10
     print(f"two labels of one row cost at least 2 log 2 / 10 = {least:.3f}")
     if figure:

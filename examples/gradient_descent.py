@@ -6,7 +6,6 @@ import numpy as np
 from pictures import arguments, panels, save
 
 import fastnn
-from fastnn import kernels
 
 
 def curve(b):
@@ -14,22 +13,14 @@ def curve(b):
     return b**2 / 4 + np.cos(2 * b) / 4, b / 2 - np.sin(2 * b) / 2
 
 
-def descend(start, rate, updates):
-    """Return the places that gradient descent passes, from the start on."""
-    b, places = np.array([start]), [start]
-    for _ in range(updates):
-        kernels.sgd_update(rate, curve(b)[1], b)
-        places.append(b.item())
-    return np.array(places)
-
-
 def on_a_curve(args):
-    places = descend(3.0, 0.5, 4)
+    """Draw two updates of gradient descent, the paths of three rates, and of three optimizers."""
+    found = fastnn.minimize(curve, 3.0, fastnn.SGD(0.5), steps=4)
     line = np.linspace(-3.4, 3.4, 200)
-    figure, axes = panels(3, width=3.0)
+    figure, axes = panels(2, 2, height=2.5)
     for number, update in enumerate((1, 4)):
-        passed = places[: update + 1]
-        height, slope = curve(passed[-2])
+        passed = found.path[: update + 1]
+        height, slope = found.values[update - 1], found.gradients[update - 1]
         print(f"update {update}: slope {slope:.3f} at b = {passed[-2]:.3f}, then {passed[-1]:.3f}")
         if figure:
             tangent = passed[-2] + np.array([-0.7, 0.7])
@@ -38,14 +29,22 @@ def on_a_curve(args):
             axes[number].plot(passed, curve(passed)[0], "C0o", ms=4)
             axes[number].plot(passed[-1], curve(passed[-1])[0], "C3o", ms=6)
             axes[number].set(title=f"update {update}", xlabel="b", ylabel="f(b)")
-    for rate in (0.05, 0.5, 2.5):
-        passed = descend(3.0, rate, 20)
-        print(f"rate {rate}: b = {passed[-1]:.3f} after 20 updates")
+    ways = [(2, f"rate {rate}", fastnn.SGD(rate)) for rate in (0.05, 0.5, 2.5)]
+    ways += [
+        (3, "momentum 0.9", fastnn.SGD(0.5, momentum=0.9)),
+        (3, "Adam, rate 0.5", fastnn.Adam(0.5)),
+        (3, "L-BFGS", fastnn.LBFGS()),
+    ]
+    for number, name, optimizer in ways:
+        passed = fastnn.minimize(curve, 3.0, optimizer, steps=20).path
+        print(f"{name}: b = {passed[-1]:.3f} after {len(passed) - 1} updates")
         if figure:
-            axes[2].plot(passed, label=f"rate {rate}", marker="o", ms=2)
+            axes[number].plot(passed, label=name, marker="o", ms=2)
     if figure:
         axes[2].set(title="three rates", xlabel="update", ylabel="b")
-        axes[2].legend()
+        axes[3].set(title="other optimizers", xlabel="update")
+        axes[2].legend(fontsize=7)
+        axes[3].legend(fontsize=7)
     save(figure, args.directory, "descent_curve")
 
 

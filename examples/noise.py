@@ -1,4 +1,4 @@
-"""Dropout and DropConnect: the mean over masks, and dropout right before a squared error."""
+"""Dropout and DropConnect: the mean over masks, before a squared error, and Monte Carlo dropout."""
 
 import numpy as np
 from pictures import arguments, decimals, panels, save
@@ -89,7 +89,49 @@ def before_a_squared_error(args):
     save(figure, args.directory, "dropout_before_mse")
 
 
+def with_the_noise_left_on(args):
+    """Predict a curve whose middle has no data, with many masks: the mean and its spread."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-3, -1, 60), rng.uniform(1, 3, 60)])[:, None]
+    y = np.sin(2 * x) + x / 2 + 0.1 * rng.normal(size=x.shape)
+    line = np.linspace(-5, 5, 201)[:, None]
+    figure, axes = panels(2, sharey=True)
+    for number, activation in enumerate(("relu", "tanh")):
+        D, drop = fastnn.Dense, fastnn.Dropout(0.1)
+        layers = [D(64, activation), drop, D(64, activation), drop, D(1)]
+        network = fastnn.Network(layers, optimizer=fastnn.Adam(0.003))
+        network.fit(x, y, epochs=20 if args.quick else 2000, batch_size=120)
+        mean, spread = (out[:, 0] for out in network.predict_mc(line, passes=1000))
+        once = network.predict(line)[:, 0]
+        away = abs(line[:, 0])
+        parts = {
+            "among the data": (away > 1) & (away < 3),
+            "in the gap": away < 1,
+            "outside": away > 3,
+        }
+        off = abs(mean - (np.sin(2 * line) + line / 2)[:, 0]) > 2 * spread
+        told = ", ".join(f"{spread[part].mean():.2f} {name}" for name, part in parts.items())
+        print(
+            f"Monte Carlo dropout, {activation}: spread {told}; "
+            f"mean of passes and one pass without noise {abs(mean - once).mean():.2f} apart; "
+            f"the truth outside two deviations at {off[parts['in the gap']].mean():.0%} of the gap"
+        )
+        if figure:
+            place, around = axes[number], (mean - 2 * spread, mean + 2 * spread)
+            place.fill_between(line[:, 0], *around, alpha=0.25, label="two deviations", linewidth=0)
+            place.plot(line, mean, linewidth=3, label="mean of 1,000 masks")
+            place.plot(line, once, "C1--", linewidth=1.2, label="predict")
+            place.plot(line, np.sin(2 * line) + line / 2, color="0.6", linestyle=":", label="truth")
+            place.plot(x, y, "k.", ms=2)
+            place.set(title=activation, xlabel="x", ylim=(-6, 6))
+    if figure:
+        axes[0].set_ylabel("prediction")
+        axes[0].legend(fontsize=7)
+    save(figure, args.directory, "monte_carlo_dropout")
+
+
 if __name__ == "__main__":
     given = arguments(__doc__)
     expectation(given)
     before_a_squared_error(given)
+    with_the_noise_left_on(given)

@@ -103,8 +103,9 @@ def max_norm(args):
         "free": (None, True, "-"),
         "max-norm": (fastnn.MaxNorm(3), True, "--"),
         "max-norm, no biases": (fastnn.MaxNorm(3), False, ":"),
+        "max-norm with biases": (fastnn.MaxNorm(3, include_bias=True), True, "-."),
     }
-    figure, axes = panels(2)
+    figure, axes = panels(2, width=4.2)
     for name, (held, biased, style) in ways.items():
         for color, rate in enumerate((0.02, 10.0)):
             layers = [
@@ -135,7 +136,7 @@ def max_norm(args):
     if figure:
         axes[0].set(xlabel="update", ylabel="mean squared error", ylim=(1e-2, 1e20))
         axes[1].set(xlabel="update", ylabel="largest norm of a unit's weights", ylim=(0.5, 1e10))
-        axes[0].legend(fontsize=7)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", fontsize=7)
     save(figure, args.directory, "max_norm")
 
 

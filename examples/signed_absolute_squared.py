@@ -4,6 +4,8 @@ Twenty rows, batches of two in the order of the rows.  w starts at 20; its true 
 losses are summed over a batch.  Without options, the first run has the text's own settings.
 """
 
+import warnings
+
 import numpy as np
 from pictures import arguments, panels, save
 
@@ -85,11 +87,20 @@ def compare(args, name, title, losses, y, rate, epochs):
 
 def printed_step(rate, epochs):
     """Say where the text's own line leads, whose step sums x over all rows, not the batch's."""
-    updates = epochs * ROWS // BATCH
-    whole, part = (START - updates * rate * X * rows for rows in (ROWS, BATCH))
+    updates, ends = epochs * ROWS // BATCH, []
+    for rows in (ROWS, BATCH):
+        start = fastnn.initializers.Constant(START)
+        layer = fastnn.Dense(1, use_bias=False, kernel_initializer=start)
+        loss = fastnn.losses.SignedError(reduction="sum")
+        network = fastnn.Network([layer], loss=loss, optimizer=fastnn.SGD(rate), dtype="float64")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that this loss has no least value
+            x = np.full((rows, 1), X)
+            network.fit(x, x, epochs=updates, batch_size=rows)
+        ends.append(network.get_weights()[0].item())
     print(
-        f"the signed error's step as printed, summed over all {ROWS} rows: w = {whole:.1f}, "
-        f"over the batch: w = {part:.1f}"
+        f"the signed error's step as printed, summed over all {ROWS} rows: w = {ends[0]:.1f}, "
+        f"over the batch: w = {ends[1]:.1f}"
     )
 
 

@@ -58,7 +58,7 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "test_updates.py::test_the_way_is_pytorchs",
         ),
         (
-            "settings are searched over optimizers, penalties, dropout and sizes, by cross-validation",
+            "settings are searched over optimizers, penalties and sizes, by cross-validation",
             "test_diagnosis_tools.py::test_a_sweep_over_penalties_dropout_and_hidden_sizes_by_cross_validation",
         ),
     ),
@@ -198,11 +198,11 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "images have one mean for all pixels, or one for each channel",
-            "test_preprocessing.py::test_formulas",
+            "practice.md#center-and-scale",
         ),
         (
             "the covariance divides by N or N - 1",
-            "test_preprocessing.py::test_covariances_by_the_number_of_rows",
+            "practice.md#covariance-pca-whitening",
         ),
         (
             "training, validation and test rows come from one call",
