@@ -58,7 +58,8 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
             "test_updates.py::test_the_way_is_pytorchs",
         ),
         (
-            "settings are searched over optimizers, penalties, dropout and sizes, by cross-validation",
+            "settings are searched over optimizers, penalties, dropout and sizes, by "
+            "cross-validation",
             "test_diagnosis_tools.py::test_a_sweep_over_penalties_dropout_and_hidden_sizes_by_cross_validation",
         ),
     ),
