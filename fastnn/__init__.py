@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import fastnn.datasets
     import fastnn.export
     import fastnn.flow
-    import fastnn.reference  # noqa: F401  (as attributes)
+    import fastnn.reference
+    import fastnn.tabular  # noqa: F401  (as attributes)
     from fastnn.callbacks import (
         Callback,
         EarlyStopping,
@@ -172,6 +173,13 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 """Where each of our names is."""
 
+_MODULES = (
+    "activations", "callbacks", "constraints", "datasets", "export", "flow", "initializers",
+    "kernels", "layers", "losses", "metrics", "optimizers", "preprocessing", "reference",
+    "regularizers", "schedules", "tabular",
+)  # fmt: skip
+"""The modules for users, which load like our names.  fastnn.sklearn needs more than we do."""
+
 _MOVED = {
     "callbacks": ("monitors",),
     "files": ("modelfile", "storage"),
@@ -209,7 +217,7 @@ if not TYPE_CHECKING:  # which would take any name for one of ours
     def __getattr__(name: str) -> Any:
         module = f"{__name__}.{_HOMES.get(name, name)}"
         try:
-            if not name.startswith("_"):
+            if name.isidentifier() and not name.startswith("_"):
                 with uncollected():
                     found = import_module(module)
                 globals()[name] = getattr(found, name) if name in _HOMES else found
@@ -221,4 +229,5 @@ if not TYPE_CHECKING:  # which would take any name for one of ours
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    special = {name for name in globals() if name.startswith("__")}
+    return sorted({*special, *__all__, *_MODULES})

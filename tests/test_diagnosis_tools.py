@@ -226,6 +226,12 @@ def test_a_sweep_over_penalties_dropout_and_hidden_sizes_by_cross_validation():
     assert network.layers[1].rate == 0.5 and network.layers[0].units == 4
 
 
+def test_a_sweep_refuses_penalties_that_no_layer_would_take():
+    layers = [Dense(1, kernel_regularizer=L2(0.1))]
+    with pytest.raises(ValueError, match="wants a network with a layer that has no kernel_regul"):
+        sweep(Network(layers), *_data(), kernel_regularizers=[None, L2(5.0)])
+
+
 def test_optimizers_for_full_batches_get_all_rows():
     x, y = _data()
     found = lr_range_test(_network(optimizer=GD(0.01)), x, y)

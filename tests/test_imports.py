@@ -230,8 +230,16 @@ def test_every_name_of_the_package_is_found_where_type_checkers_are_told():
     assert sorted(name for name, _ in told) == sorted(fastnn.__all__)
     for name, module in told:
         assert getattr(fastnn, name) is getattr(importlib.import_module(module), name)
-    with pytest.raises(AttributeError, match="module 'fastnn' has no attribute 'Dens'"):
-        fastnn.Dens  # noqa: B018
+    for name in ("Dens", "losses.base", "", "a b"):
+        with pytest.raises(AttributeError, match=f"module 'fastnn' has no attribute '{name}'"):
+            getattr(fastnn, name)
+
+
+def test_what_the_package_shows_is_there_and_for_users():
+    shown = {name for name in dir(fastnn) if not name.startswith("__")}
+    assert shown >= {*fastnn.__all__, "datasets", "flow", "kernels", "losses", "tabular"}
+    assert not shown & {"Any", "engine", "inputs", "import_module", "sys", "warnings"}
+    assert all(hasattr(fastnn, name) for name in shown)
 
 
 @pytest.mark.long

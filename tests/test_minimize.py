@@ -115,6 +115,18 @@ def test_it_ends_at_the_tolerance_and_keeps_the_callers_arrays():
     assert (start == [1, 2]).all() and found.path[1] == pytest.approx([0.5, 1.0])
 
 
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_values_and_gradients_of_libraries_that_differentiate(library):
+    module = pytest.importorskip(library)
+    made = module.tensor if library == "torch" else module.numpy.array
+
+    def f(b):  # what jax.value_and_grad returns
+        return made(float((b**2).sum())), made((2 * b).tolist())
+
+    assert fastnn.minimize(f, [1.0, 2.0], SGD(0.25), steps=1).path[1] == pytest.approx([0.5, 1.0])
+    assert fastnn.minimize(f, made(1.0), SGD(0.25), steps=1).x == pytest.approx(0.5)
+
+
 REFUSED = [
     (("f", 0.0), {}, TypeError, "f is 'f', wanted a function"),
     ((bowl, "b"), {}, TypeError, "b0"),
@@ -125,8 +137,9 @@ REFUSED = [
     ((lambda b: b, B0), {}, ValueError, r"shape \(2, 2\), wanted a number"),
     ((lambda b: None, B0), {}, TypeError, "the value of f"),
     ((lambda b: (1.0, b[0]), B0), {}, ValueError, r"gradient of shape \(2,\), wanted \(2, 2\)"),
+    ((lambda b: np.float32(b.sum()), B0), {}, TypeError, "too coarse .* wanted float64"),
     ((bowl, B0, SGD(1e10)), {}, FloatingPointError, "is not finite after .* a smaller learning"),
-    ((lambda b: np.inf, 0.0), {}, FloatingPointError, "the value of f is not finite after 0 upd"),
+    ((lambda b: np.inf, 0.0), {}, FloatingPointError, r"the value .* after 0 updates, at 0.0$"),
 ]
 
 

@@ -50,6 +50,7 @@ def test_listings_run(page, tmp_path, monkeypatch):
     check(page, tmp_path, monkeypatch)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras
 @pytest.mark.parametrize("page", OLDER, ids=lambda page: page.stem)
 def test_python_of_older_pages_runs(page, tmp_path, monkeypatch):
     check(page, tmp_path, monkeypatch, commands=False)

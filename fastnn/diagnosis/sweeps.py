@@ -228,7 +228,7 @@ def sweep(
     scales = [_scale(scale) for scale in _listed(init_scales, "init_scales")]
     rates = [_rate(rate) for rate in _listed(learning_rates, "learning_rates")]
     others = [
-        _swept(kernel_regularizers, "kernel_regularizers", regularizers.get),
+        _swept(kernel_regularizers, "kernel_regularizers", _Penalties(network, x.shape[1])),
         _swept(dropouts, "dropouts", _Dropouts(network)),
         _swept(hidden, "hidden", _Hidden(network)),
     ]
@@ -290,6 +290,24 @@ def _scale(scale: Any) -> float | None:
 
 def _rate(rate: Any) -> float | None:
     return None if rate is None else checks.positive_float(rate, "learning_rates")
+
+
+class _Penalties:
+    """The check of a penalty for all layers that have none of their own."""
+
+    def __init__(self, network: Network, n_inputs: int):
+        self.any = False
+        for layer in network.layers:
+            free = getattr(layer, "kernel_regularizer", None) is None
+            self.any |= free and "kernel" in layer.shapes(n_inputs)
+            n_inputs = layer.width(n_inputs)
+
+    def __call__(self, penalty: Any, name: str) -> Regularizer | None:
+        if not self.any:
+            raise ValueError(
+                f"{name} wants a network with a layer that has no kernel_regularizer of its own"
+            )
+        return regularizers.get(penalty, name)
 
 
 class _Dropouts:

@@ -13,7 +13,7 @@ from fastnn.engine import team
 from fastnn.engine.arguments import FlatPart
 from fastnn.engine.program import Program, aligned, aligned_copy
 from fastnn.inputs import checks
-from fastnn.inputs.arrays import as_numbers
+from fastnn.inputs.arrays import as_array, as_numbers
 from fastnn.layers.base import Parameter
 from fastnn.optimizers.base import Optimizer
 from fastnn.optimizers.lbfgs import LBFGS, Objective
@@ -78,7 +78,7 @@ def minimize(
     ----------
     f : callable
         ``f(b)`` returns a number, or a number and its gradient, an array of the shape of `b`.
-        Without a gradient, central differences estimate it,
+        Without a gradient, which a float32 number needs, central differences estimate it,
         ``(f(b + e) - f(b - e)) / 2e`` in each element, to about 1e-10 of f's scale.
     b0 : array-like or float
         Where to start.
@@ -152,9 +152,10 @@ def _moved(
         value, gradient = function(path[-1])
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             what = "value" if not np.isfinite(value) else "gradient"
+            hint = ": a smaller learning rate may help" if step else ""
             raise FloatingPointError(
                 f"the {what} of f is not finite after {step} updates, at "
-                f"{path[-1].reshape(start.shape).tolist()}: a smaller learning rate may help"
+                f"{path[-1].reshape(start.shape).tolist()}{hint}"
             )
         values.append(value)
         gradients.append(gradient)
@@ -173,7 +174,9 @@ def _moved(
 
 def _numbers(given: Any, name: str) -> np.ndarray:
     """Return a number or an array of numbers as an array."""
-    return as_numbers(np.array(given) if isinstance(given, Real) else given, name)
+    if isinstance(given, Real) or getattr(given, "ndim", None) == 0:  # also PyTorch's and JAX's
+        given = as_array(given, name)
+    return as_numbers(given, name)
 
 
 class _Function:
@@ -201,6 +204,11 @@ class _Function:
         number = _numbers(value, "the value of f")
         if number.size != 1:
             raise ValueError(f"f returned an array of shape {number.shape}, wanted a number")
+        if gradient is None and number.dtype == np.float32:
+            raise TypeError(
+                f"f returned {value!r}, which is too coarse to estimate a gradient from: wanted "
+                "float64, or the gradient too"
+            )
         if gradient is not None:
             slopes = _numbers(gradient, "the gradient of f")
             if slopes.shape != self.shape:
