@@ -106,7 +106,8 @@ def parts_of(network: Network, X: Any, y: Any, parts: Any) -> list[tuple[np.ndar
     chain, model = network.preprocessing, network.model
     if chain is None or (network.built and len(network.inputs_) < chain.n_features_out_):
         return [(x[train], targets[train], x[test], targets[test]) for train, test in parts]
-    data, found = model.check_data(X, y, None), []
+    data = model.check_data(X, y, None)
+    found: list[tuple[np.ndarray, ...]] = []
     for train, test in (map(data.part, rows) for rows in parts):
         known = planning.targets_of(model, chain, train.y)
         own = Chain(chain.steps).fit(train.inputs(), known)

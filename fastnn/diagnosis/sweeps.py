@@ -167,7 +167,8 @@ def sweep(
     """Train copies with every combination of settings; rank them by their loss on other rows.
 
     The copies train concurrently, one per core.  All have the same seed and see the same rows in
-    the same order.  Losses are compared without penalties.
+    the same order.  Losses are compared without penalties.  Preprocessing learns from the rows that
+    the copies train on.
 
     Parameters
     ----------
