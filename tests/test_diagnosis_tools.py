@@ -232,6 +232,20 @@ def test_a_sweep_refuses_penalties_that_no_layer_would_take():
         sweep(Network(layers), *_data(), kernel_regularizers=[None, L2(5.0)])
 
 
+def test_a_sweep_does_not_show_preprocessing_the_rows_that_it_ranks_by():
+    x, y = _data()
+    codes = np.arange(len(x))[:, None] // 2
+    network = Network([Dense(1)], preprocessing="target_mean", optimizer="adam", seed=3)
+    settings = {"init_scales": [None], "learning_rates": [None], "batch_sizes": [20]}
+    run = sweep(network, codes, y, epochs=2, folds=2, **settings).best
+    losses, (a, b) = [], np.array_split(np.random.default_rng(3).permutation(len(x)), 2)
+    for train, test in ((b, a), (a, b)):
+        twin = network.clone()
+        twin.fit(codes[train], y[train], epochs=2, batch_size=20)
+        losses.append(twin.evaluate(codes[test], y[test]))
+    np.testing.assert_allclose(run.losses, losses, rtol=1e-5)
+
+
 def test_optimizers_for_full_batches_get_all_rows():
     x, y = _data()
     found = lr_range_test(_network(optimizer=GD(0.01)), x, y)

@@ -97,6 +97,25 @@ def with_rate(optimizer: Optimizer, rate: float) -> Optimizer:
     return changed
 
 
+def parts_of(network: Network, X: Any, y: Any, parts: Any) -> list[tuple[np.ndarray, ...]]:
+    """Return inputs and targets of the rows to train on, then those of the others, of each part.
+
+    Preprocessing learns from the rows to train on alone, anew if it is fitted.
+    """
+    x, targets = arrays_of(network, X, y)
+    chain, model = network.preprocessing, network.model
+    if chain is None or (network.built and len(network.inputs_) < chain.n_features_out_):
+        return [(x[train], targets[train], x[test], targets[test]) for train, test in parts]
+    data = model.check_data(X, y, None)
+    found: list[tuple[np.ndarray, ...]] = []
+    for train, test in (map(data.part, rows) for rows in parts):
+        known = planning.targets_of(model, chain, train.y)
+        own = Chain(chain.steps).fit(train.inputs(), known)
+        moved = own.cross_transform(train.inputs(), known, model.dtype)
+        found.append((moved, train.y, own.transform(test.inputs(), model.dtype), test.y))
+    return found
+
+
 def arrays_of(network: Network, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the first layer's inputs and the targets, checked as `fit` checks them."""
     data = as_network(network).model.check_data(X, y, None)

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from fastnn import optimizers as families
 from fastnn import regularizers
 from fastnn.diagnosis.copies import (
-    arrays_of,
+    as_network,
     copy_of,
+    parts_of,
     rate_of,
     with_rate,
     with_settings,
@@ -166,7 +167,8 @@ def sweep(
     """Train copies with every combination of settings; rank them by their loss on other rows.
 
     The copies train concurrently, one per core.  All have the same seed and see the same rows in
-    the same order.  Losses are compared without penalties.
+    the same order.  Losses are compared without penalties.  Preprocessing learns from the rows that
+    the copies train on.
 
     Parameters
     ----------
@@ -219,16 +221,19 @@ def sweep(
     >>> found.best.learning_rate
     0.1
     """
-    x, targets = arrays_of(network, X, y)
+    targets = as_network(network).model.check_data(X, y, None).y
     epochs = checks.positive_int(epochs, "epochs")
     jobs = cores.usable() if n_jobs is None else checks.positive_int(n_jobs, "n_jobs")
-    parts = _parts(len(x), validation_split, folds, network)
+    rows = _parts(len(targets), validation_split, folds, network)
+    parts = parts_of(network, X, y, rows)
     kinds = _optimizers([network.optimizer] if optimizers is None else optimizers)
     sizes = [checks.positive_int(n, "batch_sizes") for n in _listed(batch_sizes, "batch_sizes")]
     scales = [_scale(scale) for scale in _listed(init_scales, "init_scales")]
     rates = [_rate(rate) for rate in _listed(learning_rates, "learning_rates")]
     others = [
-        _swept(kernel_regularizers, "kernel_regularizers", _Penalties(network, x.shape[1])),
+        _swept(
+            kernel_regularizers, "kernel_regularizers", _Penalties(network, parts[0][0].shape[1])
+        ),
         _swept(dropouts, "dropouts", _Dropouts(network)),
         _swept(hidden, "hidden", _Hidden(network)),
     ]
@@ -238,11 +243,10 @@ def sweep(
         own_rates = rates if rate_of(kind[1]) is not None else [None]
         grids.append(list(itertools.product([kind], own_sizes, scales, own_rates, *others)))
 
-    def loss(twin: Network, rows: tuple[np.ndarray, np.ndarray], size: int) -> float:
-        train, test = rows
+    def loss(twin: Network, part: tuple[np.ndarray, ...], size: int) -> float:
         try:
-            twin.fit(x[train], targets[train], epochs=epochs, batch_size=size)
-            found = twin.evaluate(x[test], targets[test]) - twin.model.penalty()
+            twin.fit(*part[:2], epochs=epochs, batch_size=size)
+            found = twin.evaluate(*part[2:]) - twin.model.penalty()
         except FloatingPointError:
             return math.inf
         return found if math.isfinite(found) else math.inf
@@ -256,12 +260,12 @@ def sweep(
             layers = with_settings(layers, kernel_initializer=Normal(scale))
         if dropout != _OWN:
             layers = with_settings(layers, rate=dropout)
-        twins = [copy_of(network, x.shape[1], layers=layers, **changes) for _ in parts]
+        twins = [copy_of(network, x.shape[1], layers=layers, **changes) for x, *_ in parts]
         # All rows of a full batch are those of its own fold.
         full = kind.full_batch
         losses = tuple(
-            loss(twin, rows, len(rows[0]) if full else size)
-            for twin, rows in zip(twins, parts, strict=True)
+            loss(twin, part, len(part[0]) if full else size)
+            for twin, part in zip(twins, parts, strict=True)
         )
         mean = float(np.mean(losses))
         return SweepRun(mean, scale, rate, size, name, penalty, dropout, units, losses)
