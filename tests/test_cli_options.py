@@ -125,6 +125,8 @@ def test_each_loss_predicts_the_target_that_it_fits(run, target, loss, tmp_path)
         ("price", "--loss huber --loss-option alpha=3", 2, "the loss huber has delta"),
         ("price", "--loss mse --loss-option delta=3", 2, "the loss mse has reduction"),
         ("price", "--loss huber --loss-option delta=-1", 2, "--loss-option: delta is -1, wanted"),
+        ("price", "--loss huber --loss-option delta=half", 2, "--loss-option: delta is 'half' (str), wanted"),
+        ("price", "--loss huber --loss-option reduction=all", 2, "reduction is 'all', wanted"),
         ("city", "--loss structured_hinge --loss-option cost=[[0,1],[1,0]]", 2, "for 2 classes"),
     ],
 )
@@ -140,6 +142,9 @@ def test_settings_of_losses(run):
     assert fastnn.load("t.fastnn").loss.quantiles == (0.1, 0.9)
     rows = rows_of(run("predict", "t.fastnn", "t.csv")[1])
     assert list(rows[0]) == ["quantile 0.1 of price", "quantile 0.9 of price"]
+    how = ("--loss", "mse", "--loss-option", "reduction=sum", "--learning-rate", "0.01", *SINGLE)
+    assert run.train("price", *how)[0] == 0
+    assert fastnn.load("t.fastnn").loss == fastnn.losses.MSE(reduction="sum")
     cost = "cost=[[0,1,2],[1,0,5],[2,3,0]]"
     assert run.train("city", "--loss", "structured_hinge", "--loss-option", cost, *SINGLE)[0] == 0
     assert fastnn.load("t.fastnn").loss.cost[1] == [1, 0, 5]

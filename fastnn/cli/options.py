@@ -94,7 +94,7 @@ def optimizer_names() -> list[str]:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Parse a setting's name and value: ``delta=0.5``, or ``quantiles=0.1,0.9``.
+    """Parse a setting's name and value: ``delta=0.5``, ``quantiles=0.1,0.9``, ``reduction=sum``.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def setting(text: str) -> tuple[str, Any]:
         several = "," in value and not value.startswith("[")
         parsed = json.loads(f"[{value}]" if several else value)
     except ValueError:
-        parsed = None
+        parsed = value if value.isidentifier() else None
     if not name or not equals or parsed is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no setting, wanted one such as delta=0.5")
     return name, parsed

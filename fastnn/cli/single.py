@@ -163,8 +163,8 @@ def _loss(name: str, settings: list[tuple[str, Any]]) -> losses.Loss:
     kind = losses.TABLE[name]
     known = kind().get_params()
     for setting, _ in settings:
-        has = f"has {', '.join(known)}" if known else "has no settings"
-        need(setting in known, f"--loss-option {setting}: the loss {name} {has}")
+        has = f"the loss {name} has {', '.join(known)}"
+        need(setting in known, f"--loss-option {setting}: {has}")
     try:
         return kind(**dict(settings))
     except (ValueError, TypeError) as error:
