@@ -125,7 +125,12 @@ def test_each_loss_predicts_the_target_that_it_fits(run, target, loss, tmp_path)
         ("price", "--loss huber --loss-option alpha=3", 2, "the loss huber has delta"),
         ("price", "--loss mse --loss-option delta=3", 2, "the loss mse has reduction"),
         ("price", "--loss huber --loss-option delta=-1", 2, "--loss-option: delta is -1, wanted"),
-        ("price", "--loss huber --loss-option delta=half", 2, "--loss-option: delta is 'half' (str), wanted"),
+        (
+            "price",
+            "--loss huber --loss-option delta=half",
+            2,
+            "--loss-option: delta is 'half' (str), wanted",
+        ),
         ("price", "--loss huber --loss-option reduction=all", 2, "reduction is 'all', wanted"),
         ("city", "--loss structured_hinge --loss-option cost=[[0,1],[1,0]]", 2, "for 2 classes"),
     ],
