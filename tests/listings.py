@@ -2,8 +2,8 @@
 
 A block ```` ```python ```` runs in the namespace of those above it on the page.  A block
 ```` ```text ```` right below it is what it prints.  A comment ``<!-- run ... -->`` runs as Python
-too: it makes what a page takes as given.  Lines ``python -m fastnn ...`` of a block
-without a language run too, in the order of the page.  ``python -m tests.listings PAGE...`` writes
+too: it makes what a page takes as given.  Lines ``fastnn ...`` of a block without a language run
+too, in the order of the page.  ``python -m tests.listings PAGE...`` writes
 the outputs.
 """
 
@@ -25,6 +25,7 @@ _BLOCK = re.compile(
     r"^```(?P<language>\w*)\n(?P<body>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
+_COMMAND = re.compile(r"^fastnn ", re.MULTILINE)
 _HIDDEN = re.compile(r"^<!-- run\n(.*?)^-->$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 _TOLERANCE = 0.05
@@ -45,7 +46,7 @@ def listings(page: Path) -> list[Listing]:
     return [
         block
         for block in found
-        if block.language == "python" or (block.language == "" and "python -m fastnn" in block.body)
+        if block.language == "python" or (block.language == "" and _COMMAND.search(block.body))
     ]
 
 
@@ -60,7 +61,7 @@ def run(blocks: list[Listing]) -> Iterator[str]:
             else:
                 for line in block.body.splitlines():
                     words = shlex.split(line)
-                    if words[:3] == ["python", "-m", "fastnn"] and main(words[3:]) != 0:
+                    if words[:1] == ["fastnn"] and main(words[1:]) != 0:
                         raise AssertionError(f"{line} failed")
         yield printed.getvalue()
 

@@ -12,9 +12,10 @@ from fastnn.cli.parser import parser
 from tests.listings import ROOT, listings, run, same
 
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "index.md", DOCS / "tutorial.md", *sorted((DOCS / "guides").glob("*.md"))]
-OLDER = [DOCS / "export.md", DOCS / "import.md", DOCS / "scikit-learn.md"]
-"""Pages with commands for files that are not there, which are only understood."""
+PAGES = [
+    *(DOCS / f"{name}.md" for name in ("index", "tutorial", "export", "import", "scikit-learn")),
+    *sorted((DOCS / "guides").glob("*.md")),
+]
 NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
 NEEDS |= {
     "export": ["onnxruntime"],
@@ -30,35 +31,30 @@ COMMANDS = [
 ]
 
 
-def check(page, directory, monkeypatch, commands=True):
-    """Run a page's listings in an empty directory, its commands too or only its Python."""
+def check(page, directory, monkeypatch):
+    """Run a page's listings and commands in an empty directory."""
     for name in NEEDS.get(page.stem, ()):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
     monkeypatch.chdir(directory)
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    blocks = [block for block in listings(page) if commands or block.language]
+    blocks = listings(page)
     for block, printed in zip(blocks, run(blocks), strict=True):
         if block.language == "python":
             shown = block.output or ""
             assert same(shown, printed), f"{block.body}\nshows\n{shown}\nand prints\n{printed}"
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_listings_run(page, tmp_path, monkeypatch):
     assert listings(page)
     check(page, tmp_path, monkeypatch)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras
-@pytest.mark.parametrize("page", OLDER, ids=lambda page: page.stem)
-def test_python_of_older_pages_runs(page, tmp_path, monkeypatch):
-    check(page, tmp_path, monkeypatch, commands=False)
-
-
 @pytest.mark.long
 def test_listings_on_tables_run(tmp_path, monkeypatch):
-    check(DOCS / "tables.md", tmp_path, monkeypatch, commands=False)
+    check(DOCS / "tables.md", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
