@@ -237,6 +237,11 @@ def refused(torch):
         y.relu_()
         return y
 
+    def without_gradients(self, x):
+        with torch.no_grad():
+            x = self.a(x)
+        return x.relu()
+
     class Doubled(nn.Linear):
         def forward(self, x):
             return 2 * super().forward(x)
@@ -249,6 +254,12 @@ def refused(torch):
     shared[2].weight = shared[0].weight
     frozen[1].bias.requires_grad = False
     first = nn.Linear(3, 4)
+    masked, pruned, old = (nn.Sequential(nn.Linear(3, 3)) for _ in range(3))
+    masked[0].weight.register_hook(lambda gradient: 0 * gradient)
+    from torch.nn.utils import prune
+
+    prune.l1_unstructured(pruned[0], "weight", 0.5)
+    torch.nn.utils.spectral_norm(old[0])
     norm = torch.nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))
     return {
         "module, Mine: its forward is no chain: .*add": of(lambda self, x: x + self.a(x)),
@@ -264,6 +275,11 @@ def refused(torch):
         ),
         "module, Doubled: its forward is no chain": Doubled(3, 2),
         r"module\['0'\], Linear: it has hooks": hooked,
+        r"module\['0'\], Linear: it has hooks, which may": pruned,
+        r"module\['0'\], Linear: it has hooks, which may compute": old,
+        r"module\['0.weight'\]: it has hooks, which may change its gradient": masked,
+        "its forward has .*_0_a.* is under torch.no_grad": of(without_gradients),
+        "module, Linear.*meta tensor": nn.Linear(3, 3, device="meta"),
         r"module\['0'\], Linear: its forward was replaced": replaced,
         r"module\['2'\], Linear.*: it shares a parameter with module\['0'\]": shared,
         r"module\['1'\], LayerNorm.*: only some of its parameters are trained": frozen,

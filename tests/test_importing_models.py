@@ -73,6 +73,12 @@ COMPILED = {
         "softmax",
         3,
     ),
+    "sgd, sum": (
+        lambda k: k.optimizers.SGD(0.01),
+        lambda k: k.losses.MeanSquaredError(reduction="sum"),
+        None,
+        1,
+    ),
     "adagrad, logits": (
         lambda k: k.optimizers.Adagrad(0.05),
         lambda k: k.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -114,6 +120,36 @@ def test_training_goes_on_as_in_keras(name, keras):
     assert agrees(network, keras, model, x, 200)
 
 
+def test_what_is_not_trained_stays(keras):
+    kinds, x = keras.layers, imported.rows()
+    model = keras.Sequential(
+        [
+            keras.Input((INPUTS,)),
+            kinds.Dense(4, kernel_regularizer="l2", kernel_constraint="non_neg"),
+            kinds.LayerNormalization(),
+            kinds.PReLU(),
+            kinds.Dense(1, kernel_regularizer="l2"),
+        ]
+    )
+    model.layers[0].kernel.trainable = False
+    model.layers[1].trainable = model.layers[2].trainable = False
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    network = of_keras(model)
+    before = network.get_weights()
+    for _ in range(3):
+        found = network.train_on_batch(x, x[:, :1])
+        assert np.isclose(found, model.train_on_batch(x, x[:, :1]), rtol=1e-5)
+        model.reset_metrics()
+    after = network.get_weights()
+    moved = [not np.array_equal(*pair) for pair in zip(before, after, strict=True)]
+    assert moved == [False, True, False, False, False, True, True]
+    assert agrees(network, keras, model, x)
+    model.layers[1].trainable = True
+    model.layers[1].gamma.trainable = False
+    with pytest.raises(ValueError, match="only some of gamma, beta are trained"):
+        fastnn.from_keras(model)
+
+
 def test_a_norm_of_all_gradients_is_of_all_that_is_trained(keras):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(keras.optimizers.SGD(0.1, global_clipnorm=1.0), "mse")
@@ -129,7 +165,11 @@ def test_what_keras_models_are_refused(keras):
     def chain(*layers):
         return keras.Sequential([keras.Input((3,)), kinds.Dense(2), *layers])
 
+    again = kinds.Dense(2)
     refused = {
+        "it is layer 1 of model, .* again, and shares its weights": chain(
+            again, kinds.ReLU(), again
+        ),
         "Conv1D": keras.Sequential([keras.Input((3, 1)), kinds.Conv1D(2, 2)]),
         "GaussianNoise": chain(kinds.GaussianNoise(0.1)),
         "BatchNormalization": chain(kinds.Reshape((2, 1)), kinds.BatchNormalization(axis=1)),
@@ -142,6 +182,7 @@ def test_what_keras_models_are_refused(keras):
         ("rmsprop", "mae", "optimizer RMSprop: .*give optimizer= to from_keras"),
         ("adam", "poisson", "loss poisson: fastnn has no such loss; give loss="),
         ("adam", "mae", "it is the mean over 2 outputs"),
+        ("adam", keras.losses.MeanAbsoluteError(reduction=None), "its reduction is None, wanted"),
     ):
         model.compile(optimizer, loss)
         with pytest.raises(ValueError, match=message):
@@ -204,6 +245,30 @@ def test_our_own_files_come_back(preprocessing, dtype, onnx, tmp_path):
     assert close(back.predict(x), network.predict(x), 10)
     assert np.array_equal(of_onnx(path.read_bytes()).predict(x), back.predict(x))
     back.fit(x, np.arange(len(x)) % 3, epochs=1)
+
+
+@pytest.mark.parametrize("operator", ["Add", "Mul"])
+def test_constants_behind_a_norm_without_bias(operator, onnx):
+    helper, rng = onnx.helper, np.random.default_rng(0)
+    nodes = [
+        helper.make_node("LayerNormalization", ["x", "g"], ["h"]),
+        helper.make_node(operator, ["h", "c"], ["k"]),
+        helper.make_node("MatMul", ["k", "w"], ["y"]),
+    ]
+    shapes = {"g": INPUTS, "c": INPUTS, "w": (INPUTS, 2)}
+    held = [
+        onnx.numpy_helper.from_array(rng.normal(size=shape).astype("float32"), name)
+        for name, shape in shapes.items()
+    ]
+    kind = onnx.TensorProto.FLOAT
+    ends = [[helper.make_tensor_value_info(name, kind, [None, None])] for name in "xy"]
+    model = helper.make_model(
+        helper.make_graph(nodes, "graph", *ends, held),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    x = imported.rows()
+    assert close(of_onnx(model).predict(x), runs(model.SerializeToString(), x), 10)
 
 
 @pytest.mark.parametrize("scaled", [False, True])

@@ -104,19 +104,28 @@ def _dense(chain: Chain, where: str, layer: Any) -> None:
     for name in ("kernel", "bias"):
         if name == "bias" and not layer.use_bias:
             continue
-        settings[f"{name}_regularizer"] = _regularizer(where, getattr(layer, f"{name}_regularizer"))
-        if layer.trainable:
-            given = getattr(layer, f"{name}_constraint")
-            settings[f"{name}_constraint"] = _constraint(where, given)
-        else:  # and no constraint, which would move what stays as it is
+        if _trains(layer, getattr(layer, name)):
+            for kind, convert in (("regularizer", _regularizer), ("constraint", _constraint)):
+                key = f"{name}_{kind}"
+                settings[key] = convert(where, getattr(layer, key))
+        else:  # without a constraint, which would move it, and a penalty, which Keras leaves out
             settings[f"{name}_learning_rate_factor"] = 0.0
     w, *b = layer.get_weights()
     chain.dense(where, w, b[0] if b else None, settings)
     activation(chain, where, layer.activation)
 
 
-def _factor(layer: Any) -> dict[str, float]:
-    return {} if layer.trainable else {"learning_rate_factor": 0.0}
+def _trains(layer: Any, variable: Any) -> bool:
+    return bool(layer.trainable and variable.trainable)
+
+
+def _factor(where: str, layer: Any, *names: str) -> dict[str, float]:
+    """Return the setting of a layer whose variables are all trained, or none."""
+    variables = [getattr(layer, name, None) for name in names]
+    trained = {_trains(layer, each) for each in variables if each is not None}
+    if len(trained) > 1:
+        refuse(where, f"only some of {', '.join(names)} are trained")
+    return {"learning_rate_factor": 0.0} if trained == {False} else {}
 
 
 _GAMMA_BETA = "beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"
@@ -137,6 +146,7 @@ def _batch_normalization(chain: Chain, where: str, layer: Any) -> None:
     weights = layer.get_weights()
     chain.need_width(where, len(weights[0]))
     settings = {name: getattr(layer, name) for name in names}
+    settings |= _factor(where, layer, "gamma", "beta")
     chain.add(where, BatchNormalization, settings, weights)
 
 
@@ -146,7 +156,8 @@ def _layer_normalization(chain: Chain, where: str, layer: Any) -> None:
     weights = layer.get_weights()
     chain.need_width(where, layer.output.shape[1])
     settings = {name: getattr(layer, name) for name in ("epsilon", "center", "scale")}
-    chain.add(where, LayerNormalization, {**settings, **_factor(layer)}, weights)
+    settings |= _factor(where, layer, "gamma", "beta")
+    chain.add(where, LayerNormalization, settings, weights)
 
 
 def _dropout(chain: Chain, where: str, layer: Any) -> None:
@@ -182,7 +193,7 @@ def _prelu(chain: Chain, where: str, layer: Any) -> None:
     if len(slopes) != width:
         refuse(where, f"it has one slope for all {width} units, fastnn's PReLU one for each")
     chain.need_width(where, width)
-    settings = {"function": "relu", **_factor(layer)}
+    settings = {"function": "relu", **_factor(where, layer, "alpha")}
     chain.add(where, ParametricActivation, settings, [1 - slopes])
 
 

@@ -31,6 +31,8 @@ _USUAL = {
     "gradient_accumulation_steps": None,
 }  # fmt: skip
 """Settings of Keras's optimizers that ours do not have, and their defaults."""
+_REDUCTIONS = {"sum_over_batch_size": "mean", "mean": "mean", "sum": "sum"}
+"""Keras's, and ours over rows."""
 
 
 def _refuse(what: str, given: Any, reason: str) -> NoReturn:
@@ -46,24 +48,26 @@ def loss(given: Any, compiled: Mapping[str, Any], chain: Chain) -> losses.Loss:
         _refuse("loss", given, "it has loss_weights")
     known = _loss_object(given)
     name, config = type(known).__name__, known.get_config()
-    if config.get("reduction", "sum_over_batch_size") not in ("sum_over_batch_size", "mean"):
-        _refuse("loss", given, f"its reduction is {config['reduction']!r}, wanted the mean of rows")
+    reduction = _REDUCTIONS.get(config.get("reduction", "mean"))
+    if reduction is None:
+        reason = f"its reduction is {config['reduction']!r}, wanted {', '.join(_REDUCTIONS)}"
+        _refuse("loss", given, reason)
     if name in _ENTROPY:
-        return _entropy(given, name, config, chain)
+        return _entropy(given, name, config, chain, reduction)
     width = chain.width or 0
     if name == "MeanSquaredError" and width == 2:
-        return losses.HalfMSE()  # Keras's mean over the outputs
-    known_as: dict[str, Callable[[], losses.Loss]] = {
+        return losses.HalfMSE(reduction=reduction)  # Keras's mean over the outputs
+    known_as: dict[str, Callable[..., losses.Loss]] = {
         "MeanSquaredError": losses.MSE,
         "MeanAbsoluteError": losses.MAE,
         "LogCosh": losses.LogCosh,
-        "Huber": lambda: losses.Huber(_delta(known, config)),
+        "Huber": lambda reduction: losses.Huber(_delta(known, config), reduction=reduction),
     }
     if name not in known_as:
         _refuse("loss", given, "fastnn has no such loss")
     if width != 1:
         _refuse("loss", given, f"it is the mean over {width} outputs, fastnn's their sum")
-    return known_as[name]()
+    return known_as[name](reduction=reduction)
 
 
 def _delta(known: Any, config: Mapping[str, Any]) -> float:
@@ -87,7 +91,9 @@ def _loss_object(given: Any) -> Any:
     _refuse("loss", given, "fastnn has no such loss")
 
 
-def _entropy(given: Any, name: str, config: Mapping[str, Any], chain: Chain) -> losses.Loss:
+def _entropy(
+    given: Any, name: str, config: Mapping[str, Any], chain: Chain, reduction: str
+) -> losses.Loss:
     logits, wanted = config["from_logits"], _ENTROPY[name]
     if chain.output != ("linear" if logits else wanted):
         reason = f"from_logits={logits}, but the last activation is {chain.output!r}"
@@ -98,12 +104,12 @@ def _entropy(given: Any, name: str, config: Mapping[str, Any], chain: Chain) -> 
     if config.get("axis", -1) not in (-1, 1):
         _refuse("loss", given, "it is not over the last axis")
     if wanted == "softmax":
-        return losses.SoftmaxCrossEntropy(smoothing)
+        return losses.SoftmaxCrossEntropy(smoothing, reduction=reduction)
     if smoothing:
         _refuse("loss", given, "it smooths labels")
     if chain.width != 1:
         _refuse("loss", given, f"it is the mean over {chain.width} outputs, fastnn's their sum")
-    return losses.Logistic()
+    return losses.Logistic(reduction=reduction)
 
 
 def optimizer(given: Any, chain: Chain) -> optimizers.Optimizer:

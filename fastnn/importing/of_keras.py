@@ -70,7 +70,11 @@ def from_keras(model: Any, *, loss: str | Loss | None = None, optimizer: Any = N
     if not model.built:
         refuse("model", "it has no weights yet: call model.build")
     chain = Chain()
+    owners: dict[int, str] = {}
     for where, layer in _layers(model, ""):
+        if layer.weights and id(layer) in owners:
+            refuse(where, f"it is {owners[id(layer)]} again, and shares its weights")
+        owners[id(layer)] = where
         add(chain, where, layer)
     if model.compiled and (loss is None or optimizer is None):
         compiled = model.get_compile_config() or {}

@@ -110,8 +110,7 @@ class Reader:
             refuse(step.where, f"its constants do not fit {len(b)} columns")
         new = first / divisor, np.broadcast_to((b - shift) / divisor, b.shape)
         last.weights[:2] = [each.astype(dtype) for each in new]
-        if last.kind is Dense:
-            last.settings["use_bias"] = True
+        last.settings["use_bias" if last.kind is Dense else "center"] = True
 
     def _in_front(self) -> None:
         """Let what waits in front of all layers become preprocessing, if it can."""

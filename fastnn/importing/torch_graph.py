@@ -15,6 +15,7 @@ _CALLED = {
 }  # fmt: skip
 """Functions and methods of tensors, and the modules that take the same arguments."""
 _HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+_PARAMETER_HOOKS = "_backward_hooks", "_post_accumulate_grad_hooks"
 
 
 def traced(module: Any) -> list[tuple[str, Any]]:
@@ -34,6 +35,9 @@ def traced(module: Any) -> list[tuple[str, Any]]:
             refuse(place, "it has hooks, which may compute anything")
         if "forward" in vars(each):
             refuse(place, "its forward was replaced, and may compute anything")
+    for name, each in module.named_parameters():
+        if any(getattr(each, hooks, None) for hooks in _PARAMETER_HOOKS):
+            refuse(f"module[{name!r}]", "it has hooks, which may change its gradient")
     nn = extras.load("torch.nn", "fastnn.from_torch", "torch")
     root = copy.deepcopy(nn.Sequential(module))
     training, predicting = (_walk(root.train(mode)) for mode in (True, False))
@@ -61,12 +65,27 @@ def _named(name: str, what: str) -> str:
 
 def _walk(root: Any) -> list[tuple[str, Any]]:
     """Return what a forward pass calls: names of modules, or functions and their arguments."""
+    torch = extras.load("torch", "fastnn.from_torch", "torch")
     fx = extras.load("torch.fx", "fastnn.from_torch", "torch")
     what = type(root.get_submodule(_ROOT)).__name__
+    tracer, untrained = fx.Tracer(), []
+    create = tracer.create_node
+
+    def noted(*given: Any, **options: Any) -> Any:
+        node = create(*given, **options)
+        if not torch.is_grad_enabled():
+            untrained.append(node)
+        return node
+
+    tracer.create_node = noted
     try:
-        nodes = list(fx.Tracer().trace(root).nodes)
+        with torch.enable_grad():
+            nodes = list(tracer.trace(root).nodes)
     except Exception as error:  # whatever the module's own code raises
         refuse(f"module, {what}", f"torch.fx cannot trace its forward: {error}")
+    if untrained and root.training:
+        reason = "is under torch.no_grad, so what is before it does not train; wanted requires_grad"
+        refuse(f"module, {what}", f"its forward has {_told(untrained[0])}, which {reason}=False")
     calls, current = [], nodes[-1].args[0]
     walked = [each for each in nodes if each.op in ("placeholder", "output")]
     while not (isinstance(current, fx.Node) and current.op == "placeholder"):

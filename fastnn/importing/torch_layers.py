@@ -16,10 +16,12 @@ _THRESHOLD = 20
 def array(where: str, tensor: Any) -> np.ndarray:
     """Return a tensor's numbers as an array of their own."""
     if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
         if "bfloat16" in str(tensor.dtype):  # which NumPy does not have
             refuse(where, f"its weights are {tensor.dtype}, wanted float32 or float64")
-        tensor = tensor.numpy()
+        try:
+            tensor = tensor.detach().cpu().numpy()
+        except (TypeError, RuntimeError) as error:  # sparse, or without numbers
+            refuse(where, error)
     return np.array(tensor)
 
 
