@@ -95,6 +95,7 @@ def test_every_loss_fits_some_target():
     assert set.union(*FITS.values()) == set(loss_names())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target, loss", [(t, loss) for t in FITS for loss in sorted(FITS[t])])
 def test_each_loss_predicts_the_target_that_it_fits(run, target, loss, tmp_path):
     how = ["--loss", loss, "--hidden", "none", "--epochs", "60", "--batch-size", "4"]

@@ -239,6 +239,7 @@ def _one_output_only(prediction, target, d):
     d[0] = 4 * (prediction[0] - target[0]) ** 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backward", "right"),
     [(_quartic_gradient, True), (_other_sign, False), (_one_output_only, False)],

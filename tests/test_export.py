@@ -92,7 +92,7 @@ def test_onnx_of_each_layer_activation_and_loss(layer, dtype, tmp_path):
     pytest.importorskip("onnxruntime")
     for activation in ACTIVATIONS.values():
         for loss in LOSSES.values():
-            last = loss.fused or "linear"
+            last = loss.last_activation or "linear"
             model = network(LAYERS[layer](activation), last, loss, dtype)
             check_onnx(moderate(model, np.random.default_rng(0)), tmp_path)
 
@@ -111,7 +111,7 @@ def random_network(rng):
     loss, dtype = LOSSES[str(rng.choice([*LOSSES]))], str(rng.choice(DTYPES))
     if loss.name == "softmax_cross_entropy" and rng.random() < 0.5:
         layers.append(HierarchicalSoftmax(5))
-    last = str(rng.choice([loss.fused or "linear", "linear"]))
+    last = str(rng.choice([loss.last_activation or "linear", loss.activation or "linear"]))
     return moderate(network(layers, last, loss, dtype), rng)
 
 

@@ -13,7 +13,7 @@ from tests.listings import ROOT, listings, run, same
 
 DOCS = ROOT / "docs"
 PAGES = [
-    *(DOCS / f"{name}.md" for name in ("index", "tutorial", "export", "import", "scikit-learn")),
+    *(DOCS / f"{name}.md" for name in ("index", "tutorial", "export", "scikit-learn")),
     *sorted((DOCS / "guides").glob("*.md")),
 ]
 NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
@@ -45,7 +45,6 @@ def check(page, directory, monkeypatch):
             assert same(shown, printed), f"{block.body}\nshows\n{shown}\nand prints\n{printed}"
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_listings_run(page, tmp_path, monkeypatch):
     assert listings(page)
@@ -53,8 +52,10 @@ def test_listings_run(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.long
-def test_listings_on_tables_run(tmp_path, monkeypatch):
-    check(DOCS / "tables.md", tmp_path, monkeypatch)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras
+@pytest.mark.parametrize("name", ["import", "tables"])
+def test_listings_that_take_long_run(name, tmp_path, monkeypatch):
+    check(DOCS / f"{name}.md", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)

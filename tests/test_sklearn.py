@@ -327,6 +327,7 @@ def test_meta_estimators_and_inspection():
     assert _score(stack) > 0.3
 
 
+@pytest.mark.long
 def test_skops_stores_an_estimator():
     io = pytest.importorskip("skops.io")
     X, y = IRIS
