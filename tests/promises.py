@@ -51,6 +51,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "Products of bfloat16 round as they say, with and without an instruction for them, and "
         "train as accurately": ("bfloat16.py",),
         "Exported models, in ONNX, C and NumPy, predict the same to rounding": ("export",),
+        "Networks from PyTorch, Keras and ONNX predict the same and train on, or are refused": (
+            "importing",
+        ),
         "Preprocessing and metrics equal scikit-learn's": (
             "preprocessing.py",
             "prepared_network.py",
