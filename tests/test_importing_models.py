@@ -15,6 +15,7 @@ from tests.imported import INPUTS, close
 
 # Of Keras: when it looks at arrays of its own, and of a softmax of one unit.
 pytestmark = [
+    pytest.mark.long,  # importing Keras alone takes seconds
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*softmax over axis -1:UserWarning"),
 ]
@@ -42,7 +43,6 @@ def agrees(network, keras, model, x, factor=10):
     return close(network.predict(x).astype("float32"), wanted, factor)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_random_models(dtype, keras, monkeypatch):
     before = keras.config.dtype_policy()
@@ -211,7 +211,6 @@ def of_onnx(model, **options):
     return network
 
 
-@pytest.mark.long
 def test_files_of_torch(onnx):
     torch, rng = pytest.importorskip("torch"), np.random.default_rng(0)
     for _ in range(30):
