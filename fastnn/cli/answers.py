@@ -87,6 +87,11 @@ class Answers:
         return bool(self.encoder.classes) and self.loss.target != "class"
 
     @property
+    def _limit(self) -> float:
+        """Above which output it is the second of two classes."""
+        return 0.5 if self.has_probabilities else 0.0
+
+    @property
     def has_probabilities(self) -> bool:
         """Whether its outputs are probabilities of classes."""
         last = self.loss.last_activation
@@ -104,8 +109,7 @@ class Answers:
         """Return classes (n,), numbers (n,), or a number for each of several quantiles (n, q)."""
         encoder = self.encoder
         if self._two:
-            limit = 0.5 if self.has_probabilities else 0.0
-            return np.array(encoder.classes)[(outputs[:, 0] > limit).astype(int)]
+            return np.array(encoder.classes)[(outputs[:, 0] > self._limit).astype(int)]
         if encoder.classes or self._quantiles is None:
             return encoder.decode(outputs)
         return outputs.astype(np.float64) * encoder.scale + encoder.mean
@@ -145,8 +149,7 @@ class Answers:
         if encoder.classes:
             classes, kind = np.array(encoder.classes), "scores"
             if self._two:
-                limit = 0.5 if self.has_probabilities else 0.0
-                label = (found > limit).where(1.0, 0.0, found.dtype)
+                label = (found > self._limit).where(1.0, 0.0, found.dtype)
             else:
                 label = found.argmax()
             if self.has_probabilities:

@@ -102,9 +102,9 @@ def parts_of(network: Network, X: Any, y: Any, parts: Any) -> list[tuple[np.ndar
 
     Preprocessing learns from the rows to train on alone, anew if it is fitted.
     """
-    x, targets = arrays_of(network, X, y)
     chain, model = network.preprocessing, network.model
     if chain is None or (network.built and len(network.inputs_) < chain.n_features_out_):
+        x, targets = arrays_of(network, X, y)
         return [(x[train], targets[train], x[test], targets[test]) for train, test in parts]
     data = model.check_data(X, y, None)
     found: list[tuple[np.ndarray, ...]] = []
