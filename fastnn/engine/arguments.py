@@ -350,6 +350,13 @@ class Low:
         return at.lo
 
 
+class FirstRow(Low):
+    """The number within the batch of the first row of this thread's share of its rows."""
+
+    def value(self, at: At) -> Any:
+        return at.lo + at.clock(Clock.BEFORE)
+
+
 class High:
     """One past the last item of this thread's share."""
 

@@ -14,24 +14,29 @@ class Clock(IntEnum):
     FIRST = 3
     """Position in the epoch of the batch's first row; before a run, where the run begins."""
     ROWS = 4
-    """Rows in this batch."""
-    UPDATE = 5
+    """Rows of this batch that this process has: all, unless others have some
+    (:mod:`fastnn.engine.shards`); ..."""
+    BEFORE = 5
+    """... how many of its rows come before them; ..."""
+    ALL_ROWS = 6
+    """... and how many it has in all."""
+    UPDATE = 7
     """The number of this batch's update, counted from 1; continues from fit to fit."""
-    TOTAL_ROWS = 6
+    TOTAL_ROWS = 8
     """Rows in an epoch."""
-    THREAD = 7
-    N_THREADS = 8
-    INPUT = 9
+    THREAD = 9
+    N_THREADS = 10
+    INPUT = 11
     """Address of the rows that a prediction reads ..."""
-    OUTPUT = 10
+    OUTPUT = 12
     """... and of those it writes; they differ in each run of a kept program."""
-    BATCHES = 11
+    BATCHES = 13
     """After how many batches the run pauses; -1 means never."""
-    BEGUN = 12
+    BEGUN = 14
     """Cycle counter after the run's first batch ..."""
-    PAUSED = 13
+    PAUSED = 15
     """... and when it pauses."""
-    ZERO = 14
+    ZERO = 16
     """Always 0: the base of addresses that are known in advance."""
 
 

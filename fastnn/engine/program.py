@@ -4,11 +4,11 @@ import functools
 import math
 import numbers
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.engine.arguments import Number, Strided, ThreadRow, Whole
+from fastnn.engine.arguments import High, Low, Number, Strided, ThreadRow, Whole
 from fastnn.engine.buffers import Buffer, ThreadBuffer
 from fastnn.engine.clock import Clock, Shared
 from fastnn.engine.garbage import uncollected
@@ -25,6 +25,8 @@ LONG = 2**32
 _LEAST_ROWS = 256
 """Rows that a matrix product computes together anyway."""
 
+Call = tuple[Any, tuple[Any, ...]]
+"""A kernel and its arguments."""
 MEET = "meet"
 """Marks a barrier among the calls of a group: the calls after it run in the next phase."""
 
@@ -65,6 +67,15 @@ def _plain(argument):
 
 class Program:
     """Buffers and steps for batches of up to `batch_size` rows, for up to `n_threads` threads."""
+
+    alone = True
+    """Whether no other process takes part."""
+    in_order = True
+    """Whether a batch's rows are consecutive, where they are not shuffled."""
+    sums_first = False
+    """Whether all gradients are known before the first update."""
+    failure: Exception | None = None
+    """Why a step could not go on."""
 
     def __init__(self, dtype, batch_size: int, n_threads: int, products: str = ""):
         self.dtype, self.batch_size, self.n_threads = np.dtype(dtype), batch_size, n_threads
@@ -117,6 +128,11 @@ class Program:
         """Return an array for numbers that each thread computes for itself, (n_threads, count)."""
         return aligned((self.n_threads, APART), np.float64)[:, :count]
 
+    def add_rows(self, seed: int, n_rows: int, shuffle: bool, places: Buffer) -> None:
+        """Add the step that writes which of `n_rows` rows of the data the batch has."""
+        key = seed, Clock.EPOCH, n_rows, int(shuffle), Clock.FIRST
+        self.add("batch_rows", *key, places.batch, extent=EVERY)
+
     def numbers(self, calls, count: int, after: int = 0) -> list[Number]:
         """Have every thread compute numbers for itself; return them as arguments of later steps.
 
@@ -159,6 +175,8 @@ class Program:
         They run in this phase, or `after` phases later, once everything in earlier phases has run.
         The last steps of an update use this to wait for the first steps of other parameters.
         """
+        if not calls:
+            return
         if MEET in calls:
             place = calls.index(MEET)
             self.add_group(calls[place + 1 :], extent, parts=parts, after=after + 1)
@@ -167,6 +185,23 @@ class Program:
             Step(self._rounding(kernel), tuple(map(_plain, args)), extent) for kernel, args in calls
         ]
         self._groups.append((self._phase + after, Group(steps, parts, self._purpose)))
+
+    def summed(
+        self, call: Call, sums: Sequence[np.ndarray], extent: int, parts: int = 0
+    ) -> list[Call]:
+        """Return the calls to make before an update that needs `sums`, which `call` writes.
+
+        They are sums over the rows of the batch.
+        """
+        return [call]
+
+    def add_sum(self, call: Call, sums: Sequence[np.ndarray], extent: int) -> None:
+        """Add such a call, for steps of the next phase."""
+        self.add(call[0], *call[1], extent=extent)
+
+    def moments(self, x: Buffer, mean: np.ndarray, variance: np.ndarray) -> list[Call]:
+        """Return the calls that compute the moments of the batch's columns, a share at a time."""
+        return [("batch_moments", (x.batch, Low(), High(), Whole(mean), Whole(variance)))]
 
     def _rounding(self, kernel):
         """Return the kernel that does the same with rounded factors, if there is one."""
@@ -255,8 +290,10 @@ class Program:
                 if left == 0:
                     return
                 left -= 1
-                clock[Clock.ROWS] = min(self.batch_size, n_rows - first)
+                clock[Clock.ROWS] = clock[Clock.ALL_ROWS] = min(self.batch_size, n_rows - first)
+                clock[Clock.BEFORE] = 0
                 clock[Clock.UPDATE] += 1
+                shared[Shared.HALT] = shared[Shared.STOP]
                 checked = False
                 for _, group in groups:
                     if group is not None:
@@ -269,7 +306,7 @@ class Program:
                         continue
                     checked = True
                     finite = np.isfinite(self.loss[0, 0])
-                    if not finite or shared[Shared.STOP]:
+                    if not finite or shared[Shared.HALT]:
                         clock[Clock.UPDATE] -= 1
                         shared[Shared.NOT_FINITE] = not finite
                         return

@@ -222,6 +222,8 @@ class _Run:
             self.work(0)
         else:
             threads.run_threads(self.work, n_threads, self.leave, self.look)
+        if self.program.failure is not None:
+            raise self.program.failure
         return int(clocks[0, Clock.PAUSED] - clocks[0, Clock.BEGUN])
 
     def try_threads(self) -> None:

@@ -38,6 +38,7 @@ _NOT_FINITE, _SHARED = int(Shared.NOT_FINITE), int(Shared.SIZE)
 _THREAD, _N_THREADS, _EPOCH = int(Clock.THREAD), int(Clock.N_THREADS), int(Clock.EPOCH)
 _PART, _PARTS = int(Clock.PART), int(Clock.PARTS)
 _FIRST, _ROWS, _UPDATE = int(Clock.FIRST), int(Clock.ROWS), int(Clock.UPDATE)
+_BEFORE, _ALL_ROWS = int(Clock.BEFORE), int(Clock.ALL_ROWS)
 _TOTAL_ROWS = int(Clock.TOTAL_ROWS)
 _INPUT, _OUTPUT, _CLOCK = int(Clock.INPUT), int(Clock.OUTPUT), len(Clock)
 _BATCHES, _BEGUN, _PAUSED = int(Clock.BATCHES), int(Clock.BEGUN), int(Clock.PAUSED)
@@ -102,7 +103,8 @@ def _walk(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
             left -= 1
             if thread == 0:
                 atomic_store(shared, _HALT, atomic_load(shared, _STOP))
-            clock[_ROWS] = min(batch_size, n_rows - first)
+            clock[_ROWS] = clock[_ALL_ROWS] = min(batch_size, n_rows - first)
+            clock[_BEFORE] = 0
             clock[_UPDATE] += 1
             phase = steps[0, PHASE]
             s = 0
@@ -154,7 +156,7 @@ def _walk(steps, clock, shared, loss, epochs, stamps, batch_size, cycles):
                         since = _count(cycles, s, since)
                 s += steps[s, GROUP]
             if thread == 0:
-                shared[_DONE_ROWS] = first + clock[_ROWS]
+                shared[_DONE_ROWS] = first + clock[_ALL_ROWS]
             _barrier(shared, n_threads)
             if cycles is not None:
                 since = _count(cycles, -1, since)

@@ -125,6 +125,50 @@ def batch_moments(x, first, last, mean, variance):
             variance[j] = (zero if variance[j] <= 0 else variance[j]) / count
 
 
+@kernel("#0 #0 m m m~ m~")
+def merge_moments(rows, more, mean_of_more, variance_of_more, mean, variance):
+    """Make the moments of `rows` rows those of these and of `more` rows.
+
+    With ``share = more / (rows + more)`` and ``away = mean_of_more - mean``, the mean becomes
+    ``mean + share * away``, and the variance ``(1 - share) * variance + share * variance_of_more +
+    share * (1 - share) * away**2``.
+
+    Parameters
+    ----------
+    rows, more : int
+        Moments of no rows are not read.
+    mean_of_more, variance_of_more, mean, variance : arrays, (n,)
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for
+    Computing Sample Variances", 1979.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import kernels
+    >>> mean, variance = np.array([2.0]), np.array([1.0])
+    >>> kernels.merge_moments(2, 2, np.array([4.0]), np.array([1.0]), mean, variance)
+    >>> mean, variance
+    (array([3.]), array([2.]))
+    """
+    if more == 0:
+        return
+    if rows == 0:
+        for k in range(mean.size):
+            mean[k] = mean_of_more[k]
+            variance[k] = variance_of_more[k]
+        return
+    share = mean.dtype.type(np.float64(more) / np.float64(rows + more))
+    rest = mean.dtype.type(np.float64(rows) / np.float64(rows + more))
+    for k in range(mean.size):
+        away = mean_of_more[k] - mean[k]
+        mean[k] += share * away
+        between = share * rest * away * away
+        variance[k] = rest * variance[k] + share * variance_of_more[k] + between
+
+
 @kernel("+0 m m!")
 def inverse_deviation(epsilon, variance, inverse):
     """Write ``inverse = 1 / sqrt(variance + epsilon)``.

@@ -11,12 +11,11 @@ from fastnn.constraints import Constraint
 from fastnn.engine.arguments import Arg, Whole
 from fastnn.engine.buffers import Buffer
 from fastnn.engine.clock import Clock
-from fastnn.engine.program import Program, aligned, aligned_copy
+from fastnn.engine.program import Call, Program, aligned, aligned_copy
 from fastnn.formulas import Formula
 from fastnn.inputs.checks import non_negative_float
 from fastnn.inputs.settings import Configured, optional, setting
 from fastnn.layers import penalties
-from fastnn.layers.penalties import Call
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.optimizers.updater import Updater
@@ -159,7 +158,7 @@ class Node:
     def drop(self, rate: Rate, scale: Rate, first: Any, source: Arg, target: Arg) -> Call:
         """Return the call that drops random elements: the same ones each time it runs in an update.
 
-        `first` is the index of the first row of `source`.
+        `first` is the number of the first row of `source`.
         """
         self.program.random = True
         key = self.seed, self.number, Clock.UPDATE

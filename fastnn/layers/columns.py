@@ -7,11 +7,10 @@ import numpy as np
 
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
-from fastnn.engine.program import aligned
+from fastnn.engine.program import Call, aligned
 from fastnn.formulas import Formula
 from fastnn.inputs.checks import non_negative_int
 from fastnn.layers.base import Node, Parameter
-from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
 
@@ -74,6 +73,7 @@ def update_blocks(node: Node, updater: Updater, kernel: Parameter, bias: Paramet
         (bias, "column_sums", (dy,)),
     ):
         gradient = aligned(parameter.value.shape, node.program.dtype)
-        calls: list[Call] = [(name, (*given, Low(), High(), Whole(gradient)))]
+        sums = name, (*given, Low(), High(), Whole(gradient))
+        calls = node.program.summed(sums, [gradient], len(gradient))
         calls += parameter.update(FlatPart(gradient), updater)
         node.program.add_group(calls, len(gradient))

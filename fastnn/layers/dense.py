@@ -8,7 +8,7 @@ import numpy as np
 from fastnn import activations, constraints, initializers, regularizers
 from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, PartColumns, Strided, Whole
 from fastnn.engine.buffers import Buffer
-from fastnn.engine.program import LONG, Program, aligned
+from fastnn.engine.program import LONG, Call, Program, aligned
 from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, fraction, positive_int
 from fastnn.inputs.settings import optional, setting
@@ -16,7 +16,6 @@ from fastnn.kernels.gemm.loops import MR, NR_BYTES
 from fastnn.layers import penalties
 from fastnn.layers.activation import through
 from fastnn.layers.base import KernelFactors, Layer, Node, Parameter
-from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
 _ALL_UPDATED = 2
@@ -216,6 +215,8 @@ class Dense(Layer, KernelFactors):
     def _is_long(self, node: Node) -> bool:
         """Return whether the gradient of W is computed before the update begins."""
         rows, size = node.program.batch_size, node.parameters[0].value.size
+        if node.program.sums_first:
+            return False
         return rows >= _LONG_ROWS and 2 * rows * size >= _LONG_FLOPS
 
     def _whole_gradient(self, node: Node, dz: Buffer) -> None:
@@ -237,7 +238,8 @@ class Dense(Layer, KernelFactors):
             self._update_kernel(node, updater)
         if self.use_bias:
             gradient = aligned((self.units,), program.dtype)
-            calls = [("column_sums", (dz.batch, Low(), High(), Whole(gradient)))]
+            sums = "column_sums", (dz.batch, Low(), High(), Whole(gradient))
+            calls = program.summed(sums, [gradient], self.units)
             calls += node.parameters[1].update(FlatPart(gradient), updater)
             program.add_group(calls, self.units)
 
@@ -260,7 +262,8 @@ class Dense(Layer, KernelFactors):
                 rows, flat = Part(whole), FlatPart(whole)
             else:
                 rows, flat = self._gradient(*room)
-                calls.append(("matmul_tn", (node.x.columns, dz.batch, rows)))
+                product = "matmul_tn", (node.x.columns, dz.batch, rows)
+                calls += program.summed(product, [rows.array], len(w), parts)
             if self.drop_connect:
                 kept, flat = self._gradient(*room)
                 calls.append(self._drop(node, rows, kept))
@@ -280,7 +283,7 @@ class Dense(Layer, KernelFactors):
         self, program: Program, w: np.ndarray, updater: Updater, rows: int
     ) -> tuple[Arg, Arg]:
         """Return the gradient of `w`, or of a block of `rows` of it, by rows and as one vector."""
-        if updater.whole:
+        if updater.whole or program.sums_first:
             whole = aligned(w.shape, w.dtype)
             return Part(whole), FlatPart(whole)
         room = aligned((program.n_threads, rows, self.units), w.dtype)

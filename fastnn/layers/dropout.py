@@ -6,15 +6,14 @@ from functools import partial
 import numpy as np
 
 from fastnn import schedules
-from fastnn.engine.arguments import Low, Number
+from fastnn.engine.arguments import FirstRow, Number
 from fastnn.engine.buffers import Buffer
-from fastnn.engine.program import Program
+from fastnn.engine.program import Call, Program
 from fastnn.engine.steps import BATCH
 from fastnn.formulas import Formula
 from fastnn.inputs.checks import fraction
 from fastnn.inputs.settings import among, setting
 from fastnn.layers.base import Layer, Node
-from fastnn.layers.penalties import Call
 from fastnn.losses import Loss
 from fastnn.regularizers import Regularizer
 from fastnn.schedules import Rate, Schedule
@@ -107,7 +106,7 @@ class Dropout(Layer):
 
     def _drop(self, node: Node, source: Buffer, target: Buffer) -> Call:
         rate, scale = node.kept["numbers"]
-        return node.drop(rate, scale, Low(), source.rows, target.rows)
+        return node.drop(rate, scale, FirstRow(), source.rows, target.rows)
 
     def _numbers(self, program: Program) -> tuple[Rate, Rate]:
         """Return the rate, and what is kept is multiplied by, as kernel arguments."""

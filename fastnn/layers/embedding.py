@@ -9,13 +9,12 @@ import numpy as np
 from fastnn import initializers
 from fastnn.engine.arguments import FlatPart, High, Low, Part, Whole
 from fastnn.engine.buffers import Buffer
-from fastnn.engine.program import aligned
+from fastnn.engine.program import Call, aligned
 from fastnn.formulas import Formula
 from fastnn.inputs.checks import positive_int
 from fastnn.inputs.settings import optional, setting
 from fastnn.layers import columns
 from fastnn.layers.base import Layer, Node, Parameter
-from fastnn.layers.penalties import Call
 from fastnn.optimizers.updater import Updater
 
 _MOST_ROWS = 2**31 - 1

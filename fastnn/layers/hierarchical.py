@@ -230,6 +230,7 @@ class HierarchicalSoftmax(Layer, KernelFactors):
             program.add("tree_update", *step, extent=len(w))
             return
         dw, db = aligned(w.shape, w.dtype), aligned(b.shape, b.dtype)
-        program.add("tree_gradient", *given, Whole(dw), Whole(db), extent=len(w))
+        sums = "tree_gradient", (*given, Whole(dw), Whole(db))
+        program.add_group(program.summed(sums, [dw, db], len(w)), len(w))
         for parameter, gradient in ((kernel, dw), (bias, db)):
             program.add_group(parameter.update(FlatPart(gradient), updater), len(w))

@@ -108,9 +108,10 @@ class LayerNormalization(Layer, Factors):
         # Sums over all rows: here, where the threads have met, and not in `backward`.
         program, width, kept = node.program, node.width, node.kept
         gradients = {name: aligned((width,), program.dtype) for name in ("gamma", "beta")}
-        sums = (Whole(gradient) for gradient in gradients.values())
         given = node.x.batch, kept["mean"].batch, kept["inverse"].batch, kept["dy"].batch
-        program.add("layer_norm_gradients", *given, Low(), High(), *sums, extent=width)
+        arrays = list(gradients.values())
+        sums = "layer_norm_gradients", (*given, Low(), High(), *map(Whole, arrays))
+        program.add_group(program.summed(sums, arrays, width), width)
         for parameter in node.parameters:
             gradient = FlatPart(gradients[parameter.name])
             program.add_group(parameter.update(gradient, updater), width)

@@ -111,12 +111,9 @@ class BatchNormalization(Layer, Factors):
         """Add the steps that compute the batch's mean and inverse deviation; return both."""
         program = node.program
         mean, variance, inverse = (aligned((node.width,), program.dtype) for _ in range(3))
-        moments = node.x.batch, Low(), High(), Whole(mean), Whole(variance)
-        deviation = self.epsilon, Part(variance), Part(inverse)
+        deviation = "inverse_deviation", (self.epsilon, Part(variance), Part(inverse))
         program.barrier()
-        program.add_group(
-            [("batch_moments", moments), ("inverse_deviation", deviation)], node.width
-        )
+        program.add_group([*program.moments(node.x, mean, variance), deviation], node.width)
         program.barrier()
         node.kept |= {"mean": mean, "variance": variance, "inverse": inverse}
         return Whole(mean), Whole(inverse)
@@ -129,11 +126,11 @@ class BatchNormalization(Layer, Factors):
         sums = Whole(dgamma), Whole(dbeta)
         given = node.x.batch, *statistics, dy.batch, Low(), High()
         program.barrier()
-        program.add("batch_norm_gradients", *given, *sums, extent=width)
+        program.add_sum(("batch_norm_gradients", (*given, *sums)), [dgamma, dbeta], width)
         if not inputs:
             return dy
         dx = program.buffer(width)
-        given_rows = node.x.rows, *statistics, node.kept["gamma"], *sums, Clock.ROWS
+        given_rows = node.x.rows, *statistics, node.kept["gamma"], *sums, Clock.ALL_ROWS
         program.barrier()
         program.add("batch_norm_backward", *given_rows, dy.rows, dx.rows)
         return dx
@@ -145,5 +142,5 @@ class BatchNormalization(Layer, Factors):
                 node.program.add_group(parameter.update(gradient, updater), node.width)
             else:
                 value = Part(node.kept[parameter.name.removeprefix("moving_")])
-                call = self.momentum, Clock.ROWS, value, Part(parameter.value)
+                call = self.momentum, Clock.ALL_ROWS, value, Part(parameter.value)
                 node.program.add("moving_update", *call, extent=node.width)

@@ -104,6 +104,7 @@ class ParametricActivation(Layer, Factors):
     def update(self, node: Node, updater: Updater) -> None:
         gradient = aligned((node.width,), node.program.dtype)
         given = node.x.batch, node.kept["f"].batch, node.kept["dy"].batch, Low(), High()
-        calls = [("blend_units_gradient", (*given, Whole(gradient)))]
+        sums = "blend_units_gradient", (*given, Whole(gradient))
+        calls = node.program.summed(sums, [gradient], node.width)
         calls += node.parameters[0].update(FlatPart(gradient), updater)
         node.program.add_group(calls, node.width)

@@ -7,9 +7,8 @@ import numpy as np
 
 from fastnn.constraints import Constraint
 from fastnn.engine.arguments import Arg, FlatPart, High, Low, Part, Whole
+from fastnn.engine.program import Call
 from fastnn.regularizers import Regularizer, Term
-
-Call = tuple[Any, tuple[Any, ...]]
 
 
 def terms(regularizer: Regularizer | None, method: str) -> list[Term]:

@@ -127,8 +127,9 @@ class PeriodicEmbedding(Layer):
         frequencies, phases, kernel, bias = node.parameters
         to = {each.name: aligned(each.value.shape, program.dtype) for each in (frequencies, phases)}
         given = node.x.batch, kept["columns"], kept["slopes"].batch, Low(), High()
-        sums = Whole(to["frequencies"]), Whole(to["phases"])
-        program.add("periodic_gradients", *given, *sums, extent=len(to["phases"]))
+        sums = "periodic_gradients", (*given, Whole(to["frequencies"]), Whole(to["phases"]))
+        extent = len(to["phases"])
+        program.add_group(program.summed(sums, list(to.values()), extent), extent)
         for parameter in (frequencies, phases):
             gradient = FlatPart(to[parameter.name])
             program.add_group(parameter.update(gradient, updater), len(to["phases"]))

@@ -70,6 +70,7 @@ class Scale(Layer, Factors):
     def update(self, node: Node, updater: Updater) -> None:
         gradient = aligned((node.width,), node.program.dtype)
         given = node.x.batch, node.kept["dy"].batch, Low(), High()
-        calls = [("scale_units_gradient", (*given, Whole(gradient)))]
+        sums = "scale_units_gradient", (*given, Whole(gradient))
+        calls = node.program.summed(sums, [gradient], node.width)
         calls += node.parameters[0].update(FlatPart(gradient), updater)
         node.program.add_group(calls, node.width)

@@ -12,6 +12,20 @@ def batch_moments(x, first, last, mean, variance):
     variance[first:last] = np.square(x - exact).sum(axis=0) / rows
 
 
+def merge_moments(rows, more, mean_of_more, variance_of_more, mean, variance):
+    """Moments of two sets of rows together."""
+    if not more:
+        return
+    number = mean.dtype.type
+    share, rest = number(more / (rows + more)), number(rows / (rows + more))
+    if not rows:
+        mean[...], variance[...] = mean_of_more, variance_of_more
+        return
+    away = mean_of_more - mean
+    mean += share * away
+    variance[...] = rest * variance + share * variance_of_more + share * rest * away * away
+
+
 def inverse_deviation(epsilon, variance, inverse):
     """One over the standard deviation."""
     np.divide(1, np.sqrt(variance + variance.dtype.type(epsilon)), out=inverse)

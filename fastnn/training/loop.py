@@ -293,7 +293,7 @@ class _Run:
 def kept(model: Model, plan: Plan) -> pool.Kept:
     """Return the program of the plan's epochs, made now or for an earlier fit."""
     model.keep_state()
-    how = "training", plan.batch_size, plan.shuffle, *_threads(model, plan)
+    how = "training", plan.batch_size, plan.shuffle, *_threads(model, plan), plan.shards
     return pool.take(how, model, model.arrays_of(plan.data), lambda: lowered(model, plan))
 
 
@@ -303,7 +303,8 @@ def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
     model.keep_state()
     batch_size, (threads, tried) = plan.batch_size or len(plan.data), _threads(model, plan)
     order, most = Order(plan.shuffle, model.seed), max(threads, tried)
-    program, outputs = lowering.training(model, model.optimizer, plan.data, order, batch_size, most)
+    how = order, batch_size, most, plan.shards
+    program, outputs = lowering.training(model, model.optimizer, plan.data, *how)
     program.threads, program.updates = threads, model.updates
     flops = 3 * model.flops() * batch_size
     program.on_trial = tried > 1 and flops < tried * cores.FLOPS_PER_CERTAIN

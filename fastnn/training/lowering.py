@@ -10,6 +10,7 @@ from fastnn.engine.arguments import Source, ThreadRow, Whole
 from fastnn.engine.buffers import Buffer, InPlace, Stretch, ThreadBuffer
 from fastnn.engine.clock import Clock
 from fastnn.engine.program import Program
+from fastnn.engine.shards import ShardedProgram, Shards
 from fastnn.engine.steps import EVERY
 from fastnn.layers.base import Node
 from fastnn.optimizers import Optimizer
@@ -41,8 +42,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
     @functools.cache
     def index() -> Buffer:
         places = program.buffer(dtype=np.int64, per_thread=True)
-        key = order.seed, Clock.EPOCH, len(data), int(order.shuffle), Clock.FIRST
-        program.add("batch_rows", *key, places.batch, extent=EVERY)
+        program.add_rows(order.seed, len(data), order.shuffle, places)
         return places
 
     def fetched(source: np.ndarray, room: Buffer, chosen: np.ndarray | None = None) -> Buffer:
@@ -52,7 +52,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
         """
         plain = source.flags.c_contiguous and source.flags.aligned
         small = source.nbytes // len(source) * program.batch_size <= _IN_PLACE_BYTES
-        in_order = not order.shuffle and chosen is None
+        in_order = program.in_order and not order.shuffle and chosen is None
         if in_order and plain and small and source.dtype == room.array.dtype:
             return InPlace(source)
         places = index()
@@ -125,16 +125,23 @@ def _forward(
 
 
 def training(
-    model: Model, optimizer: Optimizer, data: Data, order: Order, batch_size: int, n_threads: int
+    model: Model,
+    optimizer: Optimizer,
+    data: Data,
+    order: Order,
+    batch_size: int,
+    n_threads: int,
+    shards: Shards | None = None,
 ) -> tuple[Program, list[np.ndarray]]:
     """Return the program of a training epoch, and the buffers of the layers' outputs."""
-    program = Program(model.dtype, batch_size, n_threads, model.products)
+    how = model.dtype, batch_size, n_threads, model.products
+    program = Program(*how) if shards is None else ShardedProgram(*how, shards)
     x, target, weight = _fetch(program, model, data, order, per_thread=True)
     scale, row_loss = program.buffer(), program.buffer()
     program.begin("loss")
-    rows = 1 if model.loss.sums else Clock.ROWS
+    rows = 1 if model.loss.sums else Clock.ALL_ROWS
     program.add("row_scales", rows, weight.rows, scale.rows)
-    plain = optimizer.plain_descent
+    plain = optimizer.plain_descent and shards is None
     nodes = _forward(program, model, x, seed=order.seed, training=True, plain_descent=plain)
     last = model.layers[-1]
     program.begin("loss")

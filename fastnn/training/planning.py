@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.engine import cores
+from fastnn.engine.shards import Shards
 from fastnn.inputs import checks, precision
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.layers import Dense
@@ -35,11 +36,13 @@ class Plan:
     """... whether at random, ..."""
     class_weight: Any = None
     """... and the factors by which it multiplies the weights of the others."""
+    shards: Shards | None = None
+    """Into what its batches are cut, and which parts are here."""
 
     @property
     def n_rows(self) -> int:
         """How many rows an epoch trains on, once the model has said in what batches."""
-        n = len(self.data)
+        n = self.shards.n_rows if self.shards else len(self.data)
         return n - n % self.batch_size if self.drop_last and self.batch_size else n
 
 

@@ -84,6 +84,7 @@ CASES = (
     ),
     case("dropout_mean", rate=0.4),
     case("batch_moments", terms="m", first=0, last="n", float64=True),
+    case("merge_moments", rows=5, more=3, variance_of_more=uniform, variance=uniform),
     case("inverse_deviation", epsilon=1e-3, variance=uniform),
     case("batch_norm_forward", inverse=uniform),
     case("batch_norm_gradients", terms="m", inverse=uniform, first=0, last="n", float64=True),
