@@ -149,6 +149,8 @@ class Network(attributes.OfNetwork, Inspected):
         class_weight: Any = None,
         callbacks: Any = None,
         verbose: int = 0,
+        shards: int | None = None,
+        communicator: Any = None,
     ) -> History:
         """Train for `epochs` epochs, continuing from the current weights (a warm start).
 
@@ -186,6 +188,8 @@ class Network(attributes.OfNetwork, Inspected):
         callbacks : Callback or function of (epoch, logs), or list of them, optional
         verbose : {0, 1, 2} or bool
             Show nothing, a progress bar, or a line per epoch.
+        shards, communicator : int, mpi4py communicator, optional
+            Share the batches with other processes: see docs/guides/mpi.md.
 
         Returns
         -------
@@ -205,7 +209,8 @@ class Network(attributes.OfNetwork, Inspected):
         held_out = {"validation_split": validation_split, "validation_shuffle": validation_shuffle}
         weights = {"sample_weight": sample_weight, "class_weight": class_weight}
         others = {"validation_data": validation_data, "callbacks": callbacks, "verbose": verbose}
-        return fitting.fit(self, X, y, drop_last=drop_last, **how, **held_out, **weights, **others)
+        others |= {"drop_last": drop_last, "shards": shards, "communicator": communicator}
+        return fitting.fit(self, X, y, **how, **held_out, **weights, **others)
 
     def partial_fit(
         self,

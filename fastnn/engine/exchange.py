@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn.engine.clock import Clock, Shared
+from fastnn.engine.clock import Shared
 from fastnn.kernels import COMPILED
 
 _NOTICE, _AGREEMENT, _SUMS = 1, 2, 3
@@ -92,9 +92,13 @@ class Ranks:
 
     def agree(self, own: Any) -> list[Any]:
         """Return what each rank gives here, in their order."""
+        return self.deal([own] * self.size)
+
+    def deal(self, given: Sequence[Any]) -> list[Any]:
+        """Give each rank something; return what each gives this one."""
         others = [rank for rank in range(self.size) if rank != self.rank]
-        sent = [self._comm.isend(own, rank, _AGREEMENT) for rank in others]
-        found = {self.rank: own}
+        sent = [self._comm.isend(given[rank], rank, _AGREEMENT) for rank in others]
+        found = {self.rank: given[self.rank]}
 
         def receive(rank: int) -> Callable[[], bool]:
             def test() -> bool:
@@ -226,12 +230,12 @@ class _Sum:
             return
         rank, first = self._ranks.rank, self._ranks.rank & ~(2 * now.bit - 1)
         middle, end = first + now.bit, first + 2 * now.bit
-        rows = [self._rows_of(self._clock, range(first, middle))]
-        rows.append(self._rows_of(self._clock, range(middle, end)))
+        rows = self._rows_of(self._clock, range(first, middle))
+        more = self._rows_of(self._clock, range(middle, end))
         if rank & now.bit == 0:
-            self._merge(*rows, self._left, self._right)
+            self._merge(rows, more, self._left, self._right)
         else:
-            self._merge(*rows, self._right, self._left)
+            self._merge(rows, more, self._right, self._left)
             own[...] = other
 
 

@@ -8,6 +8,7 @@ which shards, if each has all the leaves below a node of the tree.
 """
 
 import ctypes
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -130,6 +131,10 @@ class Host(Step):
         return []
 
     def compiled(self) -> Any:
+        return self._callback
+
+    @functools.cached_property
+    def _callback(self) -> "_Callback":
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)
         size = len(Clock)
 

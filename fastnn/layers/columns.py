@@ -7,7 +7,7 @@ import numpy as np
 
 from fastnn.engine.arguments import FlatPart, High, Low, Whole
 from fastnn.engine.buffers import Buffer
-from fastnn.engine.program import Call, aligned
+from fastnn.engine.program import aligned
 from fastnn.formulas import Formula
 from fastnn.inputs.checks import non_negative_int
 from fastnn.layers.base import Node, Parameter

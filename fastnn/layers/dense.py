@@ -262,8 +262,8 @@ class Dense(Layer, KernelFactors):
                 rows, flat = Part(whole), FlatPart(whole)
             else:
                 rows, flat = self._gradient(*room)
-                product = "matmul_tn", (node.x.columns, dz.batch, rows)
-                calls += program.summed(product, [rows.array], len(w), parts)
+                sums = "matmul_tn", (node.x.columns, dz.batch, rows)
+                calls += program.summed(sums, [rows.array], len(w), parts)
             if self.drop_connect:
                 kept, flat = self._gradient(*room)
                 calls.append(self._drop(node, rows, kept))

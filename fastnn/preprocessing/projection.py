@@ -11,7 +11,8 @@ from fastnn.inputs.checks import non_negative_int, positive_float, positive_int
 from fastnn.inputs.settings import setting
 from fastnn.kernels import COMPILED
 from fastnn.preprocessing.scaling import column_means, column_ranges
-from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
+from fastnn.preprocessing.slices import count, joined
+from fastnn.preprocessing.transformer import Transformer, not_too_large
 
 
 def _as_components(given: Any, name: str) -> int | float | None:
@@ -86,6 +87,7 @@ class PCA(Transformer):
     """
 
     name = "pca"
+    sums = True
     learned = ("mean_", "components_", "explained_variance_", "explained_variance_ratio_")
     least = {"explained_variance_": 0.0, "explained_variance_ratio_": 0.0}
     mean_: np.ndarray = setting(init=False)
@@ -102,16 +104,18 @@ class PCA(Transformer):
 
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         mean = column_means(rows, *column_ranges(rows))
-        covariance = np.zeros((len(mean), len(mean)))
-        for block in float_blocks(rows):
+
+        def of_block(block: np.ndarray) -> np.ndarray:
             block -= mean
-            covariance += block.T @ block
+            return block.T @ block
+
+        covariance = joined(rows, of_block)
         not_too_large("the covariance", covariance)
-        covariance /= max(1, len(rows) - self.ddof)
+        covariance /= max(1, count(rows) - self.ddof)
         _, variance, components = np.linalg.svd(covariance, hermitian=True)
         total = variance.sum()
         ratio = variance / total if total > 0 else np.zeros_like(variance)
-        kept = slice(0, self._count(ratio, min(rows.shape)))
+        kept = slice(0, self._count(ratio, min(count(rows), len(mean))))
         return {
             "mean_": mean,
             "components_": _signed(components[kept]),

@@ -9,25 +9,25 @@ from fastnn.formulas import Formula
 from fastnn.inputs.checks import boolean, finite_float, non_negative_int, positive_int
 from fastnn.inputs.precision import is_constant
 from fastnn.inputs.settings import optional, setting
-from fastnn.preprocessing.transformer import Transformer, float_blocks, not_too_large
+from fastnn.preprocessing.slices import count, joined
+from fastnn.preprocessing.transformer import Transformer, not_too_large
 
 
 def column_ranges(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the smallest and the largest value of each column, apart from NaN."""
-    low, high = np.full(rows.shape[1], np.inf), np.full(rows.shape[1], -np.inf)
-    for block in float_blocks(rows):
-        low = np.minimum(low, np.fmin.reduce(block))
-        high = np.maximum(high, np.fmax.reduce(block))
-    return low, high
+
+    def of_block(block: np.ndarray) -> np.ndarray:
+        return np.stack([np.fmin.reduce(block), -np.fmax.reduce(block)])
+
+    low, high = joined(rows, of_block, np.fmin)
+    return low, -high
 
 
 def column_means(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return the mean of each column from `low` to `high`; of a constant one, exactly its value."""
-    total = np.zeros(rows.shape[1])
-    for block in float_blocks(rows):
-        total += block.sum(axis=0)
+    total = joined(rows, lambda block: block.sum(axis=0))
     not_too_large("the mean", total)
-    return np.clip(total / len(rows), low, high)
+    return np.clip(total / count(rows), low, high)
 
 
 def present(column: np.ndarray) -> np.ndarray:
@@ -68,6 +68,7 @@ class Center(Transformer):
     """
 
     name = "center"
+    sums = True
     learned = ("mean_",)
     mean_: np.ndarray | float = setting(init=False)
 
@@ -145,6 +146,7 @@ class Standardize(Transformer):
     """
 
     name = "standardize"
+    sums = True
     learned = ("mean_", "var_", "scale_")
     least = {"var_": 0.0, "scale_": 5e-324}
     mean_: np.ndarray = setting(init=False)
@@ -154,12 +156,9 @@ class Standardize(Transformer):
     def _learn(self, rows: np.ndarray) -> dict[str, Any]:
         low, high = column_ranges(rows)
         mean = column_means(rows, low, high)
-        squares = np.zeros_like(mean)
-        for block in float_blocks(rows):
-            block -= mean
-            squares += np.square(block, out=block).sum(axis=0)
+        squares = joined(rows, lambda block: np.square(block - mean).sum(axis=0))
         not_too_large("the variance", squares)
-        var = squares / len(rows)
+        var = squares / count(rows)
         deviation = np.where(is_constant(low, high, rows.dtype), 0.0, np.sqrt(var))
         return {"mean_": mean, "var_": var, "scale_": _divisors(deviation)}
 
@@ -225,6 +224,7 @@ class MinMax(Transformer):
     """
 
     name = "min_max"
+    sums = True
     learned = ("data_min_", "data_max_", "scale_", "offset_")
     least = {"scale_": 0.0}
     data_min_: np.ndarray = setting(init=False)

@@ -23,6 +23,8 @@ class Transformer(Stateful):
     name = ""
     missing: ClassVar[tuple[bool, bool]] = (False, False)
     """Whether NaN, for missing values, may stand in what comes in, and in what goes out."""
+    sums = False
+    """Whether it learns only sums over rows, or their smallest and largest numbers."""
     learned: ClassVar[tuple[str, ...]] = ()
     least: ClassVar[Mapping[str, float]] = {}
     """The smallest number that a learned array may hold, where there is one."""

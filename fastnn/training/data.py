@@ -5,8 +5,22 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.engine.exchange import Ranks
 from fastnn.inputs.columns import Names
 from fastnn.losses import Loss
+
+
+@dataclass(frozen=True)
+class Together:
+    """All rows of which several processes have some, in order of their ranks."""
+
+    ranks: Ranks
+    y: np.ndarray
+    weight: np.ndarray | None
+
+    def gathered(self, own: np.ndarray) -> np.ndarray:
+        """Return what all processes have for their rows, given what this one has."""
+        return np.concatenate(self.ranks.agree(own))
 
 
 @dataclass
@@ -20,6 +34,8 @@ class Data:
     """What the columns are called, here and where the model trained before."""
     rows: np.ndarray | None = None
     """Which rows of `x` the targets and weights are for; None means all."""
+    together: Together | None = None
+    """What all processes have, if these are only some of the rows."""
 
     def __len__(self) -> int:
         return len(self.y)

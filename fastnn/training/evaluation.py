@@ -47,6 +47,7 @@ class Evaluator:
         n = len(data)
         self._model, self._n = model, n
         n_threads = model.threads(min(n, 2 * _ROWS), model.flops())
+        self._together = data.together
         # Batches depend on the threads, so sums of batches would too.
         row_loss, weight = aligned((n,), model.dtype), np.ones(n, model.dtype)
         if data.weight is not None:
@@ -67,8 +68,11 @@ class Evaluator:
         """Return the loss, NaN if it is not finite."""
         model, program = self._model, self._kept.program
         team.run(program, n_rows=self._n, backend=program.backend)
-        (COMPILED if program.backend == "numba" else TWINS)["batch_loss"](*self._rows)
-        total, weight = self._rows[-1]
+        row_loss, weights, sums = self._rows
+        if self._together is not None:
+            row_loss, weights = map(self._together.gathered, (row_loss, weights))
+        (COMPILED if program.backend == "numba" else TWINS)["batch_loss"](row_loss, weights, sums)
+        total, weight = sums
         loss = float(model.loss.reduced(total, weight))
         return loss + model.penalty() if math.isfinite(loss) else float("nan")
 
@@ -87,4 +91,8 @@ def scored(model: Model, data: Data, prefix: str = "") -> dict[str, float]:
     )
     if not model.fuses:  # the outputs lack the activation that the loss contains
         outputs = activated(outputs, model.loss.fused)
-    return scores(model.metrics, data.y, outputs, data.weight, prefix)
+    y, weight = data.y, data.weight
+    if data.together is not None:
+        outputs = data.together.gathered(outputs)
+        y, weight = data.together.y, data.together.weight
+    return scores(model.metrics, y, outputs, weight, prefix)

@@ -73,19 +73,45 @@ def _is_short(
     )
 
 
-def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
+def _fit(
+    network: Any, X: Any, y: Any, *, shards: Any, communicator: Any, **options: Any
+) -> History:
+    if shards is None and communicator is None:
+        return _fit_rows(network, X, y, None, **options)
+    from fastnn.training.sharing import Sharing  # most programs never need it
+
+    sharing = Sharing(shards, communicator)
+    with sharing.leaving(), sharing.threads():
+        history = _fit_rows(network, X, y, sharing, **options)
+        sharing.end()
+    return history
+
+
+def _fit_rows(
+    network: Any, X: Any, y: Any, sharing: Any, *, callbacks: Any, verbose: Any, **options: Any
+) -> History:
     model = network.model
     verbose = as_verbose(verbose)
-    plan = adapt(model, make_plan(model, X, y, **options))
+    plan = make_plan(model, X, y, **options)
+    if sharing is None:
+        plan = adapt(model, plan)
+    else:
+        verbose *= sharing.rank == 0
+        sharing.check(model, plan, options)
     history = History()
     bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
     own = CallbackList(callbacks).callbacks
     hooks = CallbackList([history, *bar, *own])
     if model.loss.warning is not None and not unwarned.get():
-        warnings.warn(model.loss.warning, UserWarning, stacklevel=5)
-    warn_of_lost_digits(model, plan.data, X, y, stacklevel=5)
-    plan = begin(model, plan)
-    train(model, plan, hooks, bool(bar or own), network)
+        warnings.warn(model.loss.warning, UserWarning, stacklevel=6)
+    warn_of_lost_digits(model, plan.data, X, y, stacklevel=6)
+    plan = begin(model, plan) if sharing is None else sharing.planned(model, plan)
+    watched = bool(bar or own)
+    if sharing is not None:
+        watched = any(sharing.agree(watched))
+    train(model, plan, hooks, watched, network)
+    if sharing is not None:
+        return history
     if len(hooks.callbacks) == 1 and _is_short(model, verbose=verbose, **options):
         expect(model, plan, (options["batch_size"], options["shuffle"]))
     return history

@@ -40,7 +40,7 @@ def train(model: Model, plan: Plan, hooks: Callback, watched: bool, network: Any
     hooks.check(log_names(model, plan.validation is not None))
     hooks.on_train_begin(network)
     try:
-        while run.done < plan.epochs and not model.stop_training:
+        while run.done < plan.epochs and not run.stops():
             run.some_epochs()
         run.verify()
         run.end()
@@ -66,10 +66,27 @@ class _Run:
         self.sizes: list[float] = []
         """The magnitudes of what updates change, if they are known."""
         self.targets = _targets(model)
+        self.ranks = plan.shards.ranks if plan.shards else None
+        self.most = _TOGETHER
         self.kept: pool.Kept
         self.reach: Reach
         self.program: Program
         self.outputs: list[np.ndarray]
+
+    def stops(self) -> bool:
+        """Return whether a callback has said so, to this rank or another.
+
+        Ranks also agree on how many epochs to train until the next are told of.
+        """
+        if self.ranks is None:
+            return self.model.stop_training
+        from fastnn.training import sharing  # most programs never need it
+
+        own = self.model.stop_training, self.ahead(), sharing.state(self.model)
+        stops, ahead, states = zip(*self.ranks.agree(own), strict=True)
+        sharing.check_same(own[-1], states, self.ranks.rank)
+        self.most = min(ahead)
+        return any(stops)
 
     def lower(self) -> None:
         """Make the program if there is none yet or if the model's attributes have changed."""
@@ -90,7 +107,7 @@ class _Run:
         with uninterrupted():
             self.kept = kept(model, plan)
         self.program, self.outputs = self.kept.program, self.kept.outputs
-        self.short, self.reach = None, reach(model, plan.data)
+        self.short, self.reach = None, None if plan.shards else reach(model, plan.data)
         self.layers = list(model.layers)  # a callback may take some away
         validation = plan.validation
         self.validation = validation and evaluation.Evaluator(model, validation)
@@ -109,7 +126,7 @@ class _Run:
 
     def ahead(self) -> int:
         """Return how many epochs to train until the next are told of."""
-        left = min(self.plan.epochs - self.done, _TOGETHER)
+        left = min(self.plan.epochs - self.done, self.most)
         if self.each or not self.watched:
             return 1 if self.each else left
         return max(1, int(min(self.hooks.epochs_at_once(), left)))
@@ -125,7 +142,7 @@ class _Run:
         if self.due() and not model.optimizer.searches:  # which itself stays at good weights
             self.starts = [*self.starts[-1:], Start(model, self.program, self.reach)]
         epochs, flops = self.ahead(), 3 * model.flops() + ROW_FLOPS
-        self.program.brief = epochs * plan.n_rows * flops < team.BRIEF
+        self.program.brief = not self.ranks and epochs * plan.n_rows * flops < team.BRIEF
         problem = spoilt = None
         self.sizes = []
         with uninterrupted():  # what is trained and what is counted belong together
@@ -227,7 +244,7 @@ class _Run:
         model, data = self.model, self.plan.data
         if not self.starts:
             return
-        if len(data) < _ROWS and model.settled and model.settled.holds(model):
+        if not self.ranks and len(data) < _ROWS and model.settled and model.settled.holds(model):
             if self.watched or not self.sizes:  # callbacks may have changed them
                 self.sizes = largest(model)
             if bounds.is_finite(model, *bounds.magnitudes(data), self.sizes):
@@ -316,9 +333,12 @@ def _threads(model: Model, plan: Plan) -> tuple[int, int]:
     rows, flops = plan.batch_size or len(plan.data), 3 * model.flops()
     together = 1 if plan.validation or model.metrics else plan.epochs
     sure = tried = 1
+    if plan.shards and plan.shards.ranks:
+        rows = max(1, rows // plan.shards.ranks.size)
     if flops * plan.n_rows * together >= cores.FLOPS_TO_START:
         sure = model.threads(rows, flops)
-    if -(-plan.n_rows // rows) * together >= team.WORTH_A_TRIAL:
+    alone = not (plan.shards and plan.shards.ranks)  # others would wait for a trial
+    if alone and -(-plan.n_rows // rows) * together >= team.WORTH_A_TRIAL:
         tried = model.threads(rows, flops, cores.FLOPS_PER_TRIED)
     return sure, tried
 

@@ -21,7 +21,8 @@ _EPOCH, _UPDATE = int(Clock.EPOCH), int(Clock.UPDATE)
 def is_short(model: Model, program: Program, n_rows: int, epochs: int) -> bool:
     """Return whether a run takes so little time that one call may make it."""
     flops = (3 * model.flops() + ROW_FLOPS) * n_rows * epochs
-    return flops <= _MOST_FLOPS and program.threads == 1 and program.backend == "numba"
+    alone = program.threads == 1 and program.alone
+    return flops <= _MOST_FLOPS and alone and program.backend == "numba"
 
 
 class Short:
