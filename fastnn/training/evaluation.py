@@ -54,7 +54,7 @@ class Evaluator:
             with np.errstate(all="ignore"):
                 weight[...] = data.weight
         self._rows = row_loss, weight, np.empty(2)
-        how = row_loss, min(n, _ROWS * n_threads), n_threads
+        how = row_loss, max(1, min(n, _ROWS * n_threads)), n_threads
 
         def make() -> tuple[Program, list[np.ndarray]]:
             return lowering.evaluation(model, data, *how), []
@@ -85,7 +85,7 @@ def scored(model: Model, data: Data, prefix: str = "") -> dict[str, float]:
     """Return the model's metrics on prepared rows, by name."""
     if not model.metrics:
         return {}
-    blocks = range(0, len(data), _BLOCK)  # a file may be larger than memory
+    blocks = range(0, max(1, len(data)), _BLOCK)  # a file may be larger than memory
     outputs = np.concatenate(
         [prediction.outputs(model, data.inputs(slice(each, each + _BLOCK))) for each in blocks]
     )

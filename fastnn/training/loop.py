@@ -58,7 +58,8 @@ class _Run:
         self.logs: dict[str, float] = {}
         # If nobody needs to know in between, all epochs are one run of the compiled code.
         penalized = any(each.regularizer for each in model.all_parameters())
-        self.each = bool(plan.validation or model.metrics or (penalized and not watched))
+        told = plan.validation is not None or bool(model.metrics)
+        self.each = told or (penalized and not watched)
         self.identity: tuple[Any, ...] = ()
         self.settings: tuple[Any, ...] = ()
         self.short: Short | None = None
@@ -110,7 +111,7 @@ class _Run:
         self.short, self.reach = None, None if plan.shards else reach(model, plan.data)
         self.layers = list(model.layers)  # a callback may take some away
         validation = plan.validation
-        self.validation = validation and evaluation.Evaluator(model, validation)
+        self.validation = None if validation is None else evaluation.Evaluator(model, validation)
         if self.ahead() < plan.epochs:
             self.identity, self.settings = attributes.identity(model), attributes.snapshot(model)
 
@@ -268,7 +269,7 @@ class _Run:
     def end(self) -> None:
         """Leave the program to later fits."""
         pool.give(self.kept)
-        if self.validation:
+        if self.validation is not None:
             self.validation.end()
 
     def blame(self, clock: np.ndarray, epoch: int) -> str:
@@ -299,7 +300,7 @@ class _Run:
         logs = {"loss": loss}
         logs |= evaluation.scored(model, data)
         logs |= {"seconds": seconds, "rows": self.plan.n_rows}
-        if validation and self.validation:
+        if validation is not None and self.validation is not None:
             logs["val_loss"] = self.validation.loss()
             logs |= evaluation.scored(model, validation, "val_")
         self.logs = logs
@@ -331,7 +332,8 @@ def lowered(model: Model, plan: Plan) -> tuple[Program, list[np.ndarray]]:
 def _threads(model: Model, plan: Plan) -> tuple[int, int]:
     """Return how many threads are sure to pay, and how many to try."""
     rows, flops = plan.batch_size or len(plan.data), 3 * model.flops()
-    together = 1 if plan.validation or model.metrics else plan.epochs
+    told = plan.validation is not None or model.metrics
+    together = 1 if told else plan.epochs
     sure = tried = 1
     if plan.shards and plan.shards.ranks:
         rows = max(1, rows // plan.shards.ranks.size)

@@ -51,7 +51,7 @@ def _fetch(program: Program, model: Model, data: Data, order: Order, *, per_thre
         They are those of the rows `chosen`, if given.
         """
         plain = source.flags.c_contiguous and source.flags.aligned
-        small = source.nbytes // len(source) * program.batch_size <= _IN_PLACE_BYTES
+        small = source.nbytes // max(1, len(source)) * program.batch_size <= _IN_PLACE_BYTES
         in_order = program.in_order and not order.shuffle and chosen is None
         if in_order and plain and small and source.dtype == room.array.dtype:
             return InPlace(source)

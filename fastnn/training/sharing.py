@@ -213,14 +213,15 @@ def state(model: Model) -> dict[str, str]:
     return {**_described(model), "weights": f"{crc:08x}"}
 
 
-def check_same(own: Mapping[str, str], others: Sequence[Mapping[str, str]], rank: int) -> None:
+def check_same(own: dict[str, str], others: Sequence[dict[str, str]], rank: int) -> None:
     """Raise ValueError if ranks differ in something."""
     for number, other in enumerate(others):
-        for name in own:
-            if other.get(name) != own[name]:
+        for name in own | other:
+            here, there = own.get(name, "none"), other.get(name, "none")
+            if here != there:
                 raise ValueError(
-                    f"{name} is {other.get(name)} in rank {number}, but {own[name]} in rank "
-                    f"{rank}: all ranks must train the same network in the same way"
+                    f"{name} is {there} in rank {number}, but {here} in rank {rank}: "
+                    "all ranks must train the same network in the same way"
                 )
 
 
