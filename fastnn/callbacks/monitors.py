@@ -177,7 +177,8 @@ class ModelCheckpoint(Monitor):
     Parameters
     ----------
     filepath : path
-        May contain the epoch, counted from 1, and logs: ``"net-{epoch:03d}-{val_loss:.3f}"``.
+        May contain the epoch, counted from 1, and logs: ``"net-{epoch:03d}-{val_loss:.3f}"``.  In a
+        fit on several processes, rank 0 writes it.
     monitor, mode : str
         As in :class:`EarlyStopping`; used only with `save_best_only`.
     save_best_only : bool
@@ -234,7 +235,8 @@ class ModelCheckpoint(Monitor):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.filepath)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        if self.improved(epoch, logs) if self.save_best_only else (epoch + 1) % self.every == 0:
+        due = self.improved(epoch, logs) if self.save_best_only else (epoch + 1) % self.every == 0
+        if due and self.network.model.rank == 0:
             self.network.save(self._path(epoch, logs))
 
     def _path(self, epoch: int, logs: Logs) -> str:

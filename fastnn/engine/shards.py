@@ -303,8 +303,12 @@ class ShardedProgram(Program):
             if last - first == 1:
                 return leaf(first, level)
             middle = (first + last) // 2
-            below = [*tree(first, middle, level), *tree(middle, last, level + 1)]
-            return [*below, *join(first, middle, last, level)]
+            left = tree(first, middle, level)
+            if kernel == "matmul_tn" and last - middle == 1:
+                # Added as it is computed: rounded as often as by `add_to`, without its traffic.
+                ((_, (a, b, out)),) = leaf(middle, level)
+                return [*left, ("matmul_tn_add", (a, b, 1.0, out))]
+            return [*left, *tree(middle, last, level + 1), *join(first, middle, last, level)]
 
         own = tree(self.shards.first, self.shards.last, 0)
         self.add_group(own, extent, parts=parts if extent not in (BATCH, EVERY) else 0)

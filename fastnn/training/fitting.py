@@ -80,10 +80,14 @@ def _fit(
         return _fit_rows(network, X, y, None, **options)
     from fastnn.training.sharing import Sharing  # most programs never need it
 
-    sharing = Sharing(shards, communicator)
-    with sharing.leaving(), sharing.threads():
-        history = _fit_rows(network, X, y, sharing, **options)
-        sharing.end()
+    sharing, model = Sharing(shards, communicator), network.model
+    model.rank = sharing.rank
+    try:
+        with sharing.leaving(), sharing.threads():
+            history = _fit_rows(network, X, y, sharing, **options)
+            sharing.end()
+    finally:
+        del model.rank
     return history
 
 
