@@ -16,7 +16,7 @@ from bench.workloads import WORKS
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
-    "defaults", "embeddings", "thin", "bfloat16",
+    "defaults", "embeddings", "thin", "bfloat16", "ranks",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -30,12 +30,12 @@ RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
-SCALING = ROOT / "docs" / "scaling.md"
+SCALING = ROOT / "docs" / "threads.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
 APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
          "ablation": "ablation.md", "defaults": "defaults.md",
          "embeddings": "embeddings.md", "thin": "thin.md",
-         "bfloat16": "bfloat16.md"}  # fmt: skip
+         "bfloat16": "bfloat16.md", "ranks": "scaling.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -381,7 +381,7 @@ def today() -> str:
 
 
 def write_readme(results) -> None:
-    """Write the numbers into the README and docs/scaling.md, and draw the pictures."""
+    """Write the numbers into the README and docs/threads.md, and draw the pictures."""
     from bench.picture import draw, draw_growth
 
     text = README.read_text(encoding="utf-8")
@@ -426,6 +426,7 @@ def main(argv=None) -> int:
         "embeddings": lambda: run_whole("embeddings", arguments, threads, description),
         "thin": lambda: run_whole("thin", arguments, threads, description),
         "bfloat16": lambda: run_whole("bfloat16", arguments, threads, description),
+        "ranks": lambda: run_whole("ranks", arguments, threads, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     stored = stored and not set(arguments.only) <= set(APART)

@@ -314,7 +314,7 @@ def scaling_line(entry) -> str:
 
 
 def scaling_block(entry) -> str:
-    """Return the generated part of docs/scaling.md, in Markdown."""
+    """Return the generated part of docs/threads.md, in Markdown."""
     line = scaling_line(entry)
     parts = [f"Measured {entry['date']} on {entry['cpu']}: {line}."]
     for place, work in enumerate(scaling.ROWS):

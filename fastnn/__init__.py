@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         overfit_small,
         sweep,
     )
+    from fastnn.engine.exchange import RankError
     from fastnn.importing import from_keras, from_onnx, from_torch
     from fastnn.layers import (
         Activation,
@@ -119,6 +120,7 @@ __all__ = [
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "RMSprop",
+    "RankError",
     "ReduceLROnPlateau",
     "Rprop",
     "Scale",
@@ -151,6 +153,7 @@ _NAMES = {
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
+    "engine.exchange": ("RankError",),
     "importing": ("from_keras", "from_onnx", "from_torch"),
     "layers": (
         "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "HierarchicalSoftmax",

@@ -188,8 +188,12 @@ class Network(attributes.OfNetwork, Inspected):
         callbacks : Callback or function of (epoch, logs), or list of them, optional
         verbose : {0, 1, 2} or bool
             Show nothing, a progress bar, or a line per epoch.
-        shards, communicator : int, mpi4py communicator, optional
-            Share the batches with other processes: see docs/guides/mpi.md.
+        shards : int, optional
+            Cut each batch into so many slices, and sum them along a fixed tree: then the weights do
+            not depend on how many processes share them, a power of two up to `shards`.
+        communicator : mpi4py.MPI.Comm, optional
+            The processes that share the batches; `shards` is then 16 by default.  All pass the same
+            rows, or each its own: docs/guides/mpi.md.
 
         Returns
         -------
@@ -202,6 +206,8 @@ class Network(attributes.OfNetwork, Inspected):
         FloatingPointError
             If a loss or a weight is not finite.  The network goes back to its last weights, all
             finite, with a finite loss.
+        RankError
+            If another process has left the fit, or none has come within FASTNN_RANK_TIMEOUT s, 300.
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """

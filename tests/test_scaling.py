@@ -63,6 +63,6 @@ def test_measured_and_predicted_stand_side_by_side():
 
 
 def test_page_shows_the_stored_results():
-    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "threads.md").read_text(encoding="utf-8")
     stored = json.loads((ROOT / "bench" / "results" / "report.json").read_text(encoding="utf-8"))
     assert between_markers(page) == scaling_block(stored["scaling"])
