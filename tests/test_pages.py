@@ -16,14 +16,10 @@ PAGES = [
     *(DOCS / f"{name}.md" for name in ("index", "tutorial", "export", "scikit-learn")),
     *sorted((DOCS / "guides").glob("*.md")),
 ]
-NEEDS = {
-    "tutorial": ["polars"],
-    "from-scikit-learn": ["sklearn"],
-    "quantiles": ["sklearn"],
-    "mpi": ["mpi4py"],
-}
+NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
 NEEDS |= {
     "export": ["onnxruntime"],
+    "mpi": ["mpi4py"],
     "import": ["torch", "keras", "onnx"],
     "scikit-learn": ["sklearn"],
     "tables": ["pandas"],
