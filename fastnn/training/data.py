@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.inputs import on_disk
 from fastnn.inputs.columns import Names
 from fastnn.losses import Loss
 
@@ -37,7 +38,10 @@ class Data:
 
     def inputs(self, rows: slice = slice(None)) -> Any:
         """Return `x` of these rows, or of some of them: a copy if `x` has others too."""
-        return self.x[rows] if self.rows is None else self.x[self.rows[rows]]
+        if self.rows is None:
+            return self.x[rows]
+        some = self.rows[rows]
+        return on_disk.taken(self.x, some) if on_disk.is_on_disk(self.x) else self.x[some]
 
     @np.errstate(all="ignore")
     def weighted(self, loss: Loss, factor: np.ndarray | None = None) -> "Data":

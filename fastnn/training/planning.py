@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.data import feeding
 from fastnn.engine import cores
 from fastnn.inputs import checks, precision
 from fastnn.kernels.interrupts import uninterrupted
@@ -83,7 +84,8 @@ def _validation(model: Model, given: Any, data: Data) -> Data:
         raise ValueError(
             f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}"
         )
-    x, y, weight = (*given, None)[:3]
+    given = (*given, None)[:3]
+    x, y, weight = feeding.fed(model, *given, prefix="validation ", names=data.names.x)
     return model.check_data(x, y, weight, "validation ", data)
 
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnn.data import feeding
 from fastnn.engine import cores, team, threads
 from fastnn.inputs import checks
 from fastnn.inputs.settings import revision
@@ -50,6 +51,10 @@ def consistent(model: Model, function: Callable[..., T], *arguments: Any) -> T:
 
 def _predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
     if type(X) is not np.ndarray:  # arrays have no names
+        if feeding.is_fed(X):
+            model.need_built("predict")
+            found = [_predict(model, rows, batch_size) for rows in feeding.blocks(model, X)]
+            return np.concatenate(found)
         model.names.agreed(X)
     if model.preprocessing is not None:
         model.need_built("predict")
