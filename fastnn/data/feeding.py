@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastnn.data import cache
 from fastnn.data.dataset import Dataset, opened, to_memmap
 from fastnn.data.layout import Layout
@@ -31,7 +33,7 @@ _SECONDS_TO_LOCK = 60.0
 
 def is_fed(X: Any) -> bool:
     """Return whether X is rows in files, or where to read rows."""
-    return isinstance(X, Dataset) or is_streamed(X)
+    return type(X) is not np.ndarray and (isinstance(X, Dataset) or is_streamed(X))
 
 
 def fed(
@@ -64,8 +66,11 @@ def fed(
         data = X
     else:
         if not isinstance(y, str | list | tuple | None):
-            kind = type(y).__name__
-            raise TypeError(f"{prefix}y is {kind}, wanted a column's name, as X is not in memory")
+            told = f"{prefix}X is {X!r:.60} ({type(X).__name__})"
+            raise TypeError(
+                f"{told}, wanted an array of numbers, or the name of a column as y, which is a "
+                f"{type(y).__name__}"
+            )
         names = names or model.names.x
         own = None if names is None or y is None else [*map(str, names)]
         data = _in_files(X, Layout.of(y, weight, own), shown)
@@ -98,10 +103,12 @@ def blocks(model: Any, X: Any) -> Iterator[Any]:
         return
     names = model.names.x
     layout = Layout.of(columns=None if names is None else [*map(str, names)])
-    for arrays in layout.read(as_source(X, "X")):
+    reader = layout.read(as_source(X, "X"), by_name=False)
+    for arrays in reader:
         if arrays.y is not None:
             raise TypeError("X has batches with targets, wanted batches of X alone")
-        yield arrays.x if names is None else Labeled([*names], arrays.x)
+        columns = reader.layout.columns
+        yield arrays.x if columns is None else Labeled(columns, arrays.x)
 
 
 def _in_files(given: Any, layout: Layout, shown: bool) -> Dataset:

@@ -75,13 +75,18 @@ class Layout:
         """The columns to read; None means all."""
         return None if self.columns is None else (*self.columns, *self.others)
 
-    def read(self, source: Source, done: int = 0) -> "Reader":
-        """Return what reads the source's rows after the first `done` ones."""
+    def read(self, source: Source, done: int = 0, by_name: bool = True) -> "Reader":
+        """Return what reads the source's rows after the first `done` ones.
+
+        Unless all go `by_name`, arrays may stand for the columns, which go by position.
+        """
         known = getattr(source, "names", None)
         layout = self if known is None else self.of_frame(known, source.name)
         first, blocks = first_of(source.after(done, layout.names), source.name)
         if is_frame(first.rows):
             layout = layout.of_frame(labels_of(first.rows), source.name)
+        elif not (by_name or layout.others):
+            layout = Layout()
         elif layout.others or layout.columns:
             raise ValueError(
                 f"target is {self.target!r}, and {source.name} are tuples of arrays, which have no "

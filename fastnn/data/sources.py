@@ -21,6 +21,7 @@ _ROWS = 512, 2**16
 _BUFFERS = 2**25
 """Bytes of all columns together that pyarrow reads ahead."""
 ENDINGS = ".parquet", ".pq"
+_WANTS = "reading Parquet and Arrow", "pyarrow, or fastnn-kernels[data]"
 
 
 class Block(NamedTuple):
@@ -62,9 +63,8 @@ class Parquet(Source):
     """Parquet files, one after the other."""
 
     def __init__(self, paths: Iterable[Path], found: Callable[[], list[Path]] | None = None):
-        self._parquet = load(
-            "pyarrow.parquet", "reading Parquet", "pyarrow, or fastnn-kernels[data]"
-        )
+        self._errors = OSError, load("pyarrow", *_WANTS).ArrowException
+        self._parquet = load("pyarrow.parquet", *_WANTS)
         self.paths, self._found = list(paths), found
         self.name = str(self.paths[0]) if len(self.paths) == 1 else str(self.paths[0].parent)
         self._files: list[list[Any]] = []
@@ -128,15 +128,16 @@ class Parquet(Source):
                     yield Block(table.slice(skip), f"row {start + skip} of {path.name}")
                 skip = max(0, skip - len(table))
                 start += len(table)
-        except (OSError, self._parquet.lib.ArrowException) as error:
+        except self._errors as error:
             raise _damaged(path, error) from error
 
     def _opened(self, path: Path, buffer: int = 0) -> Any:
         try:
-            return self._parquet.ParquetFile(path, pre_buffer=False, buffer_size=buffer)
+            how = {"pre_buffer": False, "buffer_size": buffer, "page_checksum_verification": True}
+            return self._parquet.ParquetFile(path, **how)
         except FileNotFoundError:
             raise
-        except (OSError, self._parquet.lib.ArrowException) as error:
+        except self._errors as error:
             raise _damaged(path, error) from error
 
 
@@ -146,7 +147,7 @@ class Stream(Source):
     name = "stream"
 
     def __init__(self, given: Any):
-        arrow = load("pyarrow", "reading Arrow streams", "pyarrow, or fastnn-kernels[data]")
+        arrow = load("pyarrow", *_WANTS)
         self._reader = arrow.RecordBatchReader.from_stream(given)
 
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
@@ -325,7 +326,7 @@ def block_rows(width: int) -> int:
 
 def _together(batches: Iterator[Any], size: int) -> Iterator[Any]:
     """Yield Arrow's batches as tables of about `size` rows: files may have a row in each group."""
-    arrow = load("pyarrow", "reading Arrow streams", "pyarrow, or fastnn-kernels[data]")
+    arrow = load("pyarrow", *_WANTS)
     held: list[Any] = []
     count = 0
     for batch in batches:

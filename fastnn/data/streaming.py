@@ -58,7 +58,7 @@ def stream(
     >>> for x, y in fastnn.data.stream(parts, batch_size=20, shuffle_window=100):
     ...     loss = network.train_on_batch(x, y)
     >>> y[:8]
-    array([2, 3, 2, 3, 3, 1, 2, 3])
+    array([1, 2, 3, 3, 3, 2, 2, 1])
     """
     layout = Layout.of(target, sample_weight, columns)
     batch_size = positive_int(batch_size, "batch_size")

@@ -4,12 +4,11 @@ import time
 import warnings
 from typing import Any
 
-import numpy as np
-
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.callbacks.progress import as_verbose
 from fastnn.data import feeding
 from fastnn.engine import cores
+from fastnn.inputs import checks
 from fastnn.training.data import Data
 from fastnn.training.loop import train
 from fastnn.training.model import Model
@@ -79,13 +78,14 @@ def _is_short(
 def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **options: Any) -> History:
     model = network.model
     verbose = as_verbose(verbose)
-    if type(X) is not np.ndarray:
+    own = CallbackList(callbacks).callbacks
+    if feeding.is_fed(X):
+        checks.positive_int(options["epochs"], "epochs")  # before what may take hours
         given = X, y, options["sample_weight"]
         X, y, options["sample_weight"] = feeding.fed(model, *given, shown=bool(verbose))
     plan = adapt(model, make_plan(model, X, y, **options))
     history = History()
     bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
-    own = CallbackList(callbacks).callbacks
     hooks = CallbackList([history, *bar, *own])
     if model.loss.warning is not None and not unwarned.get():
         warnings.warn(model.loss.warning, UserWarning, stacklevel=5)
