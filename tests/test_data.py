@@ -368,7 +368,7 @@ def test_arguments_that_cannot_be_right_are_refused(tmp_path):
     alone = to_memmap(TABLE, tmp_path / "alone", columns=["a"])
     with pytest.raises(TypeError, match="y is missing, wanted the name"):
         network().fit(alone)
-    with pytest.raises(TypeError, match="X is 'rows.parquet' .*, wanted an array of numbers, or the name"):
+    with pytest.raises(TypeError, match="X is 'rows.parquet' .*, wanted an array of numbers, or"):
         network().fit("rows.parquet", np.ones(3))
     with pytest.raises(ValueError, match="preprocessing has OneHot, which reads whole columns"):
         network(preprocessing="one_hot").fit(rows)
