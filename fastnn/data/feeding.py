@@ -127,13 +127,13 @@ def _in_files(given: Any, layout: Layout, shown: bool) -> Dataset:
         return to_memmap(source, Path(home) / key, **how)
     if home:
         Path(home).mkdir(parents=True, exist_ok=True)
-    with _temporary(home or tempfile.gettempdir()) as (folder, results):
+    with temporary(home or tempfile.gettempdir()) as (folder, results):
         to_memmap(source, folder, **how)
         return opened(folder, results)
 
 
 @contextlib.contextmanager
-def _temporary(home: str) -> Iterator[tuple[Path, Path]]:
+def temporary(home: str) -> Iterator[tuple[Path, Path]]:
     """Make a folder that goes at the end, with its files as soon as nobody has them mapped."""
     _sweep(Path(home))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))

@@ -16,12 +16,14 @@ from fastnn.tables.doubts import missing_note, missing_option, target_notes
 from fastnn.tables.encoder import TableEncoder, in_order, read_target, refuse_infinite
 from fastnn.tables.files import binary_format, open_table, read_table
 from fastnn.tables.output import FORMATS, beside, table_bytes
+from fastnn.tables.pieces import Piece, sampled, targets_of
 from fastnn.tables.reading import Reading
 from fastnn.tables.selection import Selection
 from fastnn.tables.table import Table
 
 __all__ = [
     "FORMATS",
+    "Piece",
     "Reading",
     "Selection",
     "Table",
@@ -35,6 +37,8 @@ __all__ = [
     "read_table",
     "read_target",
     "refuse_infinite",
+    "sampled",
     "table_bytes",
     "target_notes",
+    "targets_of",
 ]
