@@ -1,12 +1,10 @@
 """Rows that are more than memory: what is written, read again, refused, and trained on."""
 
-import datetime
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -18,51 +16,12 @@ pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 pq = pytest.importorskip("pyarrow.parquet")
 
-N = 600
-
-
-def table(n=N, seed=0):
-    rng = np.random.default_rng(seed)
-    return pl.DataFrame(
-        {
-            "a": rng.normal(size=n),
-            "b": rng.integers(0, 9, n),
-            "flag": rng.random(n) < 0.5,
-            "c": rng.normal(size=n).astype("f4"),
-            "y": rng.normal(size=n),
-            "w": rng.random(n),
-            "kind": rng.integers(0, 3, n),
-        }
-    )
-
-
-TABLE = table()
-INPUTS = ["a", "b", "flag", "c"]
-
-
-def folder_of(path, frame=TABLE, parts=3, **how):
-    """Write a folder of Parquet files, with what Spark and others leave beside them."""
-    path.mkdir()
-    size = -(-len(frame) // parts)
-    for number in range(parts):
-        how = {"row_group_size": 70, **how}
-        frame[number * size : (number + 1) * size].write_parquet(
-            path / f"part-{number}.parquet", **how
-        )
-    (path / "_SUCCESS").touch()
-    (path / ".part-0.parquet.crc").touch()
-    (path / "README.txt").touch()
-    return path
+from tests.big import INPUTS, TABLE, N, folder_of, network, table  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     return folder_of(tmp_path_factory.mktemp("data") / "parts", TABLE.drop("w", "kind"))
-
-
-def network(**settings):
-    settings = {"preprocessing": "standardize", "optimizer": "adam", **settings}
-    return fastnn.Network([fastnn.Dense(8, "relu"), fastnn.Dense(1)], **settings)
 
 
 def weights(trained):
@@ -257,190 +216,6 @@ def test_an_interrupted_call_is_continued(at, tmp_path, monkeypatch):
         assert (rows.folder / name).read_bytes() == (expected.folder / name).read_bytes()
 
 
-def frames(*given):
-    return lambda: [pl.DataFrame(each) for each in given]
-
-
-XY = {"a": [1.0, 2.0], "y": [0.0, 1.0]}
-REFUSED = {
-    "text": (
-        frames(XY | {"town": ["Bonn", "Ulm"]}),
-        TypeError,
-        r"X\['town'\] has 'Bonn' .*columns=",
-    ),
-    "date": (frames(XY | {"day": [datetime.date(2026, 1, 1)] * 2}), TypeError, "day"),
-    "list": (frames(XY | {"many": [[1, 2], [3, 4]]}), TypeError, r"X\['many'\] has"),
-    "struct": (frames(XY | {"both": [{"p": 1}, {"p": 2}]}), TypeError, r"X\['both'\]"),
-    "text target": (frames({"a": [1.0], "y": ["yes"]}), TypeError, "y.* has 'yes' .*labels"),
-    "missing target": (
-        frames(XY, {"a": [1.0], "y": [None]}),
-        ValueError,
-        "y has nan at row 0, .*batch 1",
-    ),
-    "nan target": (
-        frames(XY, {"a": [1.0], "y": [np.nan]}),
-        ValueError,
-        "y has nan at row 0.*batch 1",
-    ),
-    "other columns": (
-        frames(XY, {"b": [1.0], "y": [1.0]}),
-        ValueError,
-        "no column 'a'; it has 'b', 'y'",
-    ),
-    "no target": (frames({"a": [1.0]}), ValueError, "no column 'y'"),
-    "only target": (frames({"y": [1.0]}), ValueError, "no columns beside 'y'"),
-    "no rows": (frames({"a": [], "y": []}), ValueError, "no rows"),
-    "no batches": (list, ValueError, "no rows"),
-    "kinds": (lambda: [pl.DataFrame(XY), (np.ones((1, 1)), [1])], TypeError, "one kind"),
-    "numbers": (lambda: [1, 2], TypeError, "batch 0 is a int, wanted a frame"),
-    "twice": (lambda: [pa.table([[1.0], [2.0]], ["a", "a"])], ValueError, "two columns 'a'"),
-    "no source": (np.ones((2, 2)), TypeError, "source is ndarray, wanted a path"),
-    "nowhere": ("nowhere.parquet", FileNotFoundError, "nowhere.parquet"),
-    "no match": ("no*where.parquet", FileNotFoundError, "fits no file"),
-}
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_no_rows_is_refused_and_nothing_is_left(what, tmp_path):
-    source, kind, message = REFUSED[what]
-    with pytest.raises(kind, match=message):
-        to_memmap(source, tmp_path / "rows", target="y")
-    left = os.listdir(tmp_path / "rows") if (tmp_path / "rows").exists() else []
-    assert set(left) <= {cache.LOCK}
-
-
-WRONG_FILES = {
-    "empty folder": ({}, "has no files that end in .parquet"),
-    "cut": ({"a.parquet": "cut"}, "a.parquet cannot be read as Parquet"),
-    "csv": ({"a.parquet": b"a,y\n1,2\n"}, "a.parquet is no Parquet file"),
-    "columns": ({"a.parquet": XY, "b.parquet": {"b": [1.0], "y": [1.0]}},
-                r"b.parquet lacks 'a' and also has 'b', other columns than a.parquet"),
-    "types": ({"a.parquet": XY, "b.parquet": {"a": ["x"], "y": [1.0]}},
-              r"X\['a'\] has 'x' .*row 0 of b.parquet"),
-    "years": ({"year=2020/a.parquet": XY}, "in folders, such as year=2020"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("what", WRONG_FILES)
-def test_files_that_do_not_go_together_are_refused(what, tmp_path):
-    given, message = WRONG_FILES[what]
-    path = tmp_path / "parts"
-    path.mkdir()
-    for name, content in given.items():
-        (path / name).parent.mkdir(exist_ok=True)
-        if isinstance(content, dict):
-            pl.DataFrame(content).write_parquet(path / name)
-        else:
-            (path / name).write_bytes(b"PAR1" + bytes(50) if content == "cut" else content)
-    with pytest.raises((ValueError, TypeError), match=message):
-        to_memmap(path / "a.parquet" if what == "csv" else path, tmp_path / "rows", target="y")
-
-
-def test_a_damaged_page_is_told(tmp_path):
-    path = folder_of(tmp_path / "parts", compression="zstd")
-    file = path / "part-1.parquet"
-    content = bytearray(file.read_bytes())
-    content[4:60] = bytes(56)
-    file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"part-1\.parquet cannot be read as Parquet"):
-        to_memmap(path, tmp_path / "rows", target="y")
-    assert os.listdir(tmp_path / "rows") == [cache.LOCK]
-
-
-def test_arguments_that_cannot_be_right_are_refused(tmp_path):
-    for how, message in (
-        ({"target": 3}, "target is 3, wanted the names"),
-        ({"target": []}, "target is empty"),
-        ({"target": "y", "columns": "a"}, "columns is 'a', wanted the names"),
-        ({"target": "y", "columns": ["a", "y"]}, "'y' is named twice"),
-        ({"sample_weight": [1.0]}, "sample_weight is list, wanted the name"),
-        ({"dtype": "int8"}, "dtype is int8, wanted float32 or float64"),
-        ({"changed": "keep"}, "changed is 'keep'"),
-        ({"fingerprint": 1}, "fingerprint is 1"),
-        ({"verbose": 2}, "verbose is 2"),
-    ):
-        with pytest.raises((TypeError, ValueError), match=message):
-            to_memmap(TABLE, tmp_path / "rows", **how)
-    assert not (tmp_path / "rows").exists()
-    rows = to_memmap(TABLE, tmp_path / "rows", target="y", columns=["a"])
-    with pytest.raises(TypeError, match="X is a Dataset, which has its own y, wanted none"):
-        network().fit(rows, rows.y)
-    alone = to_memmap(TABLE, tmp_path / "alone", columns=["a"])
-    with pytest.raises(TypeError, match="y is missing, wanted the name"):
-        network().fit(alone)
-    with pytest.raises(TypeError, match="X is 'rows.parquet' .*, wanted an array of numbers, or"):
-        network().fit("rows.parquet", np.ones(3))
-    with pytest.raises(ValueError, match="preprocessing has OneHot, which reads whole columns"):
-        network(preprocessing="one_hot").fit(rows)
-    with pytest.raises(ValueError, match=r"X has nan at row 1, column 0 \('a'\)"):
-        network().fit(to_memmap(frames({"a": [1, None], "y": [1, 2]}), tmp_path / "n", target="y"))
-
-
-def test_types_of_columns_and_missing_numbers(tmp_path):
-    big = 2**53 + 1
-    cases = {
-        "integers": ([{"a": [1, 2]}, {"a": [big]}], np.int64, [1, 2, big]),
-        "a late missing one": ([{"a": [1, 2]}, {"a": [None, 4]}], np.float64, [1, 2, np.nan, 4]),
-        "wider later": ([{"a": np.ones(2, "f4")}, {"a": np.full(1, 0.1)}], np.float64, [1, 1, 0.1]),
-        "booleans": ([{"a": [True, False]}], np.uint8, [1, 0]),
-        "infinity": ([{"a": [np.inf]}], np.float64, [np.inf]),
-    }
-    for number, (batches, dtype, expected) in enumerate(cases.values()):
-        rows = to_memmap(frames(*batches), tmp_path / str(number))
-        assert rows.X.dtype == dtype and rows.y is None
-        assert np.array_equal(rows.X[:, 0], expected, equal_nan=True)
-        assert np.array_equal(np.load(rows.folder / "X.npy"), rows.X, equal_nan=True)
-    times = frames({"time": [1.7e9, 1.7e9 + 10], "y": [1.0, 2.0]})
-    rows = to_memmap(times, tmp_path / "times", target="y")
-    message = r"column 0 \('time'\) has numbers near 1.7e\+09 .*, and float32 moves them"
-    with pytest.warns(UserWarning, match=message) as warned:
-        network(preprocessing=None).fit(rows)
-    assert warned[0].filename == __file__
-    with pytest.warns(UserWarning, match=message) as warned:  # nobody could tell later
-        to_memmap(times, tmp_path / "short", target="y", dtype="float32")
-    assert warned[0].filename == __file__
-    with pytest.raises(ValueError, match="X has 1e\\+300 at row 0, column 0 .*float32 can hold"):
-        to_memmap(frames({"a": [1e300]}), tmp_path / "large", dtype="float32")
-
-
-def test_a_file_that_changes_meanwhile_is_told(tmp_path, monkeypatch):
-    path = folder_of(tmp_path / "parts")
-    read = sources.Parquet.after
-    for name, message in (
-        ("part-0.parquet", "part-0.parquet changed"),
-        ("z.parquet", "came or went"),
-    ):
-
-        def after(self, done, columns=None, name=name):
-            TABLE[:7].write_parquet(path / name)
-            yield from read(self, done, columns)
-
-        source = sources.as_source(path)
-        monkeypatch.setattr(sources.Parquet, "after", after)
-        with pytest.raises(RuntimeError, match=message):
-            to_memmap(source, tmp_path / "rows", target="y")
-        monkeypatch.setattr(sources.Parquet, "after", read)
-        (path / "z.parquet").unlink(missing_ok=True)
-
-
-def test_a_full_disk_is_told_and_left_as_it_was(tmp_path, monkeypatch):
-    path = folder_of(tmp_path / "parts")
-    monkeypatch.setattr(
-        cache.shutil, "disk_usage", lambda _: cache.shutil._ntuple_diskusage(9, 9, 0)
-    )
-    with pytest.raises(OSError, match="0.0 GB for 600 rows, and 0.0 GB are free"):
-        to_memmap(path, tmp_path / "rows", target="y")
-    monkeypatch.undo()
-
-    def full(self, block):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(cache.ArrayFile, "append", full)
-    with pytest.raises(OSError, match="the rows of .*parts do not fit"):
-        to_memmap(path, tmp_path / "rows", target="y")
-    assert os.listdir(tmp_path / "rows") == [cache.LOCK]
-
-
 def test_fits_keep_their_files_where_they_are_told_to(parts, tmp_path, monkeypatch, reference):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -510,10 +285,10 @@ from fastnn.data import cache, sources, to_memmap
 cache._PIECE, sources._ROWS = 1, (10, 10)
 append = cache.ArrayFile.append
 def slow(*given):
-    time.sleep(0.002)
+    print(flush=True)
+    time.sleep(0.005)
     append(*given)
 cache.ArrayFile.append = slow
-print("ready", flush=True)
 to_memmap(sys.argv[1], sys.argv[2], target="y", columns=["a", "b", "flag", "c"])
 """
 
@@ -524,16 +299,17 @@ def test_killed_writers_are_continued_and_two_at_once_agree(tmp_path):
     how = {"target": "y", "columns": INPUTS}
     expected = to_memmap(path, tmp_path / "expected", **how).X.tobytes()
     command = [sys.executable, "-c", WRITER, path, tmp_path / "rows"]
-    for wait in (0.0, 0.05, 0.15, 0.2):
+    there = [0]
+    for blocks in (1, 6, 20, 31):
         with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
-            writer.stdout.readline()
-            time.sleep(wait)
+            for _ in range(blocks):
+                writer.stdout.readline()
             writer.send_signal(signal.SIGKILL)
-        with pytest.raises((ValueError, FileNotFoundError)):
+        with pytest.raises(ValueError, match="does not hold all rows"):
             load(tmp_path / "rows")
-    there = cache.manifest(tmp_path / "rows")["rows"]
-    assert 0 < there < N
-    both = [subprocess.Popen(command) for _ in range(2)]
+        there.append(cache.manifest(tmp_path / "rows")["rows"])
+    assert there == sorted(there) and 100 < there[-1] < N
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [each.wait() for each in both] == [0, 0]
     assert load(tmp_path / "rows").X.tobytes() == expected
 

@@ -33,6 +33,7 @@ _NUMBERS = 2**22
 _LEAST = 2**15
 """Rows of the sample, at least."""
 _PARTS = "train", "validation", "test"
+_SPLIT, _SAMPLE = 1, 2
 
 
 def wanted(arguments: Namespace) -> bool:
@@ -109,7 +110,7 @@ class Trained(single.Trained):
         self._limits = test, test + held
         first = next(source.blocks())
         rows = max(_LEAST, _NUMBERS // max(1, first.rows.num_columns))
-        chosen = np.random.default_rng(self._seed + 1)
+        chosen = _random(_SAMPLE, self._seed)
         share = min(1.0, rows / max(1.0, n * (1 - test - held)))
         parts = (
             (frame, (part == 0) & (chosen.random(len(part)) < share), start)
@@ -135,7 +136,7 @@ class Trained(single.Trained):
 
     def _parts(self) -> Iterator[tuple[Any, NDArray[np.int8], int]]:
         """Yield frames, which part of the rows each row is in, and the number of the first."""
-        rng, start = np.random.default_rng(self._seed), 0
+        rng, start = _random(_SPLIT, self._seed), 0
         test, both = self._limits
         for block in self._source.blocks():
             draws = rng.random(len(block.rows))
@@ -199,6 +200,11 @@ def _file(
         files[name, what] = ArrayFile(folder / f"{name}-{what}.npy", like.dtype, like.shape[1:])
         files[name, what].open(0)
     return files[name, what]
+
+
+def _random(what: int, seed: int) -> np.random.Generator:
+    """Return numbers that have nothing to do with data that somebody drew by the same seed."""
+    return np.random.default_rng([what, seed])
 
 
 def _share(share: float, n: int, option: str, rows: int) -> float:

@@ -58,14 +58,14 @@ def stream(
     >>> for x, y in fastnn.data.stream(parts, batch_size=20, shuffle_window=100):
     ...     loss = network.train_on_batch(x, y)
     >>> y[:8]
-    array([1, 2, 3, 3, 3, 2, 2, 1])
+    array([3, 3, 3, 0, 3, 2, 3, 3])
     """
     layout = Layout.of(target, sample_weight, columns)
     batch_size = positive_int(batch_size, "batch_size")
     window = non_negative_int(shuffle_window, "shuffle_window")
     if window == 1:
         raise ValueError("shuffle_window is 1, wanted at least 2, or 0 for the order of the source")
-    rng = np.random.default_rng(non_negative_int(seed, "seed"))
+    rng = np.random.default_rng([non_negative_int(seed, "seed"), window])
     kind = None if dtype is None else np.dtype(dtype)
     if kind is not None and kind not in (np.float32, np.float64):
         raise ValueError(f"dtype is {kind}, wanted float32 or float64")
