@@ -1,7 +1,9 @@
 """What is no rows to train on is refused by name, and nothing is left of it."""
 
 import datetime
+import decimal
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -51,6 +53,17 @@ REFUSED = {
     "kinds": (lambda: [pl.DataFrame(XY), (np.ones((1, 1)), [1])], TypeError, "one kind"),
     "numbers": (lambda: [1, 2], TypeError, "batch 0 is a int, wanted a frame"),
     "twice": (lambda: [pa.table([[1.0], [2.0]], ["a", "a"])], ValueError, "two columns 'a'"),
+    "widths": (
+        lambda: [(np.ones((1, 2)), [1]), (np.ones((1, 3)), [1])],
+        ValueError,
+        "X has 3 columns, and 2 before .*batch 1",
+    ),
+    "lengths": (lambda: [(np.ones((1, 2)), [1, 2])], ValueError, "wanted 1 rows, as X has"),
+    "weights": (
+        lambda: [(np.ones((1, 2)), [1], [1]), (np.ones((1, 2)), [1])],
+        ValueError,
+        "batch 1 has X, y, wanted X, y, sample_weight",
+    ),
     "no source": (np.ones((2, 2)), TypeError, "source is ndarray, wanted a path"),
     "nowhere": ("nowhere.parquet", FileNotFoundError, "nowhere.parquet"),
     "no match": ("no*where.parquet", FileNotFoundError, "fits no file"),
@@ -60,8 +73,9 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_no_rows_is_refused_and_nothing_is_left(what, tmp_path):
     source, kind, message = REFUSED[what]
+    arrays = what in ("widths", "lengths", "weights")
     with pytest.raises(kind, match=message):
-        to_memmap(source, tmp_path / "rows", target="y")
+        to_memmap(source, tmp_path / "rows", target=None if arrays else "y")
     left = os.listdir(tmp_path / "rows") if (tmp_path / "rows").exists() else []
     assert set(left) <= {cache.LOCK}
 
@@ -147,6 +161,10 @@ def test_types_of_columns_and_missing_numbers(tmp_path):
         assert rows.X.dtype == dtype and rows.y is None
         assert np.array_equal(rows.X[:, 0], expected, equal_nan=True)
         assert np.array_equal(np.load(rows.folder / "X.npy"), rows.X, equal_nan=True)
+    prices = pl.DataFrame({"a": [decimal.Decimal("1.25"), None]})
+    for number, source in enumerate((prices.lazy(), prices.to_arrow().to_reader())):
+        rows = to_memmap(source, tmp_path / f"decimal-{number}")
+        assert np.array_equal(rows.X[:, 0], [1.25, np.nan], equal_nan=True)
     times = frames({"time": [1.7e9, 1.7e9 + 10], "y": [1.0, 2.0]})
     rows = to_memmap(times, tmp_path / "times", target="y")
     message = r"column 0 \('time'\) has numbers near 1.7e\+09 .*, and float32 moves them"
@@ -195,4 +213,20 @@ def test_a_full_disk_is_told_and_left_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(cache.ArrayFile, "append", full)
     with pytest.raises(OSError, match="the rows of .*parts do not fit"):
         to_memmap(path, tmp_path / "rows", target="y")
+    assert os.listdir(tmp_path / "rows") == [cache.LOCK]
+
+
+def test_without_pyarrow_the_way_to_get_it_is_told(tmp_path, monkeypatch):
+    path = folder_of(tmp_path / "parts")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"wants pyarrow: pip install pyarrow, or fastnn-kern"):
+        to_memmap(path, tmp_path / "rows", target="y")
+
+
+def test_batches_without_end_leave_the_disk_to_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_PIECE", 1)
+    monkeypatch.setattr(cache, "_RESERVE", 2**60)
+    endless = iter(lambda: (np.ones((5, 2)), np.ones(5)), None)
+    with pytest.raises(OSError, match="the rows of batches do not fit"):
+        to_memmap(endless, tmp_path / "rows")
     assert os.listdir(tmp_path / "rows") == [cache.LOCK]

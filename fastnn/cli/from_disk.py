@@ -1,5 +1,6 @@
 """A single network on a user's Parquet files, which may be more than memory."""
 
+import importlib.util
 import os
 import tempfile
 from argparse import Namespace
@@ -44,7 +45,8 @@ def wanted(arguments: Namespace) -> bool:
     path = Path(name)
     if path.is_dir():
         return True
-    return path.suffix.lower() in ENDINGS and path.stat().st_size > LARGE
+    large = path.suffix.lower() in ENDINGS and path.stat().st_size > LARGE
+    return large and importlib.util.find_spec("pyarrow") is not None  # else Polars reads it
 
 
 def check(arguments: Namespace) -> None:

@@ -26,7 +26,7 @@ TRAIN = """examples:
   fastnn train houses.parquet --target price --hidden 256,128 --loss huber \\
       --loss-option delta=0.5 --validation recent.parquet --output model.fastnn
   zcat visits.csv.gz | fastnn train - --target visits --missing '?' --decimal ,
-  fastnn train visits --target pages --epochs 3   # a folder of Parquet files
+  fastnn train visits --target pages --epochs 3
 
 Columns of numbers, texts, booleans and dates are used as they are. Values may
 be missing except in the target. A target of numbers means regression, unless

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -24,10 +25,13 @@ if sys.platform != "win32":
 FORMAT = 1
 """The version of what is in such a folder."""
 MANIFEST = "fastnn-data.json"
+_CALLED = {"x": "X", "y": "y", "weight": "sample_weight"}
 FILES = {"x": "X.npy", "y": "y.npy", "weight": "sample_weight.npy"}
 LOCK = "fastnn-data.lock"
 _PIECE = 2**26
 """Bytes after which what is written is made to last."""
+_RESERVE = 2**28
+"""Bytes of the disk that are left to others; batches need not end."""
 
 
 @contextlib.contextmanager
@@ -160,9 +164,8 @@ class _Writer:
         if not self._files:
             self._begin(given, total)
         if given.keys() != self._files.keys():
-            raise ValueError(
-                f"{arrays.where} has {' and '.join(given)}, wanted {' and '.join(self._files)}"
-            )
+            has, had = (", ".join(_CALLED[each] for each in some) for some in (given, self._files))
+            raise ValueError(f"{arrays.where} has {has}, wanted {had}, as those before")
         for name, array in given.items():
             self._append(name, array, arrays.where)
         self.rows += len(arrays.x)
@@ -170,6 +173,8 @@ class _Writer:
             for file in self._files.values():
                 file.sync()
             self._save(self.rows)
+            if shutil.disk_usage(self._folder).free < _RESERVE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _begin(self, given: dict[str, np.ndarray], total: int | None) -> None:
         for name, array in given.items():
@@ -192,7 +197,8 @@ class _Writer:
         file = self._files[name]
         if array.shape[1:] != file.row:
             raise ValueError(
-                f"{name} has rows of shape {array.shape[1:]}, and of {file.row} before {where}"
+                f"{_CALLED[name]} of {where} has shape {array.shape}, wanted rows of shape "
+                f"{file.row}, as those before"
             )
         if name == "x" and self._dtype is not None:
             array = self._rounded_to(array, where)

@@ -182,8 +182,9 @@ def _chosen(frame: Any, columns: Sequence[str], name: str) -> np.ndarray:
     try:
         found = as_numbers(part, name)
     except TypeError as error:
-        hint = "columns=[...] leaves others out" if name == "X" else "wanted numbers, or labels"
-        told = f"{error}; {hint}, and a LazyFrame or batches can hold what is made of them"
+        hint = "columns=[...] leaves columns out, and " if name == "X" else ""
+        made = "numbers" if name == "X" else "numbers, or labels,"
+        told = f"{error}; {hint}a LazyFrame or batches can have {made} made of them"
         raise TypeError(told) from None
     return found.reshape(len(frame), -1)
 

@@ -21,6 +21,7 @@ _ROWS = 512, 2**16
 _BUFFERS = 2**25
 """Bytes of all columns together that pyarrow reads ahead."""
 ENDINGS = ".parquet", ".pq"
+_IN_MEMORY = "__array__", "__getitem__", "toarray"
 _WANTS = "reading Parquet and Arrow", "pyarrow, or fastnn-kernels[data]"
 
 
@@ -166,7 +167,9 @@ class Lazy(Source):
         self._frame = given
 
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
+        polars = load("polars", "reading a LazyFrame", "polars, or fastnn-kernels[table]")
         frame = self._frame if columns is None else self._frame.select(list(columns))
+        frame = frame.with_columns(polars.selectors.decimal().cast(polars.Float64))
         start, size = 0, block_rows(len(frame.collect_schema()))
         if not hasattr(frame, "collect_batches"):
             raise ImportError(
@@ -250,7 +253,7 @@ def is_streamed(given: Any) -> bool:
         return True
     if isinstance(given, list | tuple):
         return bool(given) and all(isinstance(each, str | os.PathLike) for each in given)
-    if is_frame(given) or hasattr(kind, "__array__") or hasattr(kind, "__getitem__"):
+    if is_frame(given) or any(hasattr(kind, name) for name in _IN_MEMORY):
         return False
     return hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__iter__") or callable(given)
 
@@ -334,10 +337,20 @@ def _together(batches: Iterator[Any], size: int) -> Iterator[Any]:
             held.append(batch.slice(start, size))
             count += len(held[-1])
             if count >= size:
-                yield arrow.Table.from_batches(held)
+                yield _joined(arrow, held)
                 held, count = [], 0
     if held:
-        yield arrow.Table.from_batches(held)
+        yield _joined(arrow, held)
+
+
+def _joined(arrow: Any, batches: list[Any]) -> Any:
+    """Return batches as one table, in which decimal numbers are float64."""
+    table = arrow.Table.from_batches(batches)
+    for place, field in enumerate(table.schema):
+        if arrow.types.is_decimal(field.type):
+            numbers = table.column(place).cast(arrow.float64())
+            table = table.set_column(place, field.name, numbers)
+    return table
 
 
 def _as_batch(batch: Any, number: int) -> Any:
