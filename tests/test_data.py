@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -155,6 +156,29 @@ def test_a_second_call_reads_nothing_and_a_changed_source_is_read_again(tmp_path
     for name, made in (("one", 1), ("one", 1), ("two", 2), (None, 3), (None, 4)):
         to_memmap(batches, tmp_path / "named", **how, fingerprint=name)
         assert len(calls) == made
+
+
+def test_a_pickle_is_the_name_of_its_folder(tmp_path):
+    rows = to_memmap(TABLE, tmp_path / "rows", target="y", columns=INPUTS)
+    packed = pickle.dumps(rows)
+    assert len(packed) < 1000 and np.array_equal(pickle.loads(packed).X, rows.X)
+    to_memmap(TABLE[:9], tmp_path / "rows", target="y", columns=INPUTS)
+    with pytest.raises(ValueError, match="other rows than when this Dataset was pickled"):
+        pickle.loads(packed)
+
+
+def test_progress_is_shown_with_the_time_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sources, "_ROWS", (100, 100))
+    times = iter(range(100))
+    monkeypatch.setattr("fastnn.data.progress.time.monotonic", lambda: 10.0 * next(times))
+    to_memmap(TABLE, tmp_path / "rows", target="y", verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("read 100 rows of frame, 17%, ") and lines[0].endswith(" left")
+    assert lines[-1] == "read 600 rows of frame, 100%"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    to_memmap(TABLE, tmp_path / "again", target="y", verbose=1)
+    text = capsys.readouterr().out
+    assert text.count("\n") == 1 and text.count("\r") > 3
 
 
 def test_torn_files_are_written_again(tmp_path):

@@ -13,7 +13,7 @@ from fastnn.data import cache, sources, to_memmap
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 
-from tests.big import TABLE, folder_of, network  # noqa: E402
+from tests.big import INPUTS, TABLE, folder_of, network  # noqa: E402
 
 
 def frames(*given):
@@ -230,3 +230,16 @@ def test_batches_without_end_leave_the_disk_to_others(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="the rows of batches do not fit"):
         to_memmap(endless, tmp_path / "rows")
     assert os.listdir(tmp_path / "rows") == [cache.LOCK]
+
+
+def test_a_disk_without_room_for_transformed_rows_is_told(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    rows = to_memmap(TABLE, tmp_path / "rows", target="y", columns=INPUTS)
+    monkeypatch.setattr("fastnn.inputs.on_disk._LARGE", 0)
+    monkeypatch.setattr("os.posix_fallocate", full)
+    fresh = network()
+    with pytest.raises(OSError, match="0.0 GB for transformed rows do not fit.*rows"):
+        fresh.fit(rows)
+    assert not fresh.built and not fresh.preprocessing.fitted

@@ -23,7 +23,8 @@ class Dataset:
 
     It unpacks into X and y, and the weights if there are some: ``X, y = dataset``.  Arrays know
     nothing of columns' names; ``network.fit(dataset)`` does.  The system reads a row when it is
-    used, and forgets it when memory is short.
+    used, and forgets it when memory is short.  Pickled, it is the name of its folder: who loads it
+    maps the same files.
 
     Attributes
     ----------
@@ -42,6 +43,7 @@ class Dataset:
         self.X, self.y = arrays["x"], arrays.get("y")
         self.sample_weight = arrays.get("weight")
         self.columns: list[str] | None = made["names"]
+        self._made = made
         self._target = made["made_from"]["target"]
 
     def __repr__(self) -> str:
@@ -54,6 +56,9 @@ class Dataset:
     def __iter__(self) -> Iterator[np.ndarray | None]:
         found = [self.X, self.y]
         return iter(found if self.sample_weight is None else [*found, self.sample_weight])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _same, (str(self.folder.absolute()), self._made)
 
     def labeled(self) -> tuple[Any, Any]:
         """Return X and y as frames, where their columns have names."""
@@ -194,6 +199,14 @@ def load(folder: str | os.PathLike[str]) -> Dataset:
         if not cache.is_whole(path, cache.manifest(path)):
             raise ValueError(f"{path} does not hold all rows of a source: call to_memmap again")
         return opened(path)
+
+
+def _same(folder: str, made: dict[str, Any]) -> Dataset:
+    """Return the rows in a folder, if it has not been written again since."""
+    found = load(folder)
+    if cache.manifest(Path(folder)) != made:
+        raise ValueError(f"{folder} holds other rows than when this Dataset was pickled")
+    return found
 
 
 def opened(path: Path, results: Path | None = None) -> Dataset:
