@@ -16,9 +16,10 @@ from fastnn.inputs import on_disk
 from fastnn.inputs.checks import one_of
 from fastnn.inputs.labeled import Labeled
 from fastnn.inputs.precision import Rounded
+from fastnn.inputs.streamed import InFiles
 
 
-class Dataset:
+class Dataset(InFiles):
     """Rows in files, mapped into memory: what :func:`to_memmap` returns, and `fit` takes.
 
     It unpacks into X and y, and the weights if there are some: ``X, y = dataset``.  Arrays know

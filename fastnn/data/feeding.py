@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fastnn.data import cache
 from fastnn.data.dataset import Dataset, opened, to_memmap
 from fastnn.data.layout import Layout
-from fastnn.data.sources import as_source, block_rows, is_streamed
+from fastnn.data.sources import as_source, block_rows
 from fastnn.inputs.labeled import Labeled
 from fastnn.preprocessing.encoding import Encoder
 from fastnn.preprocessing.transformer import Transformer
@@ -29,11 +27,6 @@ if sys.platform != "win32":
 VARIABLE = "FASTNN_DATA_DIR"
 _PREFIX = "fastnn-data-"
 _SECONDS_TO_LOCK = 60.0
-
-
-def is_fed(X: Any) -> bool:
-    """Return whether X is rows in files, or where to read rows."""
-    return type(X) is not np.ndarray and (isinstance(X, Dataset) or is_streamed(X))
 
 
 def fed(
@@ -56,8 +49,6 @@ def fed(
     TypeError, ValueError, OSError
         As :func:`to_memmap`, and if the model's preprocessing takes whole columns.
     """
-    if not is_fed(X):
-        return X, y, weight
     check_chain(model)
     if isinstance(X, Dataset):
         if y is not None or weight is not None:

@@ -13,6 +13,7 @@ import numpy as np
 from fastnn.inputs.arrays import is_frame, labels_of
 from fastnn.inputs.checks import listed
 from fastnn.inputs.extras import load
+from fastnn.inputs.streamed import is_query
 
 _NUMBERS = 2**20
 """Numbers of a block: enough to be read fast, few enough to take little memory."""
@@ -21,7 +22,6 @@ _ROWS = 512, 2**16
 _BUFFERS = 2**25
 """Bytes of all columns together that pyarrow reads ahead."""
 ENDINGS = ".parquet", ".pq"
-_IN_MEMORY = "__array__", "__getitem__", "toarray"
 _WANTS = "reading Parquet and Arrow", "pyarrow, or fastnn-kernels[data]"
 
 
@@ -239,23 +239,6 @@ def as_source(given: Any, name: str = "source") -> Source:
         f"{name} is {type(given).__name__}, wanted a path of Parquet files, a frame, a LazyFrame, "
         "an Arrow stream or batches"
     )
-
-
-def is_query(given: Any) -> bool:
-    """Return whether `given` is a query of Polars."""
-    return hasattr(type(given), "collect_schema") and hasattr(type(given), "collect")
-
-
-def is_streamed(given: Any) -> bool:
-    """Return whether `given` is a source of rows that are not in memory, and no array or frame."""
-    kind = type(given)
-    if isinstance(given, str | os.PathLike | Source) or is_query(given):
-        return True
-    if isinstance(given, list | tuple):
-        return bool(given) and all(isinstance(each, str | os.PathLike) for each in given)
-    if is_frame(given) or any(hasattr(kind, name) for name in _IN_MEMORY):
-        return False
-    return hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__iter__") or callable(given)
 
 
 def _of_path(given: str) -> Parquet:

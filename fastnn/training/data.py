@@ -7,6 +7,7 @@ import numpy as np
 
 from fastnn.inputs import on_disk
 from fastnn.inputs.columns import Names
+from fastnn.inputs.streamed import is_fed
 from fastnn.losses import Loss
 
 
@@ -64,6 +65,18 @@ class Data:
                 "sample_weight (times class_weight) is 0 for all rows to train on or to validate on"
             )
         return replace(self, weight=weight if loss.sums else weight / weight.mean())
+
+
+def fed(model: Any, X: Any, y: Any, weight: Any, **how: Any) -> Any:
+    """Return X, y and weights as arrays or frames, in files if X says where to read rows.
+
+    See :func:`fastnn.data.feeding.fed`.
+    """
+    if not is_fed(X):
+        return X, y, weight
+    from fastnn.data import feeding  # most programs never need it
+
+    return feeding.fed(model, X, y, weight, **how)
 
 
 @dataclass

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.callbacks.progress import as_verbose
-from fastnn.data import feeding
 from fastnn.engine import cores
 from fastnn.inputs import checks
-from fastnn.training.data import Data
+from fastnn.inputs.streamed import is_fed
+from fastnn.training.data import Data, fed
 from fastnn.training.loop import train
 from fastnn.training.model import Model
 from fastnn.training.planning import (
@@ -79,10 +79,10 @@ def _fit(network: Any, X: Any, y: Any, *, callbacks: Any, verbose: Any, **option
     model = network.model
     verbose = as_verbose(verbose)
     own = CallbackList(callbacks).callbacks
-    if feeding.is_fed(X):
+    if is_fed(X):
         checks.positive_int(options["epochs"], "epochs")  # before what may take hours
         given = X, y, options["sample_weight"]
-        X, y, options["sample_weight"] = feeding.fed(model, *given, shown=bool(verbose))
+        X, y, options["sample_weight"] = fed(model, *given, shown=bool(verbose))
     plan = adapt(model, make_plan(model, X, y, **options))
     history = History()
     bar = [ProgressBar(plan.epochs, verbose)] if verbose else []

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.data import feeding
 from fastnn.engine import cores
 from fastnn.inputs import checks, precision
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.layers import Dense
 from fastnn.preprocessing.chain import Chain
-from fastnn.training.data import Data
+from fastnn.training.data import Data, fed
 from fastnn.training.model import Model
 
 unwarned: ContextVar[bool] = ContextVar("unwarned", default=False)
@@ -85,7 +84,7 @@ def _validation(model: Model, given: Any, data: Data) -> Data:
             f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}"
         )
     given = (*given, None)[:3]
-    x, y, weight = feeding.fed(model, *given, prefix="validation ", names=data.names.x)
+    x, y, weight = fed(model, *given, prefix="validation ", names=data.names.x)
     return model.check_data(x, y, weight, "validation ", data)
 
 
