@@ -293,6 +293,14 @@ def test_streams_are_shuffled_within_a_window_by_their_seed(tmp_path):
     assert x.dtype == np.float32 and y.shape == w.shape == (32,)
 
 
+def test_an_index_of_pandas_is_no_input(tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": [1.0, 2.0, 3.0]})
+    frame[frame.a > 1].to_parquet(tmp_path / "some.parquet")
+    assert to_memmap(tmp_path / "some.parquet", tmp_path / "x", target="y").columns == ["a"]
+    assert to_memmap(frame[frame.a > 1], tmp_path / "x", target="y").columns == ["a"]
+
+
 def test_wide_tables_and_groups_of_one_row(tmp_path):
     wide = {f"c{n}": np.arange(3.0) + n for n in range(2000)}
     pq.write_table(pa.table(wide), tmp_path / "wide.parquet")

@@ -113,6 +113,8 @@ def _in_files(given: Any, layout: Layout, shown: bool) -> Dataset:
     }
     home = os.environ.get(VARIABLE)
     made = cache.wanted(source, layout, None, None)
+    if home:
+        _sweep(Path(home))
     if home and made["source"] is not None:
         key = hashlib.sha256(json.dumps(made).encode()).hexdigest()[:32]
         return to_memmap(source, Path(home) / key, **how)

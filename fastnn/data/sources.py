@@ -22,6 +22,8 @@ _ROWS = 512, 2**16
 _BUFFERS = 2**25
 """Bytes of all columns together that pyarrow reads ahead."""
 ENDINGS = ".parquet", ".pq"
+_INDEX = "__index_level_"
+"""How the names of columns begin that hold an unnamed index of pandas."""
 _WANTS = "reading Parquet and Arrow", "pyarrow, or fastnn-kernels[data]"
 
 
@@ -86,7 +88,8 @@ class Parquet(Source):
             groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
             self._groups.append(groups)
             self._files.append([str(path.resolve()), *seen, sum(groups), len(groups)])
-        self.names, self._schema = names, schema.hexdigest()
+        self.names = [name for name in names if not name.startswith(_INDEX)]
+        self._schema = schema.hexdigest()
         self.rows = sum(map(sum, self._groups))
 
     def fingerprint(self) -> Any:
