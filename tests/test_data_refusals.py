@@ -174,7 +174,7 @@ def test_types_of_columns_and_missing_numbers(tmp_path):
     with pytest.warns(UserWarning, match=message) as warned:  # nobody could tell later
         to_memmap(times, tmp_path / "short", target="y", dtype="float32")
     assert warned[0].filename == __file__
-    with pytest.raises(ValueError, match="X has 1e\\+300 at row 0, column 0 .*float32 can hold"):
+    with pytest.raises(ValueError, match="X has 1e\\+300 at row 0, column 0, .*float32 can hold"):
         to_memmap(frames({"a": [1e300]}), tmp_path / "large", dtype="float32")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.data.layout import Arrays, Layout, Reader
+from fastnn.data.layout import Arrays, Layout, Reader, rounded
 from fastnn.data.progress import Progress
 from fastnn.data.sources import Source
 from fastnn.data.writing import ArrayFile
@@ -211,17 +211,9 @@ class _Writer:
         self._pending += len(array) * file.row_bytes
 
     def _rounded_to(self, array: np.ndarray, where: str) -> np.ndarray:
-        with np.errstate(all="ignore"):
-            out = array.astype(self._dtype)
+        out = rounded(array, self._dtype, where)
         if array.dtype != out.dtype:
             self._rounded.see(array, out)
-            wrong = np.isinf(out) & np.isfinite(array)
-            if wrong.any():
-                row, column = map(int, np.argwhere(wrong)[0])
-                raise ValueError(
-                    f"X has {array[row, column]} at row {row}, column {column} (rows counted from "
-                    f"{where}), wanted numbers that {out.dtype} can hold"
-                )
         return out
 
     def _save(self, rows: int, layout: Layout | None = None) -> None:

@@ -159,6 +159,20 @@ class Reader:
         return Arrays(x, y, weight, block.where)
 
 
+@np.errstate(all="ignore")
+def rounded(x: np.ndarray, dtype: Any, where: str) -> np.ndarray:
+    """Return rows of X as a float type, or raise ValueError if it cannot hold a number."""
+    out: np.ndarray = x.astype(dtype, copy=False)
+    wrong = np.isinf(out) & np.isfinite(x)
+    if wrong.any():
+        row, column = map(int, np.argwhere(wrong)[0])
+        raise ValueError(
+            f"X has {x[row, column]} at row {row}, column {column}, wanted numbers that "
+            f"{out.dtype} can hold (rows counted from {where})"
+        )
+    return out
+
+
 def _names(given: Any, name: str) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray):
         raise TypeError(f"{name} is {given!r:.100}, wanted the names of columns, as a list")

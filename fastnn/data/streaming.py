@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.data.layout import Layout
+from fastnn.data.layout import Layout, rounded
 from fastnn.data.sources import as_source
 from fastnn.inputs.checks import non_negative_int, positive_int
 
@@ -77,7 +77,7 @@ def stream(
 
 def _rows(source: Any, layout: Layout, dtype: np.dtype | None) -> Iterator[list[np.ndarray]]:
     for arrays in layout.read(source):
-        x = arrays.x if dtype is None else arrays.x.astype(dtype, copy=False)
+        x = arrays.x if dtype is None else rounded(arrays.x, dtype, arrays.where)
         yield [x, *(each for each in (arrays.y, arrays.weight) if each is not None)]
 
 
