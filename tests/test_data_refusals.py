@@ -203,7 +203,7 @@ def test_a_full_disk_is_told_and_left_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(
         cache.shutil, "disk_usage", lambda _: cache.shutil._ntuple_diskusage(9, 9, 0)
     )
-    with pytest.raises(OSError, match="0.0 GB for 600 rows, and 0.0 GB are free"):
+    with pytest.raises(OSError, match="0.0 GB of rows do not fit into the 0.0 GB that are free"):
         to_memmap(path, tmp_path / "rows", target="y")
     monkeypatch.undo()
 

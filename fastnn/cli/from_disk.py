@@ -116,7 +116,7 @@ class Trained(single.Trained):
         share = min(1.0, rows / max(1.0, n * (1 - test - held)))
         parts = (
             (frame, (part == 0) & (chosen.random(len(part)) < share), start)
-            for frame, part, start in self._parts()
+            for frame, part, start in self._parts(" for a sample")
         )
         self.sample, pieces = sampled(parts, target, reading)
         task, self.values = read_target(self.sample, target, arguments.task)
@@ -128,6 +128,7 @@ class Trained(single.Trained):
         encoder = TableEncoder.fit(self.sample, target, task, None, text, ignore)
         self.build(arguments, own, loss, encoder)
         self.counts = dict.fromkeys(_PARTS, 0)
+        cache.check_room(folder, 4 * n * (len(encoder.input_names) + self.answers.n_outputs))
         arrays = self._written(folder, results, pieces)
         self.inputs, self.targets = arrays["train", "x"], arrays["train", "y"]
         self.rows = np.broadcast_to(np.intp(0), len(self.inputs))  # of which only the number counts
@@ -136,14 +137,20 @@ class Trained(single.Trained):
         if held:
             self.held_out = arrays["validation", "x"], arrays["validation", "y"]
 
-    def _parts(self) -> Iterator[tuple[Any, NDArray[np.int8], int]]:
-        """Yield frames, which part of the rows each row is in, and the number of the first."""
+    def _parts(self, why: str = "") -> Iterator[tuple[Any, NDArray[np.int8], int]]:
+        """Yield frames, which part of the rows each row is in, and the number of the first.
+
+        Tell how far it has come, and `why`.
+        """
+        progress = Progress(f"{self._source.name}{why}", self._source.rows, 0, True)
         rng, start = _random(_SPLIT, self._seed), 0
         test, both = self._limits
         for block in self._source.blocks():
             draws = rng.random(len(block.rows))
             yield block.rows, np.where(draws < test, 2, np.where(draws < both, 1, 0)), start
             start += len(draws)
+            progress.rows(start)
+        progress.end(start)
 
     def _written(self, folder: Path, results: Path, pieces: Any) -> dict[tuple[str, str], Any]:
         """Write all rows as the network takes them, by part, and return the arrays."""
@@ -151,7 +158,6 @@ class Trained(single.Trained):
 
         files: dict[tuple[str, str], ArrayFile] = {}
         test = self._limits[0]
-        progress = Progress(self._source.name, self._source.rows, 0, True)
         try:
             for frame, part, start in self._parts():
                 piece = pieces.piece(frame, start)
@@ -167,7 +173,6 @@ class Trained(single.Trained):
                     for what, array in given.items():
                         if (what == "value") == (name == "test") or what == "x":
                             _file(files, folder, name, what, array).append(array[chosen])
-                progress.rows(start + len(part))
             self._source.check_unchanged()
             for (name, _), file in files.items():
                 file.finish(self.counts[name])
@@ -178,7 +183,6 @@ class Trained(single.Trained):
         lacking = [name for name in needed if not self.counts[name]]
         if lacking:
             raise ValueError(f"has too few rows: none are left for {lacking[0]}")
-        progress.end(sum(self.counts.values()))
         return {
             key: on_disk.mapped(file.path, str(results))
             for key, file in files.items()

@@ -141,6 +141,14 @@ def write(
         writer.close()
 
 
+def check_room(folder: Path, size: int) -> None:
+    """Raise OSError if there is no room for so many bytes."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        told = f"{size / 1e9:.1f} GB of rows do not fit into the {free / 1e9:.1f} GB that are free"
+        raise OSError(errno.ENOSPC, told, str(folder))
+
+
 class _Writer:
     """Writes rows, and from time to time how many there are."""
 
@@ -181,14 +189,7 @@ class _Writer:
             dtype = np.dtype(np.float64) if name == "weight" else array.dtype
             dtype = self._dtype if name == "x" and self._dtype is not None else dtype
             self._files[name] = ArrayFile(self._folder / FILES[name], dtype, array.shape[1:])
-        need = sum(file.size(total or 0) for file in self._files.values())
-        free = shutil.disk_usage(self._folder).free
-        if need > free:
-            raise OSError(
-                errno.ENOSPC,
-                f"{need / 1e9:.1f} GB for {total:,} rows, and {free / 1e9:.1f} GB are free",
-                str(self._folder),
-            )
+        check_room(self._folder, sum(file.size(total or 0) for file in self._files.values()))
         self._save(0)  # from now on, these files are ours
         for file in self._files.values():
             file.open(0)
