@@ -74,6 +74,24 @@ def test_a_folder_trains_as_its_table_does(run, monkeypatch):
     assert "in a sample of" in run("one.parquet", *how, "--output", "n.fastnn")[1]
 
 
+def test_predictions_are_those_of_one_table(run, monkeypatch, capsys):
+    monkeypatch.setattr(sources, "_ROWS", (250, 250))
+    assert run("homes", *"--target kind --epochs 1 --output m.fastnn".split())[0] == 0
+    frame = homes().with_columns(
+        town=pl.when(pl.int_range(N) == 1700).then(pl.lit("Rom")).otherwise(pl.col("town"))
+    )
+    frame.write_parquet("one.parquet")
+    for number in range(3):
+        frame[number * 1000 : (number + 1) * 1000].write_parquet(f"homes/part-{number}.parquet")
+    options = "--keep", "price", "--probabilities", "--force", "--output"
+    for data in ("homes", "one.parquet"):
+        assert main(["predict", "m.fastnn", data, *options, f"{data[:3]}.csv"]) == 0
+        err = told(capsys.readouterr().err)
+        assert "not seen in training in 1 of" in err and "'Rom' in data row 1701" in err
+    with open("hom.csv") as parts, open("one.csv") as one:
+        assert parts.read() == one.read()
+
+
 def test_classes_are_all_found_and_the_best_epoch_is_kept(run):
     how = "--target", "kind", "--ignore", "price", "--patience", "1", "--output", "m.fastnn"
     status, out, err = run("homes", *how)

@@ -23,7 +23,7 @@ from fastnn.data.writing import ArrayFile
 from fastnn.inputs import on_disk
 
 if TYPE_CHECKING:
-    from fastnn.tables import Reading
+    from fastnn.tables import Reading, Table
 
 LARGE = 2**28
 """Bytes of a Parquet file from which on it is not read into memory."""
@@ -59,10 +59,26 @@ def check(arguments: Namespace) -> None:
                 f"--{option.replace('_', '-')} is for an ensemble, and {name} trains a single "
                 "network, as it is read from disk"
             )
-    if arguments.delimiter is not None or arguments.header is not None:
-        raise UsageError(f"--delimiter and --header are for CSV, and {name} is Parquet")
+    check_reading(arguments)
     if isinstance(arguments.validation, str):
         raise UsageError(f"--validation FILE is for tables in memory; {name} wants a share")
+
+
+def check_reading(arguments: Namespace) -> None:
+    """Raise UsageError for options that say how to read CSV."""
+    if arguments.delimiter is not None or arguments.header is not None:
+        raise UsageError(f"--delimiter and --header are for CSV, and {arguments.data} is Parquet")
+
+
+def tables(arguments: Namespace, reading: "Reading") -> Iterator["Table"]:
+    """Yield a source's rows, a block at a time, with the columns to keep."""
+    from fastnn.tables import Pieces
+
+    # What is a boolean was decided in training, by whole columns.
+    pieces, start = Pieces(reading, frozenset()), 0
+    for block in as_source(arguments.data).blocks():
+        yield pieces.piece(block.rows, start, [name.strip() for name in arguments.keep])
+        start += len(block.rows)
 
 
 @contextmanager

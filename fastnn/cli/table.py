@@ -246,7 +246,7 @@ def _options(arguments: Namespace) -> str:
 
 def predict(arguments: Namespace) -> None:
     """Apply a model to a table; write one line per row, in order."""
-    from fastnn.tables import FORMATS, beside, table_bytes  # needs polars
+    from fastnn.tables import FORMATS, beside, one_below_another, table_bytes  # needs polars
 
     output = arguments.output or STANDARD
     form = ".csv" if output == STANDARD else ending(output, FORMATS)
@@ -257,19 +257,23 @@ def predict(arguments: Namespace) -> None:
     model = of_table(arguments.model)
     model.check(arguments)
     reading = model.reading
+    # A header that was there is found again; a file that lost it is refused.
+    reading = _reading(arguments, replace(reading, header=None) if reading.header else reading)
+    frames: list[Any] = []
+    notes: dict[str, str] = {}
+    places = ""
     with input_file(arguments.data) as path, naming(arguments.data):
-        table = _open(
-            arguments,
-            path,
-            # A header that was there is found again; a file that lost it is refused.
-            _reading(arguments, replace(reading, header=None) if reading.header else reading),
-            expected=model.table.used,
-            names=model.table.without_header,
-            keep=[name.strip() for name in arguments.keep],
-        )
-        columns = model.columns(table, arguments)
-        frame = beside(table.kept, columns)
-    _note(arguments.data, [*_read_notes(arguments, table), *model.unseen(table)])
+        for table in _tables(arguments, path, reading, model):
+            columns = model.columns(table, arguments)
+            frames.append(beside(table.kept, columns))
+            if len(frames) > 1:
+                places = f"from {table.place(0)} on, "
+            for note in [*_read_notes(arguments, table), *model.unseen(table)]:
+                notes.setdefault(note.partition(" in ")[0], places + note)
+        if not frames:
+            raise ValueError("has no rows")
+    frame = one_below_another(frames)
+    _note(arguments.data, list(notes.values()))
     renamed = [name for name in columns if name in table.kept.columns]
     for name in renamed:
         _note(
@@ -282,6 +286,17 @@ def predict(arguments: Namespace) -> None:
     else:
         with whole_file(output) as file:
             file.write(content)
+
+
+def _tables(arguments: Namespace, path: str, reading: "Reading", model: Any) -> Iterator["Table"]:
+    """Yield the table to predict for, in pieces if it may be larger than memory."""
+    if from_disk.wanted(arguments):
+        from_disk.check_reading(arguments)
+        yield from from_disk.tables(arguments, reading)
+        return
+    keep = [name.strip() for name in arguments.keep]
+    expected, names = model.table.used, model.table.without_header
+    yield _open(arguments, path, reading, expected=expected, names=names, keep=keep)
 
 
 def _some(names: Sequence[str]) -> str:

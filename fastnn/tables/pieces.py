@@ -1,7 +1,7 @@
 """A table that comes in pieces: what a sample of its rows says holds for all of them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,16 @@ class Pieces:
     reading: Reading
     flags: frozenset[str]
 
-    def piece(self, frame: Any, start: int) -> Piece:
-        """Return a frame's rows, the first of which is that number `start` of the table."""
-        rows = clean(as_frame(frame), self.reading, self.flags)
-        return Piece(rows, self.reading, places=np.arange(start, start + len(rows)))
+    def piece(self, frame: Any, start: int, keep: Sequence[str] = ()) -> Piece:
+        """Return a frame's rows, the first of which is that number `start` of the table.
+
+        The columns of `keep` are in `kept` too, as they are.
+        """
+        given = as_frame(frame)
+        rows = clean(given, self.reading, self.flags)
+        found = Piece(rows, self.reading, places=np.arange(start, start + len(rows)))
+        names = [found.column(name).name for name in dict.fromkeys(keep)]
+        return replace(found, kept=given.select(names)) if names else found
 
 
 def as_frame(frame: Any) -> pl.DataFrame:
