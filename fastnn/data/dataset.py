@@ -90,11 +90,10 @@ def to_memmap(
     source : path, frame, LazyFrame, Arrow stream or batches
         The path of a Parquet file, of a folder of them (in the order of their names; those that
         begin with ``.`` or ``_`` and what is no Parquet are left out, and so is an index of pandas
-        without a name), a pattern such as
-        ``"2026-*.parquet"``, or a list of paths; a frame of pandas, Polars or pyarrow; a query of
-        Polars, streamed; whatever has ``__arrow_c_stream__``, such as a result of DuckDB; or an
-        iterable, or a function that returns one, of frames or of ``(X, y)`` or ``(X, y,
-        sample_weight)``.  Parquet and Arrow want pyarrow (extra `data`).
+        without a name), a pattern such as ``"2026-*.parquet"``, or a list of paths; a frame of
+        pandas, Polars or pyarrow; a query of Polars, streamed; whatever has ``__arrow_c_stream__``,
+        such as a result of DuckDB; or an iterable, or a function that returns one, of frames or of
+        ``(X, y)`` or ``(X, y, sample_weight)``.  Parquet and Arrow want pyarrow (extra `data`).
     folder : path
         Where to write ``X.npy``, ``y.npy`` and ``sample_weight.npy``.  It is made if need be.
     target : str or list of str, optional
