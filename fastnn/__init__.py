@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fastnn.engine.garbage import uncollected
 
 if TYPE_CHECKING:
+    import fastnn.data
     import fastnn.datasets
     import fastnn.export
     import fastnn.flow
@@ -177,7 +178,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 """Where each of our names is."""
 
 _MODULES = (
-    "activations", "callbacks", "constraints", "datasets", "export", "flow", "initializers",
+    "activations", "callbacks", "constraints", "data", "datasets", "export", "flow", "initializers",
     "kernels", "layers", "losses", "metrics", "optimizers", "preprocessing", "reference",
     "regularizers", "schedules", "tabular",
 )  # fmt: skip

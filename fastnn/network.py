@@ -135,8 +135,8 @@ class Network(attributes.OfNetwork, Inspected):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: Any = None,
         *,
         epochs: int = 1,
         batch_size: int | None = None,
@@ -145,7 +145,7 @@ class Network(attributes.OfNetwork, Inspected):
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
         validation_shuffle: bool = True,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Any = None,
         class_weight: Any = None,
         callbacks: Any = None,
         verbose: int = 0,
@@ -159,12 +159,12 @@ class Network(attributes.OfNetwork, Inspected):
 
         Parameters
         ----------
-        X : array-like, (n, n_inputs)
-            Numbers of any dtype and layout.  Memory maps are read one batch at a time.  All later
-            frames must have the columns of the first, by name and in order: `feature_names_in_`.
+        X : array-like, (n, n_inputs), or what :func:`fastnn.data.to_memmap` takes
+            Numbers of any dtype and layout.  Memory maps are read one batch at a time.  Paths,
+            LazyFrames and the like go into files first, and `y` and `sample_weight` name columns.
+            All later frames must have the columns of the first, by name and in order.
         y : array-like
-            Targets (n, n_targets), or (n,) for a single one, or integer labels (n,) if the loss is
-            for classes.  Most losses want one output per target.
+            Targets (n, n_targets), or (n,), most with an output each; integer labels for classes.
         epochs, batch_size : int
             The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need all.
         shuffle : bool
@@ -302,9 +302,9 @@ class Network(attributes.OfNetwork, Inspected):
 
     def evaluate(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
         *,
         return_dict: bool = False,
     ) -> Any:
@@ -323,7 +323,7 @@ class Network(attributes.OfNetwork, Inspected):
         """
         return evaluation.evaluate(self.model, X, y, sample_weight, return_dict)
 
-    def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+    def predict(self, X: Any, batch_size: int | None = None) -> np.ndarray:
         """Return the outputs, (n, n_outputs), in the network's dtype.
 
         One output is (n, 1), whatever `y` was: compare a vector with ``predict(X)[:, 0]``.  No rows

@@ -83,6 +83,14 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "A row's prediction does not depend on the rows beside it": ("prediction.py",),
         "The form of the data (type, layout, container) does not matter": ("inputs.py",),
         "Networks trained together are those trained alone": ("many.py",),
+        "Rows in files, from Parquet, streams, queries or batches, train to the bits of rows in "
+        "memory, also with preprocessing": (
+            "data.py::test_a_fit",
+            "data.py::test_other_ways",
+            "data.py::test_evaluation",
+            "data.py::test_preprocessing",
+            "data.py::test_streams",
+        ),
     },
     "Nothing silent": {
         "Bad input is one error that names the argument, what came and what was wanted, and "
@@ -106,6 +114,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "network_door.py::test_a_diverging",
             "network_door.py::test_the_error_names",
         ),
+        "What is no rows to train on, or no files that go together, is refused by name": (
+            "data_refusals.py",
+        ),
         "Columns are what their names and types say": ("columns.py", "types.py", "encoders.py"),
         "Digits that a data type cannot hold are no signal, and are said": ("precision.py",),
         "The command line says what it cannot read and overwrites nothing unasked": (
@@ -116,6 +127,12 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     "Nothing lost, nothing stuck": {
         "Files are whole or not there, and a damaged file is refused": ("storage.py", "atomic.py"),
         "What a file says is checked before it is used": ("forged.py", "tabular_files.py"),
+        "Files of rows are never torn nor stale, and killed writers are continued bit for bit": (
+            "data.py::test_a_second_call",
+            "data.py::test_torn_files",
+            "data.py::test_an_interrupted",
+            "data.py::test_killed_writers",
+        ),
         "Interrupted and killed runs go on with the same bits": (
             "kills.py",
             "processes.py::test_ctrl_c",

@@ -16,7 +16,12 @@ PAGES = [
     *(DOCS / f"{name}.md" for name in ("index", "tutorial", "export", "scikit-learn")),
     *sorted((DOCS / "guides").glob("*.md")),
 ]
-NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
+NEEDS = {
+    "big-data": ["polars", "pyarrow"],
+    "tutorial": ["polars"],
+    "from-scikit-learn": ["sklearn"],
+    "quantiles": ["sklearn"],
+}
 NEEDS |= {
     "export": ["onnxruntime"],
     "mpi": ["mpi4py"],
