@@ -417,7 +417,7 @@ PREPARED = {
     ),
     "whitened": Case(
         [Dense(5, "tanh"), Dense(1)], 1,
-        options={"preprocessing": ["min_max", preprocessing.Whiten(0.1, 2)]},
+        options={"preprocessing": ["min_max", preprocessing.Whiten(2, eps=0.1)]},
     ),
     "encoded": Case(
         [Dense(5, "tanh"), Dense(1)], 1,

@@ -145,5 +145,5 @@ def test_what_is_refused():
 
 def test_only_what_is_unusual_is_shown():
     assert repr(Scale()) == "Scale()"
-    shown = "LayerNormalization(epsilon=0.001, center=True, scale=True, learning_rate_factor=0.1)"
+    shown = "LayerNormalization(center=True, scale=True, learning_rate_factor=0.1)"
     assert repr(LayerNormalization(learning_rate_factor=0.1)) == shown

@@ -51,7 +51,7 @@ RECORDED = [
         },
     ),
     (
-        Whiten(1e-15, 2),
+        Whiten(2, eps=1e-15),
         [[0.9593296436808588, -0.6798229133712347], [-0.12226863388761511, -0.7566570521395232]],
         {},
     ),
@@ -71,7 +71,7 @@ ALL = [
     PCA(0.9),
     Whiten(n_components=2, ddof=0),
     Whiten(),
-    Whiten(0.1, 0.9),
+    Whiten(0.9, eps=0.1),
     Chain([Standardize(), PCA(4)]),
     Chain(["center", "min_max", Whiten()]),
 ]
@@ -95,7 +95,7 @@ def test_scikit_learn_agrees():
         (RobustScale(smooth_clip=False), preprocessing.RobustScaler()),
         (PCA(3), decomposition.PCA(3)),
         (PCA(0.95), decomposition.PCA(0.95)),
-        (Whiten(1e-15, 4), decomposition.PCA(4, whiten=True)),
+        (Whiten(4, eps=1e-15), decomposition.PCA(4, whiten=True)),
     ]
     for ours, theirs in pairs:
         expected = theirs.fit_transform(WIDE)
@@ -132,7 +132,7 @@ def test_covariances_by_the_number_of_rows():
     np.testing.assert_allclose(
         rows.explained_variance_ * n / (n - 1), one.explained_variance_, 1e-12, 1e-12
     )
-    done = Whiten(1e-15, 6, ddof=0).fit_transform(WIDE)  # the seventh column is constant
+    done = Whiten(6, eps=1e-15, ddof=0).fit_transform(WIDE)  # the seventh column is constant
     np.testing.assert_allclose(np.cov(done.T, ddof=0), np.eye(6), atol=1e-9)
     decomposition = pytest.importorskip("sklearn.decomposition")
     theirs = decomposition.PCA().fit(WIDE).explained_variance_ * (n - 1) / n
@@ -387,7 +387,8 @@ def _fitted(transformer):
         (ValueError, lambda: PCA(1.5), "n_components is 1.5, wanted a whole number of at least 1"),
         (ValueError, lambda: PCA(0), "n_components is 0, wanted a whole number of at least 1"),
         (TypeError, lambda: PCA("mle"), "n_components is 'mle' (str), wanted"),
-        (ValueError, lambda: Whiten(0), "eps is 0, wanted a finite number above 0"),
+        (ValueError, lambda: Whiten(eps=0), "eps is 0, wanted a finite number above 0"),
+        (ValueError, lambda: Whiten(4).fit(X), "n_components is 4, wanted at most 3"),
         (TypeError, lambda: Center(1), "per_feature is 1 (int), wanted True or False"),
         (ValueError, lambda: MinMax((1, 1)), "feature_range is (1, 1), wanted two numbers, the sm"),
         (ValueError, lambda: MinMax((0, math.inf)), "feature_range is inf, wanted a finite number"),
