@@ -47,6 +47,9 @@ def pytest_collection_modifyitems(session, items):
     Workers then seldom compile the same at the same time, nor wait for one at the end.
     """
     session.stash[COLLECTED] = [item.nodeid for item in items]
+    for item in items:
+        if item.nodeid.startswith("fastnn/kernels/"):  # each example compiles a kernel's door
+            item.add_marker(pytest.mark.long)
     places = {f"test_{name}": place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
