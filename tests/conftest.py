@@ -10,8 +10,14 @@ FIRST = (
 ).split()
 """These files first, each a worker's: parity compiles the kernels for Python, promises the steps of
 networks.  What comes next needs no steps, and what comes then finds them in the cache."""
-TOGETHER = {"tests/test_bits.py": "tests/test_promises.py"}
-"""Files that one worker runs after others, with the trained networks of these."""
+TOGETHER = {
+    "tests/test_bits.py": "tests/test_promises.py",
+    **dict.fromkeys(
+        ["tests/test_diagnosis_gradients.py", "tests/test_layers.py"], "tests/test_gradients.py"
+    ),
+}
+"""Files that one worker runs after others: with the networks that these trained, or the steps in
+float64 that they compiled."""
 
 COLLECTED = pytest.StashKey[list[str]]()
 """The names of all tests that a session has found, those not chosen too."""
