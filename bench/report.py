@@ -7,6 +7,7 @@ import json
 import sys
 
 from bench import calls, estimators, extras, growth, memory, scaling, sets, startup, tables, tabular
+from bench import scaling_tables as scaled
 from bench.contenders import CONTENDERS
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
@@ -267,10 +268,10 @@ def run_scaling(arguments, common, results) -> None:
             shortest=0.01 if arguments.quick else 0.05,
         )
     results["scaling"] = entry
-    print(f"\nscaling: {tables.scaling_line(entry)}")
+    print(f"\nscaling: {scaled.line(entry)}")
     for place, work in enumerate(scaling.ROWS):
         print(f"\n{work.label}, milliseconds per epoch according to the model")
-        print(tables.plain(tables.scaling_cells(entry, place)), flush=True)
+        print(tables.plain(scaled.cells(entry, place)), flush=True)
 
 
 def run_estimators(arguments, threads, description) -> None:
@@ -388,7 +389,7 @@ def write_readme(results) -> None:
     README.write_text(tables.between_markers(text, tables.render(results)), encoding="utf-8")
     if entry := results.get("scaling"):
         text = SCALING.read_text(encoding="utf-8")
-        block = tables.scaling_block(entry)
+        block = scaled.block(entry)
         SCALING.write_text(tables.between_markers(text, block), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)

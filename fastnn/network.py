@@ -334,19 +334,6 @@ class Network(attributes.OfNetwork, Inspected):
         """
         return prediction.predict(self.model, X, batch_size)
 
-    def layer_outputs(self, X: ArrayLike) -> list[np.ndarray]:
-        """Return every layer's outputs for the rows of `X`; the last are what `predict` returns.
-
-        Examples
-        --------
-        >>> import numpy as np, fastnn
-        >>> network = fastnn.Network([fastnn.Dense(5, "relu"), fastnn.Dense(2)])
-        >>> network.build(3)
-        >>> [outputs.shape for outputs in network.layer_outputs(np.ones((4, 3)))]
-        [(4, 5), (4, 2)]
-        """
-        return prediction.layer_outputs(self.model, X)
-
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).
 

@@ -94,10 +94,10 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Nothing silent": {
         "Bad input is one error that names the argument, what came and what was wanted, and "
-        "changes nothing": ("checks.py", "network_door.py"),
+        "changes nothing": ("checks.py", "network_door.py", "preprocessing_errors.py"),
         "Every setting does something, is checked, compared, copied and stored": ("settings.py",),
         "What is set on a built network works or raises, and no pair of settings fails late": (
-            "attributes.py",
+            "attributes",
             "pairs.py",
         ),
         "One thread at a time changes a network, and others read it between updates": (
@@ -191,6 +191,9 @@ fails if the page is out of date.
 A test has to be able to fail. The comparisons are therefore tried on planted faults: a twin that is
 off by a thousandth, a thread that computes other bits, a file that forgets a velocity, a read one
 element outside an array. Each must be found, by the check that is for it.
+
+`pytest` runs most tests, in less than five minutes on two cores; `pytest -m long` runs the others,
+such as those of all networks in float64. Every change must pass both.
 """
 
 FUZZ = """\

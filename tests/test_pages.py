@@ -34,6 +34,10 @@ COMMANDS = [
     for page in sorted(DOCS.rglob("*.md"))
     for block in re.findall(r"^```.*?^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     for line in re.findall(r"^(?:python -m )?fastnn (.*)$", block, re.MULTILINE)
+] + [
+    (page.stem, line)
+    for page in sorted(DOCS.rglob("*.md"))
+    for line in re.findall(r"`python -m fastnn (bench[^`]*)`", page.read_text("utf-8"))
 ]
 
 
