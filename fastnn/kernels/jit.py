@@ -54,6 +54,11 @@ def _temporary() -> Path:
     return Path(parent)
 
 
+def settings():
+    """Return the settings of Numba by which it would compile other code, by name."""
+    return {name: getattr(numba.config, name, None) for name in _SETTINGS}
+
+
 @functools.cache
 def cache_directory() -> Path:
     """Return the directory of this version's compiled code.
@@ -63,8 +68,8 @@ def cache_directory() -> Path:
     unset, and so does a relative ``$XDG_CACHE_HOME``, as its specification says.
     """
     package = Path(__file__).resolve().parent.parent
-    settings = [getattr(numba.config, name, None) for name in _SETTINGS]
-    digest = hashlib.sha256(f"{numba.__version__} {sys.version} {settings}".encode())
+    given = list(settings().values())
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version} {given}".encode())
     for folder in ("kernels", "engine"):
         for source in sorted((package / folder).rglob("*.py")):
             digest.update(source.read_bytes())
