@@ -175,7 +175,7 @@ class _Threads(_Futures):
         super().close()
 
 
-class _Processes(_Futures):
+class Processes(_Futures):
     """Processes that share this machine's cores.  A pool that broke is made anew, like it.
 
     One process that dies ends a pool of the standard library for good, and all others with it:
@@ -224,6 +224,7 @@ class _Dask(Workers):
     """A `distributed.Client`: Dask itself sends the shares of a lost worker to others."""
 
     blames = True
+    n_threads = 1  # a worker runs as many tasks as it may use threads
     futures: Sequence[Any] = ()
     scattered: Any = None
 
@@ -268,6 +269,7 @@ class _Ray(Workers):
     """Ray, by its module, once `ray.init` was called: it retries the tasks of a lost worker."""
 
     blames = True
+    n_threads = 1  # a task has one CPU
     refs: Sequence[Any] = ()
 
     def open(self, common: Common, make: Callable[[Share], Job]) -> None:
@@ -366,7 +368,7 @@ def _adapter(executor: Any) -> Workers:
     if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
         return _Threads(executor, _workers_of(executor))
     if "loky" in kind.__module__ or isinstance(executor, concurrent.futures.ProcessPoolExecutor):
-        return _Processes(executor, _workers_of(executor))
+        return Processes(executor, _workers_of(executor))
     if callable(getattr(executor, "submit", None)) and not isinstance(executor, type):
         return _Futures(executor, _workers_of(executor))
     raise TypeError(

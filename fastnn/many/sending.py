@@ -8,6 +8,7 @@ import os
 import pickle
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,23 +73,16 @@ def mapped(array: np.ndarray) -> Mapped | None:
     low, high = byte_bounds(array)
     begin = low - byte_bounds(root)[0] + root.offset
     path = Path(root.filename).absolute()
-    span = np.ndarray((high - low,), np.uint8, root.base, _offset(root, low))
-    there = path.is_file() and path.stat().st_size >= begin + len(span)
+    # The map itself begins at a whole page.
+    own = begin - root.offset + root.offset % mmap.ALLOCATIONGRANULARITY
+    span = np.ndarray((high - low,), np.uint8, root.base, own)
     first = array.__array_interface__["data"][0] - low
     where = str(path), begin, len(span), first, array.shape, array.strides, array.dtype.str
     found = Mapped(*where, _checksum(span))
-    try:
-        if there:
-            found.open()
-            return found
-    except OtherFileError:
-        pass
-    return None  # another file has taken the place
-
-
-def _offset(root: np.memmap, address: int) -> int:
-    """Return where in the map itself, which begins at a whole page, an address is."""
-    return address - byte_bounds(root)[0] + root.offset % mmap.ALLOCATIONGRANULARITY
+    with suppress(OtherFileError):  # if another file has taken the place
+        found.open()
+        return found
+    return None
 
 
 def _checksum(span: np.ndarray) -> int:

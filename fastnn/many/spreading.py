@@ -15,9 +15,9 @@ from fastnn.many.training import Common, Done, Member, WorkerLostError
 from fastnn.many.worker import Answer, Job, WorkerTracebackError
 from fastnn.training import transfer
 
-_PER_SLOT = 16
+_PER_SLOT = 8
 """Into at least so many shares is the work of one slot divided, ..."""
-_AT_ONCE = 3
+_AT_ONCE = 2
 """... and the rest of the work into so many for each slot: the last shares are the smallest."""
 _LOSSES = 3
 """So many lost workers are one network's fault."""

@@ -84,6 +84,8 @@ def _train(job: Job, common: Common, found: Answer) -> None:
 
     def done(member: Member, error: Exception | None) -> None:
         made = transfer.made(member.network.model, before.get(member.number))
+        if member.shared:  # others train with it as it was
+            made["changed"].pop("optimizer", None)
         found.results.append((member.number, _returned(member, made, error, job.pickler)))
 
     def watch() -> None:

@@ -59,8 +59,9 @@ def take_over(model: Model, found: dict[str, Any], what: str) -> None:
             vars(model).update(made_now, settled=None, predictor=None, stepper=None)
             for name, value in found["changed"].items():
                 _change(model, name, value)
+            if found["changed"]:
+                attributes.settle(model)
             model.own = Own(model.parameters)
-            attributes.settle(model)
         except BaseException:
             vars(model).update(kept)
             raise
