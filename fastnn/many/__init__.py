@@ -2,6 +2,6 @@
 
 from fastnn.many.fitting import fit_many
 from fastnn.many.halving import Halving, Rung, successive_halving
-from fastnn.many.training import FitManyError
+from fastnn.many.training import FitManyError, WorkerLostError
 
-__all__ = ["FitManyError", "Halving", "Rung", "fit_many", "successive_halving"]
+__all__ = ["FitManyError", "Halving", "Rung", "WorkerLostError", "fit_many", "successive_halving"]

@@ -63,7 +63,16 @@ def fit_many(
         Print nothing, or a line when a network is done.
     n_threads : int or None
         How many networks to train at a time; None is the cores this process may use, less those
-        that other fits occupy.  The networks' own `n_threads` are ignored.
+        that other fits occupy.  With `executor`, how many in each of its workers; None is what the
+        worker may use.  The networks' own `n_threads` are ignored.
+    executor : concurrent.futures.Executor, distributed.Client, joblib.Parallel or ray, optional
+        Who trains instead of this process; docs/guides/clusters.md has the kinds.  Data are sent
+        once, a memory map as its path.  Each network comes back whole, with all that a later fit
+        depends on.  Callbacks run on the workers, and come back too.  Networks of a worker that
+        dies are trained again.
+    on_result : function of (position, network, history), optional
+        Called when a network that did not fail has its weights, once at a time.  What it raises
+        counts as that network's failure.
 
     Returns
     -------
@@ -73,10 +82,14 @@ def fit_many(
     Raises
     ------
     ValueError, TypeError
-        For bad input, such as the same network twice, before anything changes.
+        For bad input, such as the same network twice or callbacks that cannot be pickled for
+        `executor`, before anything changes.
+    RuntimeError
+        If a worker would compute other bits (another version, another processor), or if no worker
+        is left.
     FitManyError
-        If networks failed because a loss was not finite or a callback raised.  It is raised after
-        all others are done, and holds all histories.
+        If networks failed because a loss was not finite, a callback raised, or they ended each
+        worker that trained them.  It is raised after all others are done, and holds all histories.
     KeyboardInterrupt
         On Ctrl-C, once each network in training has finished its step.  Networks that were done
         keep their weights, and those still waiting are not trained.
