@@ -1,6 +1,7 @@
 """Executors of others behind one door: what each kind calls a job, an answer and a loss."""
 
 import concurrent.futures
+import copy
 import importlib.util
 import shutil
 import sys
@@ -20,7 +21,7 @@ from fastnn.many.sending import Filed, Parcel, filed
 from fastnn.many.training import Common, Member, plans_of, train
 from fastnn.many.worker import Answer, Job, answer, in_dask
 
-_PATIENCE = 10.0
+_PATIENCE = 5.0
 """Seconds to wait, once all is called off, for workers to end their step."""
 Share = Sequence[Member]
 
@@ -190,9 +191,10 @@ class Processes(_Futures):
 
     def renew(self) -> None:
         broken, self.executor = self.executor, _another(self.executor)
-        if self.own is broken:
-            broken.shutdown()
-        self.own = self.executor
+        if self.own is not None:
+            self.own.shutdown()
+        if not _is_loky(broken):  # whose pool is everybody's
+            self.own = self.executor
         try:
             with interruptible():
                 self.executor.submit(int).result()
@@ -207,13 +209,17 @@ class Processes(_Futures):
 
 def _another(executor: Any) -> Any:
     """Return a new pool like one that broke; there are no public names for its settings."""
-    package, _, module = type(executor).__module__.rpartition(".")
-    if module == "reusable_executor":  # of loky, which gives its users a new one too
+    if _is_loky(executor):
+        package = type(executor).__module__.rpartition(".")[0]
         return sys.modules[package].get_reusable_executor(max_workers=_workers_of(executor))
     names = "max_workers", "mp_context", "initializer", "initargs", "max_tasks_per_child"
     given = {name: getattr(executor, f"_{name}", None) for name in names}
     known = {name: value for name, value in given.items() if value is not None}
     return concurrent.futures.ProcessPoolExecutor(**known)
+
+
+def _is_loky(executor: Any) -> bool:
+    return ".loky." in f".{type(executor).__module__}."
 
 
 def _workers_of(executor: Any) -> int:
@@ -230,10 +236,17 @@ class _Dask(Workers):
 
     def open(self, common: Common, make: Callable[[Share], Job]) -> None:
         super().open(common, make)
-        self.scattered = self.executor.scatter(self.data, broadcast=True, hash=False)
+        self._scatter()
+
+    def _scatter(self) -> None:
+        with interruptible():
+            self.executor.wait_for_workers(1)
+            self.scattered = self.executor.scatter(self.data, broadcast=True, hash=False)
 
     def answers(self, shares: Sequence[Share]) -> Generator[tuple[int, Any], None, None]:
         distributed = load("distributed", "executor", "distributed")
+        if self.scattered.status != "finished":  # all workers that held the data died
+            self._scatter()
         self.futures = [
             self.executor.submit(
                 answer, replace(self.make(share), watch=in_dask), self.scattered, pure=False
@@ -246,19 +259,16 @@ class _Dask(Workers):
             with interruptible():
                 future = next(coming)
             place = places.pop(future.key)
-            if future.status == "finished":
-                yield place, future.result()
-            elif future.status == "error":
-                error = future.exception()
-                if not isinstance(error, distributed.KilledWorker):
-                    raise error
-                yield place, Lost(error)
-            else:
+            try:
+                with interruptible():
+                    found = future.result()
+            except distributed.KilledWorker as error:
+                found = Lost(error)
+            except distributed.CancelledError as error:  # as are those whose data are lost
                 if self.executor.status != "running":
-                    raise RuntimeError(f"executor is a client that is {self.executor.status}")
-                # All workers that held the data may be gone.
-                self.scattered = self.executor.scatter(self.data, broadcast=True, hash=False)
-                yield place, Lost(RuntimeError(f"its task is {future.status}"), blamed=False)
+                    raise RuntimeError(f"executor is {self.executor.status}") from error
+                found = Lost(error, blamed=False)
+            yield place, found
 
     def close(self) -> None:
         with suppress(Exception):  # such as a scheduler that is gone
@@ -275,7 +285,7 @@ class _Ray(Workers):
     def open(self, common: Common, make: Callable[[Share], Job]) -> None:
         super().open(common, make)
         self.put = self.executor.put(self.data)
-        self.task = self.executor.remote(answer)
+        self.task = self.executor.remote(answer).options(max_retries=1)
 
     def answers(self, shares: Sequence[Share]) -> Generator[tuple[int, Any], None, None]:
         ray = self.executor
@@ -308,17 +318,19 @@ class _Joblib(Workers):
     """A `joblib.Parallel` that returns a generator: it shares out arrays by files of its own."""
 
     def answers(self, shares: Sequence[Share]) -> Generator[tuple[int, Any], None, None]:
-        delayed = sys.modules["joblib"].delayed(_numbered)
-        self.coming = self.executor(
+        delayed, left = sys.modules["joblib"].delayed(_numbered), set(range(len(shares)))
+        # What comes late of a call that failed reaches the object that was called.
+        self.coming = copy.copy(self.executor)(
             delayed(place, self.make(share), self.data) for place, share in enumerate(shares)
         )
-        for _ in shares:
+        while left:
             try:
                 with interruptible():
-                    found = next(self.coming)
-            except concurrent.futures.BrokenExecutor as error:
-                raise BrokenError(str(error)) from error
-            yield found
+                    place, found = next(self.coming)
+            except Exception as error:  # joblib may raise errors of its own when a worker dies
+                raise BrokenError(f"{type(error).__name__}: {error}") from error
+            left.remove(place)
+            yield place, found
 
     def close(self) -> None:
         if (coming := getattr(self, "coming", None)) is not None:
@@ -342,7 +354,7 @@ def adapted(executor: Any, n_threads: int | None) -> Workers:
 
 
 def _adapter(executor: Any) -> Workers:
-    kind, module = type(executor), type(executor).__module__.partition(".")[0]
+    module = type(executor).__module__.partition(".")[0]
     if isinstance(executor, types.ModuleType) and executor.__name__ == "ray":
         if not executor.is_initialized():
             raise ValueError("executor is ray, which is not initialized: call ray.init() first")
@@ -367,7 +379,7 @@ def _adapter(executor: Any) -> Workers:
         return found
     if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
         return _Threads(executor, _workers_of(executor))
-    if "loky" in kind.__module__ or isinstance(executor, concurrent.futures.ProcessPoolExecutor):
+    if _is_loky(executor) or isinstance(executor, concurrent.futures.ProcessPoolExecutor):
         return Processes(executor, _workers_of(executor))
     if callable(getattr(executor, "submit", None)) and not isinstance(executor, type):
         return _Futures(executor, _workers_of(executor))
