@@ -263,11 +263,12 @@ class _Dask(Workers):
                 with interruptible():
                     found = future.result()
             except distributed.KilledWorker as error:
-                found = Lost(error)
+                found = Lost(error.with_traceback(None))  # whose frames hold futures
             except distributed.CancelledError as error:  # as are those whose data are lost
                 if self.executor.status != "running":
                     raise RuntimeError(f"executor is {self.executor.status}") from error
-                found = Lost(error, blamed=False)
+                found = Lost(error.with_traceback(None), blamed=False)
+            future.release()
             yield place, found
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from fastnn.kernels.interrupts import interruptible, uninterrupted
 from fastnn.many.executors import BrokenError, Lost, Trained, Workers
 from fastnn.many.sending import packed, unpacked
 from fastnn.many.training import Common, Done, Member, WorkerLostError
-from fastnn.many.worker import Answer, Job, WorkerTracebackError
+from fastnn.many.worker import Answer, Job, WorkerTracebackError, here
 from fastnn.training import transfer
 
 _PER_SLOT = 8
@@ -89,7 +89,7 @@ class _Run:
     def job(self, share: Sequence[Member]) -> Job:
         """Return a share as it is sent."""
         sent = [self.sent[member.number] for member in share]
-        return Job(sent, self.workers.pickler, self.workers.n_threads, self.identity)
+        return Job(sent, self.workers.pickler, self.workers.n_threads, self.identity, here())
 
     def all(self) -> None:
         """Train until every network is done, or has failed."""

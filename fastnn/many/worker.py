@@ -22,6 +22,15 @@ class WorkerTracebackError(Exception):
     """The cause of an exception that a worker raised: where it did."""
 
 
+class _UnwantedError(BaseException):
+    """Ends a share that nobody waits for."""
+
+
+def here() -> str:
+    """Return how messages call this process as a worker."""
+    return f"the worker on {socket.gethostname()}, process {os.getpid()}"
+
+
 @dataclass(frozen=True)
 class Job:
     """A share of the networks, as it is sent."""
@@ -31,6 +40,8 @@ class Job:
     """The module that pickles what comes back."""
     n_threads: int | None
     identity: Mapping[str, str]
+    caller: str
+    """The process that sent it."""
     folder: str | None = None
     """Exists while the caller wants results, if that is on this machine."""
     watch: Callable[[], bool] | None = None
@@ -55,7 +66,7 @@ class Answer:
 
 def answer(job: Job, data: Parcel | Filed) -> Answer:
     """Train a share of the networks."""
-    found = Answer(f"the worker on {socket.gethostname()}, process {os.getpid()}")
+    found = Answer(here())
     if identity() != job.identity:
         found.identity = identity()
         return found
@@ -69,7 +80,11 @@ def answer(job: Job, data: Parcel | Filed) -> Answer:
         return found
     try:
         _train(job, common, found)
+    except _UnwantedError:
+        found.stopped = True
     except KeyboardInterrupt:
+        if job.caller == here():  # whose Ctrl-C it is
+            raise
         found.stopped = True
     return found
 
@@ -90,7 +105,7 @@ def _train(job: Job, common: Common, found: Answer) -> None:
 
     def watch() -> None:
         if not wanted(job):
-            raise KeyboardInterrupt
+            raise _UnwantedError
 
     watch()
     plans = list(plans_of(common, members))
