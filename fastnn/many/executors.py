@@ -23,6 +23,8 @@ from fastnn.many.worker import Answer, Job, answer, in_dask
 
 _PATIENCE = 5.0
 """Seconds to wait, once all is called off, for workers to end their step."""
+_ATTEMPTS = 3
+"""So many new pools are tried whose processes die at once."""
 Share = Sequence[Member]
 
 
@@ -190,16 +192,19 @@ class Processes(_Futures):
         self.n_threads = max(1, cores.usable() // self.slots)
 
     def renew(self) -> None:
-        broken, self.executor = self.executor, _another(self.executor)
-        if self.own is not None:
-            self.own.shutdown()
-        if not _is_loky(broken):  # whose pool is everybody's
-            self.own = self.executor
-        try:
-            with interruptible():
-                self.executor.submit(int).result()
-        except concurrent.futures.BrokenExecutor as error:
-            raise BrokenError(f"workers die before they do anything: {error}") from error
+        for attempt in range(_ATTEMPTS):
+            broken, self.executor = self.executor, _another(self.executor)
+            if self.own is not None:
+                self.own.shutdown()
+            if not _is_loky(broken):  # whose pool is everybody's
+                self.own = self.executor
+            try:
+                with interruptible():
+                    self.executor.submit(int).result()
+                return
+            except concurrent.futures.BrokenExecutor as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise BrokenError(f"they die before they do anything: {error}") from error
 
     def close(self) -> None:
         super().close()

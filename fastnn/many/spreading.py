@@ -135,7 +135,7 @@ class _Run:
             "a worker of executor died, and so the whole pool; its networks are trained again in "
             "a new one.  Make another executor for later calls",
             RuntimeWarning,
-            stacklevel=5,
+            stacklevel=7,
         )
 
     def again(self, share: _Share) -> None:
