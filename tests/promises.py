@@ -83,7 +83,10 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "A row's prediction does not depend on the rows beside it": ("prediction.py",),
         "The form of the data (type, layout, container) does not matter": ("inputs.py",),
         "Networks trained together are those trained alone": ("many.py",),
-        "So are those trained by executors of others, even if workers die": ("executors.py",),
+        "So are those trained by executors of others, even if workers die": (
+            "executors",
+            "sending.py",
+        ),
         "Successive halving depends on its arguments alone, and its winner is a plain fit": (
             "halving.py",
         ),

@@ -1,12 +1,10 @@
 """`fit_many(executor=...)`: the bits of one machine, whoever trains and whatever happens to it."""
 
 import concurrent.futures
-import contextlib
 import functools
 import math
 import multiprocessing
 import os
-import pickle
 import signal
 import tempfile
 import threading
@@ -17,10 +15,7 @@ import pytest
 
 from fastnn import (
     SGD,
-    Adam,
-    Callback,
     Dense,
-    Dropout,
     EarlyStopping,
     FitManyError,
     Network,
@@ -29,6 +24,8 @@ from fastnn import (
 )
 from fastnn.many import executors, sending, spreading, worker
 from fastnn.many.training import Member, WorkerLostError
+from tests import elsewhere
+from tests.elsewhere import WEIGHT, Elsewhere, Recorder, X, Y, state
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),
@@ -36,38 +33,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]
 
-RNG = np.random.default_rng(0)
-X = RNG.standard_normal((90, 6), np.float32)
-Y = np.abs(X[:, :1] * X[:, 1:2])
-WEIGHT = np.linspace(0, 1, 90)
 FOLDS = [(np.delete(np.arange(90), np.s_[fold::3]), np.arange(fold, 90, 3)) for fold in range(3)]
 MIXED = [[*map(float, row), "ab"[int(row[0] > 0)]] for row in X]
 """Rows of numbers and texts."""
 
 
-def _networks():
-    shared = Adam(0.01)
-    return [
-        Network([Dense(8, "relu"), Dense(1)], loss="mae", seed=1, optimizer=shared),
-        Network([Dense(8, "relu"), Dropout(0.2), Dense(1)], seed=2, optimizer=shared),
-        Network([Dense(1)], optimizer=SGD(0.01, 0.9), dtype="float64"),
-        Network([Dense(8, "relu"), Dense(1)], dtype="mixed_bfloat16"),
-        Network([Dense(8, "relu"), Dense(1)], preprocessing=["standardize"]),
-        Network([Dense(3, "relu"), Dense(1)], backend="numpy"),
-    ]
-
-
 def _prepared():
     pipeline = ["one_hot", "standardize"]
     return [Network([Dense(8, "relu"), Dense(1)], seed=s, preprocessing=pipeline) for s in (0, 1)]
-
-
-def _state(network):
-    """Return all that a later fit depends on."""
-    model = network.model
-    arrays = [[each.value, *each.state.values()] for each in model.all_parameters()]
-    counts = model.epochs, model.updates, model.names, network.optimizer.settings()
-    return [array.tobytes() for own in arrays for array in own], counts, repr(model.preprocessing)
 
 
 @functools.cache
@@ -98,34 +71,17 @@ def executor(request):
             yield threads
 
 
-def _check_like_local(executor, make, x, y, **options):
-    here, there = make(), make()
-    options = {"epochs": 3, "batch_size": 16} | options
-    optimizers = [each.optimizer for each in there]
-    for _ in range(2):  # a second call goes on
-        expected = fit_many(here, x, y, **options)
-        found = fit_many(there, x, y, executor=executor, **options)
-        assert [each.history for each in found] == [each.history for each in expected]
-        assert list(map(_state, there)) == list(map(_state, here))
-    assert all(map(lambda a, b: a is b.optimizer, optimizers, there))
-    for mine, other in zip(here, there, strict=True):
-        mine.fit(x, y, batch_size=16)
-        other.fit(x, y, batch_size=16)
-        assert _state(mine) == _state(other)
-        assert mine.predict(x).tobytes() == other.predict(x).tobytes()
-
-
 @pytest.mark.parametrize(
     ("make", "x", "options"),
     [
-        (_networks, X, {"validation_split": 0.3, "sample_weight": WEIGHT}),
-        (_networks, X, {"validation_data": (X[:9], Y[:9]), "shuffle": False}),
-        (_networks, X[:, ::-1].astype(np.float64), {"splits": FOLDS * 2}),
+        (elsewhere.networks, X, {"validation_split": 0.3, "sample_weight": WEIGHT}),
+        (elsewhere.networks, X, {"validation_data": (X[:9], Y[:9]), "shuffle": False}),
+        (elsewhere.networks, X[:, ::-1].astype(np.float64), {"splits": FOLDS * 2}),
         (_prepared, MIXED, {}),
     ],
 )
 def test_all_that_training_makes_is_that_of_a_local_call(executor, make, x, options):
-    _check_like_local(executor, make, x, Y, **options)
+    elsewhere.check_like_local(executor, make, x, Y, **options)
 
 
 def test_networks_that_fail_are_told_of_as_in_a_local_call(executor):
@@ -142,51 +98,7 @@ def test_networks_that_fail_are_told_of_as_in_a_local_call(executor):
     mine, other = (error.exceptions[0] for error in errors)
     assert (type(mine), str(mine), mine.__notes__) == (type(other), str(other), other.__notes__)
     assert [h.history for h in errors[0].histories] == [h.history for h in errors[1].histories]
-    assert list(map(_state, here)) == list(map(_state, there))
-
-
-class Recorder(Callback):
-    """Remembers losses and where it was; `action` is a name, since functions have no pickle."""
-
-    def __init__(self, action=None, path=None):
-        self.action, self.path, self.losses = action, path, []
-
-    def on_epoch_end(self, epoch, logs):
-        self.losses.append(logs["loss"])
-        self.process = os.getpid()
-        if self.action is not None:
-            getattr(self, self.action)(epoch)
-
-    def slow(self, epoch):
-        self.network.optimizer.learning_rate = 0.5 ** (epoch + 1)
-        self.network.extra["epoch"] = epoch
-
-    def fail(self, epoch):
-        raise OddError("one", 2)
-
-    def keep_lock(self, epoch):
-        self.lock = threading.Lock()
-
-    def die(self, epoch):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def die_once(self, epoch):
-        try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return
-        self.die(epoch)
-
-    def wait(self, epoch):
-        if self.process != self.path:
-            time.sleep(0.02)
-
-
-class OddError(Exception):
-    """Has another number of arguments than it keeps, so no pickle of it can be read."""
-
-    def __init__(self, one, two):
-        super().__init__(one)
+    assert list(map(state, here)) == list(map(state, there))
 
 
 def test_callbacks_and_what_they_change_come_back(pool):
@@ -201,7 +113,7 @@ def test_callbacks_and_what_they_change_come_back(pool):
     expected = fit_many(here, X, Y, epochs=8, callbacks=mine)
     found = fit_many(there, X, Y, epochs=8, callbacks=hooks, executor=pool)
     assert [each.history for each in found] == [each.history for each in expected]
-    assert list(map(_state, there)) == list(map(_state, here))
+    assert list(map(state, there)) == list(map(state, here))
     assert hooks[0][0].losses == mine[0][0].losses
     assert hooks[0][0].network is there[0] and hooks[0][0].process != os.getpid()
     assert there[1].optimizer is objects[1] and objects[1].learning_rate == 0.5**8
@@ -212,7 +124,7 @@ def test_callbacks_and_what_they_change_come_back(pool):
     for mine_again, other in zip(here, there, strict=True):
         mine_again.fit(X, Y, epochs=2)
         other.fit(X, Y, epochs=2)
-    assert list(map(_state, there)) == list(map(_state, here))
+    assert list(map(state, there)) == list(map(state, here))
 
 
 def test_what_cannot_travel_is_refused_or_told(pool):
@@ -227,7 +139,12 @@ def test_what_cannot_travel_is_refused_or_told(pool):
     assert not any(each.built for each in networks)
     networks[2].metrics = []
     shared = networks[2].optimizer = networks[3].optimizer = SGD(0.01)
-    hooks = [[Recorder("keep_lock")], [Recorder("fail")], [Recorder("slow")], []]
+    hooks = [
+        [Recorder("keep_lock")],
+        [Recorder("fail")],
+        [Recorder("slow")],
+        [],
+    ]
     with pytest.raises(FitManyError) as caught:
         fit_many(networks, X, Y, callbacks=hooks, executor=pool)
     assert caught.value.positions == [0, 1, 2]
@@ -242,7 +159,7 @@ def test_what_cannot_travel_is_refused_or_told(pool):
 
 
 def test_a_lost_worker_costs_nothing_but_time(tmp_path):
-    here, there = _networks(), _networks()
+    here, there = elsewhere.networks(), elsewhere.networks()
     fit_many(here, X, Y, epochs=3)
     hooks = [[] for _ in there]
     for place in (1, 4):  # the second in the pool that follows the first
@@ -251,12 +168,12 @@ def test_a_lost_worker_costs_nothing_but_time(tmp_path):
     with concurrent.futures.ProcessPoolExecutor(2, fork) as executor:
         with pytest.warns(RuntimeWarning, match="a worker of executor died"):
             fit_many(there, X, Y, epochs=3, callbacks=hooks, executor=executor)
-    assert list(map(_state, there)) == list(map(_state, here))
+    assert list(map(state, there)) == list(map(state, here))
 
 
 def test_a_network_that_ends_all_workers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    here, there = _networks(), _networks()
+    here, there = elsewhere.networks(), elsewhere.networks()
     fit_many(here, X, Y)
     hooks = [[Recorder("die")] if number == 3 else [] for number in range(6)]
     fork = multiprocessing.get_context("fork")
@@ -267,7 +184,7 @@ def test_a_network_that_ends_all_workers_is_given_up(tmp_path, monkeypatch):
     (error,) = caught.value.exceptions
     assert isinstance(error, WorkerLostError) and "each worker that trained it died" in str(error)
     del here[3], there[3]
-    assert list(map(_state, there)) == list(map(_state, here))
+    assert list(map(state, there)) == list(map(state, here))
     assert not list(tmp_path.iterdir())
 
 
@@ -277,7 +194,7 @@ def _never(*arguments):
 
 def test_a_pool_whose_processes_do_not_live_is_one_clear_error():
     fork = multiprocessing.get_context("fork")
-    networks = _networks()
+    networks = elsewhere.networks()
     with concurrent.futures.ProcessPoolExecutor(2, fork, _never) as executor:
         with pytest.raises(RuntimeError, match=r"executor lost its workers .*: 0 of 6 networks"):
             fit_many(networks, X, Y, executor=executor)
@@ -307,7 +224,7 @@ def test_ctrl_c_stops_all_and_leaves_nothing(executor, tmp_path, monkeypatch):
         assert all(each.epochs_done in (0, 20) for each in networks)
     alone = Network([Dense(8, "relu"), Dense(1)], seed=done[0])
     alone.fit(X, Y, epochs=20)
-    assert _state(networks[done[0]]) == _state(alone)
+    assert state(networks[done[0]]) == state(alone)
     assert executor.submit(int).result(timeout=10) == 0
     fit_many(networks, X, Y, executor=executor)
 
@@ -325,121 +242,35 @@ def test_a_worker_that_is_interrupted_alone_is_asked_again(pool, monkeypatch):
                 yield place, found
 
     monkeypatch.setattr(executors, "Processes", Interrupted)
-    here, there = _networks(), _networks()
+    here, there = elsewhere.networks(), elsewhere.networks()
     fit_many(here, X, Y)
     fit_many(there, X, Y, executor=pool)
-    assert list(map(_state, there)) == list(map(_state, here)) and answers[0].stopped
+    assert list(map(state, there)) == list(map(state, here)) and answers[0].stopped
 
 
 def test_workers_that_would_compute_other_bits_are_refused(monkeypatch):
     theirs = dict(spreading.identity())
     monkeypatch.setattr(worker, "identity", lambda: theirs | {"instructions": "avx2"})
-    networks = _networks()
+    networks = elsewhere.networks()
     with pytest.raises(RuntimeError, match="process .* would compute other bits: instructions is"):
         fit_many(networks, X, Y, executor=Elsewhere())
     assert not any(each.built for each in networks)
 
 
-class Elsewhere:
-    """Stands for an executor of any kind: its workers get what a pickle holds, one by one."""
-
-    def __init__(self):
-        self.sent = []
-
-    def submit(self, function, *arguments):
-        future = concurrent.futures.Future()
-        self.sent.append(pickle.dumps((function, arguments)))
-        function, arguments = pickle.loads(self.sent[-1])
-        future.set_result(function(*arguments))
-        return future
-
-
 def test_data_are_sent_once(monkeypatch):
     x, y = np.tile(X, (500, 1)), np.tile(Y, (500, 1))
-    here, there = _networks()[:5], _networks()[:5]
+    here, there = elsewhere.networks()[:5], elsewhere.networks()[:5]
     fit_many(here, x, y)
     executor = Elsewhere()
     fit_many(there, x, y, executor=executor)
-    assert list(map(_state, there)) == list(map(_state, here))
+    assert list(map(state, there)) == list(map(state, here))
     assert sum(map(len, executor.sent)) < x.nbytes / 10
     # A worker on another machine sees no file of this one.
     monkeypatch.setattr(sending.Filed, "open", lambda self: open("/missing/fastnn"))
     fit_many(here, x, y)
     fit_many(there, x, y, executor=executor)
-    assert list(map(_state, there)) == list(map(_state, here))
+    assert list(map(state, there)) == list(map(state, here))
     assert max(map(len, executor.sent)) > x.nbytes
-
-
-@pytest.fixture
-def memory_map(tmp_path):
-    path = tmp_path / "x"
-    data = np.memmap(path, np.float32, "w+", 400, (3000, 6))
-    data[...] = np.random.default_rng(1).standard_normal(data.shape)
-    return data
-
-
-def test_a_memory_map_is_sent_as_its_path(memory_map, pool):
-    y = np.array(memory_map[:, :1])
-    here, there = _networks()[:5], _networks()[:5]
-    fit_many(here, memory_map[500:], y[500:])
-    executor = Elsewhere()
-    fit_many(there, memory_map[500:], y[500:], executor=executor)
-    assert list(map(_state, there)) == list(map(_state, here))
-    parcel = sending.Parcel(memory_map[500:])
-    assert not parcel.buffers and len(parcel.head) < 500 < memory_map.nbytes
-    fit_many(here, memory_map[500:], y[500:])
-    fit_many(there, memory_map[500:], y[500:], executor=pool)
-    assert list(map(_state, there)) == list(map(_state, here))
-
-
-@pytest.mark.parametrize(
-    "view",
-    [np.s_[:], np.s_[7:90], np.s_[::3, 1:4], np.s_[::-1, ::-2], np.s_[5:5]],
-    ids=str,
-)
-def test_views_of_a_memory_map_are_found_in_its_file(memory_map, view):
-    array = np.asarray(memory_map)[view]
-    place = sending.mapped(array)
-    if array.size:
-        found = pickle.loads(pickle.dumps(place)).open()
-        assert found.strides == array.strides and not found.flags.writeable
-        np.testing.assert_array_equal(found, array)
-        np.testing.assert_array_equal(sending.Parcel([array]).open()[0], array)
-    else:
-        assert place is None
-
-
-def test_a_memory_map_that_its_file_does_not_show_is_sent_as_numbers(memory_map, tmp_path):
-    own = np.memmap(memory_map.filename, np.float32, "c", 400, memory_map.shape)
-    own[0] = 7  # reaches no file
-    assert sending.mapped(own) is None
-    np.testing.assert_array_equal(sending.Parcel(own).open(), own)
-    place = sending.mapped(memory_map)
-    np.full(30_000, 3, np.uint8).tofile(tmp_path / "other")
-    os.replace(tmp_path / "other", tmp_path / "x")
-    with pytest.raises(sending.OtherFileError, match="x, which is shorter"):
-        place.open()
-    other = np.memmap(tmp_path / "other", np.float32, "w+", 400, memory_map.shape)
-    other[...] = 1
-    os.replace(tmp_path / "other", tmp_path / "x")
-    assert sending.mapped(np.asarray(memory_map)) is None
-    with pytest.raises(sending.OtherFileError, match="x, which holds something else"):
-        place.open()
-
-
-def test_a_worker_that_sees_another_file_is_refused(memory_map, pool, monkeypatch):
-    find = sending.mapped
-    place = find(memory_map)
-    wrong = {**vars(place), "checksum": 1}
-    monkeypatch.setattr(
-        sending,
-        "mapped",
-        lambda array: sending.Mapped(**wrong) if array.shape == memory_map.shape else None,
-    )
-    networks = _networks()[:3]
-    with pytest.raises(ValueError, match=r"memory map, but the worker .* finds .*x, which holds"):
-        fit_many(networks, memory_map, np.array(memory_map[:, :1]), executor=pool)
-    assert not any(each.built for each in networks)
 
 
 def test_results_and_lines_come_one_by_one(executor, capsys):
@@ -501,7 +332,7 @@ BAD = [
 
 @pytest.mark.parametrize(("error", "said", "changed"), BAD)
 def test_bad_executors_change_nothing(error, said, changed):
-    arguments = {"networks": _networks(), "X": X, "y": Y} | changed
+    arguments = {"networks": elsewhere.networks(), "X": X, "y": Y} | changed
     with pytest.raises(error, match=said):
         fit_many(**arguments)
     assert not any(network.built for network in arguments["networks"])
@@ -517,7 +348,7 @@ def _inner(seed):
 def test_a_worker_may_have_workers_of_its_own(pool):
     alone = Network([Dense(8, "relu"), Dense(1)], seed=3)
     alone.fit(X, Y)
-    assert _state(pool.submit(_inner, 3).result()) == _state(alone)
+    assert state(pool.submit(_inner, 3).result()) == state(alone)
 
 
 @pytest.mark.parametrize(("n", "slots", "least"), [(1, 4, 1), (7, 2, 1), (500, 2, 1), (100, 3, 4)])
@@ -531,94 +362,3 @@ def test_shares_hold_each_network_once_and_end_small(n, slots, least):
     assert sizes == sorted(sizes, reverse=True)
     assert all(len(share) >= least for share in shares[:-1])
     assert len(shares) <= 20 * slots + 10 and max(map(len, shares)) <= max(least, math.ceil(n / 8))
-
-
-@contextlib.contextmanager
-def _dask():
-    distributed = pytest.importorskip("distributed")
-    import dask
-
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(**options) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-        assert not client.futures  # nothing is left there
-
-
-@contextlib.contextmanager
-def _ray():
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def _joblib():
-    joblib = pytest.importorskip("joblib")
-    yield joblib.Parallel(2, return_as="generator_unordered")
-
-
-@contextlib.contextmanager
-def _loky():
-    pytest.importorskip("joblib")
-    from joblib.externals import loky
-
-    yield loky.get_reusable_executor(2)
-
-
-@pytest.mark.long
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("workers", [_dask, _ray, _joblib, _loky])
-def test_others_executors_lose_workers_and_stop(workers, tmp_path, monkeypatch):
-    with workers() as executor:
-        options = {"validation_split": 0.3, "sample_weight": WEIGHT}
-        _check_like_local(executor, _networks, X, Y, **options)
-        here, there = _networks(), _networks()
-        fit_many(here, X, Y, epochs=3)
-        hooks = [[] for _ in there]
-        hooks[1] = [Recorder("die_once", tmp_path / "died")]
-        hooks[2] = [lambda epoch, logs: None] if workers is not _loky else []  # by cloudpickle
-        fit_many(there, X, Y, epochs=3, callbacks=hooks, executor=executor)
-        assert list(map(_state, there)) == list(map(_state, here))
-        if workers is _loky:
-            from joblib.externals import loky
-
-            executor = loky.get_reusable_executor(2)
-        if workers is not _ray:  # it takes seconds to start a process
-            there = _networks()
-            hooks = [[Recorder("die")] if number == 3 else [] for number in range(6)]
-            with pytest.raises(FitManyError) as caught:
-                fit_many(there, X, Y, epochs=3, callbacks=hooks, executor=executor)
-            assert caught.value.positions == [3]
-            assert isinstance(caught.value.exceptions[0], WorkerLostError)
-            assert list(map(_state, [*there[:3], *there[4:]])) == list(
-                map(_state, [*here[:3], *here[4:]])
-            )
-        if workers is _loky:
-            executor = loky.get_reusable_executor(2)
-        networks = [Network([Dense(8, "relu"), Dense(1)], seed=seed) for seed in range(40)]
-        hooks = [[Recorder("wait")] for _ in networks]
-
-        def interrupt(position, network, history):
-            signal.raise_signal(signal.SIGINT)
-
-        started = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            fit_many(
-                networks, X, Y, epochs=50, executor=executor, callbacks=hooks, on_result=interrupt
-            )
-        assert time.monotonic() - started < 15  # all of it would take 20
-        assert {each.epochs_done for each in networks} == {0, 50}
-
-
-@pytest.mark.long
-def test_joblib_has_to_return_results_as_they_come():
-    joblib = pytest.importorskip("joblib")
-    with pytest.raises(ValueError, match="return_as='list', wanted 'generator_unordered'"):
-        fit_many(_networks(), X, Y, executor=joblib.Parallel(2))
