@@ -59,7 +59,7 @@ class Workers:
     pickler : str
         The module that pickles networks; with cloudpickle they may hold a notebook's functions.
     blames : bool
-        Whether it is known which share a lost worker had.
+        Whether a share that is lost has certainly ended its worker.
     """
 
     n_threads: int | None = None
@@ -232,9 +232,11 @@ def _workers_of(executor: Any) -> int:
 
 
 class _Dask(Workers):
-    """A `distributed.Client`: Dask itself sends the shares of a lost worker to others."""
+    """A `distributed.Client`: Dask itself sends the shares of a lost worker to others.
 
-    blames = True
+    What it gives up, after `allowed-failures`, may only have waited on the workers that died.
+    """
+
     n_threads = 1  # a worker runs as many tasks as it may use threads
     futures: Sequence[Any] = ()
     scattered: Any = None
