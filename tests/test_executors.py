@@ -188,6 +188,21 @@ def test_a_network_that_ends_all_workers_is_given_up(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_executor_that_breaks_and_cannot_be_made_anew_says_what_is_done():
+    class Breaking(Elsewhere):
+        def submit(self, *job):
+            if len(self.sent) < 2:
+                return super().submit(*job)
+            future = concurrent.futures.Future()
+            future.set_exception(concurrent.futures.BrokenExecutor("gone"))
+            return future
+
+    networks = elsewhere.networks()
+    with pytest.raises(RuntimeError, match="executor lost its workers .*: [0-2] of 6 networks are"):
+        fit_many(networks, X, Y, executor=Breaking())
+    assert sum(each.built for each in networks) <= 2
+
+
 def _never(*arguments):
     os._exit(1)
 

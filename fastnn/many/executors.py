@@ -132,6 +132,9 @@ class _Futures(Workers):
         except concurrent.futures.BrokenExecutor as error:
             raise BrokenError(str(error)) from error
 
+    def renew(self) -> None:
+        raise BrokenError("it is broken, and nobody knows how to make another")
+
     def close(self) -> None:
         for future in self.waiting:
             future.cancel()

@@ -133,7 +133,7 @@ class _Run:
             ) from error
         warnings.warn(
             "a worker of executor died, and so the whole pool; its networks are trained again in "
-            "a new one.  Make another executor for later calls",
+            "a new one.  A ProcessPoolExecutor stays broken: make another for later calls",
             RuntimeWarning,
             stacklevel=7,
         )
