@@ -377,3 +377,18 @@ def test_shares_hold_each_network_once_and_end_small(n, slots, least):
     assert sizes == sorted(sizes, reverse=True)
     assert all(len(share) >= least for share in shares[:-1])
     assert len(shares) <= 20 * slots + 10 and max(map(len, shares)) <= max(least, math.ceil(n / 8))
+
+
+def _handler():
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_processes_that_begin_meanwhile_can_be_interrupted():
+    fork = multiprocessing.get_context("fork")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with concurrent.futures.ProcessPoolExecutor(1, fork) as executor:
+            fit_many(elsewhere.networks()[:1], X, Y, executor=executor)
+            assert executor.submit(_handler).result()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -117,7 +117,9 @@ class _Futures(Workers):
         self.waiting = {}
         try:
             for place, share in enumerate(shares):
-                self.waiting[self.send(share, self.file)] = place
+                with interruptible():  # a process that is forked here keeps the handlers of now
+                    future = self.send(share, self.file)
+                self.waiting[future] = place
             while self.waiting:
                 with interruptible():
                     done, _ = concurrent.futures.wait(
