@@ -2,7 +2,7 @@
 
 import argparse
 import datetime
-import importlib
+import importlib.util
 import json
 import sys
 
@@ -15,7 +15,7 @@ from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
 
 SECTIONS = (
-    "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
+    "training", "extras", "prediction", "many", "cluster", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
     "defaults", "embeddings", "thin", "bfloat16", "ranks",
 )  # fmt: skip
@@ -162,6 +162,16 @@ def run_many(arguments, threads, common, results) -> None:
         store(results, "many", entry, ("threads", "dtype"))
         print(f"\nmany networks: {tables.many_label(entry)}, seconds per epoch of all")
         print(tables.plain(tables.many_cells([entry])), flush=True)
+
+
+def run_cluster(arguments, threads, common, results) -> None:
+    if importlib.util.find_spec("distributed") is None:
+        return
+    count = max(threads)
+    rounds = min(arguments.rounds, 3)  # each takes half a minute
+    peers = in_process("bench.cluster", count, dtype=arguments.dtype, rounds=rounds, shortest=0)
+    store(results, "cluster", {"threads": count, **common, "peers": peers}, ("threads", "dtype"))
+    print(f"\nmany networks: {tables.cluster_line(count, peers)}", flush=True)
 
 
 def run_hierarchical(arguments, threads, common, results) -> None:
@@ -412,6 +422,7 @@ def main(argv=None) -> int:
         "extras": lambda: run_extras(arguments, threads, common, results),
         "prediction": lambda: run_prediction(arguments, threads, common, results),
         "many": lambda: run_many(arguments, threads, common, results),
+        "cluster": lambda: run_cluster(arguments, threads, common, results),
         "hierarchical": lambda: run_hierarchical(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
         "kernels": lambda: run_kernels(arguments, common, results),

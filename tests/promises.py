@@ -91,6 +91,14 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "data.py::test_preprocessing",
             "data.py::test_streams",
         ),
+        "So are those trained by executors of others, even if workers die": (
+            "executors",
+            "sending.py",
+        ),
+        "Successive halving depends on its arguments alone, and its winner is a plain fit": (
+            "halving.py",
+        ),
+        "Processes that would compute other bits say in what they differ": ("identity.py",),
     },
     "Nothing silent": {
         "Bad input is one error that names the argument, what came and what was wanted, and "
