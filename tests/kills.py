@@ -6,8 +6,6 @@ with 1 at the first thing that is wrong; ``--seed`` repeats the moments.
 
 import argparse
 import concurrent.futures
-import copy
-import functools
 import io
 import os
 import pickle
@@ -229,14 +227,6 @@ def load(folder):
         path.unlink()
 
     return lambda: fastnn.load(path), check
-
-
-@functools.cache
-def trained_pair():
-    pair = fresh(), fresh(seed=2)
-    for network in pair:
-        network.fit(X, Y)
-    return pair
 
 
 JOBS = (
