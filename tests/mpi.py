@@ -1,0 +1,82 @@
+"""Ranks as processes: programs that tests run under mpiexec, and how they do.
+
+``mpiexec -n 2 python -m tests.mpi JOB FOLDER [SETTINGS]`` runs one of the jobs below.
+"""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastnn
+
+MPIEXEC = shutil.which("mpiexec", path=os.path.dirname(sys.executable)) or shutil.which("mpiexec")
+"""That of the environment in which mpi4py is, or else any."""
+
+
+def start(commands: Sequence[Sequence[str]], *options: str, **how: Any) -> subprocess.Popen:
+    """Start one rank for each of some commands, in a process group of their own."""
+    line = [str(MPIEXEC), *options]
+    for number, command in enumerate(commands):
+        line += [":"] * (number > 0) + ["-n", "1", *command]
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **how}
+    return subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True, **how)
+
+
+def job(name: str, folder: Path, settings: Any = None, **environment: str) -> list[str]:
+    """Return the command of a rank that runs a job, with some more of the environment."""
+    own = [f"{key}={value}" for key, value in environment.items()]
+    return [
+        *(["env", *own] if own else []),
+        *(sys.executable, "-W", "error", "-m", "tests.mpi", name, str(folder), json.dumps(settings)),
+    ]
+
+
+def finish(process: subprocess.Popen, seconds: float) -> tuple[int, str]:
+    """Wait for ranks; return the exit status and all that they wrote."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        out, err = process.communicate()
+        raise AssertionError(f"ranks hang; they wrote\n{out}{err}") from None
+    return process.returncode, out + err
+
+
+def fits(world: Any, folder: Path, settings: Any) -> None:
+    """Fit the networks of `tests.test_shards`; each rank has other rows."""
+    found = {name: fit(name, world, **settings) for name in NAMES}
+    (folder / f"{world.rank} of {world.size}").write_bytes(pickle.dumps(found))
+
+
+NAMES = "dense", "normalized", "clipped", "dropped"
+
+
+def fit(name: str, world: Any = None, n_threads: int = 1, dtype: str = "float32") -> Any:
+    """Return the weights' bits and the losses of a fit of this rank's part of the rows."""
+    from tests import test_shards as shards
+
+    rank, size = (0, 1) if world is None else (world.rank, world.size)
+    cuts = np.linspace(0, 1, size + 1) ** 1.5 * shards.N
+    rows = slice(*cuts.astype(int)[[rank, rank + 1]])
+    model = shards.network(name, n_threads=n_threads, dtype=dtype)
+    history = shards.fit(model, world, shards.X[rows], shards.Y[rows], validation_split=0.2)
+    return shards.bits(model), history.history
+
+
+def main() -> None:
+    from mpi4py import MPI
+
+    name, folder, settings = sys.argv[1:]
+    globals()[name](MPI.COMM_WORLD, Path(folder), json.loads(settings))
+
+
+if __name__ == "__main__":
+    main()
