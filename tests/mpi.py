@@ -35,7 +35,16 @@ def job(name: str, folder: Path, settings: Any = None, **environment: str) -> li
     own = [f"{key}={value}" for key, value in environment.items()]
     return [
         *(["env", *own] if own else []),
-        *(sys.executable, "-W", "error", "-m", "tests.mpi", name, str(folder), json.dumps(settings)),
+        *(
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.mpi",
+            name,
+            str(folder),
+            json.dumps(settings),
+        ),
     ]
 
 
@@ -54,6 +63,55 @@ def fits(world: Any, folder: Path, settings: Any) -> None:
     """Fit the networks of `tests.test_shards`; each rank has other rows."""
     found = {name: fit(name, world, **settings) for name in NAMES}
     (folder / f"{world.rank} of {world.size}").write_bytes(pickle.dumps(found))
+
+
+def checkpointed(world: Any, folder: Path, epochs: int) -> None:
+    """Go on from the checkpoint up to so many epochs, and write how that ended."""
+    from tests import test_shards  # noqa: F401  # what follows is what may be killed
+
+    (folder / f"rank {world.rank}").write_text(f"{os.getpid()} {os.getppid()}")
+    end = folder / f"end {world.rank}"
+    try:
+        fit_on(folder / "checkpoint", epochs, world)
+    except BaseException as error:
+        end.write_text(f"{type(error).__name__}: {error}")
+        raise
+    end.write_text("done")
+
+
+def fit_on(path: Path, epochs: int, world: Any = None, callbacks: Sequence[Any] = ()) -> Any:
+    """Return the network, fitted up to so many epochs, from the checkpoint if there is one."""
+    from tests import test_shards as shards
+
+    model = fastnn.load(path) if path.exists() else shards.network("dropped", n_threads=1)
+    hooks = [fastnn.ModelCheckpoint(path), *callbacks]
+    if left := epochs - model.epochs_done:
+        shards.fit(model, world, epochs=left, callbacks=hooks)
+    return model
+
+
+def differ(world: Any, folder: Path, settings: Any) -> None:
+    """Fit; this rank is different by some settings."""
+    from tests import test_shards as shards
+
+    fastnn.__version__ = settings.pop("version", fastnn.__version__)
+    x = shards.X.astype(settings.pop("dtype of X", "float32"))
+    options = {name: settings.pop(name) for name in ("epochs", "shards") if name in settings}
+    model = shards.network("dense", **settings)
+    try:
+        shards.fit(model, world, x, **options)
+    finally:
+        assert not model.epochs_done
+
+
+def forever(world: Any, folder: Path, settings: Any) -> None:
+    """Fit for hours."""
+    from tests import test_shards as shards
+
+    def begun(epoch: int, logs: Any) -> None:
+        (folder / f"rank {world.rank}").touch()
+
+    shards.fit(shards.network("dense"), world, epochs=10**9, callbacks=begun)
 
 
 NAMES = "dense", "normalized", "clipped", "dropped"
