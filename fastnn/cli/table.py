@@ -28,6 +28,7 @@ from fastnn.datasets import split_rows
 from fastnn.files.atomic import whole_file
 
 if TYPE_CHECKING:
+    from fastnn.cli.ranks import Alone
     from fastnn.tables import Reading, Table
 
 
@@ -68,8 +69,8 @@ def _read_notes(arguments: Namespace, table: "Table") -> list[str]:
     return [*table.notes, *(f"{option}: no value is that" for option in unused)]
 
 
-def train(arguments: Namespace) -> None:
-    """Train on a table, test on held-out rows, and write the model."""
+def train(arguments: Namespace, ranks: "Alone") -> None:
+    """Train on a table, test on held-out rows, and write the model, which only rank 0 does."""
     from fastnn.tables import Reading
 
     output, page = _check_names(arguments)
@@ -80,7 +81,9 @@ def train(arguments: Namespace) -> None:
         if output == STANDARD:  # which then is the model's alone
             standard = sys.stdout
             stack.enter_context(redirect_stdout(sys.stderr))
-        model, table, training, test = _trained(kind, arguments, path, reading)
+        model, table, training, test = _trained(kind, arguments, path, reading, ranks)
+        if ranks.rank:
+            return
         if output == STANDARD:
             stack.enter_context(redirect_stdout(standard))
         with output_file(output) as written:
@@ -116,7 +119,7 @@ def _check_names(arguments: Namespace) -> tuple[str, str | None]:
 
 
 def _trained(
-    kind: Any, arguments: Namespace, path: str, reading: "Reading"
+    kind: Any, arguments: Namespace, path: str, reading: "Reading", ranks: "Alone"
 ) -> tuple[Any, "Table", dict[str, Any], Any]:
     """Return a trained and tested model, its table, how it was trained, and the test rows."""
     from fastnn.tables import in_order, missing_note, read_target, target_notes
@@ -142,8 +145,9 @@ def _trained(
 
     held = f", {model.n_held_out:,} to choose the best epoch" if model.n_held_out else ""
     print(f"{model.description}; {len(model.rows):,} rows to train on{held}", flush=True)
+    ranks.ready()
     with redirect_stdout(sys.stderr):  # for progress
-        model.fit()
+        model.fit(**ranks.options)
     line = f"{model.test(test)} ({len(test):,} rows)"
     print(line)
     print(model.speed)
