@@ -39,6 +39,7 @@ def test_the_model_is_that_of_one_process(table, capsys):
     status, text = train(2, table, "--target", "y", *CHOSEN, "--output", "two.fastnn")
     assert status == 0, text
     assert text.count("wrote two.fastnn") == text.count("rows to train on") == 1
+    assert text.count("2 processes share out each batch") == 1
     assert text.count("epoch 3/3") == 1
     alone = [table, "--target", "y", *CHOSEN, "--shards", "16", "--output", "one.fastnn"]
     assert main(["train", *alone]) == 0

@@ -65,6 +65,7 @@ class Several(Alone):
 
     def ready(self) -> None:
         self._agree(None)
+        print(f"{self.communicator.Get_size()} processes share out each batch", flush=True)
 
     @contextmanager
     def ending(self) -> Iterator[None]:
