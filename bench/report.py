@@ -7,6 +7,7 @@ import json
 import sys
 
 from bench import calls, estimators, extras, growth, memory, scaling, sets, startup, tables, tabular
+from bench import scaling_tables as scaled
 from bench.contenders import CONTENDERS
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
@@ -16,7 +17,7 @@ from bench.workloads import WORKS
 SECTIONS = (
     "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
-    "defaults", "embeddings", "thin", "bfloat16",
+    "defaults", "embeddings", "thin", "bfloat16", "ranks",
 )  # fmt: skip
 BUILDS = {
     "host": {},
@@ -30,12 +31,12 @@ RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
-SCALING = ROOT / "docs" / "scaling.md"
+SCALING = ROOT / "docs" / "threads.md"
 TABULAR = ROOT / "docs" / "tabular.svg"
 APART = {"estimators": "scikit-learn.md", "calls": "decisions.md", "tabular": "tabular.md",
          "ablation": "ablation.md", "defaults": "defaults.md",
          "embeddings": "embeddings.md", "thin": "thin.md",
-         "bfloat16": "bfloat16.md"}  # fmt: skip
+         "bfloat16": "bfloat16.md", "ranks": "scaling.md"}  # fmt: skip
 """Sections with a file of results of their own, of whatever machine they were measured on last, and
 the pages that show them."""
 
@@ -267,10 +268,10 @@ def run_scaling(arguments, common, results) -> None:
             shortest=0.01 if arguments.quick else 0.05,
         )
     results["scaling"] = entry
-    print(f"\nscaling: {tables.scaling_line(entry)}")
+    print(f"\nscaling: {scaled.line(entry)}")
     for place, work in enumerate(scaling.ROWS):
         print(f"\n{work.label}, milliseconds per epoch according to the model")
-        print(tables.plain(tables.scaling_cells(entry, place)), flush=True)
+        print(tables.plain(scaled.cells(entry, place)), flush=True)
 
 
 def run_estimators(arguments, threads, description) -> None:
@@ -381,14 +382,14 @@ def today() -> str:
 
 
 def write_readme(results) -> None:
-    """Write the numbers into the README and docs/scaling.md, and draw the pictures."""
+    """Write the numbers into the README and docs/threads.md, and draw the pictures."""
     from bench.picture import draw, draw_growth
 
     text = README.read_text(encoding="utf-8")
     README.write_text(tables.between_markers(text, tables.render(results)), encoding="utf-8")
     if entry := results.get("scaling"):
         text = SCALING.read_text(encoding="utf-8")
-        block = tables.scaling_block(entry)
+        block = scaled.block(entry)
         SCALING.write_text(tables.between_markers(text, block), encoding="utf-8")
     if results.get("training"):
         draw(results["training"], PICTURE)
@@ -426,6 +427,7 @@ def main(argv=None) -> int:
         "embeddings": lambda: run_whole("embeddings", arguments, threads, description),
         "thin": lambda: run_whole("thin", arguments, threads, description),
         "bfloat16": lambda: run_whole("bfloat16", arguments, threads, description),
+        "ranks": lambda: run_whole("ranks", arguments, threads, description),
     }
     stored = not arguments.quick and set(arguments.peers) == set(PEERS)
     stored = stored and not set(arguments.only) <= set(APART)

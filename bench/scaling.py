@@ -174,7 +174,7 @@ def in_turns(program, work, threads):
     groups = [group.steps if group else [None] for _, group in program.groups]
     whole = [int(step is not None and step.extent == EVERY) for group in groups for step in group]
     clock, cycles = aligned((APART,), np.int64), np.zeros(2, np.int64)
-    clock[Clock.ROWS], clock[Clock.TOTAL_ROWS] = work.batch, work.rows
+    clock[[Clock.ROWS, Clock.ALL_ROWS]], clock[Clock.TOTAL_ROWS] = work.batch, work.rows
 
     def epochs(count):
         for _ in range(count):

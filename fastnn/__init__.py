@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fastnn.engine.garbage import uncollected
 
 if TYPE_CHECKING:
+    import fastnn.data
     import fastnn.datasets
     import fastnn.export
     import fastnn.flow
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         overfit_small,
         sweep,
     )
+    from fastnn.engine.exchange import RankError
     from fastnn.importing import from_keras, from_onnx, from_torch
     from fastnn.layers import (
         Activation,
@@ -119,6 +121,7 @@ __all__ = [
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "RMSprop",
+    "RankError",
     "ReduceLROnPlateau",
     "Rprop",
     "Scale",
@@ -151,6 +154,7 @@ _NAMES = {
         "WatchUnits", "check_gradients", "check_units", "diagnose", "lr_range_test",
         "overfit_small", "sweep",
     ),
+    "engine.exchange": ("RankError",),
     "importing": ("from_keras", "from_onnx", "from_torch"),
     "layers": (
         "Activation", "BatchNormalization", "Dense", "Dropout", "Embedding", "HierarchicalSoftmax",
@@ -174,7 +178,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 """Where each of our names is."""
 
 _MODULES = (
-    "activations", "callbacks", "constraints", "datasets", "export", "flow", "initializers",
+    "activations", "callbacks", "constraints", "data", "datasets", "export", "flow", "initializers",
     "kernels", "layers", "losses", "metrics", "optimizers", "preprocessing", "reference",
     "regularizers", "schedules", "tabular",
 )  # fmt: skip

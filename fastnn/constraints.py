@@ -51,7 +51,8 @@ class MaxNorm(Constraint):
 
     The bias does not count, here and in Keras, so under a rate that is too high it can still grow
     without bounds.  With `include_bias`, the vector that is bounded is the whole unit's, ``(w_j,
-    b_j)``, and the bias is scaled with the weights.
+    b_j)``, and the bias is scaled with the weights; one that does not learn (a factor of 0) does
+    not count and stays.
 
     Parameters
     ----------

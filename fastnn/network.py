@@ -135,8 +135,8 @@ class Network(attributes.OfNetwork, Inspected):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: Any = None,
         *,
         epochs: int = 1,
         batch_size: int | None = None,
@@ -145,7 +145,7 @@ class Network(attributes.OfNetwork, Inspected):
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
         validation_shuffle: bool = True,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Any = None,
         class_weight: Any = None,
         callbacks: Any = None,
         verbose: int = 0,
@@ -159,12 +159,12 @@ class Network(attributes.OfNetwork, Inspected):
 
         Parameters
         ----------
-        X : array-like, (n, n_inputs)
-            Numbers of any dtype and layout.  Memory maps are read one batch at a time.  All later
-            frames must have the columns of the first, by name and in order: `feature_names_in_`.
+        X : array-like, (n, n_inputs), or what :func:`fastnn.data.to_memmap` takes
+            Numbers of any dtype and layout.  Memory maps are read one batch at a time.  Paths,
+            LazyFrames and the like go into files first, and `y` and `sample_weight` name columns.
+            All later frames must have the columns of the first, by name and in order.
         y : array-like
-            Targets (n, n_targets), or (n,) for a single one, or integer labels (n,) if the loss is
-            for classes.  Most losses want one output per target.
+            Targets (n, n_targets), or (n,), most with an output each; integer labels for classes.
         epochs, batch_size : int
             The default `batch_size` is 32, or all rows for GD, Rprop and LBFGS, which need all.
         shuffle : bool
@@ -188,8 +188,12 @@ class Network(attributes.OfNetwork, Inspected):
         callbacks : Callback or function of (epoch, logs), or list of them, optional
         verbose : {0, 1, 2} or bool
             Show nothing, a progress bar, or a line per epoch.
-        shards, communicator : int, mpi4py communicator, optional
-            Share the batches with other processes: see docs/guides/mpi.md.
+        shards : int, optional
+            Cut each batch into so many slices, and sum them along a fixed tree: then the weights do
+            not depend on how many processes share them, a power of two up to `shards`.
+        communicator : mpi4py.MPI.Comm, optional
+            The processes that share the batches; `shards` is then 16 by default.  All pass the same
+            rows, or each its own: docs/guides/mpi.md.
 
         Returns
         -------
@@ -202,6 +206,8 @@ class Network(attributes.OfNetwork, Inspected):
         FloatingPointError
             If a loss or a weight is not finite.  The network goes back to its last weights, all
             finite, with a finite loss.
+        RankError
+            If another process has left the fit, or none has come within FASTNN_RANK_TIMEOUT s, 300.
         KeyboardInterrupt
             On Ctrl-C, after the step in progress.
         """
@@ -296,9 +302,9 @@ class Network(attributes.OfNetwork, Inspected):
 
     def evaluate(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
         *,
         return_dict: bool = False,
     ) -> Any:
@@ -317,7 +323,7 @@ class Network(attributes.OfNetwork, Inspected):
         """
         return evaluation.evaluate(self.model, X, y, sample_weight, return_dict)
 
-    def predict(self, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
+    def predict(self, X: Any, batch_size: int | None = None) -> np.ndarray:
         """Return the outputs, (n, n_outputs), in the network's dtype.
 
         One output is (n, 1), whatever `y` was: compare a vector with ``predict(X)[:, 0]``.  No rows
@@ -327,19 +333,6 @@ class Network(attributes.OfNetwork, Inspected):
         hinge.  The default `batch_size` suits the cache.
         """
         return prediction.predict(self.model, X, batch_size)
-
-    def layer_outputs(self, X: ArrayLike) -> list[np.ndarray]:
-        """Return every layer's outputs for the rows of `X`; the last are what `predict` returns.
-
-        Examples
-        --------
-        >>> import numpy as np, fastnn
-        >>> network = fastnn.Network([fastnn.Dense(5, "relu"), fastnn.Dense(2)])
-        >>> network.build(3)
-        >>> [outputs.shape for outputs in network.layer_outputs(np.ones((4, 3)))]
-        [(4, 5), (4, 2)]
-        """
-        return prediction.layer_outputs(self.model, X)
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters: W, b, W, b ... with W of shape (n_in, n_out).

@@ -1,23 +1,62 @@
 """What all tests share."""
 
+import gc
+
 import pytest
 
-LONGEST = "parity promises processes diagnosis_gradients bits diagnosis fuzz".split()
-"""These files first: parity compiles the kernels for Python, promises the steps of networks."""
-
+FIRST = (
+    "parity promises bits strides guard_pages kernel_gradients elementary gemm processes fuzz "
+    "numba_internals imports settings gradients diagnosis_gradients layers diagnosis"
+).split()
+"""These files first, each a worker's: parity compiles the kernels for Python, promises the steps of
+networks.  What comes next needs no steps, and what comes then finds them in the cache."""
+TOGETHER = {
+    "tests/test_bits.py": "tests/test_promises.py",
+    **dict.fromkeys(
+        ["tests/test_diagnosis_gradients.py", "tests/test_layers.py"], "tests/test_gradients.py"
+    ),
+}
+"""Files that one worker runs after others: with the networks that these trained, or the steps in
+float64 that they compiled."""
 
 COLLECTED = pytest.StashKey[list[str]]()
 """The names of all tests that a session has found, those not chosen too."""
 
 
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker whole files, and to one worker those that go together."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return TOGETHER.get(file, file)
+
+    return Files(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Collect without looking for garbage: all that is made here stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` and `-k` choose
 def pytest_collection_modifyitems(session, items):
-    """Begin with the longest files, each of which one worker runs (``--dist=loadfile``).
+    """Begin with the longest files and with those that compile what others need.
 
     Workers then seldom compile the same at the same time, nor wait for one at the end.
     """
     session.stash[COLLECTED] = [item.nodeid for item in items]
-    places = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    for item in items:
+        if item.nodeid.startswith("fastnn/kernels/"):  # each example compiles a kernel's door
+            item.add_marker(pytest.mark.long)
+    places = {f"test_{name}": place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 

@@ -87,13 +87,21 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "A row's prediction does not depend on the rows beside it": ("prediction.py",),
         "The form of the data (type, layout, container) does not matter": ("inputs.py",),
         "Networks trained together are those trained alone": ("many.py",),
+        "Rows in files, from Parquet, streams, queries or batches, train to the bits of rows in "
+        "memory, also with preprocessing": (
+            "data.py::test_a_fit",
+            "data.py::test_other_ways",
+            "data.py::test_evaluation",
+            "data.py::test_preprocessing",
+            "data.py::test_streams",
+        ),
     },
     "Nothing silent": {
         "Bad input is one error that names the argument, what came and what was wanted, and "
-        "changes nothing": ("checks.py", "network_door.py"),
+        "changes nothing": ("checks.py", "network_door.py", "preprocessing_errors.py"),
         "Every setting does something, is checked, compared, copied and stored": ("settings.py",),
         "What is set on a built network works or raises, and no pair of settings fails late": (
-            "attributes.py",
+            "attributes",
             "pairs.py",
         ),
         "One thread at a time changes a network, and others read it between updates": (
@@ -110,6 +118,9 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "network_door.py::test_a_diverging",
             "network_door.py::test_the_error_names",
         ),
+        "What is no rows to train on, or no files that go together, is refused by name": (
+            "data_refusals.py",
+        ),
         "Columns are what their names and types say": ("columns.py", "types.py", "encoders.py"),
         "Digits that a data type cannot hold are no signal, and are said": ("precision.py",),
         "The command line says what it cannot read and overwrites nothing unasked": (
@@ -120,6 +131,12 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     "Nothing lost, nothing stuck": {
         "Files are whole or not there, and a damaged file is refused": ("storage.py", "atomic.py"),
         "What a file says is checked before it is used": ("forged.py", "tabular_files.py"),
+        "Files of rows are never torn nor stale, and killed writers are continued bit for bit": (
+            "data.py::test_a_second_call",
+            "data.py::test_torn_files",
+            "data.py::test_an_interrupted",
+            "data.py::test_killed_writers",
+        ),
         "Interrupted and killed runs go on with the same bits": (
             "kills.py",
             "processes.py::test_ctrl_c",
@@ -180,6 +197,9 @@ fails if the page is out of date.
 A test has to be able to fail. The comparisons are therefore tried on planted faults: a twin that is
 off by a thousandth, a thread that computes other bits, a file that forgets a velocity, a read one
 element outside an array. Each must be found, by the check that is for it.
+
+`pytest` runs most tests, in less than five minutes on two cores; `pytest -m long` runs the others,
+such as those of all networks in float64. Every change must pass both.
 """
 
 FUZZ = """\

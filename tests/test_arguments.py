@@ -11,6 +11,7 @@ import pytest
 
 from fastnn.engine.arguments import (
     Arg,
+    FirstRow,
     FlatPart,
     High,
     Low,
@@ -24,6 +25,7 @@ from fastnn.engine.arguments import (
 )
 from fastnn.engine.buffers import Buffer, InPlace, Stretch, ThreadBuffer
 from fastnn.engine.clock import Clock, share
+from fastnn.engine.shards import Count, Slice
 from fastnn.engine.steps import BATCH, EVERY, Step
 from fastnn.kernels.jit import njit
 
@@ -60,6 +62,7 @@ SHARED, SHARED_ROWS = matrix(SIZE), np.arange(SIZE)
 X, Y = matrix(DATA), np.arange(DATA, dtype=np.float64)
 FAR = np.arange(4 * DATA * 3, dtype=np.float32).reshape(2 * DATA, 6)[::-2, ::2]
 NUMBERS = rooms(16, dtype=np.float64)[:, :2]
+BOUNDS = 3 * (np.arange(15) % 2) + np.arange(THREADS)[:, None] % 2
 STRETCH = Stretch(np.empty((0, 3), np.float32), Clock.INPUT)
 
 
@@ -93,6 +96,23 @@ KINDS = {
     "negated number": (-Number(NUMBERS), EVERY, lambda t, lo, hi: -NUMBERS[t, 0]),
     "twice negated": (-Number(NUMBERS, True), EVERY, lambda t, lo, hi: NUMBERS[t, 0]),
     "low": (Low(), 6, lambda t, lo, hi: lo),
+    "first row": (FirstRow(), 6, lambda t, lo, hi: lo + 30),
+    "count": (
+        Count(BOUNDS[:, 2:4], BOUNDS[:, 9:11]), EVERY,
+        lambda t, lo, hi: BOUNDS[t, 9] - BOUNDS[t, 2],
+    ),
+    "slice": (
+        Slice(OWN, ThreadBuffer(OWN).batch, BOUNDS[:, 4:6]), EVERY,
+        lambda t, lo, hi: OWN[t, BOUNDS[t, 4] : BOUNDS[t, 5]],
+    ),
+    "slice of a vector": (
+        Slice(SHARED_ROWS, Buffer(SHARED_ROWS).batch, BOUNDS[:, 8:10]), EVERY,
+        lambda t, lo, hi: SHARED_ROWS[BOUNDS[t, 8] : BOUNDS[t, 9]],
+    ),
+    "slice of columns": (
+        Slice(SHARED, Buffer(SHARED).columns, BOUNDS[:, 2:14]), 3,
+        lambda t, lo, hi: SHARED[BOUNDS[t, 2] : BOUNDS[t, 3], lo:hi],
+    ),
     "high": (High(), BATCH, lambda t, lo, hi: hi),
     "integer": (-3, BATCH, lambda t, lo, hi: -3),
     "float": (0.25, 6, lambda t, lo, hi: 0.25),
@@ -134,7 +154,7 @@ def test_code_and_twin_get_what_a_slice_is(kind):
     floats = np.array(step.numbers.floats, np.float64)
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(step.compiled().address)
     clock = np.zeros(len(Clock), np.int64)
-    clock[[Clock.FIRST, Clock.ROWS, Clock.UPDATE]] = FIRST, ROWS, 41
+    clock[[Clock.FIRST, Clock.ROWS, Clock.BEFORE, Clock.UPDATE]] = FIRST, ROWS, 30, 41
     clock[Clock.INPUT] = X.ctypes.data
     total = {BATCH: ROWS, EVERY: 0}.get(extent, extent)
     for parts in (1, 2, 3, 4, 7):

@@ -212,9 +212,9 @@ def test_on_a_terminal_one_line_is_redrawn(monkeypatch):
     text = stream.getvalue()
     assert text.count("\n") == 1 and text.endswith("samples/s\n")
     drawn = [line.rstrip() for line in text.strip().split("\r")]
-    assert drawn[0] == "epoch 1/2 [=====...............]  25%"
-    assert drawn[1] == "epoch 1/2 [==========..........]  50%  loss 2.5"
-    assert drawn[4] == "epoch 1/2  loss 1  val_loss 2  2,000 samples/s"
+    assert drawn[0] == "epoch 1/2 [=====...............]  25%  0:14 left"
+    assert drawn[1] == "epoch 1/2 [==========..........]  50%  loss 2.5  0:15 left"
+    assert drawn[4] == "epoch 1/2  loss 1  val_loss 2  2,000 samples/s  0:14 left"
     assert drawn[-1] == "epoch 2/2  loss 0.5  val_loss 1  2,000 samples/s"
 
 

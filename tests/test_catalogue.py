@@ -38,7 +38,10 @@ def test_everything_registered_has_a_row(registry):
 
 
 def test_everything_public_has_a_row():
-    assert {f"fastnn.{name}" for name in fastnn.__all__} - set(NAMES) == {"fastnn.FitManyError"}
+    assert {f"fastnn.{name}" for name in fastnn.__all__} - set(NAMES) == {
+        "fastnn.FitManyError",
+        "fastnn.RankError",
+    }
 
 
 def test_page_is_up_to_date():

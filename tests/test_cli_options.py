@@ -325,7 +325,7 @@ def test_a_model_through_pipes(run):
         (("predict", "t.csv", "t.csv"), 2, "t.csv: is a table, wanted a model"),
         (("train", "-", "--target", "y", "--validation", "-"), 2, "are both standard input"),
         (("train", "-", "--target", "y"), 1, "standard input: is empty"),
-        (("train", ".", "--target", "y"), 1, ".: Is a directory"),
+        (("train", ".", "--target", "y"), 1, ".: . has no files that end in .parquet"),
         (("train", "t.csv", "--target", "price", "--output", "/nowhere/m"), 1, "no directory"),
         (("train", "t.csv", "--target", "price", "--decimal", ",", "--thousands", ","), 2, "both"),
         (("info", "t.csv"), 2, "is a table"),

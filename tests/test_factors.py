@@ -5,16 +5,21 @@ import pytest
 
 from fastnn import (
     L1,
+    L1L2,
     SGD,
     Adam,
     AdamW,
     CosineDecay,
     Dense,
+    GroupL1,
     HierarchicalSoftmax,
     LayerNormalization,
+    MaxNorm,
     Network,
+    NonNeg,
     ParametricActivation,
     Scale,
+    UnitNorm,
     WarmUp,
     optimizers,
 )
@@ -145,5 +150,34 @@ def test_what_is_refused():
 
 def test_only_what_is_unusual_is_shown():
     assert repr(Scale()) == "Scale()"
-    shown = "LayerNormalization(epsilon=0.001, center=True, scale=True, learning_rate_factor=0.1)"
+    shown = "LayerNormalization(center=True, scale=True, learning_rate_factor=0.1)"
     assert repr(LayerNormalization(learning_rate_factor=0.1)) == shown
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"kernel_constraint": MaxNorm(0.1, include_bias=True)},
+        {"kernel_constraint": UnitNorm()},
+        {"kernel_constraint": NonNeg(), "bias_constraint": NonNeg()},
+        {"kernel_regularizer": L1(0.1, "shrink"), "bias_regularizer": L1(0.1, "shrink")},
+        {"kernel_regularizer": GroupL1(0.1), "bias_regularizer": L1L2(0.1, 0.1, "proximal")},
+    ],
+    ids=str,
+)
+def test_what_does_not_learn_stays_and_all_else_is_bounded(how, backend):
+    how = how | {"bias_initializer": {"name": "constant", "value": -0.5}}
+    for frozen in ("kernel", "bias"):
+        layer = Dense(4, "tanh", **how, **{f"{frozen}_learning_rate_factor": 0})
+        network = Network([layer, Dense(2)], optimizer="adam", backend=backend)
+        network.build(3)
+        before = dict(zip(("kernel", "bias"), network.get_weights(), strict=False))
+        network.fit(X, Y, epochs=2, batch_size=4)
+        after = dict(zip(("kernel", "bias"), network.get_weights(), strict=False))
+        assert [name for name in before if (before[name] == after[name]).all()] == [frozen]
+        if isinstance(how.get("kernel_constraint"), MaxNorm) and frozen == "bias":
+            assert np.linalg.norm(after["kernel"], axis=0).max() <= 0.1 * (1 + 1e-6)
+        layer.set_params(**{f"{frozen}_learning_rate_factor": 1.0})
+        network.fit(X, Y, batch_size=4)
+        assert (network.get_weights()[frozen == "bias"] != after[frozen]).any()

@@ -1,6 +1,7 @@
 """Imports run one way, never in a circle, and nobody uses another file's private names."""
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastnn
+from tests.sources import nodes, tree
 
 PACKAGE = Path(fastnn.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -21,7 +23,7 @@ FLOORS = (
     ("engine", "formulas"),
     ("activations", "callbacks", "constraints", "datasets", "initializers", "inputs", "layers",
      "losses", "metrics", "optimizers", "preprocessing", "regularizers", "schedules", "tables"),
-    ("training", "files"),
+    ("training", "files", "data"),
     ("network",),
     ("comparison", "flow", "many", "pretraining", "diagnosis", "warmup"),
     ("sklearn", "tabular"),
@@ -54,16 +56,19 @@ def imported(path, everywhere):
             for child in ast.iter_child_nodes(node):
                 yield from visit(child)
 
-    return set(visit(ast.parse(path.read_text(encoding="utf-8"))))
+    return set(visit(tree(path)))
 
 
 MODULES = {module_name(path) for path in FILES}
 
 
-GRAPH = {
-    module_name(path): imported(path, everywhere=True) & MODULES - {module_name(path)}
-    for path in FILES
-}
+@functools.cache
+def graph():
+    """Return which of our modules each of them imports."""
+    return {
+        module_name(path): imported(path, everywhere=True) & MODULES - {module_name(path)}
+        for path in FILES
+    }
 
 
 def floor(module):
@@ -72,7 +77,7 @@ def floor(module):
     return next(n for n, names in enumerate(FLOORS) if top in names)
 
 
-def circle(graph):
+def circle(arrows):
     """Return modules that import each other in a circle, or None."""
     done = set()
 
@@ -80,19 +85,19 @@ def circle(graph):
         if module in path:
             return path[path.index(module) :]
         if module not in done:
-            for target in sorted(graph[module]):
+            for target in sorted(arrows[module]):
                 found = visit(target, [*path, module])
                 if found:
                     return found
             done.add(module)
         return None
 
-    return next((found for module in sorted(graph) if (found := visit(module, []))), None)
+    return next((found for module in sorted(arrows) if (found := visit(module, []))), None)
 
 
 def test_everything_at_the_root_has_a_floor():
     tops = {path.stem if path.suffix else path.name for path in PACKAGE.iterdir()}
-    tops -= {"__pycache__", "data", "py"}  # "py.typed" tells type checkers to use our types
+    tops -= {"__pycache__", "py"}  # "py.typed" tells type checkers to use our types
     assert tops == {name for names in FLOORS for name in names}
 
 
@@ -103,14 +108,14 @@ def test_the_root_shows_what_people_import():
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_run_one_way(module):
-    for target in GRAPH[module]:
+    for target in graph()[module]:
         assert floor(target) <= floor(module), f"{module} imports {target}, which stands above it"
 
 
 def test_no_modules_import_each_other_in_a_circle():
     # For type checkers only counts as well: who needs the other's types is tied to it.
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
-    assert circle(GRAPH) is None
+    assert circle(graph()) is None
 
 
 @pytest.mark.parametrize(
@@ -123,8 +128,7 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_packages_export_what_they_import(package):
     # To type checkers, which read our types, an import alone is nobody else's business.
     module = importlib.import_module(package)
-    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    found = [node for node in nodes(Path(module.__file__)) if isinstance(node, ast.ImportFrom)]
     names = {a.name for node in found if node.module.startswith(package) for a in node.names}
     assert names - {"uncollected"} <= set(module.__all__)
 
@@ -139,16 +143,14 @@ NAMEDTUPLE = {"_asdict", "_fields", "_make", "_replace"}
 
 def private_names(path):
     """Yield the private names of other files that a file uses: imported, or reached through."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = list(ast.walk(tree))
-    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    own |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    own = {node.name for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    own |= {node.id for node in nodes(path) if isinstance(node, ast.Name)}
     own |= {  # what a class of this file sets or reads on its own objects
         node.attr
-        for node in nodes
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self", "cls")
     }
-    for node in nodes:
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names]
         else:
@@ -218,10 +220,9 @@ def test_importing_fastnn_imports_no_other_library():
 
 
 def test_every_name_of_the_package_is_found_where_type_checkers_are_told():
-    tree = ast.parse(Path(fastnn.__file__).read_text(encoding="utf-8"))
     told = [
         (alias.name, node.module)
-        for block in tree.body
+        for block in tree(Path(fastnn.__file__)).body
         if isinstance(block, ast.If)
         for node in block.body
         if isinstance(node, ast.ImportFrom)

@@ -13,7 +13,7 @@ from fastnn.engine.clock import Shared
 from fastnn.kernels.interrupts import interruptible, let_interrupt, uninterrupted
 from fastnn.training.loop import lowered
 from fastnn.training.planning import adapt, begin, make_plan
-from tests import kills
+from tests import kills, trajectories
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 BUT_LBFGS = [job for job in kills.JOBS if job is not kills.lbfgs]
@@ -51,15 +51,15 @@ def _raise(number, frame):
 
 
 def test_another_signals_handler_may_raise_during_a_fit():
-    network = kills.fresh()
-    network.fit(kills.X, kills.Y, **kills.OPTIONS)
+    network = trajectories.fresh()
+    network.fit(trajectories.X, trajectories.Y, **trajectories.OPTIONS)
 
     def job():
         signal.setitimer(signal.ITIMER_REAL, 0.2)
-        network.fit(kills.X, kills.Y, epochs=10**7, **kills.OPTIONS)
+        network.fit(trajectories.X, trajectories.Y, epochs=10**7, **trajectories.OPTIONS)
 
     assert isinstance(_handled(signal.SIGALRM, _raise, job), TimeoutError)
-    batches = kills.ROWS // kills.BATCH
+    batches = trajectories.ROWS // trajectories.BATCH
     assert network.epochs_done == network.model.updates // batches > 1
 
 
@@ -92,28 +92,31 @@ def test_when_a_delayed_signal_is_handled(number):
 
 def test_a_batch_is_left_before_its_end():
     """What a thread does up to the check of the loss can be skipped; there, it is not counted."""
-    network, stopped = kills.fresh(n_threads=1), []
-    plan = begin(network.model, adapt(network.model, make_plan(network.model, kills.X, kills.Y)))
+    network, stopped = trajectories.fresh(n_threads=1), []
+    plan = begin(
+        network.model,
+        adapt(network.model, make_plan(network.model, trajectories.X, trajectories.Y)),
+    )
     program, outputs = lowered(network.model, plan)
-    before = kills.state(network)
+    before = trajectories.state(network)
 
     def job(_):
         os.kill(os.getpid(), signal.SIGINT)
         while not threads.own_shared()[Shared.STOP]:
             time.sleep(1e-3)
         try:
-            team.run(program, n_rows=kills.ROWS)
+            team.run(program, n_rows=trajectories.ROWS)
         except threads.StoppedError:
             stopped.append(program.updates)
 
     error = _handled(signal.SIGINT, signal.default_int_handler, lambda: threads.run_apart(job, 1))
     assert isinstance(error, KeyboardInterrupt) and stopped == [0]
     assert not any(array.any() for array in outputs)
-    assert kills.state(network) == before
+    assert trajectories.state(network) == before
 
 
 def test_ctrl_c_just_after_the_rename(tmp_path, monkeypatch):
-    old, new = kills.trained_pair()
+    old, new = trajectories.trained_pair()
     path, rename = tmp_path / "saved", os.replace
     old.save(path)
 
@@ -124,5 +127,5 @@ def test_ctrl_c_just_after_the_rename(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", replace)
     error = _handled(signal.SIGINT, signal.default_int_handler, lambda: new.save(path))
     assert isinstance(error, KeyboardInterrupt)
-    assert kills.state(fastnn.load(path)) == kills.state(new)
+    assert trajectories.state(fastnn.load(path)) == trajectories.state(new)
     assert os.listdir(tmp_path) == ["saved"]

@@ -84,3 +84,8 @@ def test_batches_of_any_size_train_and_predict_alike(backend):
     np.testing.assert_allclose(predicted, alone, rtol=1e-5, atol=1e-6)
     loss = np.square(predicted - x[:, :1]).mean()
     assert network.evaluate(x, x[:, :1]) == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_number_of_features_is_no_epsilon():
+    with pytest.raises(TypeError, match=r"center is 64 \(int\), wanted True or False"):
+        LayerNormalization(64)

@@ -8,19 +8,23 @@ starts, because fastnn cannot be imported where one of the names is gone.  Only
 import ast
 import contextlib
 import ctypes
+import functools
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import numba
 import pytest
 from numba import types
 
+from tests.sources import nodes
+
 PACKAGE = Path(__file__).parents[1] / "fastnn"
 INTERNALS = PACKAGE / "kernels" / "numba_internals.py"
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
-OTHERS = sorted(set(TREES) - {INTERNALS})
+FILES = sorted(PACKAGE.rglob("*.py"))
+OTHERS = [path for path in FILES if path != INTERNALS]
 
 CALLED = {
     "llvmlite.binding:add_symbol": "name address",
@@ -97,16 +101,20 @@ def _defined(node):
     return None
 
 
-OURS = {_defined(node) for path in OTHERS for node in ast.walk(TREES[path])}
-"""What fastnn itself has a name for."""
+@functools.cache
+def ours():
+    """Return what fastnn itself has a name for."""
+    return {_defined(node) for path in OTHERS for node in nodes(path)}
 
 
 def used(**owners):
     """Return the full names of what fastnn takes from these variables, by what they stand for."""
+    mention = re.compile(rf"\b({'|'.join(owners)})\.")  # most files have none, and are not parsed
     return {
         owners[owner] + node.attr
-        for tree in TREES.values()
-        for node in ast.walk(tree)
+        for path in FILES
+        if mention.search(path.read_text(encoding="utf-8"))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute)
         and (owner := getattr(node.value, "attr", getattr(node.value, "id", None))) in owners
     }
@@ -158,7 +166,7 @@ def test_each_name_is_there_for_another_file(internals):
     taken = {
         alias.name
         for path in OTHERS
-        for node in ast.walk(TREES[path])
+        for node in nodes(path)
         if isinstance(node, ast.ImportFrom) and node.module == internals.__name__
         for alias in node.names
     }
@@ -251,9 +259,9 @@ def test_the_processor(internals):
     assert features and all(feature[0] in "+-" for feature in features if feature)
 
 
-def imports(tree):
+def imports(path):
     """Yield (module, name) for what a file imports; the name of a whole module is None."""
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -262,11 +270,11 @@ def imports(tree):
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_other_files_keep_to_what_is_documented(path):
-    for module, name in imports(TREES[path]):
+    for module, name in imports(path):
         if module.split(".")[0] in {"numba", "llvmlite"}:
             assert module in PUBLIC, f"imports {module}"
             assert name is None or name in PUBLIC[module], f"imports {name} from {module}"
-    for node in ast.walk(TREES[path]):
+    for node in nodes(path):
         if not isinstance(node, ast.Attribute):
             continue
         where = f"line {node.lineno}: {ast.unparse(node)}"
@@ -274,6 +282,6 @@ def test_other_files_keep_to_what_is_documented(path):
             assert node.attr in PUBLIC["numba"], where
         assert node.attr not in UNDOCUMENTED, where
         if node.attr.startswith("_") and not node.attr.startswith("__"):
-            assert node.attr in OURS | NAMED_TUPLE | SKLEARN, (
+            assert node.attr in ours() | NAMED_TUPLE | SKLEARN, (
                 f"{where} is private to another library"
             )

@@ -16,9 +16,15 @@ PAGES = [
     *(DOCS / f"{name}.md" for name in ("index", "tutorial", "export", "scikit-learn")),
     *sorted((DOCS / "guides").glob("*.md")),
 ]
-NEEDS = {"tutorial": ["polars"], "from-scikit-learn": ["sklearn"], "quantiles": ["sklearn"]}
+NEEDS = {
+    "big-data": ["polars", "pyarrow"],
+    "tutorial": ["polars"],
+    "from-scikit-learn": ["sklearn"],
+    "quantiles": ["sklearn"],
+}
 NEEDS |= {
     "export": ["onnxruntime"],
+    "mpi": ["mpi4py"],
     "import": ["torch", "keras", "onnx"],
     "scikit-learn": ["sklearn"],
     "tables": ["pandas"],
@@ -28,6 +34,10 @@ COMMANDS = [
     for page in sorted(DOCS.rglob("*.md"))
     for block in re.findall(r"^```.*?^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     for line in re.findall(r"^(?:python -m )?fastnn (.*)$", block, re.MULTILINE)
+] + [
+    (page.stem, line)
+    for page in sorted(DOCS.rglob("*.md"))
+    for line in re.findall(r"`python -m fastnn (bench[^`]*)`", page.read_text("utf-8"))
 ]
 
 

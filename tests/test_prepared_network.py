@@ -28,7 +28,7 @@ def _same(one, two):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "steps", [["standardize"], [Standardize(), PCA(3)], [Whiten()], [MinMax(), Whiten(0.1, 2)]]
+    "steps", [["standardize"], [Standardize(), PCA(3)], [Whiten()], [MinMax(), Whiten(2, eps=0.1)]]
 )
 def test_the_network_does_what_was_done_by_hand(steps, dtype, tmp_path):
     network = _network(steps, dtype=dtype)

@@ -18,21 +18,16 @@ from fastnn import (
     schedules,
 )
 from fastnn.preprocessing import chain
-from tests.networks import AGREEMENT, EPOCHS, NETWORKS
+from tests.network_case import AGREEMENT, EPOCHS
+from tests.networks import NETWORKS, trained
 
-each_dtype = pytest.mark.parametrize("dtype", AGREEMENT)
-
-
-@pytest.fixture(params=NETWORKS)
-def case(request):
-    """A network of the table."""
-    return NETWORKS[request.param]
+# In float64 every step compiles again; its kernels are in test_parity, and gradients in float64.
+each_dtype = pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)]
+)
 
 
-def _results(case, **options):
-    """Return all numbers that come out of a training."""
-    network = case.network(**options)
-    return case.results(network, case.train(network))
+each_network = pytest.mark.parametrize("name", NETWORKS)
 
 
 def _stored(network, path):
@@ -41,17 +36,23 @@ def _stored(network, path):
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
-def test_the_same_bits_on_any_number_of_threads(case, dtype):
-    first = [array.tobytes() for array in _results(case, dtype=dtype, n_threads=1)]
-    for n_threads in (2, 3, 5):
-        again = [array.tobytes() for array in _results(case, dtype=dtype, n_threads=n_threads)]
-        assert again == first, n_threads
+@each_dtype
+@each_network
+def test_the_same_bits_on_any_number_of_threads(name, dtype):
+    first, *others = (
+        [array.tobytes() for array in trained(name, dtype, n_threads)[2]]
+        for n_threads in (1, 2, 3, 5)
+    )
+    for again in others:
+        assert again == first
 
 
 @each_dtype
-def test_compiled_and_reference_runs_agree(case, dtype):
-    compiled, reference = (_results(case, dtype=dtype, backend=b) for b in ("numba", "numpy"))
+@each_network
+def test_compiled_and_reference_runs_agree(name, dtype):
+    case = NETWORKS[name]
+    network = case.network(dtype=dtype, backend="numpy")
+    compiled, reference = trained(name, dtype, 1)[2], case.results(network, case.train(network))
     for actual, expected in zip(compiled, reference, strict=True):
         assert np.abs(actual - expected).max() <= AGREEMENT[dtype] * max(1, np.abs(expected).max())
     for actual, expected in zip(compiled[:-3], reference, strict=False):  # the weights
@@ -59,9 +60,10 @@ def test_compiled_and_reference_runs_agree(case, dtype):
 
 
 @each_dtype
-def test_a_stored_run_goes_on_as_if_it_had_never_been_stored(case, dtype, tmp_path):
-    whole, half = (case.network(dtype=dtype, n_threads=1) for _ in range(2))
-    history = case.train(whole).history
+@each_network
+def test_a_stored_run_goes_on_as_if_it_had_never_been_stored(name, dtype, tmp_path):
+    case, (whole, history, _) = NETWORKS[name], trained(name, dtype, 1)
+    half = case.network(dtype=dtype, n_threads=1)
     case.train(half, EPOCHS // 2)
     before = _stored(half, tmp_path / "half")
     loaded = fastnn.load(tmp_path / "half")
@@ -73,17 +75,19 @@ def test_a_stored_run_goes_on_as_if_it_had_never_been_stored(case, dtype, tmp_pa
     assert loaded.predict(x).tobytes() == half.predict(x).tobytes()
     assert loaded.evaluate(x, y) == half.evaluate(x, y)
     rest = case.train(loaded, EPOCHS - EPOCHS // 2).history
-    for name, values in rest.items():
-        assert values == history[name][EPOCHS // 2 :]
+    for key, values in rest.items():
+        assert values == history.history[key][EPOCHS // 2 :]
     assert _stored(loaded, tmp_path / "loaded") == _stored(whole, tmp_path / "whole")
 
 
 @each_dtype
-def test_two_fits_are_one_longer_fit(case, dtype, tmp_path):
-    once, twice = (case.network(dtype=dtype, n_threads=2) for _ in range(2))
-    history = case.train(once).history
+@each_network
+def test_two_fits_are_one_longer_fit(name, dtype, tmp_path):
+    case, (once, history, _) = NETWORKS[name], trained(name, dtype, 2)
+    twice = case.network(dtype=dtype, n_threads=2)
     parts = [case.train(twice, epochs).history for epochs in (1, EPOCHS - 1)]
-    assert {name: parts[0][name] + parts[1][name] for name in history} == history
+    together = {key: parts[0][key] + parts[1][key] for key in history.history}
+    assert together == history.history
     assert _stored(twice, tmp_path / "twice") == _stored(once, tmp_path / "once")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import ablation, bfloat16, calls, defaults, embeddings, sets, tabular, thin
+from bench import ablation, bfloat16, calls, defaults, embeddings, ranks, sets, tabular, thin
 from bench.report import APART
 from bench.tables import (
     BEGIN,
@@ -38,7 +38,8 @@ def test_pages_show_what_is_stored_in_files_of_their_own(section):
     stored = json.loads((ROOT / "bench" / "results" / f"{section}.json").read_text("utf-8"))
     page = (ROOT / "docs" / APART[section]).read_text(encoding="utf-8")
     modules = {"calls": calls, "tabular": tabular, "ablation": ablation, "embeddings": embeddings,
-               "defaults": defaults, "thin": thin, "bfloat16": bfloat16}  # fmt: skip
+               "defaults": defaults, "thin": thin, "bfloat16": bfloat16,
+               "ranks": ranks}  # fmt: skip
     block = estimator_block if section == "estimators" else modules[section].block
     assert between_markers(page) == block(stored)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import scaling
-from bench.tables import between_markers, scaling_block, scaling_cells
+from bench import scaling, scaling_tables
+from bench.tables import between_markers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,12 +50,12 @@ def test_what_is_lost_is_what_does_not_divide():
     assert lost == pytest.approx(
         {"whole": 0.0075, "shares": 0.001, "barriers": 6e-5, "between cores": 5e-4, "memory": 0}
     )
-    row = scaling_cells(entry(), 0)[1 + scaling.COUNTS.index(4)]
+    row = scaling_tables.cells(entry(), 0)[1 + scaling.COUNTS.index(4)]
     assert row[:2] == ["4", "32"] and row[-1] == "whole"
 
 
 def test_measured_and_predicted_stand_side_by_side():
-    head, one, two, *rest = scaling_cells(entry(), 0)
+    head, one, two, *rest = scaling_tables.cells(entry(), 0)
     place = head.index("measured")
     assert one[place : place + 2] == ["170", "1.00"]
     assert two[place] == "100"
@@ -63,6 +63,6 @@ def test_measured_and_predicted_stand_side_by_side():
 
 
 def test_page_shows_the_stored_results():
-    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "threads.md").read_text(encoding="utf-8")
     stored = json.loads((ROOT / "bench" / "results" / "report.json").read_text(encoding="utf-8"))
-    assert between_markers(page) == scaling_block(stored["scaling"])
+    assert between_markers(page) == scaling_tables.block(stored["scaling"])

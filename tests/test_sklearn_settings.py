@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import StandardScaler
 
 import fastnn
-from fastnn import Dense
+from fastnn import Dense, losses
 from fastnn.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -127,6 +127,25 @@ def test_every_loss_takes_labels(loss):
         classifier = MLPClassifier(loss=loss, **given).fit(X, labels)
         assert classifier.score(X, labels) > 0.75
         assert not hasattr(classifier.set_params(loss="log_loss"), "predict_proba")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_losses_whose_outputs_are_probabilities(classes):
+    X, y = IRIS
+    X, y = X[y < classes], y[y < classes]
+    for loss in (losses.SoftmaxCrossEntropy(), "softmax_cross_entropy", losses.Logistic()):
+        classifier = MLPClassifier(loss=loss, **QUICK).fit(X, y)
+        if classes > 2 and loss == losses.Logistic():
+            assert not hasattr(classifier, "predict_proba")
+            continue
+        shares = classifier.predict_proba(X)
+        np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+        np.testing.assert_array_equal(shares.argmax(axis=1), classifier.predict(X))
+    usual = MLPClassifier(**QUICK).fit(X, y)
+    if classes == 3:  # of two, the usual loss has one output
+        same = MLPClassifier(loss=losses.SoftmaxCrossEntropy(), **QUICK).fit(X, y)
+        np.testing.assert_array_equal(same.predict_proba(X), usual.predict_proba(X))
+    assert not hasattr(MLPClassifier(loss="nope"), "predict_proba")
 
 
 def test_class_weights_of_batches_that_lack_a_class():

@@ -163,7 +163,7 @@ def test_covariance():
     )
     rotated = pca.transform(X)
     np.testing.assert_allclose(np.cov(rotated.T), np.diag(pca.explained_variance_), atol=1e-12)
-    white = Whiten(1e-3).fit_transform(X)
+    white = Whiten(eps=1e-3).fit_transform(X)
     np.testing.assert_allclose(white, rotated / np.sqrt(pca.explained_variance_ + 1e-3), rtol=1e-9)
 
 

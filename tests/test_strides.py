@@ -120,7 +120,11 @@ def test_column_sums_and_transposes_do_not_depend_on_the_cut(parts, dtype):
         np.testing.assert_array_equal(turned, a.T)
 
 
-@pytest.mark.parametrize("source", ["f4", "f8", "i8", "i4", "u2", "u1", "i1"])
+@pytest.mark.parametrize(
+    "source",
+    ["f4", "f8", "u2"]
+    + [pytest.param(each, marks=pytest.mark.long) for each in ("i8", "i4", "u1", "i1")],
+)
 def test_rows_are_cast_as_they_are_gathered(source):
     data = np.random.default_rng(3).integers(0, 120, (20, 7)).astype(source)
     index = np.array([19, 0, 3, 3, 11])

@@ -73,6 +73,14 @@ def binned():
     return bins.mean(P), bins.median(P), *bins.distribution(P)
 
 
+def on_disk(folder):
+    small = fastnn.data.to_memmap([(X, Y, WEIGHT)], folder / "small", dtype="float32")
+    rows = fastnn.data.to_memmap([(X, Y, WEIGHT)], folder / "rows")
+    made = network(built=False, preprocessing="standardize")
+    made.fit(rows, epochs=2)
+    return np.array(small.X), made.get_weights(), made.evaluate(rows), made.predict(rows)
+
+
 def lbfgs():
     made = Network([Dense(1)], optimizer="lbfgs")
     made.fit(X, Y, epochs=3)
@@ -125,6 +133,13 @@ ENTRIES = {
     "fit that diverges": lambda _: network(optimizer=fastnn.SGD(HUGE)).fit(X, Y, epochs=9),
     "fit_many": lambda _: fitted_many(),
     "train_on_batch": lambda _: network().train_on_batch(X, Y, WEIGHT),
+    "to_memmap, fit, evaluate, predict": on_disk,
+    "a stream": lambda _: list(
+        fastnn.data.stream([(X, Y)], batch_size=2, shuffle_window=4, dtype="float32")
+    ),
+    "a stream of what float32 cannot hold": lambda _: list(
+        fastnn.data.stream([(X * HUGE, Y)], dtype="float32")
+    ),
     "partial_fit": lambda _: network().partial_fit(X, Y).get_weights(),
     "L-BFGS": lambda _: lbfgs(),
     "predict a list": lambda _: network().predict([[TINY, 1]]),

@@ -105,7 +105,7 @@ def _fastnn_results(kind, backend="numba"):
     x, y, (w1, b1, w2, b2) = _problem()
     norm = {
         "batch": BatchNormalization(MOMENTUM, EPSILON),
-        "layer": LayerNormalization(EPSILON),
+        "layer": LayerNormalization(epsilon=EPSILON),
         "prelu": ParametricActivation("relu", initial_share=0.75),
     }[kind]
     rectified = [] if kind == "prelu" else [Activation("relu")]

@@ -30,6 +30,21 @@ def as_verbose(value: Any, most: int = 2) -> int:
     raise kind(f"verbose is {value!r}, wanted {'0, 1 or 2' if most == 2 else '0 or 1'}")
 
 
+def time_left(seconds: float, share: float) -> str:
+    """Return how long the rest takes, as minutes and seconds; nothing while nobody can know.
+
+    Examples
+    --------
+    >>> time_left(60.0, 0.25)
+    '3:00'
+    """
+    if seconds < 1 or not 0 < share < 1:
+        return ""
+    left = math.ceil(seconds * (1 - share) / share)
+    hours, minutes = divmod(left // 60, 60)
+    return f"{hours}:{minutes:02}:{left % 60:02}" if hours else f"{minutes}:{left % 60:02}"
+
+
 class ProgressBar(Callback):
     """Show a fit as it runs.
 
@@ -38,7 +53,8 @@ class ProgressBar(Callback):
     epochs : int
         The largest number of epochs that the fit may take.
     verbose : {1, 2}
-        1 redraws one line on a terminal, at most ten times a second; elsewhere (in a file or a
+        1 redraws one line on a terminal, at most ten times a second, with the time that all epochs
+        will still take; elsewhere (in a file or a
         notebook) it prints about twenty lines per fit at most.  2 prints one line per epoch.
     stream : text stream, optional
         Where to write; by default standard output.
@@ -54,13 +70,18 @@ class ProgressBar(Callback):
         self.pending = ""  # the last epoch's line if it is not yet on the screen
         self.drawn_at = -math.inf
         self.drawn_width = 0
+        self.started = time.monotonic()
+
+    def on_train_begin(self, network: Any) -> None:
+        self.started = time.monotonic()
 
     def on_progress(self, epoch: int, rows_done: int, rows_total: int, loss: float) -> None:
         if self.redraws and self._due():
             share = rows_done / rows_total
             bar = ("=" * int(20 * share)).ljust(20, ".")
             shown = "" if math.isnan(loss) else f"  loss {loss:.5g}"
-            self._draw(f"{self._count(epoch)} [{bar}] {share:4.0%}{shown}")
+            left = self._left(epoch + share)
+            self._draw(f"{self._count(epoch)} [{bar}] {share:4.0%}{shown}{left}")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         losses = [f"{name} {value:.5g}" for name, value in logs.items() if name not in SPEED]
@@ -68,7 +89,7 @@ class ProgressBar(Callback):
         self.pending = "  ".join([self._count(epoch), *losses, rate])
         if self.redraws:
             if self._due():
-                self._draw(self.pending)
+                self._draw(self.pending + self._left(epoch + 1))
         elif (epoch + 1) % self.every == 0:
             self._write_pending()
 
@@ -85,6 +106,10 @@ class ProgressBar(Callback):
 
     def _count(self, epoch):
         return f"epoch {epoch + 1:{len(str(self.epochs))}d}/{self.epochs}"
+
+    def _left(self, done):
+        left = time_left(time.monotonic() - self.started, done / self.epochs)
+        return left and f"  {left} left"
 
     def _due(self):
         return time.monotonic() >= self.drawn_at + 0.1

@@ -99,7 +99,10 @@ class Answers:
 
     def targets(self, table: "Table") -> NDArray[Any]:
         """Return a table's target as the loss takes it."""
-        found = self.encoder.encode_target(table)
+        return self.of_encoded(self.encoder.encode_target(table))
+
+    def of_encoded(self, found: NDArray[Any]) -> NDArray[Any]:
+        """Return an encoded target as the loss takes it."""
         if not self._two:
             return found
         labels = found.astype(np.float32)[:, None]

@@ -26,6 +26,7 @@ TRAIN = """examples:
   fastnn train houses.parquet --target price --hidden 256,128 --loss huber \\
       --loss-option delta=0.5 --validation recent.parquet --output model.fastnn
   zcat visits.csv.gz | fastnn train - --target visits --missing '?' --decimal ,
+  fastnn train visits --target pages --epochs 3
   mpiexec -n 2 fastnn train big.parquet --target price --hidden 512,256
 
 Columns of numbers, texts, booleans and dates are used as they are. Values may
@@ -33,6 +34,10 @@ be missing except in the target. A target of numbers means regression, unless
 there are two whole numbers only; any other target means classification. Notes
 say which columns are ignored, and what may go wrong. A column that is mostly
 numbers, but not all, is an error, which names the option that settles it.
+
+A folder of Parquet files, or one of more than 256 MB, may be larger than
+memory: it trains a single network, and a sample of its rows says what its
+columns hold. At most a million rows test, and as many choose the best epoch.
 
 A single network stops once its loss on rows held out for that has not improved
 for a while, and keeps the weights of its best epoch. With --epochs it trains

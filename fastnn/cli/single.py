@@ -17,7 +17,7 @@ from fastnn.formulas import Formula, Formulas
 from fastnn.training import describing
 
 if TYPE_CHECKING:
-    from fastnn.tables import Reading, Table
+    from fastnn.tables import Reading, Table, TableEncoder
 
 VALIDATION, PATIENCE, MOST_EPOCHS = 0.2, 15, 500
 """When a network stops whose epochs nobody chose: docs/defaults.md trains as long."""
@@ -70,25 +70,29 @@ class Trained:
     ):
         from fastnn.tables import TableEncoder
 
-        given = {name: getattr(arguments, name) for name in DEFAULTS}
-        own = DEFAULTS | {name: value for name, value in given.items() if value is not None}
-        default = "mae" if task == "regression" else "softmax_cross_entropy"
-        loss = _loss(own["loss"] or default, own["loss_option"] or [])
+        own, loss = chosen(arguments, task)
         classes = set(values) if task == "classification" else set()
         check_loss(loss, target, classes, values, table)
-        self.how = _how(own, len(rows))
+        self.how = how_long(own, len(rows))
         share, held = self.how.pop("validation"), None
         if isinstance(share, float):
             rows, held = _split(rows, share, arguments.seed, values, bool(classes))
         text, ignore = ([name.strip() for name in n] for n in (arguments.text, arguments.ignore))
-        encoder = scaled_for(loss, TableEncoder.fit(table, target, task, rows, text, ignore))
-        self.encoder, self.answers = encoder, Answers(loss, encoder)
+        encoder = TableEncoder.fit(table, target, task, rows, text, ignore)
+        self.build(arguments, own, loss, encoder)
         self.values, self.rows = values, rows
-        self.inputs, self.targets = encoder.encode(table), self.answers.targets(table)
-        self.used, self.notes = encoder.used, encoder.notes
+        self.inputs, self.targets = self.encoder.encode(table), self.answers.targets(table)
         self.held_out: tuple[NDArray[Any], NDArray[Any]] | None = None
         if held is not None:
             self.held_out = self.inputs[held], self.targets[held]
+
+    def build(
+        self, arguments: Namespace, own: dict[str, Any], loss: losses.Loss, encoder: "TableEncoder"
+    ) -> None:
+        """Make the network for what an encoder makes of a table."""
+        self.encoder = encoder = scaled_for(loss, encoder)
+        self.answers = Answers(loss, encoder)
+        self.used, self.notes = encoder.used, encoder.notes
         rate = {"learning_rate": own["learning_rate"]} if own["learning_rate"] else {}
         n_outputs = self.answers.n_outputs
         try:
@@ -105,7 +109,7 @@ class Trained:
             seed=arguments.seed,
             n_threads=arguments.threads,
         )
-        sizes = " - ".join(map(str, [self.inputs.shape[1], *own["hidden"], n_outputs]))
+        sizes = " - ".join(map(str, [len(encoder.input_names), *own["hidden"], n_outputs]))
         self.description = f"network {sizes}, {loss.name}, {own['optimizer']}"
 
     @property
@@ -123,14 +127,13 @@ class Trained:
         stop = EarlyStopping(patience=self.how["patience"])
         if self.held_out is not None:
             how |= {"validation_data": self.held_out, "callbacks": stop}
-        self.history = self.network.fit(
-            self.inputs[self.rows],
-            self.targets[self.rows],
-            communicator=communicator,
-            verbose=1,
-            **how,
-        )
+        how |= {"communicator": communicator, "verbose": 1}
+        self.history = self.network.fit(*self.training(), **how)
         self.ending = self._ending(stop)
+
+    def training(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the rows to train on."""
+        return self.inputs[self.rows], self.targets[self.rows]
 
     def _ending(self, stop: EarlyStopping) -> str:
         """Return when the fit ended, why, and which weights it left."""
@@ -163,6 +166,14 @@ class Trained:
         self.network.save(path, extra={"table": described, "training": training})
 
 
+def chosen(arguments: Namespace, task: str) -> tuple[dict[str, Any], losses.Loss]:
+    """Return the options that choose a network, and its loss."""
+    given = {name: getattr(arguments, name) for name in DEFAULTS}
+    own = DEFAULTS | {name: value for name, value in given.items() if value is not None}
+    default = "mae" if task == "regression" else "softmax_cross_entropy"
+    return own, _loss(own["loss"] or default, own["loss_option"] or [])
+
+
 def _loss(name: str, settings: list[tuple[str, Any]]) -> losses.Loss:
     """Return a loss with settings."""
     kind = losses.TABLE[name]
@@ -176,7 +187,7 @@ def _loss(name: str, settings: list[tuple[str, Any]]) -> losses.Loss:
         raise UsageError(f"--loss-option: {error}") from None
 
 
-def _how(own: dict[str, Any], n_rows: int) -> dict[str, Any]:
+def how_long(own: dict[str, Any], n_rows: int) -> dict[str, Any]:
     """Return how long to train, and what chooses the best epoch."""
     epochs, patience, validation = own["epochs"], own["patience"], own["validation"]
     few = (epochs, patience, validation) == (None, None, None) and n_rows < _FEW

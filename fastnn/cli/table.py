@@ -3,14 +3,14 @@
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastnn
-from fastnn.cli import ensemble, single
+from fastnn.cli import ensemble, from_disk, single
 from fastnn.cli.models import of_table
 from fastnn.cli.outputs import (
     STANDARD,
@@ -74,6 +74,9 @@ def train(arguments: Namespace, ranks: "Alone") -> None:
     from fastnn.tables import Reading
 
     output, page = _check_names(arguments)
+    large = from_disk.wanted(arguments)
+    if large:
+        from_disk.check(arguments)
     reading = _reading(arguments, Reading())
     kind = single.Trained if single.wanted(arguments) else ensemble.Trained
     with ExitStack() as stack:
@@ -81,7 +84,12 @@ def train(arguments: Namespace, ranks: "Alone") -> None:
         if output == STANDARD:  # which then is the model's alone
             standard = sys.stdout
             stack.enter_context(redirect_stdout(sys.stderr))
-        model, table, training, test = _trained(kind, arguments, path, reading, ranks)
+        if large:
+            prepared = stack.enter_context(_from_disk(arguments, reading))
+        else:
+            prepared = _prepared(kind, arguments, path, reading)
+        model, table, test = prepared
+        training = _trained(arguments, model, test, ranks)
         if ranks.rank:
             return
         if output == STANDARD:
@@ -101,8 +109,9 @@ def _check_names(arguments: Namespace) -> tuple[str, str | None]:
     inputs = [each for each in (data, validation) if isinstance(each, str)]
     for name in inputs:
         if name != STANDARD:
-            with open(name, "rb"):
-                pass  # first of all: its name is also the model's
+            if not Path(name).is_dir():
+                with open(name, "rb"):
+                    pass  # first of all: its name is also the model's
     need(inputs.count(STANDARD) < 2, "--validation and DATA are both standard input")
     name = "model" if data == STANDARD else Path(data).name
     output = arguments.output or f"{name.split('.')[0] or name}.fastnn"
@@ -118,11 +127,11 @@ def _check_names(arguments: Namespace) -> tuple[str, str | None]:
     return output, page
 
 
-def _trained(
-    kind: Any, arguments: Namespace, path: str, reading: "Reading", ranks: "Alone"
-) -> tuple[Any, "Table", dict[str, Any], Any]:
-    """Return a trained and tested model, its table, how it was trained, and the test rows."""
-    from fastnn.tables import in_order, missing_note, read_target, target_notes
+def _prepared(
+    kind: Any, arguments: Namespace, path: str, reading: "Reading"
+) -> tuple[Any, "Table", Any]:
+    """Return a model to train, its table, and the rows to test on."""
+    from fastnn.tables import read_target
 
     data, target = arguments.data, arguments.target.strip()
     with naming(data):
@@ -135,14 +144,47 @@ def _trained(
         model = kind(arguments, table, target, task, values, rows)
     if isinstance(arguments.validation, str):
         _hold_out(model, arguments, table)
-    classes = [] if groups is None else in_order(values)
-    line = f"{shown(data)}: {len(table):,} rows; {task} of {target!r} on {_some(model.used)}"
+    _tell(arguments, table, target, task, values, model, len(table))
+    return model, table, test
+
+
+@contextmanager
+def _from_disk(arguments: Namespace, reading: "Reading") -> Iterator[tuple[Any, "Table", Any]]:
+    """Yield a model to train on Parquet files, a sample of them, and the rows to test on."""
+    with ExitStack() as stack:
+        with redirect_stdout(sys.stderr):  # for progress
+            model = stack.enter_context(from_disk.opened(arguments, reading))
+        sample, encoder = model.sample, model.encoder
+        what = encoder.target, encoder.task, model.values, model, model.n_rows
+        _tell(arguments, sample, *what, where=f"in a sample of {len(sample):,} rows, ")
+        yield model, sample, range(model.counts["test"])
+
+
+def _tell(
+    arguments: Namespace,
+    table: "Table",
+    target: str,
+    task: str,
+    values: Any,
+    model: Any,
+    n_rows: int,
+    where: str = "",
+) -> None:
+    """Print what is to be learned, and notes on the table."""
+    from fastnn.tables import in_order, missing_note, target_notes
+
+    data = arguments.data
+    classes = in_order(values) if task == "classification" else []
+    line = f"{shown(data)}: {n_rows:,} rows; {task} of {target!r} on {_some(model.used)}"
     print(f"{line}, {len(classes)} classes: {_some(classes)}" if classes else line)
     for line in missing_note(table, model.used):
-        print(line)
+        print(where + line)
     doubts = target_notes(table.column(target), task, chosen=arguments.task is None)
     _note(data, [*_read_notes(arguments, table), *doubts, *model.notes])
 
+
+def _trained(arguments: Namespace, model: Any, test: Any, ranks: "Alone") -> dict[str, Any]:
+    """Train a model and test it; return how it was trained."""
     held = f", {model.n_held_out:,} to choose the best epoch" if model.n_held_out else ""
     print(f"{model.description}; {len(model.rows):,} rows to train on{held}", flush=True)
     ranks.ready()
@@ -152,13 +194,12 @@ def _trained(
     print(line)
     print(model.speed)
     counts = {"train": len(model.rows), "validation": model.n_held_out, "test": len(test)}
-    training = {
+    return {
         "version": fastnn.__version__,
         "options": _options(arguments),
         "rows": {name: count for name, count in counts.items() if count},
         "error": line,
     }
-    return model, table, training, test
 
 
 def _split(n_rows: int, arguments: Namespace, groups: Any) -> tuple[Any, Any]:
@@ -209,7 +250,7 @@ def _options(arguments: Namespace) -> str:
 
 def predict(arguments: Namespace) -> None:
     """Apply a model to a table; write one line per row, in order."""
-    from fastnn.tables import FORMATS, beside, table_bytes  # needs polars
+    from fastnn.tables import FORMATS, beside, one_below_another, table_bytes  # needs polars
 
     output = arguments.output or STANDARD
     form = ".csv" if output == STANDARD else ending(output, FORMATS)
@@ -220,19 +261,23 @@ def predict(arguments: Namespace) -> None:
     model = of_table(arguments.model)
     model.check(arguments)
     reading = model.reading
+    # A header that was there is found again; a file that lost it is refused.
+    reading = _reading(arguments, replace(reading, header=None) if reading.header else reading)
+    frames: list[Any] = []
+    notes: dict[str, str] = {}
+    places = ""
     with input_file(arguments.data) as path, naming(arguments.data):
-        table = _open(
-            arguments,
-            path,
-            # A header that was there is found again; a file that lost it is refused.
-            _reading(arguments, replace(reading, header=None) if reading.header else reading),
-            expected=model.table.used,
-            names=model.table.without_header,
-            keep=[name.strip() for name in arguments.keep],
-        )
-        columns = model.columns(table, arguments)
-        frame = beside(table.kept, columns)
-    _note(arguments.data, [*_read_notes(arguments, table), *model.unseen(table)])
+        for table in _tables(arguments, path, reading, model):
+            columns = model.columns(table, arguments)
+            frames.append(beside(table.kept, columns))
+            if len(frames) > 1:
+                places = f"from {table.place(0)} on, "
+            for note in [*_read_notes(arguments, table), *model.unseen(table)]:
+                notes.setdefault(note.partition(" in ")[0], places + note)
+        if not frames:
+            raise ValueError("has no rows")
+    frame = one_below_another(frames)
+    _note(arguments.data, list(notes.values()))
     renamed = [name for name in columns if name in table.kept.columns]
     for name in renamed:
         _note(
@@ -245,6 +290,17 @@ def predict(arguments: Namespace) -> None:
     else:
         with whole_file(output) as file:
             file.write(content)
+
+
+def _tables(arguments: Namespace, path: str, reading: "Reading", model: Any) -> Iterator["Table"]:
+    """Yield the table to predict for, in pieces if it may be larger than memory."""
+    if from_disk.wanted(arguments):
+        from_disk.check_reading(arguments)
+        yield from from_disk.tables(arguments, reading)
+        return
+    keep = [name.strip() for name in arguments.keep]
+    expected, names = model.table.used, model.table.without_header
+    yield _open(arguments, path, reading, expected=expected, names=names, keep=keep)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.regularizers import L2
 from fastnn.training import loop, planning
+from fastnn.training.model import ROW_FLOPS
 
 _STEPS = (1e-5, 1e-6, 1e-7)
 """Steps to try in turn: a kink within one of them may lie outside the next."""
@@ -215,7 +216,9 @@ class _Probe:
         model = self.network.model
         model.optimizer = SGD(rate, self.momentum)
         plan = planning.make_plan(model, self.x, self.y, batch_size=len(self.x), shuffle=False)
-        return loop.lowered(model, plan)[0]
+        program, _ = loop.lowered(model, plan)
+        program.brief = len(self.x) * (3 * model.flops() + ROW_FLOPS) < team.BRIEF
+        return program
 
     @functools.cached_property
     def _still(self) -> Program:

@@ -70,7 +70,7 @@ def own_shards(count: int, rank: int, size: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Slice(Arg):
+class Slice(Arg):
     """A shard's rows of what a step sees of the batch."""
 
     of: Batch
@@ -95,7 +95,7 @@ class _Slice(Arg):
 
 
 @dataclass(frozen=True)
-class _Count(Arg):
+class Count(Arg):
     """How many rows some shards have: from where those of the first begin to their end."""
 
     end: np.ndarray
@@ -281,7 +281,7 @@ class ShardedProgram(Program):
             given = [
                 at(level, each)
                 if summing(each)
-                else _Slice(each.array, each, where)
+                else Slice(each.array, each, where)
                 if isinstance(each, Batch)
                 else each
                 for each in arguments
@@ -297,7 +297,7 @@ class ShardedProgram(Program):
             begin, split, end = (
                 self._bounds[:, each - self.shards.first :][:, :2] for each in (first, middle, last)
             )
-            return [(merge, (_Count(begin, split), _Count(split, end), *right, *left))]
+            return [(merge, (Count(begin, split), Count(split, end), *right, *left))]
 
         def tree(first: int, last: int, level: int) -> list[Call]:
             if last - first == 1:

@@ -1,6 +1,7 @@
 """What rounding does to columns: spreads that are nothing else, and digits that a type lacks."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.inputs.arrays import describe_place
 from fastnn.inputs.checks import blocks
+from fastnn.inputs.labeled import Labeled
 
 _UNITS = 8
 """Values at most this many units of rounding apart count as equal.  The sums of 1,000 rows of 100
@@ -83,17 +85,77 @@ def warn_of_lost_digits(
             spread = float(high.item() - low.item())
             if moved <= _SHARE * spread:
                 continue
-            remedy = ""
-            if dtype == np.float32:
-                remedy = ", or use dtype='float64'"
-                if name == "X":
-                    remedy += " or preprocessing='standardize', which computes in float64"
-            warnings.warn(
-                f"{name} {_told(data, column, low, high)}, and {dtype} moves them by up to "
-                f"{moved:.1g}: subtract a constant first{remedy}",
-                UserWarning,
-                stacklevel=stacklevel + 1,
-            )
+            _warn_of_moved(name, _told(data, column, low, high), moved, dtype, stacklevel + 1)
+
+
+def _warn_of_moved(name: str, told: str, moved: float, dtype: np.dtype, stacklevel: int) -> None:
+    remedy = ""
+    if dtype == np.float32:
+        remedy = ", or use dtype='float64'"
+        if name == "X":
+            remedy += " or preprocessing='standardize', which computes in float64"
+    warnings.warn(
+        f"{name} {told}, and {dtype} moves them by up to {moved:.1g}: subtract a constant "
+        f"first{remedy}",
+        UserWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+class Rounded:
+    """What a type does to the columns of X as they are written, a block of rows at a time.
+
+    Examples
+    --------
+    >>> seen, x = Rounded(), np.array([[1.7e9], [1.7e9 + 10]])
+    >>> seen.see(x, x.astype("float32"))
+    >>> seen.notes(np.dtype("float32"))
+    [('column 0 has numbers near 1.7e+09 that differ by at most 1e+01', 10.0)]
+    """
+
+    def __init__(self, low: ArrayLike = (), high: ArrayLike = (), moved: ArrayLike = ()):
+        self._low, self._high, self._moved = (
+            np.asarray(each, np.float64) for each in (low, high, moved)
+        )
+
+    @classmethod
+    def of(cls, state: Sequence[Sequence[str]]) -> "Rounded":
+        """Return what :meth:`state` described."""
+        return cls(*([float(value) for value in each] for each in state))
+
+    def state(self) -> list[list[str]]:
+        """Return what has been seen, as JSON can hold it: NaN and infinity too."""
+        return [[*map(repr, each.tolist())] for each in (self._low, self._high, self._moved)]
+
+    def see(self, exact: np.ndarray, rounded: np.ndarray) -> None:
+        """Look at a block before and after rounding."""
+        if not len(exact):
+            return
+        large = exact.dtype.kind in "iu" and exact.dtype.itemsize == 8
+        with np.errstate(all="ignore"):
+            true = exact.astype(np.longdouble if large else np.float64)
+            found = np.fmin.reduce(true), np.fmax.reduce(true), np.fmax.reduce(abs(true - rounded))
+            low, high, moved = (np.asarray(each, np.float64) for each in found)
+            if len(self._low):
+                low, high = np.fmin(self._low, low), np.fmax(self._high, high)
+                moved = np.fmax(self._moved, moved)
+        self._low, self._high, self._moved = low, high, moved
+
+    def notes(self, dtype: np.dtype, names: Sequence[str] | None = None) -> list[tuple[str, float]]:
+        """Return what is to be said of columns of which the type lacks digits, and how many."""
+        with np.errstate(all="ignore"):
+            spread = self._high - self._low
+            poor = (self._moved > _SHARE * spread) & (spread > 0)
+        rows = None if names is None else Labeled(names)
+        return [
+            (_told(rows, column, self._low[column], self._high[column]), float(self._moved[column]))
+            for column in map(int, poor.nonzero()[0])
+        ]
+
+    def warn(self, dtype: np.dtype, names: Sequence[str] | None, stacklevel: int) -> None:
+        """Warn as :func:`warn_of_lost_digits` does."""
+        for told, moved in self.notes(dtype, names):
+            _warn_of_moved("X", told, moved, dtype, stacklevel + 1)
 
 
 def warn_of_rounded_inputs(array: Any, data: Any, stacklevel: int) -> None:

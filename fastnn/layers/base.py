@@ -84,7 +84,12 @@ class Parameter:
         return calls + self.around(update, updater)
 
     def around(self, update: list[Call], updater: Updater) -> list[Call]:
-        """Return the update between the calls of penalty and constraint on a share of the rows."""
+        """Return the update between the calls of penalty and constraint on a share of the rows.
+
+        Neither changes what does not learn.
+        """
+        if not self.rate_factor:
+            return update
         before = penalties.before_update(self.regularizer, self.value)
         rate = updater.rate_of(self)
         after = penalties.after_update(self.regularizer, self.constraint, self.value, rate)
@@ -93,8 +98,10 @@ class Parameter:
     def on_columns(self, updater: Updater, bias: np.ndarray | None = None) -> list[Call]:
         """Return the calls of penalty and constraint that then work on a share of the columns.
 
-        `bias` is that of the columns' units.
+        `bias` is that of the columns' units, if it learns.
         """
+        if not self.rate_factor:
+            return []
         rate = updater.rate_of(self)
         return penalties.on_columns(self.regularizer, self.constraint, self.value, rate, bias)
 

@@ -65,7 +65,7 @@ class Dense(Layer, KernelFactors):
     kernel_learning_rate_factor, bias_learning_rate_factor : float of at least 0
         What the optimizer's learning rate is multiplied by for W, for b.  With Adam and a start by
         LeCun, ``1 / sqrt(n_inputs)`` for W does what ``x @ W / sqrt(n_inputs)`` with a standard
-        normal start does.
+        normal start does.  0 keeps them: neither penalties nor constraints change them.
     kernel_weight_decay_factor, bias_weight_decay_factor : float of at least 0, optional
         What :class:`~fastnn.AdamW`'s decay is multiplied by for W, for b; see there.
 
@@ -269,7 +269,8 @@ class Dense(Layer, KernelFactors):
                 calls.append(self._drop(node, rows, kept))
             calls += kernel.update(flat, updater)
         copy = program.copy_of(w)
-        bias = node.parameters[1].value if self.use_bias else None
+        learns = self.use_bias and node.parameters[1].rate_factor
+        bias = node.parameters[1].value if learns else None
         on_columns = kernel.on_columns(updater, bias)
         if copy is not None and not on_columns:
             calls.append(("transpose", (Part(w), PartColumns(copy))))

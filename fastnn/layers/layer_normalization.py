@@ -60,7 +60,7 @@ class LayerNormalization(Layer, Factors):
            [ 1., -5.]], dtype=float32)
     """
 
-    epsilon: float = setting(default=1e-3, check=positive_float)
+    epsilon: float = setting(default=1e-3, check=positive_float, kw_only=True)
     center: bool = setting(default=True, check=boolean, building=True)
     scale: bool = setting(default=True, check=boolean, building=True)
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.formulas import Formula
-from fastnn.inputs.checks import as_inputs, positive_int
+from fastnn.inputs import on_disk
+from fastnn.inputs.checks import as_inputs, blocks, positive_int
 from fastnn.inputs.precision import rounding
 from fastnn.inputs.settings import look_up, setting, table
 from fastnn.preprocessing import imputation, projection, scaling  # noqa: F401  # for TABLE
@@ -117,8 +118,10 @@ class Chain(Transformer):
                 rows = np.ascontiguousarray(rows)  # other libraries' sums depend on the layout
             takes_targets = isinstance(step, Transformer)
             fitted.append(_copy(step).fit(rows, y) if takes_targets else _copy(step).fit(rows))
+            if takes_targets and len(fitted) == len(self.steps):  # nobody learns from the result
+                return {"steps_": fitted, "width_": fitted[-1].n_features_out_}
             rows = _of_training(fitted[-1], rows, y)
-            moved = fitted[-1].carry(moved) if isinstance(step, Transformer) else np.zeros(1)
+            moved = fitted[-1].carry(moved) if takes_targets else np.zeros(1)
         return {"steps_": fitted, "width_": rows.shape[1]}
 
     def _numbers(self, rows: Any) -> np.ndarray:
@@ -265,8 +268,16 @@ def _without_noise(rows: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.
     moved = np.maximum(moved, rounding(low, high, rows.dtype))
     noise = (low < high) & (high - low <= moved)
     if noise.any():
-        rows = np.where(noise, low.astype(rows.dtype), rows)
+        rows = _replaced(rows, noise, low.astype(rows.dtype))
     return rows, moved
+
+
+def _replaced(rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return a copy of the rows with the same value everywhere in each of some columns."""
+    out = on_disk.empty(rows.shape, rows.dtype, rows)
+    for start, block in blocks(rows):
+        out[start : start + len(block)] = np.where(columns, values, block)
+    return out
 
 
 def _of_training(step, rows, y):

@@ -170,13 +170,7 @@ class PCA(Transformer):
         return out
 
 
-class _Bounded(Transformer):
-    """A floor for variances; as a base of its own, its setting comes before those of PCA."""
-
-    eps: float = setting(default=1e-5, check=positive_float)
-
-
-class Whiten(PCA, _Bounded):
+class Whiten(PCA):
     """Project onto principal components, and divide each by its standard deviation.
 
     ``(x - mean_) @ components_.T / sqrt(explained_variance_ + eps)``.  The covariance of the
@@ -185,13 +179,13 @@ class Whiten(PCA, _Bounded):
 
     Parameters
     ----------
-    eps : float
-        Above 0.  It keeps directions that hardly vary, which are mostly noise, from being
-        amplified.
     n_components : int, float or None
         As in :class:`PCA`.
     ddof : {0, 1}
         As in :class:`PCA`: the covariance that becomes the identity is the one that divides so.
+    eps : float
+        Above 0.  It keeps directions that hardly vary, which are mostly noise, from being
+        amplified.
 
     Attributes
     ----------
@@ -212,6 +206,8 @@ class Whiten(PCA, _Bounded):
     """
 
     name = "whiten"
+
+    eps: float = setting(default=1e-5, check=positive_float, kw_only=True)
 
     def carry(self, rounding: np.ndarray) -> np.ndarray:
         return super().carry(rounding) / np.sqrt(self.explained_variance_ + self.eps)

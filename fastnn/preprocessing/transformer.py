@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnn.formulas import Formula
+from fastnn.inputs import on_disk
 from fastnn.inputs.checks import as_inputs, blocks, positive_int
 from fastnn.inputs.columns import Names
 from fastnn.inputs.settings import Stateful, setting
@@ -225,14 +226,17 @@ def float_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
 def by_blocks(
     function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, dtype: DTypeLike
 ) -> np.ndarray:
-    """Apply `function` to the rows block by block, so that temporaries are one block in size."""
+    """Apply `function` to the rows block by block, so that temporaries are one block in size.
+
+    The result of rows in a file is in a file.
+    """
     out = np.empty((0, 0))
     start = 0
     with np.errstate(all="ignore"):  # the result is checked
         for block in float_blocks(rows):
             done = function(block)
             if start == 0:
-                out = np.empty((len(rows), done.shape[1]), dtype)
+                out = on_disk.empty((len(rows), done.shape[1]), dtype, rows)
             out[start : start + len(done)] = done
             start += len(done)
     return out

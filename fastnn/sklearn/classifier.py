@@ -42,8 +42,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     validation_fraction : float
     loss : "log_loss" or str or Loss
         "log_loss" is the softmax cross-entropy, or the logistic loss for two classes or several
-        labels.  With others of :mod:`fastnn.losses`, such as "multiclass_hinge", there is no
-        `predict_proba`.
+        labels.  With others of :mod:`fastnn.losses` whose outputs are no probabilities, such as
+        "multiclass_hinge", there is no `predict_proba`.
     class_weight : dict or "balanced" or None
         Factors of the rows' weights by label, as everywhere in scikit-learn.
 
@@ -123,7 +123,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @property
     def _chosen(self) -> losses.Loss | None:
         """The loss, if it is not the one that goes with the labels."""
-        return None if self.probabilistic else losses.get(self.of_fit("loss"))
+        return None if self.has_usual_loss else losses.get(self.of_fit("loss"))
 
     def _encode(self, y: Any, reset: bool, name: str = "y") -> tuple[np.ndarray, np.ndarray]:
         y = np.asarray(dense(y))
@@ -282,7 +282,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @property
     def probabilistic(self) -> bool:
-        """Whether the loss makes outputs probabilities."""
+        """Whether the loss makes outputs probabilities of the classes, or of each label."""
+        if self.has_usual_loss:
+            return True
+        try:
+            loss = losses.get(self.of_fit("loss"))
+        except (TypeError, ValueError):  # which fit will say
+            return False
+        if _labels(loss):
+            return loss.last_activation == "softmax"
+        # Of several classes, each with a sigmoid of its own, they would not add up to 1.
+        several = len(getattr(self, "classes_", ())) > 2 and not self.multilabel_
+        return loss.name == "logistic" and not several
+
+    @property
+    def has_usual_loss(self) -> bool:
+        """Whether the loss is the one that goes with the labels."""
         loss = self.of_fit("loss")
         return isinstance(loss, str) and loss == "log_loss"
 

@@ -116,7 +116,7 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
 
 def _changes_outputs(estimator: MLPClassifier | MLPRegressor) -> bool:
     if isinstance(estimator, MLPClassifier):
-        return not estimator.probabilistic
+        return not estimator.has_usual_loss
     given = [estimator.of_fit(name) for name in ("quantiles", "n_bins", "target_transform")]
     return any(each is not None for each in given) or estimator.networks_[0].loss.outputs > 1
 

@@ -15,13 +15,16 @@ except ModuleNotFoundError:
 from fastnn.tables.doubts import missing_note, missing_option, target_notes
 from fastnn.tables.encoder import TableEncoder, in_order, read_target, refuse_infinite
 from fastnn.tables.files import binary_format, open_table, read_table
-from fastnn.tables.output import FORMATS, beside, table_bytes
+from fastnn.tables.output import FORMATS, beside, one_below_another, table_bytes
+from fastnn.tables.pieces import Piece, Pieces, sampled, targets_of
 from fastnn.tables.reading import Reading
 from fastnn.tables.selection import Selection
 from fastnn.tables.table import Table
 
 __all__ = [
     "FORMATS",
+    "Piece",
+    "Pieces",
     "Reading",
     "Selection",
     "Table",
@@ -31,10 +34,13 @@ __all__ = [
     "in_order",
     "missing_note",
     "missing_option",
+    "one_below_another",
     "open_table",
     "read_table",
     "read_target",
     "refuse_infinite",
+    "sampled",
     "table_bytes",
     "target_notes",
+    "targets_of",
 ]

@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -34,6 +34,11 @@ def beside(kept: pl.DataFrame, columns: Mapping[str, NDArray[Any]]) -> pl.DataFr
             raise ValueError(f"--keep {named!r} is the name of a prediction; rename the column")
         added[named] = values
     return pl.DataFrame([*kept, *pl.DataFrame(added)])
+
+
+def one_below_another(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of several frames with the same columns as one."""
+    return frames[0] if len(frames) == 1 else pl.concat(frames)
 
 
 def table_bytes(frame: pl.DataFrame, ending: str) -> bytes:

@@ -1,5 +1,6 @@
 """A table in memory: its values, which of them are numbers, and where they stood in the file."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -117,8 +118,13 @@ def unused(frame: pl.DataFrame, reading: Reading) -> tuple[str, ...]:
     )
 
 
-def clean(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
-    """Return stripped text, with null for missing values and a single spelling of booleans."""
+def clean(
+    frame: pl.DataFrame, reading: Reading, flags: Collection[str] | None = None
+) -> pl.DataFrame:
+    """Return stripped text, with null for missing values and a single spelling of booleans.
+
+    Booleans are columns of nothing but true and false, or those that `flags` names.
+    """
     frame = frame.with_columns(
         selectors.float().fill_nan(None),
         selectors.by_dtype(pl.Boolean, pl.Categorical, pl.Enum).cast(pl.String),
@@ -131,8 +137,12 @@ def clean(frame: pl.DataFrame, reading: Reading) -> pl.DataFrame:
         number = selectors.numeric()
         absent = number.cast(pl.Float64).is_in(numbers)
         frame = frame.with_columns(pl.when(absent).then(None).otherwise(number).name.keep())
+    spelled = flags_of(frame) if flags is None else flags
+    return frame.with_columns(pl.col(list(spelled)).str.to_lowercase())
+
+
+def flags_of(frame: pl.DataFrame) -> frozenset[str]:
+    """Return the columns of texts that say true or false wherever they say anything."""
     lower = selectors.string().str.to_lowercase()
     flags = frame.select(lower.is_in(["true", "false"]).all())
-    return frame.with_columns(
-        pl.col([flag.name for flag in flags if flag.item()]).str.to_lowercase()
-    )
+    return frozenset(flag.name for flag in flags if flag.item())

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.engine.exchange import Ranks
+from fastnn.inputs import on_disk
 from fastnn.inputs.columns import Names
+from fastnn.inputs.streamed import is_fed
 from fastnn.losses import Loss
 
 
@@ -53,7 +55,10 @@ class Data:
 
     def inputs(self, rows: slice = slice(None)) -> Any:
         """Return `x` of these rows, or of some of them: a copy if `x` has others too."""
-        return self.x[rows] if self.rows is None else self.x[self.rows[rows]]
+        if self.rows is None:
+            return self.x[rows]
+        some = self.rows[rows]
+        return on_disk.taken(self.x, some) if on_disk.is_on_disk(self.x) else self.x[some]
 
     @np.errstate(all="ignore")
     def weighted(self, loss: Loss, factor: np.ndarray | None = None) -> "Data":
@@ -76,6 +81,18 @@ class Data:
                 "sample_weight (times class_weight) is 0 for all rows to train on or to validate on"
             )
         return replace(self, weight=weight if loss.sums else weight / weight.mean())
+
+
+def fed(model: Any, X: Any, y: Any, weight: Any, **how: Any) -> Any:
+    """Return X, y and weights as arrays or frames, in files if X says where to read rows.
+
+    See :func:`fastnn.data.feeding.fed`.
+    """
+    if not is_fed(X):
+        return X, y, weight
+    from fastnn.data import feeding  # most programs never need it
+
+    return feeding.fed(model, X, y, weight, **how)
 
 
 @dataclass

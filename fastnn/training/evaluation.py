@@ -12,7 +12,7 @@ from fastnn.kernels import COMPILED
 from fastnn.metrics import activated, scores
 from fastnn.reference import TWINS
 from fastnn.training import lowering, pool, prediction
-from fastnn.training.data import Data
+from fastnn.training.data import Data, fed
 from fastnn.training.model import ROW_FLOPS, Model
 
 _ROWS = 256
@@ -25,6 +25,7 @@ def evaluate(model: Model, X: Any, y: Any, sample_weight: Any, return_dict: Any)
     """Return the loss and the metrics; :meth:`fastnn.Network.evaluate` documents the arguments."""
     model.need_built("evaluate")
     return_dict = checks.boolean(return_dict, "return_dict")
+    X, y, sample_weight = fed(model, X, y, sample_weight)
     data = model.check_data(X, y, sample_weight).weighted(model.loss)
     data = model.prepared(data, model.preprocessing)
     values = prediction.consistent(model, _evaluated, data)

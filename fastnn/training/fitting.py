@@ -7,7 +7,9 @@ from typing import Any
 from fastnn.callbacks import CallbackList, History, ProgressBar
 from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores
-from fastnn.training.data import Data
+from fastnn.inputs import checks
+from fastnn.inputs.streamed import is_fed
+from fastnn.training.data import Data, fed
 from fastnn.training.loop import train
 from fastnn.training.model import Model
 from fastnn.training.planning import (
@@ -96,15 +98,20 @@ def _fit_rows(
 ) -> History:
     model = network.model
     verbose = as_verbose(verbose)
+    if sharing is not None:
+        verbose *= sharing.rank == 0
+    own = CallbackList(callbacks).callbacks
+    if is_fed(X):
+        checks.positive_int(options["epochs"], "epochs")  # before what may take hours
+        given = X, y, options["sample_weight"]
+        X, y, options["sample_weight"] = fed(model, *given, shown=bool(verbose))
     plan = make_plan(model, X, y, **options)
     if sharing is None:
         plan = adapt(model, plan)
     else:
-        verbose *= sharing.rank == 0
         sharing.check(model, plan, options)
     history = History()
     bar = [ProgressBar(plan.epochs, verbose)] if verbose else []
-    own = CallbackList(callbacks).callbacks
     hooks = CallbackList([history, *bar, *own])
     if model.loss.warning is not None and not unwarned.get():
         warnings.warn(model.loss.warning, UserWarning, stacklevel=6)

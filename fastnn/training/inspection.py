@@ -5,13 +5,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnn.training import gradients, sampling
+from fastnn.training import gradients, prediction, sampling
 
 
 class Inspected:
-    """Base of :class:`fastnn.Network`: gradients, and predictions with the noise of training."""
+    """Base of :class:`fastnn.Network`: outputs, gradients, and predictions with noise."""
 
     model: Any
+
+    def layer_outputs(self, X: ArrayLike) -> list[np.ndarray]:
+        """Return every layer's outputs for the rows of `X`; the last are what `predict` returns.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> network = fastnn.Network([fastnn.Dense(5, "relu"), fastnn.Dense(2)])
+        >>> network.build(3)
+        >>> [outputs.shape for outputs in network.layer_outputs(np.ones((4, 3)))]
+        [(4, 5), (4, 2)]
+        """
+        return prediction.layer_outputs(self.model, X)
 
     def gradients(
         self,

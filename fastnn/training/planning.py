@@ -13,7 +13,7 @@ from fastnn.inputs import checks, precision
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.layers import Dense
 from fastnn.preprocessing.chain import Chain
-from fastnn.training.data import Data
+from fastnn.training.data import Data, fed
 from fastnn.training.model import Model
 
 unwarned: ContextVar[bool] = ContextVar("unwarned", default=False)
@@ -86,7 +86,8 @@ def _validation(model: Model, given: Any, data: Data) -> Data:
         raise ValueError(
             f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}"
         )
-    x, y, weight = (*given, None)[:3]
+    given = (*given, None)[:3]
+    x, y, weight = fed(model, *given, prefix="validation ", names=data.names.x)
     return model.check_data(x, y, weight, "validation ", data)
 
 

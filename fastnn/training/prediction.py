@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from fastnn.engine import cores, team, threads
 from fastnn.inputs import checks
 from fastnn.inputs.settings import revision
+from fastnn.inputs.streamed import is_fed
 from fastnn.kernels.interrupts import uninterrupted
 from fastnn.training import attributes, lowering
 from fastnn.training.model import ROW_FLOPS, Model
@@ -50,6 +51,12 @@ def consistent(model: Model, function: Callable[..., T], *arguments: Any) -> T:
 
 def _predict(model: Model, X: ArrayLike, batch_size: int | None = None) -> np.ndarray:
     if type(X) is not np.ndarray:  # arrays have no names
+        if is_fed(X):
+            from fastnn.data import feeding  # most programs never need it
+
+            model.need_built("predict")
+            found = [_predict(model, rows, batch_size) for rows in feeding.blocks(model, X)]
+            return np.concatenate(found)
         model.names.agreed(X)
     if model.preprocessing is not None:
         model.need_built("predict")

@@ -281,7 +281,7 @@ def _options(draw, loss):
     if draw(st.integers(0, 4)) == 4:
         steps = [
             "'standardize'", "'min_max'", "'center'", "['center', preprocessing.PCA(1)]",
-            "['standardize', preprocessing.Whiten(0.1)]",
+            "['standardize', preprocessing.Whiten(eps=0.1)]",
         ]  # fmt: skip
         found += f"preprocessing={draw(st.sampled_from(steps))}, "
     if draw(st.integers(0, 5)) == 5:
