@@ -60,8 +60,11 @@ def finish(process: subprocess.Popen, seconds: float) -> tuple[int, str]:
 
 
 def fits(world: Any, folder: Path, settings: Any) -> None:
-    """Fit the networks of `tests.test_shards`; each rank has other rows."""
-    found = {name: fit(name, world, **settings) for name in NAMES}
+    """Fit the networks of `tests.test_shards`, on some numbers of threads.
+
+    Each rank has other rows.
+    """
+    found = [{name: fit(name, world, n_threads) for name in NAMES} for n_threads in settings]
     (folder / f"{world.rank} of {world.size}").write_bytes(pickle.dumps(found))
 
 
@@ -117,14 +120,14 @@ def forever(world: Any, folder: Path, settings: Any) -> None:
 NAMES = "dense", "normalized", "clipped", "dropped"
 
 
-def fit(name: str, world: Any = None, n_threads: int = 1, dtype: str = "float32") -> Any:
+def fit(name: str, world: Any = None, n_threads: int = 1) -> Any:
     """Return the weights' bits and the losses of a fit of this rank's part of the rows."""
     from tests import test_shards as shards
 
     rank, size = (0, 1) if world is None else (world.rank, world.size)
     cuts = np.linspace(0, 1, size + 1) ** 1.5 * shards.N
     rows = slice(*cuts.astype(int)[[rank, rank + 1]])
-    model = shards.network(name, n_threads=n_threads, dtype=dtype)
+    model = shards.network(name, n_threads=n_threads)
     history = shards.fit(model, world, shards.X[rows], shards.Y[rows], validation_split=0.2)
     return shards.bits(model), history.history
 
