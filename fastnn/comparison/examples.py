@@ -12,7 +12,7 @@ from fastnn.kernels.public import Kernel
 _NUMBERS: Mapping[str, float] = {
     "slope": 0.0, "grow": 1.2, "smallest": 1e-6, "largest": 50.0, "low": -0.5, "q": 1.5,
     "seed": 0, "layer": 0, "epoch": 0, "step": 1, "first": 0, "staircase": 0, "shuffle": 1,
-    "prefetch_distance": 0,
+    "prefetch_distance": 0, "shards": 4096, "shard": 0, "more": 3,
 }  # fmt: skip
 """Numbers that cannot be 0.5: counts, switches, and both ends of a range."""
 _LENGTHS: Mapping[str, str] = {"last": "n", "n": "m", "batch": "m", "rows": "m"}

@@ -172,13 +172,13 @@ def shard_rows(seed, epoch, n, shuffle, shards, shard, first, bounds, index):
             own = np.uint64(seed) + (np.uint64(number) << np.uint64(40))
             part = index[begin:end]
             before = (first - number + shards - 1) // shards
-            _batch_rows(own, epoch, length, shuffle, before, part)
+            _batch_rows(own, epoch, max(length, 1), shuffle, before, part)
             for i in range(part.shape[0]):
                 part[i] += start
         start += length
 
 
-@kernel("#1 #0 #0 #0 2!# k!#", parallel=False)
+@kernel("#1 #0 #0 #0 2!# m!#", parallel=False)
 def shard_bounds(shards, shard, first, rows, own, bounds):
     """Count a batch's rows in a process's slices of the data; see :func:`shard_rows`.
 
@@ -201,13 +201,13 @@ def shard_bounds(shards, shard, first, rows, own, bounds):
     >>> own, bounds
     (array([3, 4]), array([0, 2, 3]))
     """
-    own[1] = 0
+    own[0] = own[1] = 0
     for number in range(shard):
         own[1] += _positions(number, shards, first, rows)
-    bounds[0] = 0
-    for each in range(bounds.shape[0] - 1):
-        bounds[each + 1] = bounds[each] + _positions(shard + each, shards, first, rows)
-    own[0] = bounds[bounds.shape[0] - 1]
+    for each in range(bounds.shape[0]):
+        bounds[each] = own[0]
+        if each < bounds.shape[0] - 1:
+            own[0] += _positions(shard + each, shards, first, rows)
 
 
 @njit

@@ -42,16 +42,17 @@ def shard_rows(seed, epoch, n, shuffle, shards, shard, first, bounds, index):
         part = index[bounds[each] : bounds[each + 1]]
         if len(part):
             before = -((number - int(first)) // shards)
-            batch_rows((int(seed) + (number << 40)) & _ALL, epoch, length, shuffle, before, part)
+            own = (int(seed) + (number << 40)) & _ALL
+            batch_rows(own, epoch, max(length, 1), shuffle, before, part)
             part += start
         start += length
 
 
 def shard_bounds(shards, shard, first, rows, own, bounds):
     places = np.arange(int(first), int(first) + int(rows)) % shards
-    counts = np.array([np.sum(places == shard + each) for each in range(len(bounds) - 1)], int)
-    bounds[...] = np.concatenate([[0], np.cumsum(counts)])
-    own[...] = bounds[-1], np.sum(places < shard)
+    last = int(shard) + max(0, len(bounds) - 1)
+    bounds[...] = [np.sum((shard <= places) & (places < shard + k)) for k in range(len(bounds))]
+    own[...] = np.sum((shard <= places) & (places < last)), np.sum(places < shard)
 
 
 def add_to(a, total):

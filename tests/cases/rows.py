@@ -19,7 +19,7 @@ CASES = (
         "shard_rows", seed=2**63 - 3, epoch=5, n="m+90", shuffle=1, shards=4, shard=1, first=7,
         bounds=bounds, sizes={"k": 4}, index=of(np.int64, empty),
     ),
-    case("shard_bounds", shards=9, shard=2, first=7, rows=100, sizes={"k": 4}),
+    case("shard_bounds", shards=200, shard=2, first=7, rows=1000),
     case("gather_rows", tolerance="exact", sizes={"n": "m+3"}),
     case("gather", tolerance="exact", sizes={"n": "m+3"}),
     case("gather_columns", tolerance="exact", sizes={"k": "n+3"}),
