@@ -3,6 +3,7 @@
 ``mpiexec -n 2 python -m tests.mpi JOB FOLDER [SETTINGS]`` runs one of the jobs below.
 """
 
+import importlib.util
 import json
 import os
 import pickle
@@ -14,11 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import fastnn
 
 MPIEXEC = shutil.which("mpiexec", path=os.path.dirname(sys.executable)) or shutil.which("mpiexec")
 """That of the environment in which mpi4py is, or else any."""
+needed = pytest.mark.skipif(
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
+    reason="there is no mpiexec, or no mpi4py",
+)
 
 
 def start(commands: Sequence[Sequence[str]], *options: str, **how: Any) -> subprocess.Popen:

@@ -10,12 +10,8 @@ from fastnn.__main__ import main
 from tests import mpi
 from tests.commands import told
 
-pytest.importorskip("mpi4py")
 pytest.importorskip("polars")
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(mpi.MPIEXEC is None, reason="there is no mpiexec"),
-]
+pytestmark = [pytest.mark.long, mpi.needed]
 CHOSEN = "--hidden", "9", "--epochs", "3", "--validation", "0.2"
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from tests import kills_of_ranks, mpi
 
-pytest.importorskip("mpi4py")
-pytestmark = pytest.mark.skipif(mpi.MPIEXEC is None, reason="there is no mpiexec")
+pytestmark = mpi.needed
 
 
 @pytest.mark.parametrize("size", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 4))])
