@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from fastnn.cli.parser import parser
-from fastnn.cli.usage import UsageError
+from fastnn.cli.usage import ToldElsewhere, UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
+    except ToldElsewhere as end:
+        return end.status
     except UsageError as error:
         return _fail(error, 2)
     except OSError as error:
@@ -58,6 +60,12 @@ def _run(argv: list[str]) -> int:
         from fastnn.cli.system import bench
 
         return bench(argv[1:])
+    if argv[:1] == ["train"]:
+        from fastnn.cli.ranks import quiet
+
+        with quiet():
+            _command(parser("train").parse_args(argv))
+        return 0
     arguments = parser(argv[0] if argv else "").parse_args(argv)
     if arguments.command is None:
         parser("").print_help(sys.stderr)
@@ -73,9 +81,11 @@ def _command(arguments: argparse.Namespace) -> None:
 
             demo()
         case "train":
+            from fastnn.cli.ranks import together
             from fastnn.cli.table import train
 
-            train(arguments)
+            with together(arguments) as ranks:
+                train(arguments, ranks)
         case "predict":
             from fastnn.cli.table import predict
 

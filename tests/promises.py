@@ -66,6 +66,10 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "edges.py::test_the_same_bits",
             "training.py::test_a_trial",
         ),
+        "A fit in shards gives the same bits on any number of processes, and of threads in each": (
+            "shards.py",
+            "mpi.py",
+        ),
         "Single updates and short fits, from kept programs, give the bits of all others": (
             "short_fits",
         ),
@@ -146,6 +150,8 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "Interrupted and killed runs go on with the same bits": (
             "kills.py",
             "processes.py::test_ctrl_c",
+            "mpi.py::test_ctrl_c",
+            "mpi.py::test_a_killed",
             "callbacks.py",
         ),
         "A damaged cache of compiled code is compiled anew, and one that others can write is not "
@@ -277,8 +283,8 @@ def _numbers(nodes: list[str]) -> dict[str, tuple[int, str]]:
             "in that run: bad input that must be one error and change nothing",
         ),
         "kills and interrupts": (
-            _long("kills"),
-            "at random moments of fits and saves, in the last long run",
+            _long("kills") + _long("kills of ranks"),
+            "at random moments of fits and saves, in the last long runs",
         ),
     }
 

@@ -32,6 +32,8 @@ class Communicator:
 
     def __init__(self, boxes: list[dict[Any, queue.SimpleQueue]], rank: int, lock: Any):
         self._boxes, self._rank, self._lock = boxes, rank, lock
+        self._begun = 0
+        """How often it still has to be asked whether it has begun."""
 
     def Get_rank(self) -> int:
         return self._rank
@@ -40,7 +42,14 @@ class Communicator:
         return len(self._boxes)
 
     def Idup(self):
-        return copy.copy(self), _Request(lambda: True)
+        own = copy.copy(self)
+        own._begun = 100
+
+        def test() -> bool:
+            own._begun -= 1
+            return own._begun == 0
+
+        return own, _Request(test)
 
     def Free(self) -> None:
         pass
@@ -68,6 +77,7 @@ class Communicator:
         return _Request(test)
 
     def improbe(self, source: int = -1, tag: int = -1) -> _Message | None:
+        assert not self._begun, "the communicator is used before it exists"
         sources = range(len(self._boxes)) if source < 0 else [source]
         for each in sources:
             box = self._box(self._rank, each, tag)

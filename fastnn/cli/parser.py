@@ -27,6 +27,7 @@ TRAIN = """examples:
       --loss-option delta=0.5 --validation recent.parquet --output model.fastnn
   zcat visits.csv.gz | fastnn train - --target visits --missing '?' --decimal ,
   fastnn train visits --target pages --epochs 3
+  mpiexec -n 2 fastnn train big.parquet --target price --hidden 512,256
 
 Columns of numbers, texts, booleans and dates are used as they are. Values may
 be missing except in the target. A target of numbers means regression, unless
@@ -41,6 +42,10 @@ columns hold. At most a million rows test, and as many choose the best epoch.
 A single network stops once its loss on rows held out for that has not improved
 for a while, and keeps the weights of its best epoch. With --epochs it trains
 on all rows for just so long, unless --validation or --patience says otherwise.
+
+Under mpiexec (extra mpi), 2, 4 or another power of two of processes train a
+single network together, each on its part of every batch. The model is the same,
+bit for bit, for any number of processes, and for one with the same --shards.
 
 losses:
 {losses}
@@ -103,6 +108,7 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     from fastnn.cli.single import DEFAULTS, MOST_EPOCHS, PATIENCE, VALIDATION
     from fastnn.optimizers import get
     from fastnn.tabular.recipe import PRESETS
+    from fastnn.training.sharing import SHARDS
 
     train.usage = "fastnn train DATA --target COLUMN [OPTION ...]"
     train.epilog = TRAIN.format(losses=_losses())
@@ -195,6 +201,12 @@ def _add_train(train: argparse.ArgumentParser) -> None:
         type=number(float, 0),
         metavar="R",
         help=f"default: {', '.join(rates)}",
+    )
+    group.add_argument(
+        "--shards",
+        type=number(int, 1),
+        metavar="N",
+        help=f"slices of each batch, which processes share out (default: under mpiexec {SHARDS})",
     )
     train.add_argument(
         "--test-size",

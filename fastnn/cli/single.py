@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "loss": None,
     "loss_option": None,
     "learning_rate": None,
+    "shards": None,
 }
 """The options that choose a single network, and what the others are then."""
 _OF_ENSEMBLES = "preset", "time_limit", "report"
@@ -120,13 +121,14 @@ class Trained:
         """Let a table choose the best epoch."""
         self.held_out = self.encoder.encode(table), self.answers.targets(table)
 
-    def fit(self) -> None:
-        """Train."""
-        how = {name: self.how[name] for name in ("epochs", "batch_size")}
+    def fit(self, communicator: Any = None) -> None:
+        """Train, together with the processes of a communicator."""
+        how = {name: self.how[name] for name in ("epochs", "batch_size", "shards")}
         stop = EarlyStopping(patience=self.how["patience"])
         if self.held_out is not None:
             how |= {"validation_data": self.held_out, "callbacks": stop}
-        self.history = self.network.fit(*self.training(), **how, verbose=1)
+        how |= {"communicator": communicator, "verbose": 1}
+        self.history = self.network.fit(*self.training(), **how)
         self.ending = self._ending(stop)
 
     def training(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -189,7 +191,7 @@ def how_long(own: dict[str, Any], n_rows: int) -> dict[str, Any]:
     """Return how long to train, and what chooses the best epoch."""
     epochs, patience, validation = own["epochs"], own["patience"], own["validation"]
     few = (epochs, patience, validation) == (None, None, None) and n_rows < _FEW
-    how = {"batch_size": own["batch_size"], "few": few}
+    how = {"batch_size": own["batch_size"], "shards": own["shards"], "few": few}
     if few:
         return how | {"epochs": _EPOCHS_OF_FEW, "patience": None, "validation": None}
     if epochs is None:

@@ -28,6 +28,7 @@ from fastnn.datasets import split_rows
 from fastnn.files.atomic import whole_file
 
 if TYPE_CHECKING:
+    from fastnn.cli.ranks import Alone
     from fastnn.tables import Reading, Table
 
 
@@ -68,8 +69,8 @@ def _read_notes(arguments: Namespace, table: "Table") -> list[str]:
     return [*table.notes, *(f"{option}: no value is that" for option in unused)]
 
 
-def train(arguments: Namespace) -> None:
-    """Train on a table, test on held-out rows, and write the model."""
+def train(arguments: Namespace, ranks: "Alone") -> None:
+    """Train on a table, test on held-out rows, and write the model, which only rank 0 does."""
     from fastnn.tables import Reading
 
     output, page = _check_names(arguments)
@@ -88,7 +89,9 @@ def train(arguments: Namespace) -> None:
         else:
             prepared = _prepared(kind, arguments, path, reading)
         model, table, test = prepared
-        training = _trained(arguments, model, test)
+        training = _trained(arguments, model, test, ranks)
+        if ranks.rank:
+            return
         if output == STANDARD:
             stack.enter_context(redirect_stdout(standard))
         with output_file(output) as written:
@@ -180,12 +183,13 @@ def _tell(
     _note(data, [*_read_notes(arguments, table), *doubts, *model.notes])
 
 
-def _trained(arguments: Namespace, model: Any, test: Any) -> dict[str, Any]:
+def _trained(arguments: Namespace, model: Any, test: Any, ranks: "Alone") -> dict[str, Any]:
     """Train a model and test it; return how it was trained."""
     held = f", {model.n_held_out:,} to choose the best epoch" if model.n_held_out else ""
     print(f"{model.description}; {len(model.rows):,} rows to train on{held}", flush=True)
+    ranks.ready()
     with redirect_stdout(sys.stderr):  # for progress
-        model.fit()
+        model.fit(**ranks.options)
     line = f"{model.test(test)} ({len(test):,} rows)"
     print(line)
     print(model.speed)

@@ -43,6 +43,10 @@ class RankError(RuntimeError):
     """Another process that trains the same network has left, died or does something else."""
 
 
+class RankLeftError(RankError):
+    """Another process has said that it leaves, and why."""
+
+
 def merge_moments(
     rows: int, more: int, moments: Sequence[np.ndarray], others: Sequence[np.ndarray]
 ) -> None:
@@ -56,8 +60,10 @@ class Ranks:
     def __init__(self, communicator: Any, timeout: float):
         self.rank, self.size = communicator.Get_rank(), communicator.Get_size()
         self._timeout = timeout
-        self._comm, request = communicator.Idup()
-        self.wait([request.Test])
+        self._comm: Any = None
+        own, request = communicator.Idup()
+        self.wait([request.Test])  # before which there is nothing to look for
+        self._comm = own
 
     def wait(self, tests: Sequence[Callable[[], bool]], stopped: Callable[[], bool] = bool) -> None:
         """Wait until all tests are passed, or `stopped`.
@@ -80,9 +86,9 @@ class Ranks:
                 time.sleep(_SLEEP)
 
     def _look(self, begun: float) -> None:
-        message = self._comm.improbe(tag=_NOTICE)
+        message = None if self._comm is None else self._comm.improbe(tag=_NOTICE)
         if message is not None:
-            raise RankError(message.recv())
+            raise RankLeftError(message.recv())
         if begun and time.monotonic() - begun > self._timeout:
             raise RankError(
                 f"rank {self.rank} has waited {self._timeout:g} s for another of {self.size} "
