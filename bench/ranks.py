@@ -120,7 +120,7 @@ def run(threads: list[int], rounds: int, quick: bool) -> dict:
     """Return what two ranks measure."""
     path = mpiexec()
     if path is None:
-        raise SystemExit("mpiexec is not installed: pip install 'fastnn[mpi]'")
+        raise SystemExit("mpiexec is not installed: pip install mpi4py mpich")
     command = [path, "-n", "2", sys.executable, "-m", "bench.ranks", str(2 if quick else rounds)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
