@@ -1,7 +1,6 @@
 """Run the benchmarks, print and store the results, and update the README and its pictures."""
 
 import argparse
-import datetime
 import importlib.util
 import json
 import sys
@@ -12,6 +11,7 @@ from bench.contenders import CONTENDERS
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
+from bench.stored import RESULTS, as_json, load, store, today
 from bench.workloads import WORKS
 
 SECTIONS = (
@@ -27,7 +27,6 @@ BUILDS = {
     },
 }
 """What Numba is told about the processor; the other libraries detect it themselves."""
-RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
@@ -70,25 +69,6 @@ def parse(argv):
     if arguments.quick:
         arguments.rounds = min(arguments.rounds, 3)
     return arguments
-
-
-def load(description) -> dict:
-    """Return the stored results, or empty ones if they are of another machine or version."""
-    if RESULTS.is_file():
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))
-        if results["machine"] == description:
-            return results
-    return {"machine": description}
-
-
-def store(results, section, entry, key) -> None:
-    """Store an entry, replacing the one with the same values under the names in `key`."""
-    kept = [e for e in results.get(section, []) if any(e[k] != entry[k] for k in key)]
-    order = {work.name: place for place, work in enumerate(WORKS)}
-    results[section] = sorted(
-        [*kept, entry],
-        key=lambda e: (e["dtype"], order.get(e.get("work"), 0), e["threads"]),
-    )
 
 
 def run_training(arguments, threads, common, results) -> None:
@@ -381,14 +361,6 @@ def write_apart(section, stored, block) -> None:
     page = ROOT / "docs" / APART[section]
     text = tables.between_markers(page.read_text(encoding="utf-8"), block)
     page.write_text(text, encoding="utf-8")
-
-
-def as_json(stored) -> str:
-    return json.dumps(stored, indent=1) + "\n"
-
-
-def today() -> str:
-    return datetime.date.today().isoformat()
 
 
 def write_readme(results) -> None:
