@@ -70,6 +70,7 @@ CALLED = {
 }
 """What is called, and with which arguments: others must have defaults."""
 READ = {
+    "llvmlite.binding:llvm_version_info",
     "numba.core.caching:NullCache.cache_path",
     "numba.core.ccallback:CFunc.address",
     "numba.core.codegen:CodeLibrary.has_dynamic_globals",

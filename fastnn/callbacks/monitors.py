@@ -235,8 +235,7 @@ class ModelCheckpoint(Monitor):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.filepath)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        due = self.improved(epoch, logs) if self.save_best_only else (epoch + 1) % self.every == 0
-        if due and self.network.model.rank == 0:
+        if self.improved(epoch, logs) if self.save_best_only else (epoch + 1) % self.every == 0:
             self.network.save(self._path(epoch, logs))
 
     def _path(self, epoch: int, logs: Logs) -> str:

@@ -4,7 +4,7 @@ import time
 import warnings
 from typing import Any
 
-from fastnn.callbacks import CallbackList, History, ProgressBar
+from fastnn.callbacks import CallbackList, History, ModelCheckpoint, ProgressBar
 from fastnn.callbacks.progress import as_verbose
 from fastnn.engine import cores
 from fastnn.inputs import checks
@@ -82,14 +82,10 @@ def _fit(
         return _fit_rows(network, X, y, None, **options)
     from fastnn.training.sharing import Sharing  # most programs never need it
 
-    sharing, model = Sharing(shards, communicator), network.model
-    model.rank = sharing.rank
-    try:
-        with sharing.leaving(), sharing.threads():
-            history = _fit_rows(network, X, y, sharing, **options)
-            sharing.end()
-    finally:
-        del model.rank
+    sharing = Sharing(shards, communicator)
+    with sharing.leaving(), sharing.threads():
+        history = _fit_rows(network, X, y, sharing, **options)
+        sharing.end()
     return history
 
 
@@ -101,6 +97,8 @@ def _fit_rows(
     if sharing is not None:
         verbose *= sharing.rank == 0
     own = CallbackList(callbacks).callbacks
+    if sharing is not None and sharing.rank:  # one writes for all
+        own = [each for each in own if not isinstance(each, ModelCheckpoint)]
     if is_fed(X):
         checks.positive_int(options["epochs"], "epochs")  # before what may take hours
         given = X, y, options["sample_weight"]

@@ -118,9 +118,6 @@ class Model:
         self.stepper: Any = None
         self.settled: attributes.Settled | None = None
 
-    rank = 0
-    """Which of several processes this is, while they fit the model together."""
-
     def __setattr__(self, name: str, value: Any) -> None:
         if name in attributes.CHECKS and not hasattr(Model, name):
             attributes.assign(self, name, value)
