@@ -17,7 +17,7 @@ from typing import NamedTuple
 from bench import tables
 from bench.measure import ROOT, quartiles
 
-BATCHES = 40
+BATCHES = 20
 SHARDS = 16
 ALONE = 2**16
 """Bytes from which a sum travels alone (:mod:`fastnn.engine.shards`)."""
@@ -120,7 +120,7 @@ def run(threads: list[int], rounds: int, quick: bool) -> dict:
     """Return what two ranks measure."""
     path = mpiexec()
     if path is None:
-        raise SystemExit("mpiexec is not installed: pip install 'fastnn[mpi]'")
+        raise SystemExit("mpiexec is not installed: pip install mpi4py mpich")
     command = [path, "-n", "2", sys.executable, "-m", "bench.ranks", str(2 if quick else rounds)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -174,7 +174,7 @@ def _together(world, rounds: int, work: Work) -> dict[str, dict[str, float]]:
         for name, (shards, communicator) in ways.items():
             if communicator is not None or world.rank == 0:
                 how = {"shards": shards, "communicator": communicator}
-                found = _epochs(made[name], 4, batch_size=work.batch_size, **how)
+                found = _epochs(made[name], 2, batch_size=work.batch_size, **how)
                 times[name] += found if turn else []
             request = world.Ibarrier()
             while not request.Test():

@@ -1,8 +1,7 @@
 """Run the benchmarks, print and store the results, and update the README and its pictures."""
 
 import argparse
-import datetime
-import importlib
+import importlib.util
 import json
 import sys
 
@@ -12,10 +11,11 @@ from bench.contenders import CONTENDERS
 from bench.measure import ROOT, cores_allowed, in_process, machine
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
+from bench.stored import RESULTS, as_json, load, store, today
 from bench.workloads import WORKS
 
 SECTIONS = (
-    "training", "extras", "prediction", "many", "hierarchical", "matmul", "kernels",
+    "training", "extras", "prediction", "many", "cluster", "hierarchical", "matmul", "kernels",
     "startup", "memory", "growth", "scaling", "estimators", "calls", "tabular", "ablation",
     "defaults", "embeddings", "thin", "bfloat16", "ranks",
 )  # fmt: skip
@@ -27,7 +27,6 @@ BUILDS = {
     },
 }
 """What Numba is told about the processor; the other libraries detect it themselves."""
-RESULTS = ROOT / "bench" / "results" / "report.json"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "training.svg"
 GROWTH = ROOT / "docs" / "growth.svg"
@@ -70,25 +69,6 @@ def parse(argv):
     if arguments.quick:
         arguments.rounds = min(arguments.rounds, 3)
     return arguments
-
-
-def load(description) -> dict:
-    """Return the stored results, or empty ones if they are of another machine or version."""
-    if RESULTS.is_file():
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))
-        if results["machine"] == description:
-            return results
-    return {"machine": description}
-
-
-def store(results, section, entry, key) -> None:
-    """Store an entry, replacing the one with the same values under the names in `key`."""
-    kept = [e for e in results.get(section, []) if any(e[k] != entry[k] for k in key)]
-    order = {work.name: place for place, work in enumerate(WORKS)}
-    results[section] = sorted(
-        [*kept, entry],
-        key=lambda e: (e["dtype"], order.get(e.get("work"), 0), e["threads"]),
-    )
 
 
 def run_training(arguments, threads, common, results) -> None:
@@ -162,6 +142,16 @@ def run_many(arguments, threads, common, results) -> None:
         store(results, "many", entry, ("threads", "dtype"))
         print(f"\nmany networks: {tables.many_label(entry)}, seconds per epoch of all")
         print(tables.plain(tables.many_cells([entry])), flush=True)
+
+
+def run_cluster(arguments, threads, common, results) -> None:
+    if importlib.util.find_spec("distributed") is None:
+        return
+    count = max(threads)
+    rounds = min(arguments.rounds, 3)  # each takes half a minute
+    peers = in_process("bench.cluster", count, dtype=arguments.dtype, rounds=rounds, shortest=0)
+    store(results, "cluster", {"threads": count, **common, "peers": peers}, ("threads", "dtype"))
+    print(f"\nmany networks: {tables.cluster_line(count, peers)}", flush=True)
 
 
 def run_hierarchical(arguments, threads, common, results) -> None:
@@ -373,14 +363,6 @@ def write_apart(section, stored, block) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-def as_json(stored) -> str:
-    return json.dumps(stored, indent=1) + "\n"
-
-
-def today() -> str:
-    return datetime.date.today().isoformat()
-
-
 def write_readme(results) -> None:
     """Write the numbers into the README and docs/threads.md, and draw the pictures."""
     from bench.picture import draw, draw_growth
@@ -412,6 +394,7 @@ def main(argv=None) -> int:
         "extras": lambda: run_extras(arguments, threads, common, results),
         "prediction": lambda: run_prediction(arguments, threads, common, results),
         "many": lambda: run_many(arguments, threads, common, results),
+        "cluster": lambda: run_cluster(arguments, threads, common, results),
         "hierarchical": lambda: run_hierarchical(arguments, threads, common, results),
         "matmul": lambda: run_matmul(arguments, threads, common, results),
         "kernels": lambda: run_kernels(arguments, common, results),

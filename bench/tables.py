@@ -2,7 +2,7 @@
 
 import math
 
-from bench import growth, hierarchical, many
+from bench import cluster, growth, hierarchical, many
 from bench.peers import PEERS
 from bench.prediction import PREDICTORS
 from bench.workloads import WORKS
@@ -226,6 +226,16 @@ def many_scaling(entries) -> str:
     if most == 1 or 1 not in medians:
         return ""
     return f"{medians[1] / medians[most]:.2f} times as fast on {most} threads as on one."
+
+
+def cluster_line(threads, peers) -> str:
+    """Return a sentence comparing a cluster of so many workers with threads of one process."""
+    here, there = peers["fit_many"]["median"], peers["Dask"]["median"]
+    same = "same bits" if all(peer["agrees"] for peer in peers.values()) else "other bits"
+    return (
+        f"{cluster.LABEL}, seconds: {threads_label(threads)} {here:.1f}, {threads} Dask workers "
+        f"{there:.1f} ({here / there:.3f} times as fast, {same})"
+    )
 
 
 def hierarchical_line(threads, peers) -> str:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         PiecewiseLinearEmbedding,
         Scale,
     )
-    from fastnn.many import FitManyError, fit_many
+    from fastnn.many import FitManyError, fit_many, successive_halving
     from fastnn.network import Network, load
     from fastnn.optimizers import (
         GD,
@@ -143,6 +143,7 @@ __all__ = [
     "minimize",
     "overfit_small",
     "pretrain",
+    "successive_halving",
     "sweep",
 ]
 
@@ -161,7 +162,7 @@ _NAMES = {
         "LayerNormalization", "ParametricActivation", "PeriodicEmbedding",
         "PiecewiseLinearEmbedding", "Scale",
     ),
-    "many": ("FitManyError", "fit_many"),
+    "many": ("FitManyError", "fit_many", "successive_halving"),
     "network": ("Network", "load"),
     "optimizers": (
         "GD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop", "Rprop",

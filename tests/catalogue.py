@@ -144,6 +144,7 @@ ROWS = {
         "one batch": "fastnn.Network.train_on_batch",
         "more data, piece by piece": "fastnn.Network.partial_fit",
         "many networks": "fastnn.fit_many",
+        "the best of many networks": "fastnn.successive_halving",
         "early stopping": "fastnn.EarlyStopping",
         "checkpoints": "fastnn.ModelCheckpoint",
         "history": "fastnn.History",

@@ -5,8 +5,10 @@ with 1 at the first thing that is wrong; ``--seed`` repeats the moments.
 """
 
 import argparse
+import concurrent.futures
 import io
 import os
+import pickle
 import signal
 import sys
 import tempfile
@@ -150,6 +152,32 @@ def many(folder):
     return lambda: fastnn.fit_many(networks, X, Y, epochs=EPOCHS, n_threads=2, **OPTIONS), check
 
 
+class Inline:
+    """An executor without threads: a job is done, from its pickle, when it is sent."""
+
+    def submit(self, *job):
+        function, *arguments = pickle.loads(pickle.dumps(job))
+        future = concurrent.futures.Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def elsewhere(folder):
+    wholes = [trajectory("many", seed) for seed in range(3)]
+    networks = [whole.make() for whole in wholes]
+    kept, tempfile.tempdir = tempfile.tempdir, str(folder)
+
+    def check():
+        tempfile.tempdir = kept
+        assert not os.listdir(folder), f"left {os.listdir(folder)}"
+        for whole, network in zip(wholes, networks, strict=True):
+            assert network.epochs_done in (0, EPOCHS), "a network came back in parts"
+            whole.check(network)
+
+    options = {"epochs": EPOCHS, "executor": Inline(), **OPTIONS}
+    return lambda: fastnn.fit_many(networks, X, Y, **options), check
+
+
 def set_weights(folder):
     network = fresh()
     network.build(3)
@@ -201,7 +229,10 @@ def load(folder):
     return lambda: fastnn.load(path), check
 
 
-JOBS = quiet, reference, watched, another_optimizer, many, set_weights, predict, save, load, lbfgs
+JOBS = (
+    *(quiet, reference, watched, another_optimizer, many, elsewhere, set_weights, predict, save),
+    *(load, lbfgs),
+)
 
 
 def interrupt(rng, jobs, count, folder):

@@ -87,6 +87,15 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "A row's prediction does not depend on the rows beside it": ("prediction.py",),
         "The form of the data (type, layout, container) does not matter": ("inputs.py",),
         "Networks trained together are those trained alone": ("many.py",),
+        "So are those trained by executors of others, even if workers die": (
+            "executors",
+            "sending.py",
+        ),
+        "Successive halving depends on its arguments alone, and its winner is a plain fit": (
+            "halving.py",
+        ),
+        "A network in shards has the same bits for any number of processes and threads, and "
+        "whichever rows each has": ("shards.py",),
         "Rows in files, from Parquet, streams, queries or batches, train to the bits of rows in "
         "memory, also with preprocessing": (
             "data.py::test_a_fit",
@@ -95,6 +104,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
             "data.py::test_preprocessing",
             "data.py::test_streams",
         ),
+        "Processes that would compute other bits say in what they differ": ("identity.py",),
     },
     "Nothing silent": {
         "Bad input is one error that names the argument, what came and what was wanted, and "

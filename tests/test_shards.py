@@ -171,6 +171,21 @@ def test_a_later_fit_goes_on_with_other_ranks(tmp_path):
     assert ranks.run(2, second) == [bits(whole)] * 2
 
 
+def test_settings_may_change_within_a_fit():
+    """Then the plan is checked again: against the rows of all ranks."""
+
+    def job(communicator=None):
+        model = network("dense")
+
+        def hook(epoch, logs):
+            model.optimizer.learning_rate = 0.001
+
+        fit(model, communicator, batch_size=90, drop_last=True, callbacks=hook)
+        return bits(model)
+
+    assert ranks.run(4, job) == [job()] * 4
+
+
 def test_all_ranks_stop_together():
     def job(communicator):
         model = network("dense")

@@ -47,11 +47,14 @@ def share_out(job: Callable[[Any], bool], pieces: Iterable[Any], n_threads: int)
     return went_on
 
 
-def run_apart(job: Callable[[int], None], n_threads: int) -> None:
+def run_apart(
+    job: Callable[[int], None], n_threads: int, watch: Callable[[], None] | None = None
+) -> None:
     """Run job(0) ... job(n_threads - 1) concurrently; each thread runs its programs alone.
 
-    On Ctrl-C, each program stops at its next step boundary and raises StoppedError in its job.  The
-    exception propagates when all jobs have ended.
+    On Ctrl-C, or if `watch` raises, which is called as in :func:`run_threads`, each program stops
+    at its next step boundary and raises StoppedError in its job.  The exception propagates when
+    all jobs have ended.
     """
     shared, stopped = aligned((n_threads, APART), np.int64), threading.Event()
 
@@ -64,7 +67,7 @@ def run_apart(job: Callable[[int], None], n_threads: int) -> None:
         stopped.set()  # readers stop programs too, for a moment
         shared[:, [Shared.LEAVE, Shared.STOP]] = 1
 
-    run_threads(alone, n_threads, stop)
+    run_threads(alone, n_threads, stop, watch)
 
 
 def own_shared() -> np.ndarray | None:

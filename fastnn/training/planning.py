@@ -40,9 +40,14 @@ class Plan:
     """Into what its batches are cut, and which parts are here."""
 
     @property
+    def all_rows(self) -> int:
+        """The rows to train on, of all processes together."""
+        return self.shards.n_rows if self.shards else len(self.data)
+
+    @property
     def n_rows(self) -> int:
         """How many rows an epoch trains on, once the model has said in what batches."""
-        n = self.shards.n_rows if self.shards else len(self.data)
+        n = self.all_rows
         return n - n % self.batch_size if self.drop_last and self.batch_size else n
 
 
@@ -134,7 +139,7 @@ def adapt(model: Model, plan: Plan) -> Plan:
 
 def in_batches(model: Model, plan: Plan) -> Plan:
     """Return the plan with the batches that the model's optimizer and layers want, or raise."""
-    batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, len(plan.data)
+    batch_size, shuffle, n = plan.batch_size or 32, plan.shuffle, plan.all_rows
     if model.optimizer.full_batch:
         if plan.batch_size is not None and batch_size < n:
             raise ValueError(
