@@ -29,14 +29,14 @@ _NOTICE, _AGREEMENT, _SUMS = 1, 2, 3
 """Tags of messages; sums have one each, from the last on."""
 _HALVED = 2**16
 """Bytes from which a sum over more than two ranks is added in parts."""
-_TURNS, _LOOK = 200, 64
+_TURNS, _LOOK = 2000, 64
 """Turns of the loop before a waiting step sleeps, and between its looks at whether to go on."""
 _SLEEP = 20e-6
 
 Merge = Callable[[int, int, Sequence[np.ndarray], Sequence[np.ndarray]], None]
 """Adds arrays of the second sequence, of so many rows, to those of the first."""
-RowsOf = Callable[[np.ndarray, range], int]
-"""How many of a batch's rows some ranks have."""
+RowsOf = Callable[[range], int]
+"""How many of the batch's rows some ranks have."""
 
 
 class RankError(RuntimeError):
@@ -174,7 +174,6 @@ class _Sum:
         self._rounds = self._in_halves(size) if halved else self._whole(size)
         self._requests: list[Any] = []
         self._round = len(self._rounds)
-        self._clock = np.zeros(0, np.int64)
 
     @property
     def sent(self) -> int:
@@ -198,11 +197,11 @@ class _Sum:
         back = [_Round(e.partner, e.bit, e.received, e.sent, False) for e in reversed(rounds)]
         return rounds + back
 
-    def begin(self, clock: np.ndarray) -> None:
+    def begin(self) -> None:
         """Send the first part."""
         for part, array in self._pairs:
             part[...] = array.reshape(-1)
-        self._clock, self._round = clock, 0
+        self._round = 0
         self._post()
 
     def _post(self) -> None:
@@ -236,8 +235,8 @@ class _Sum:
             return
         rank, first = self._ranks.rank, self._ranks.rank & ~(2 * now.bit - 1)
         middle, end = first + now.bit, first + 2 * now.bit
-        rows = self._rows_of(self._clock, range(first, middle))
-        more = self._rows_of(self._clock, range(middle, end))
+        rows = self._rows_of(range(first, middle))
+        more = self._rows_of(range(middle, end))
         if rank & now.bit == 0:
             self._merge(rows, more, self._left, self._right)
         else:
@@ -271,15 +270,15 @@ class Exchange:
         self._all.append(_Sum(self._ranks, self._tag, arrays, merge, self._rows_of))
         return self._all[-1]
 
-    def _guarded(self, do: Callable[[np.ndarray], None]) -> Callable[[np.ndarray], None]:
+    def _guarded(self, do: Callable[[], None]) -> Callable[[], None]:
         """Return a function for a step, which cannot raise."""
 
-        def exchange(clock: np.ndarray) -> None:
+        def exchange() -> None:
             if self.failure is not None or self._shared[Shared.LEAVE]:
                 self._shared[Shared.SKIPPED] = 1
                 return
             try:
-                do(clock)
+                do()
             except Exception as error:
                 self.failure = error
                 self._shared[[Shared.LEAVE, Shared.STOP, Shared.HALT, Shared.SKIPPED]] = 1
@@ -294,50 +293,50 @@ class Exchange:
         if left():
             self._shared[Shared.SKIPPED] = 1
 
-    def whole(self, arrays: Sequence[np.ndarray], merge: Merge | None) -> Callable[..., None]:
+    def whole(self, arrays: Sequence[np.ndarray], merge: Merge | None) -> Callable[[], None]:
         """Return a function that waits for the sums of some arrays of one dtype."""
         own = self._sum(arrays, merge)
 
-        def do(clock: np.ndarray) -> None:
-            own.begin(clock)
+        def do() -> None:
+            own.begin()
             self._wait([own])
 
         return self._guarded(do)
 
-    def beginning(self, arrays: Sequence[np.ndarray]) -> Callable[..., None]:
+    def beginning(self, arrays: Sequence[np.ndarray]) -> Callable[[], None]:
         """Return a function that begins to sum some arrays, and helps those that have begun."""
         own = self._sum(arrays)
 
-        def do(clock: np.ndarray) -> None:
+        def do() -> None:
             for each in self._begun:
                 each.advance()
-            own.begin(clock)
+            own.begin()
             self._begun.append(own)
 
         return self._guarded(do)
 
-    def losses(self, loss: np.ndarray) -> Callable[..., None]:
+    def losses(self, loss: np.ndarray) -> Callable[[], None]:
         """Return a function that begins to sum the batch's loss, and whether a rank halts."""
         self._loss, self._numbers = loss, np.zeros(3)
         own = self._sum([self._numbers])
 
-        def do(clock: np.ndarray) -> None:
+        def do() -> None:
             self._begun.clear()
             self._numbers[:] = *loss[0], self._shared[Shared.HALT] != 0
-            own.begin(clock)
+            own.begin()
             self._begun.append(own)
 
         return self._guarded(do)
 
-    def ending(self, rest: Sequence[np.ndarray]) -> Callable[..., None]:
+    def ending(self, rest: Sequence[np.ndarray]) -> Callable[[], None]:
         """Return a function that also sums the arrays `rest`, and waits for all that has begun."""
         own: list[_Sum] = []
 
-        def do(clock: np.ndarray) -> None:
+        def do() -> None:
             if rest and not own:
                 own.append(self._sum(rest))
             for each in own:
-                each.begin(clock)
+                each.begin()
             self._begun += own
             self._wait(self._begun)
             self._loss[:] = self._numbers[:2]

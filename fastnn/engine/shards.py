@@ -118,9 +118,9 @@ def _pair(at: At, bounds: np.ndarray) -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class Host(Step):
-    """A step that calls a Python function, on one thread, with the run's clock."""
+    """A step that calls a Python function, on one thread."""
 
-    function: Callable[[np.ndarray], None] = field(kw_only=True)
+    function: Callable[[], None] = field(kw_only=True)
 
     @property
     def name(self) -> str:
@@ -136,16 +136,10 @@ class Host(Step):
     @functools.cached_property
     def _callback(self) -> "_Callback":
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)
-        size = len(Clock)
-
-        def call(_integers: int, _floats: int, clock: int) -> None:
-            place = ctypes.cast(clock, ctypes.POINTER(ctypes.c_int64))
-            self.function(np.ctypeslib.as_array(place, (size,)))
-
-        return _Callback(kind(call))
+        return _Callback(kind(lambda *_: self.function()))
 
     def run(self, clock) -> None:
-        self.function(clock)
+        self.function()
 
 
 class _Callback:
@@ -197,13 +191,13 @@ class ShardedProgram(Program):
         bounds = ThreadRow(self._bounds[:, : shards.last - shards.first + 1])
         self.add("shard_rows", *key, Clock.FIRST, bounds, places.batch, extent=EVERY)
 
-    def _rows_of(self, clock: np.ndarray, ranks: range) -> int:
-        """Return how many of a batch's rows some processes have."""
+    def _rows_of(self, ranks: range) -> int:
+        """Return how many of the batch's rows some processes have."""
         shards, size = self.shards, 0 if self.shards.ranks is None else self.shards.ranks.size
         first = own_shards(shards.count, ranks.start, size)[0]
         last = own_shards(shards.count, ranks.stop - 1, size)[1]
         own, bounds = np.zeros(2, np.int64), np.zeros(last - first + 1, np.int64)
-        batch = int(clock[Clock.FIRST]), int(clock[Clock.ALL_ROWS])
+        batch = self.clocks[0, [Clock.FIRST, Clock.ALL_ROWS]].tolist()
         COMPILED["shard_bounds"](shards.count, first, *batch, own, bounds)
         return int(own[0])
 
@@ -238,7 +232,7 @@ class ShardedProgram(Program):
             self._call(self.exchange.whole(list(sums), merge))
             self.barrier()
 
-    def _call(self, function: Callable[[np.ndarray], None]) -> None:
+    def _call(self, function: Callable[[], None]) -> None:
         group = Group([Host("", (), 1, function=function)], 1, self._purpose)
         self._groups.append((self._phase, group))
 
