@@ -66,6 +66,11 @@ def _threads_however_small_the_work(monkeypatch):
 
     Where none is given one thread does so little work, and waits for no other that has no core.
     """
+    threads_however_small_the_work(monkeypatch.setattr)
+
+
+def threads_however_small_the_work(set_attribute):
+    """Do so for good, or as long as `set_attribute` says."""
     from fastnn.engine import cores  # here: a test of Numba's names runs where fastnn cannot
 
     by_work = cores.threads_for
@@ -73,7 +78,7 @@ def _threads_however_small_the_work(monkeypatch):
     def threads_for(flops, rows, most=None, worth=None):
         return by_work(flops, rows, most, 1 if most is not None and worth is None else worth)
 
-    monkeypatch.setattr(cores, "threads_for", threads_for)
-    monkeypatch.setattr(cores, "FLOPS_PER_TRIED", float("inf"))
-    monkeypatch.setattr(cores, "FLOPS_TO_START", 0)
-    monkeypatch.setattr(cores, "LEAST_LIMIT", 16)  # threads, on however few cores
+    set_attribute(cores, "threads_for", threads_for)
+    set_attribute(cores, "FLOPS_PER_TRIED", float("inf"))
+    set_attribute(cores, "FLOPS_TO_START", 0)
+    set_attribute(cores, "LEAST_LIMIT", 16)  # threads, on however few cores

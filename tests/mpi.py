@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from tests.conftest import threads_however_small_the_work
 
 MPIEXEC = shutil.which("mpiexec", path=os.path.dirname(sys.executable)) or shutil.which("mpiexec")
 """That of the environment in which mpi4py is, or else any."""
@@ -70,6 +71,7 @@ def fits(world: Any, folder: Path, settings: Any) -> None:
 
     Each rank has other rows.
     """
+    threads_however_small_the_work(setattr)
     found = [{name: fit(name, world, n_threads) for name in NAMES} for n_threads in settings]
     (folder / f"{world.rank} of {world.size}").write_bytes(pickle.dumps(found))
 

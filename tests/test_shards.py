@@ -61,8 +61,15 @@ def fit(model, communicator=None, x=X, y=Y, **options):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_any_number_of_processes_and_threads_makes_the_same_bits(name):
-    alone = network(name)
+def test_any_number_of_processes_and_threads_makes_the_same_bits(name, monkeypatch):
+    alone, kept, found = network(name), loop.kept, set()
+
+    def keep(model, plan):
+        program = kept(model, plan)
+        found.add((plan.shards.last - plan.shards.first, program.program.threads))
+        return program
+
+    monkeypatch.setattr(loop, "kept", keep)
     history = fit(alone, validation_data=(MORE, MORE[:, :2]))
     for size, n_threads in ((1, 2), (2, 1), (4, 2)):
 
@@ -71,8 +78,9 @@ def test_any_number_of_processes_and_threads_makes_the_same_bits(name):
             own = fit(model, communicator, validation_data=(MORE, MORE[:, :2]))
             return bits(model), own.history
 
-        for found in ranks.run(size, job):
-            assert found == (bits(alone), history.history), size
+        for rank in ranks.run(size, job):
+            assert rank == (bits(alone), history.history), size
+    assert found == {(8, 1), (8, 2), (4, 1), (2, 2)}
 
 
 @pytest.mark.parametrize("name", [each for each in NETWORKS if each != "dropped"])

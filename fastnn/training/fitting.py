@@ -83,7 +83,7 @@ def _fit(
     from fastnn.training.sharing import Sharing  # most programs never need it
 
     sharing = Sharing(shards, communicator)
-    with sharing.leaving(), sharing.threads():
+    with sharing.leaving(), sharing.threads(network.model):
         history = _fit_rows(network, X, y, sharing, **options)
         sharing.end()
     return history

@@ -83,12 +83,14 @@ class Sharing:
         return [own] if self.ranks is None else self.ranks.agree(own)
 
     @contextmanager
-    def threads(self) -> Iterator[None]:
-        """Use this rank's share of the cores that ranks on this machine share."""
-        mine = platform.node(), sorted(os.sched_getaffinity(0))
-        here = sum(node == mine[0] and bool({*own} & {*mine[1]}) for node, own in self.agree(mine))
-        most = max(1, len(mine[1]) // here)
-        with cores.at_most(most) if self.ranks is not None else nullcontext():
+    def threads(self, model: Model) -> Iterator[None]:
+        """Use this rank's part of the cores that ranks here share, unless `n_threads` is given."""
+        anywhere = hasattr(os, "sched_getaffinity")
+        allowed = {*os.sched_getaffinity(0)} if anywhere else {*range(os.cpu_count() or 1)}
+        found = self.agree((platform.node(), allowed))
+        here = sum(node == platform.node() and bool(allowed & own) for node, own in found)
+        limits = self.ranks is not None and model.n_threads is None
+        with cores.at_most(max(1, len(allowed) // here)) if limits else nullcontext():
             yield
 
     def check(self, model: Model, plan: Plan, options: Mapping[str, Any]) -> None:
