@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import gc
+import signal
 
 import pytest
 
@@ -58,6 +59,14 @@ def pytest_collection_modifyitems(session, items):
             item.add_marker(pytest.mark.long)
     places = {f"test_{name}": place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C interrupt, which a shell may have told its background jobs to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -216,6 +216,7 @@ def test_a_pool_whose_processes_do_not_live_is_one_clear_error():
     assert not any(each.built for each in networks)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_stops_all_and_leaves_nothing(executor, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     networks = [Network([Dense(8, "relu"), Dense(1)], seed=seed) for seed in range(40)]

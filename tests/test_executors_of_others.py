@@ -51,6 +51,7 @@ def _loky():
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("workers", [_dask, _ray, _joblib, _loky])
 def test_others_executors_lose_workers_and_stop(workers, tmp_path, monkeypatch):

@@ -43,6 +43,7 @@ def test_ranks_that_differ_are_refused(tmp_path, settings, environment, name):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_all(tmp_path):
     ranks = mpi.start([mpi.job("forever", tmp_path)] * 2)
     files = [tmp_path / f"rank {rank}" for rank in range(2)]
