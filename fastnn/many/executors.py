@@ -345,6 +345,18 @@ class _Joblib(Workers):
             left.remove(place)
             yield place, found
 
+    def renew(self) -> None:
+        """Wait until joblib has replaced the pool: a call before that would fail in its place."""
+        delayed = sys.modules["joblib"].delayed(int)
+        for attempt in range(_ATTEMPTS):
+            try:
+                with interruptible():
+                    list(copy.copy(self.executor)(delayed() for _ in range(self.slots)))
+                return
+            except Exception as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise BrokenError(f"they die before they do anything: {error}") from error
+
     def close(self) -> None:
         if (coming := getattr(self, "coming", None)) is not None:
             # Closed, it would warn.
