@@ -10,7 +10,7 @@ import fastnn
 import fastnn.engine.identity
 from fastnn.engine.exchange import RankError
 from fastnn.engine.shards import Shards, own_shards
-from fastnn.training import loop
+from fastnn.training import loop, sharing
 from tests import ranks
 
 N, INPUTS = 103, 7
@@ -175,6 +175,26 @@ def test_a_later_fit_goes_on_with_other_ranks(tmp_path):
 
     assert ranks.run(4, first) == [None] * 4
     assert ranks.run(2, second) == [bits(whole)] * 2
+
+
+def test_ranks_agree_anew_on_how_many_epochs_to_train_at_once(monkeypatch):
+    asked, state = [], sharing.state
+    monkeypatch.setattr(sharing, "state", lambda model: asked.append(model) or state(model))
+
+    class Seldom(fastnn.Callback):
+        most = 1
+
+        def epochs_at_once(self):
+            return self.most
+
+        def on_epoch_end(self, epoch, logs):
+            self.most = 100
+
+    def job(communicator):
+        return len(fit(network("dense"), communicator, epochs=9, callbacks=Seldom()).epoch)
+
+    assert ranks.run(2, job) == [9, 9]
+    assert len(asked) == 2 * 2  # before the first epoch, and before all others
 
 
 def test_settings_may_change_within_a_fit():

@@ -83,6 +83,7 @@ class _Run:
             return self.model.stop_training
         from fastnn.training import sharing  # most programs never need it
 
+        self.most = _TOGETHER
         own = self.model.stop_training, self.ahead(), sharing.state(self.model)
         stops, ahead, states = zip(*self.ranks.agree(own), strict=True)
         sharing.check_same(own[-1], states, self.ranks.rank)
