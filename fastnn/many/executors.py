@@ -197,24 +197,32 @@ class Processes(_Futures):
         self.n_threads = max(1, cores.usable() // self.slots)
 
     def renew(self) -> None:
-        for attempt in range(_ATTEMPTS):
+        def ask() -> None:
             broken, self.executor = self.executor, _another(self.executor)
             if self.own is not None:
                 self.own.shutdown()
             if not _is_loky(broken):  # whose pool is everybody's
                 self.own = self.executor
-            try:
-                with interruptible():
-                    self.executor.submit(int).result()
-                return
-            except concurrent.futures.BrokenExecutor as error:
-                if attempt == _ATTEMPTS - 1:
-                    raise BrokenError(f"they die before they do anything: {error}") from error
+            with interruptible():
+                self.executor.submit(int).result()
+
+        _until_answered(ask, concurrent.futures.BrokenExecutor)
 
     def close(self) -> None:
         super().close()
         if self.own is not None:
             self.own.shutdown(wait=False)
+
+
+def _until_answered(ask: Callable[[], None], broken: type[Exception]) -> None:
+    """Ask workers until they answer, or raise BrokenError."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            ask()
+            return
+        except broken as error:
+            if attempt == _ATTEMPTS - 1:
+                raise BrokenError(f"they die before they do anything: {error}") from error
 
 
 def _another(executor: Any) -> Any:
@@ -348,14 +356,12 @@ class _Joblib(Workers):
     def renew(self) -> None:
         """Wait until joblib has replaced the pool: a call before that would fail in its place."""
         delayed = sys.modules["joblib"].delayed(int)
-        for attempt in range(_ATTEMPTS):
-            try:
-                with interruptible():
-                    list(copy.copy(self.executor)(delayed() for _ in range(self.slots)))
-                return
-            except Exception as error:
-                if attempt == _ATTEMPTS - 1:
-                    raise BrokenError(f"they die before they do anything: {error}") from error
+
+        def ask() -> None:
+            with interruptible():
+                list(copy.copy(self.executor)(delayed() for _ in range(self.slots)))
+
+        _until_answered(ask, Exception)
 
     def close(self) -> None:
         if (coming := getattr(self, "coming", None)) is not None:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from fastnn.engine.shards import Shards
 from fastnn.preprocessing.transformer import float_blocks
 
 Join = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -15,35 +16,28 @@ Join = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Slices:
-    """Training rows in slices, of which those from `first` to `last` are here.
+    """Training rows in the slices of shards.
 
     `agree` returns what each process gives it, if others have the other slices.
     """
 
-    count: int
-    first: int
-    last: int
-    n_rows: int
+    shards: Shards
     agree: Callable[[Any], Sequence[Any]] | None = None
-
-    def begin(self, number: int) -> int:
-        """Return where a slice begins."""
-        return number * (self.n_rows // self.count) + min(number, self.n_rows % self.count)
 
     def joined(
         self, rows: np.ndarray, of_block: Callable[[np.ndarray], np.ndarray], join: Join
     ) -> np.ndarray:
         """Do what :func:`joined` does."""
-        start = self.begin(self.first)
+        start = self.shards.rows.start
 
         def of_slices(first: int, last: int) -> np.ndarray:
             if last - first == 1:
-                own = rows[self.begin(first) - start : self.begin(last) - start]
-                return _joined(own, of_block, join)
+                own = replace(self.shards, first=first, last=last).rows
+                return _joined(rows[own.start - start : own.stop - start], of_block, join)
             middle = (first + last) // 2
             return join(of_slices(first, middle), of_slices(middle, last))
 
-        found = [of_slices(self.first, self.last)]
+        found = [of_slices(self.shards.first, self.shards.last)]
         if self.agree is not None:
             found = list(self.agree(found[0]))
         while len(found) > 1:  # a power of two
@@ -88,4 +82,4 @@ def _joined(
 def count(rows: np.ndarray) -> int:
     """Return the number of training rows, of which `rows` are those here."""
     slices = _here.get()
-    return len(rows) if slices is None else slices.n_rows
+    return len(rows) if slices is None else slices.shards.n_rows

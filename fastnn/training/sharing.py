@@ -132,13 +132,13 @@ class Sharing:
         places = [own_shards(self.count, rank, self.size) for rank in range(self.size)]
         shards = [Shards(self.count, n, *place, self.ranks) for place in places]
         mine = shards[self.rank]
-        how = slices.Slices(self.count, 0, self.count, n)
+        how = slices.Slices(Shards(self.count, n, 0, self.count))
         if rows.counts is not None:
             _check_sums(model.preprocessing)
             wanted = [data.inputs()[each.rows, 0] for each in shards]
             own = replace(_some(data, mine.rows), x=self._dealt(rows, wanted), rows=None)
             plan = replace(plan, data=own)
-            how = slices.Slices(self.count, mine.first, mine.last, n, self.agree)
+            how = slices.Slices(mine, self.agree)
         with slices.sliced(how):
             plan = planning.begin(model, plan)
         own = plan.data if rows.counts is not None else _some(plan.data, mine.rows)
